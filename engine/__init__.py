@@ -1,0 +1,1 @@
+"""The outside world: tables, samplers, results, files."""

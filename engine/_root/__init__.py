@@ -1,0 +1,90 @@
+"""Bayesian spatial econometrics on JAX and NumPyro.
+
+>>> import spillover as so
+>>> frame, W = so.munnell()
+>>> model = so.SDM("np.log(gsp) ~ np.log(pc) + np.log(emp) + unemp", frame, W.row_standardize(), effects="twoway", unit="state", period="year")
+>>> fit = model.fit()  # doctest: +SKIP
+>>> fit.impacts()  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {  # where each public name lives; a module loads when one of its names is first used, which keeps the import quick
+    "spillover.engine.compare": ("compare",),
+    "spillover.engine.datasets": ("columbus", "munnell"),
+    "spillover.engine.devices": ("devices",),
+    "spillover.engine.fit": ("GNS", "OLS", "SAC", "SAR", "SDEM", "SDM", "SEM", "SLX", "Model"),
+    "spillover.engine.ml": ("MLFit",),
+    "spillover.engine.results": ("Fit", "load"),
+    "spillover.engine.weights": ("Weights",),
+    "spillover.engine.weights_files": ("read_weights",),
+    "spillover.kernels.errors": (
+        "ConvergenceError",
+        "DataError",
+        "PriorError",
+        "SpecificationError",
+        "SpilloverError",
+        "SpilloverWarning",
+        "WeightsError",
+    ),
+    "spillover.models.priors": ("Conjugate", "Flat", "InverseGamma", "Priors", "Ridge", "ScaledBeta", "Uniform", "Zellner"),
+    "spillover.models.simulate": ("simulate",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_MODULES = {"plots": "spillover.engine.plots"}
+
+__all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from spillover.engine import plots as plots
+    from spillover.engine.compare import compare as compare
+    from spillover.engine.datasets import columbus as columbus
+    from spillover.engine.datasets import munnell as munnell
+    from spillover.engine.devices import devices as devices
+    from spillover.engine.fit import GNS as GNS
+    from spillover.engine.fit import OLS as OLS
+    from spillover.engine.fit import SAC as SAC
+    from spillover.engine.fit import SAR as SAR
+    from spillover.engine.fit import SDEM as SDEM
+    from spillover.engine.fit import SDM as SDM
+    from spillover.engine.fit import SEM as SEM
+    from spillover.engine.fit import SLX as SLX
+    from spillover.engine.fit import Model as Model
+    from spillover.engine.ml import MLFit as MLFit
+    from spillover.engine.results import Fit as Fit
+    from spillover.engine.results import load as load
+    from spillover.engine.weights import Weights as Weights
+    from spillover.engine.weights_files import read_weights as read_weights
+    from spillover.kernels.errors import ConvergenceError as ConvergenceError
+    from spillover.kernels.errors import DataError as DataError
+    from spillover.kernels.errors import PriorError as PriorError
+    from spillover.kernels.errors import SpecificationError as SpecificationError
+    from spillover.kernels.errors import SpilloverError as SpilloverError
+    from spillover.kernels.errors import SpilloverWarning as SpilloverWarning
+    from spillover.kernels.errors import WeightsError as WeightsError
+    from spillover.models.priors import Conjugate as Conjugate
+    from spillover.models.priors import Flat as Flat
+    from spillover.models.priors import InverseGamma as InverseGamma
+    from spillover.models.priors import Priors as Priors
+    from spillover.models.priors import Ridge as Ridge
+    from spillover.models.priors import ScaledBeta as ScaledBeta
+    from spillover.models.priors import Uniform as Uniform
+    from spillover.models.priors import Zellner as Zellner
+    from spillover.models.simulate import simulate as simulate
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    if name not in _HOME:
+        raise AttributeError(f"module 'spillover' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,12 @@
+"""python -m spillover"""
+
+
+def main() -> None:
+    """Run the command line."""
+    from spillover.engine.cli import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""A model, from a formula to its fits: frame and W -> panel -> design -> R and log-determinant -> posterior -> draws -> results."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from spillover.engine import ml, nuts, results
+from spillover.engine.panel import Panel, read_panel
+from spillover.engine.progress import sampling
+from spillover.engine.spatial import log_determinant
+from spillover.engine.weights import Weights
+from spillover.kernels.errors import DataError, SpecificationError
+from spillover.kernels.logdet import LogDet, without_unit_root
+from spillover.kernels.moments import split, stacked
+from spillover.models import design as designs
+from spillover.models import posterior as posteriors
+from spillover.models.design import INTERCEPT, Design
+from spillover.models.effects import Transformation, factorize, transformation
+from spillover.models.likelihood import Likelihood
+from spillover.models.posterior import Posterior
+from spillover.models.priors import Prior, Priors, resolve, scales
+from spillover.models.search import Mass, centre_and_scale, explore
+from spillover.models.spec import LIKELIHOODS, Spec, specify
+
+SAMPLERS = ("nuts",)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """A specified model on checked data, ready to fit. `OLS`, `SLX`, `SAR`, `SEM`, `SDM`, `SDEM`, `SAC` and `GNS` make one."""
+
+    spec: Spec
+    formula: str
+    panel: Panel
+    weights: Weights
+    error_weights: Weights
+    lagged: tuple[str, ...]
+    priors: Priors
+
+    def __repr__(self) -> str:
+        t, n = self.panel.y.shape
+        effects = "" if self.spec.effects == "none" else f", effects={self.spec.effects!r}"
+        return f"{self.spec.name}({self.formula!r}{effects}): {n} units x {t} periods, {len(self.design.terms)} coefficients"
+
+    def fit(
+        self,
+        sampler: str = "nuts",
+        *,
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        seed: int = 0,
+        target_accept: float = 0.8,
+        progress: bool = True,
+    ) -> results.Fit:
+        """Draws from the posterior by NumPyro's NUTS: `chains` side by side, `tune` discarded and `draws` kept of each.
+
+        Warns of divergences, R-hat above 1.01 and effective sample sizes below 400. The same seed gives the same draws on the same machine.
+        """
+        if sampler not in SAMPLERS:
+            raise SpecificationError(f"There is no sampler {sampler!r}; choose {SAMPLERS[0]!r}.")
+        if min(draws, chains) < 1 or tune < 0:
+            raise SpecificationError(f"draws={draws}, tune={tune}, chains={chains}: at least one draw of one chain is wanted.")
+        with jax.enable_x64(True):
+            posterior, mass = self._posterior
+            start = nuts.starting_points(posterior, mass.points, mass.weight, chains, seed)
+            with sampling(self.spec.name, chains, show=progress) as report:
+                path = nuts.sample(posterior, start, tune=tune, draws=draws, seed=seed, target_accept=target_accept, report=report)
+            parameters = {name: np.asarray(values) for name, values in nuts.parameters(posterior, path.flat).items()}
+        fit = results.Fit(results.build_tree(self, parameters, path.stats, {"sampler": sampler, "tune": tune, "seed": seed}))
+        results.warn_of_trouble(fit.tree)
+        return fit
+
+    def fit_ml(self, *, method: str = "transformed", information: str = "observed") -> ml.MLFit:
+        """Maximum likelihood. `method`: "transformed" (Lee & Yu 2010), "direct" (demean, then lag; N T observations and T log|S|, as most
+        panel packages do: biased for short panels) or "lsdv" (the same with W before demeaning, the likelihood with dummies).
+        `information`: "observed" (automatic differentiation) or "expected", for the standard errors.
+
+        ConvergenceError where the likelihood has no interior maximum.
+        """
+        if method not in LIKELIHOODS:
+            raise SpecificationError(f"There is no method {method!r}; choose one of {', '.join(LIKELIHOODS)}.")
+        if information not in ml.INFORMATION:
+            raise SpecificationError(f"There is no information {information!r}; choose one of {', '.join(ml.INFORMATION)}.")
+        return ml.fit(self, method, information)
+
+    @property
+    def numpyro_model(self) -> Callable[[], None]:
+        """The NumPyro model, without arguments, for inference of one's own; beta, rho, lam and sigma are its deterministic sites.
+
+        Its arrays take the precision in force where it is made: call `numpyro.enable_x64()` before for float64.
+        """
+        with jax.enable_x64(True):
+            posterior, _ = self._posterior
+            on_host = jax.tree.map(np.asarray, posterior)
+        return posteriors.bind(jax.tree.map(jnp.asarray, on_host))
+
+    @cached_property
+    def design(self) -> Design:
+        """The regressors, their labels, and which of them are own and lagged effects of a variable."""
+        return self.design_for(self.effects)
+
+    @cached_property
+    def effects(self) -> Transformation:
+        """What the fixed effects do to the data and the likelihood."""
+        return self.effects_for("transformed")
+
+    def effects_for(self, likelihood: str) -> Transformation:
+        """The row of the effects' table for a kind of likelihood."""
+        standard = self.weights.is_row_standardized and self.error_weights.is_row_standardized
+        t, n = self.panel.y.shape
+        return transformation(self.spec, n, t, row_standardized=standard, likelihood=likelihood)
+
+    def design_for(self, effects: Transformation) -> Design:
+        labels = tuple(f"{self.panel.period_name}[{label}]" for label in self.panel.periods)[len(self.panel.periods) - effects.dummies :]
+        return designs.build(self.panel.x, self.panel.names, self.lagged, self.weights.matrix, labels)
+
+    def factor(self, effects: Transformation) -> tuple[np.ndarray, tuple[str, ...]]:
+        """R of the lag basis after the effects, and the part each column plays."""
+        matrices = (self.weights.matrix if self.spec.lag else None, self.error_weights.matrix if self.spec.error else None)
+        return factorize(self.panel.y, self.design_for(effects).columns, effects, *matrices)
+
+    def likelihood(self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation) -> Likelihood:
+        """The data as a likelihood needs them."""
+
+        def on_contrasts(weights: Weights, present: bool) -> LogDet | None:
+            logdet = log_determinant(weights) if present else None
+            return without_unit_root(logdet) if logdet is not None and effects.contrasts else logdet
+
+        lag, error = on_contrasts(self.weights, self.spec.lag), on_contrasts(self.error_weights, self.spec.error)
+        return Likelihood(split(factor, parts), lag, error, jnp.asarray(np.float64(effects.nu)), jnp.asarray(np.float64(effects.multiplicity)))
+
+    @cached_property
+    def _posterior(self) -> tuple[Posterior, Mass]:
+        """The posterior with its prior, and where (rho, lam) have their mass."""
+        with jax.enable_x64(True):
+            factor, parts = self.factor(self.effects)
+            scale = scales(factor, parts, self.design.terms, self.design.own, self.effects.nu)
+            dependence = tuple(name for name, present in (("rho", self.spec.lag), ("lam", self.spec.error)) if present)
+            prior = resolve(self.priors, self.design.terms, scale, dependence)
+            with_prior = stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
+            likelihood = self.likelihood(with_prior, parts, self.effects)
+            mass = explore(lambda points: _collapsed(likelihood, prior, points), len(dependence))
+            centre, spread = centre_and_scale(mass)
+            return Posterior(likelihood, prior, jnp.asarray(centre), jnp.asarray(spread)), mass
+
+
+@jax.jit
+def _collapsed(likelihood: Likelihood, prior: Prior, points: jax.Array) -> jax.Array:
+    return jax.vmap(lambda s: posteriors.collapsed(likelihood, prior, s))(points)
+
+
+def specify_model(
+    name: str,
+    formula: str,
+    data: pd.DataFrame,
+    weights: Weights,
+    *,
+    effects: str,
+    unit: str | None,
+    period: str | None,
+    error_weights: Weights | None,
+    lagged: Sequence[str] | None,
+    priors: Priors,
+) -> Model:
+    """A checked model; every mistake in the arguments or the data is an error here."""
+    spec = specify(name, effects)
+    for role, given in (("weights", weights), ("error_weights", error_weights)):
+        if given is not None and not isinstance(given, Weights):
+            raise SpecificationError(f"{role} is a {type(given).__name__}: make it spillover.Weights(matrix, ids) first.")
+    if not isinstance(priors, Priors):
+        raise SpecificationError(f"priors is a {type(priors).__name__}: make it spillover.Priors(...).")
+    if error_weights is not None and not spec.error:
+        raise SpecificationError(f"{name} has no spatial error: leave out error_weights, or choose SEM, SDEM, SAC or GNS.")
+    panel = read_panel(formula, data, weights, unit=unit, period=period, effects=effects)
+    chosen = _lagged(spec, panel, lagged)
+    other = weights if error_weights is None else error_weights[weights.ids]
+    model = Model(spec, formula, panel, weights, other, chosen, priors)
+    designs.check(model.design, model.effects)
+    if len(model.design.terms) >= model.effects.nu:
+        raise DataError(f"{len(model.design.terms)} coefficients for {model.effects.nu} observations after the effects: drop some regressors.")
+    return model
+
+
+def _lagged(spec: Spec, panel: Panel, lagged: Sequence[str] | None) -> tuple[str, ...]:
+    variables = tuple(name for name in panel.names if name != INTERCEPT)
+    if not spec.durbin:
+        if lagged is not None:
+            raise SpecificationError(f"{spec.name} has no lagged regressors: leave out lagged=, or choose SLX, SDM, SDEM or GNS.")
+        return ()
+    if lagged is None:
+        return variables
+    unknown = [name for name in lagged if name not in variables]
+    if isinstance(lagged, str) or unknown:
+        raise SpecificationError(f"lagged={lagged!r}: give a list with some of {', '.join(map(repr, variables))}.")
+    return tuple(name for name in variables if name in set(lagged))
+
+
+def _family(name: str, equation: str) -> Callable[..., Model]:
+    """The public constructor of one model of the family."""
+
+    def make(
+        formula: str,
+        data: pd.DataFrame,
+        weights: Weights,
+        *,
+        effects: str = "none",
+        unit: str | None = None,
+        period: str | None = None,
+        error_weights: Weights | None = None,
+        lagged: Sequence[str] | None = None,
+        priors: Priors | None = None,
+    ) -> Model:
+        options: dict[str, Any] = {"effects": effects, "unit": unit, "period": period, "error_weights": error_weights, "lagged": lagged}
+        return specify_model(name, formula, data, weights, priors=Priors() if priors is None else priors, **options)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"""{name}: {equation}
+
+    formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order; units are matched to weights.ids by label (by the index,
+    or by the column `unit`); a panel names its `period` column too and is balanced. effects: "none", "unit", "period" or "twoway", taken
+    out by the transformed likelihood of Lee & Yu (2010). error_weights: M of the spatial error, W unless given. lagged: the regressors that get
+    a W X term, all but the constant unless given. priors: `Priors`. Returns a `Model`; SpilloverError says what does not fit.
+    """
+    return make
+
+
+OLS = _family("OLS", "y = X beta + e")
+SLX = _family("SLX", "y = X beta + W X theta + e")
+SAR = _family("SAR", "y = rho W y + X beta + e")
+SEM = _family("SEM", "y = X beta + u, u = lam M u + e")
+SDM = _family("SDM", "y = rho W y + X beta + W X theta + e")
+SDEM = _family("SDEM", "y = X beta + W X theta + u, u = lam M u + e")
+SAC = _family("SAC", "y = rho W y + X beta + u, u = lam M u + e")
+GNS = _family("GNS", "y = rho W y + X beta + W X theta + u, u = lam M u + e")

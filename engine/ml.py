@@ -1,0 +1,212 @@
+"""Maximum likelihood on the kernels of the posterior: a search that sees every peak, Newton's method, exact derivatives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+from spillover.engine.spatial import channels, log_determinant
+from spillover.engine.weights import Weights
+from spillover.kernels.chebyshev import END
+from spillover.kernels.errors import ConvergenceError, SpecificationError
+from spillover.models import impacts as formulas
+from spillover.models import information as informations
+from spillover.models.design import Design
+from spillover.models.likelihood import Likelihood, concentrated, dependence, parameters, regress
+from spillover.models.search import Mass, explore, newton
+from spillover.models.spec import Spec
+
+if TYPE_CHECKING:
+    from spillover.engine.fit import Model
+
+INFORMATION = ("observed", "expected")
+SCORE = 1e-6  # largest slope left in units of one standard error: the estimate is within a millionth of a standard error of the maximum
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MLFit:
+    """Maximum-likelihood estimates.
+
+    `params`: the terms, rho, lam (where present) and sigma (sigma^2 = SSR / nu); `covariance`: of the same; `loglik`; `nu` observations;
+    `optima`: every local maximum found, one row each, the best first; `method` and `information` as asked for.
+    """
+
+    spec: Spec
+    method: str
+    information: str
+    params: pd.Series
+    covariance: pd.DataFrame
+    loglik: float
+    nu: int
+    optima: pd.DataFrame
+    design: Design
+    weights: Weights
+
+    def __repr__(self) -> str:
+        effects = "" if self.spec.effects == "none" else f", effects={self.spec.effects!r}"
+        head = f"{self.spec.name}{effects} by maximum likelihood ({self.method}): log-likelihood {self.loglik:.4f}, AIC {self.aic:.2f}"
+        return f"{head}\n{self.summary().to_string()}"
+
+    @property
+    def std_errors(self) -> pd.Series:
+        """Square roots of the diagonal of the covariance."""
+        return pd.Series(np.sqrt(np.diag(self.covariance)), index=self.params.index, name="std_error")
+
+    @property
+    def aic(self) -> float:
+        """2 p - 2 log-likelihood, p counting sigma."""
+        return 2 * len(self.params) - 2 * self.loglik
+
+    @property
+    def bic(self) -> float:
+        """p log(nu) - 2 log-likelihood, p counting sigma."""
+        return float(len(self.params) * np.log(self.nu) - 2 * self.loglik)
+
+    def summary(self) -> pd.DataFrame:
+        """estimate, std_error, z and the two-sided p of each parameter; no test for sigma, whose null lies on the edge."""
+        table = _table(self.params, self.std_errors)
+        table.loc["sigma", ["z", "p"]] = np.nan
+        return table
+
+    def impacts(self, *, method: str = "simulation", draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+        """Impacts at the estimates, indexed by (impact, term), with their standard errors.
+
+        `method`: "simulation" (the standard deviation over `draws` normal draws of the parameters inside the admissible interval: LeSage &
+        Pace 2009, 5.6.2) or "delta" (J V J', J by automatic differentiation).
+        """
+        if method not in ("simulation", "delta"):
+            raise SpecificationError(f"There is no method {method!r}; choose 'simulation' or 'delta'.")
+        with jax.enable_x64(True):
+            estimate = np.asarray(self._impacts(jnp.asarray(self.params.to_numpy())))
+            errors = self._delta() if method == "delta" else self._simulated(draws, seed)
+        index = pd.MultiIndex.from_product([["direct", "indirect", "total"], self.design.variables], names=["impact", "term"])
+        return _table(pd.Series(estimate.ravel(), index=index), pd.Series(errors.ravel(), index=index))
+
+    @cached_property
+    def _impacts(self):  # noqa: ANN202 - a function from parameters (..., p) to impacts (..., 3, variables)
+        lag, k = self.spec.lag, len(self.design.terms)
+        route = channels(self.weights, lag=lag)
+
+        def impacts(vector: jax.Array) -> jax.Array:
+            beta, theta = formulas.coefficients(vector[..., :k], self.design.own, self.design.lagged)
+            return jnp.stack(formulas.average(route, beta, theta, vector[..., k] if lag else None), axis=-2)
+
+        return impacts
+
+    def _delta(self) -> np.ndarray:
+        jacobian = np.asarray(jax.jacfwd(self._impacts)(jnp.asarray(self.params.to_numpy())))
+        return np.sqrt(np.einsum("...i,ij,...j->...", jacobian, self.covariance.to_numpy(), jacobian))
+
+    def _simulated(self, draws: int, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        vectors = rng.multivariate_normal(self.params, self.covariance, size=draws, method="cholesky")
+        if self.spec.lag:
+            rho, (lower, upper) = vectors[:, len(self.design.terms)], np.asarray(log_determinant(self.weights).bounds)
+            vectors = vectors[(rho > lower) & (rho < upper)]
+        if len(vectors) < draws / 2:
+            raise ConvergenceError("More than half of the normal draws of rho fall outside the admissible interval: use method='delta'.")
+        return np.asarray(self._impacts(jnp.asarray(vectors))).std(axis=0, ddof=1)
+
+
+def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
+    z = estimate / errors
+    return pd.DataFrame({"estimate": estimate, "std_error": errors, "z": z, "p": 2 * scipy.stats.norm.sf(np.abs(z))})
+
+
+@jax.jit
+def _profile(likelihood: Likelihood, points: jax.Array) -> jax.Array:
+    return jax.vmap(partial(concentrated, likelihood))(points)
+
+
+@jax.jit
+def _derivatives(likelihood: Likelihood, point: jax.Array) -> tuple:
+    """The concentrated log-likelihood, its gradient and its Hessian at the logit variables of (rho, lam)."""
+    density = partial(concentrated, likelihood)
+    return density(point), jax.grad(density)(point), jax.hessian(density)(point)
+
+
+@jax.jit
+def _estimates(likelihood: Likelihood, point: jax.Array) -> jax.Array:
+    """(beta, rho, lam, sigma^2) maximising the likelihood at the logit variables of (rho, lam)."""
+    rho, lam = parameters(likelihood, point)
+    fit = regress(likelihood.moments, rho, lam)
+    values = [value for value in (rho, lam) if value is not None]
+    return jnp.concatenate([fit.beta, jnp.stack([*values, fit.ssr / likelihood.nu])])
+
+
+def fit(model: "Model", method: str, information: str) -> MLFit:
+    """The estimates of a model, at the highest of the peaks of its concentrated likelihood."""
+    effects = model.effects_for(method)
+    with jax.enable_x64(True):
+        likelihood = model.likelihood(*model.factor(effects), effects)
+        mass = explore(partial(_profile, likelihood), len(dependence(likelihood)))
+        peaks = _peaks(likelihood, mass, model.spec)
+        loglik, vector = peaks[0]
+        info = np.asarray(informations.observed(likelihood, jnp.asarray(vector)))
+    design = model.design_for(effects)
+    names = [*design.terms, *(name for name, on in (("rho", model.spec.lag), ("lam", model.spec.error)) if on), "sigma"]
+    if information == "expected":
+        estimates = tuple(value if value is None else np.asarray(value) for value in informations.unpacked(likelihood)(vector))
+        matrices = (model.weights.matrix, model.error_weights.matrix)
+        info = informations.expected(design.columns, effects, *matrices, estimates)
+    optima = pd.DataFrame([[value, *_in_sigma(point)] for value, point in peaks], columns=["loglik", *names])
+    return MLFit(
+        spec=model.spec,
+        method=method,
+        information=information,
+        params=pd.Series(_in_sigma(vector), index=names, name="estimate"),
+        covariance=pd.DataFrame(_covariance(info, float(vector[-1])), index=names, columns=names),
+        loglik=loglik,
+        nu=effects.nu,
+        optima=optima,
+        design=design,
+        weights=model.weights,
+    )
+
+
+def _peaks(likelihood: Likelihood, mass: Mass, spec: Spec) -> list[tuple[float, np.ndarray]]:
+    """(log-likelihood, parameters) of the distinct interior maxima, best first; ConvergenceError where the best one is not one."""
+    found: list[tuple[float, np.ndarray]] = []
+    derivatives = partial(_derivatives, likelihood)
+    for start in mass.points[mass.peaks[:8]]:
+        point = newton(derivatives, start, reach=1.0) if len(start) else start
+        vector = np.asarray(_estimates(likelihood, point))
+        value, interior = _interior(derivatives, point)
+        if not interior and not found:
+            where = ", ".join(f"{float(value):.6g}" for value in vector[len(vector) - 1 - len(point) : -1])
+            raise ConvergenceError(
+                f"The likelihood of this {spec.name} has no interior maximum: it rises to the edge of the admissible interval, at {where}. "
+                "The data do not bound the spatial dependence; drop a regressor or an effect, or fit the posterior instead."
+            )
+        if interior and not any(np.allclose(vector, other, rtol=1e-6, atol=0) for _, other in found):
+            found.append((value, vector))
+    return sorted(found, key=lambda peak: -peak[0])
+
+
+def _interior(derivatives: Callable[[np.ndarray], tuple], point: np.ndarray) -> tuple[float, bool]:
+    """The value at a point, and whether it is a maximum inside the admissible interval to within SCORE standard errors."""
+    if not len(point):
+        return float(derivatives(point)[0]), True
+    value, slope, curvature = map(np.asarray, derivatives(point))
+    if not (np.isfinite(value) and np.all(np.abs(point) < END) and np.all(np.linalg.eigvalsh(curvature) < 0)):
+        return float(value), False
+    return float(value), bool(slope @ np.linalg.solve(-curvature, slope) < SCORE**2)
+
+
+def _in_sigma(vector: np.ndarray) -> np.ndarray:
+    """The parameters with sigma in place of sigma^2."""
+    return np.append(vector[:-1], np.sqrt(vector[-1]))
+
+
+def _covariance(information: np.ndarray, sigma2: float) -> np.ndarray:
+    """The inverse information, turned from sigma^2 to sigma: d sigma = d sigma^2 / (2 sigma)."""
+    scale = np.sqrt(np.diag(information))
+    inverse = np.linalg.solve(information / np.outer(scale, scale), np.eye(len(scale))) / np.outer(scale, scale)
+    turn = np.append(np.ones(len(scale) - 1), 0.5 / np.sqrt(sigma2))
+    return 0.5 * (inverse + inverse.T) * np.outer(turn, turn)

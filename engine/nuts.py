@@ -1,0 +1,113 @@
+"""NumPyro's NUTS on the flat site of a posterior: chains side by side, compiled once for all fits of the same shapes."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.infer.hmc import HMCState, hmc
+from numpyro.infer.util import potential_energy
+
+from spillover.models.posterior import Posterior, constrain, model, size
+
+STEPS = 50  # iterations between two updates of the progress bar
+
+
+class Settings(NamedTuple):
+    """What a compiled sampler is specific to."""
+
+    tune: int
+    target_accept: float
+    steps: int
+
+
+class Chains(NamedTuple):
+    """`flat`: (chain, draw, size) draws of the flat site; `stats`: arrays (chain, draw) by their ArviZ names."""
+
+    flat: np.ndarray
+    stats: dict[str, np.ndarray]
+
+
+def _potential(posterior: Posterior) -> Callable[[dict], jax.Array]:
+    return partial(potential_energy, model, (posterior,), {})
+
+
+@partial(jax.jit, static_argnames="settings")
+def _advance(settings: Settings, posterior: Posterior, state: HMCState, start: jax.Array, key: jax.Array, first: jax.Array) -> tuple:
+    """`steps` iterations of every chain; where `first`, from `start` instead of `state`. Returns the state and what to keep of the path."""
+    initialise, sample = hmc(potential_fn_gen=_potential, algo="NUTS")
+
+    def chain(state: HMCState, start: jax.Array, key: jax.Array) -> tuple[HMCState, tuple]:
+        fresh = initialise(
+            {"flat": start}, settings.tune, target_accept_prob=settings.target_accept, model_args=(posterior,), rng_key=key
+        )
+        state = jax.tree.map(partial(jnp.where, first), fresh, state)
+
+        def step(state: HMCState, _: None) -> tuple[HMCState, tuple]:
+            state = sample(state, (posterior,))
+            kept = {
+                "lp": -state.potential_energy,
+                "energy": state.energy,
+                "n_steps": state.num_steps,
+                "acceptance_rate": state.accept_prob,
+                "step_size": state.adapt_state.step_size,
+                "diverging": state.diverging,
+            }
+            return state, (state.z["flat"], kept)
+
+        return jax.lax.scan(step, state, None, length=settings.steps)
+
+    return jax.vmap(chain)(state, start, key)
+
+
+@jax.jit
+def _blank(posterior: Posterior, start: jax.Array, key: jax.Array) -> HMCState:
+    """A state of the right shapes, for the first call, which does not look at it."""
+    initialise, _ = hmc(potential_fn_gen=_potential, algo="NUTS")
+
+    def one(start: jax.Array, key: jax.Array) -> HMCState:
+        return initialise({"flat": start}, 0, model_args=(posterior,), rng_key=key)
+
+    shapes = jax.eval_shape(jax.vmap(one), start, key)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+def sample(
+    posterior: Posterior, start: np.ndarray, *, tune: int, draws: int, seed: int, target_accept: float, report: Callable[[int, int, int], Any]
+) -> Chains:
+    """Chains from `start`, (chain, size); `report(done, total, divergences)` is called as they go."""
+    total = tune + draws
+    settings = Settings(tune, target_accept, min(STEPS, total))
+    start = jnp.asarray(start)
+    keys = jax.random.split(jax.random.PRNGKey(seed), len(start))
+    state, first = _blank(posterior, start, keys), jnp.asarray(True)
+    flat, stats, divergences = [], [], 0
+    for done in range(0, total, settings.steps):
+        state, (values, kept) = _advance(settings, posterior, state, start, keys, first)
+        first = jnp.asarray(False)
+        flat.append(np.asarray(values))
+        stats.append({name: np.asarray(value) for name, value in kept.items()})
+        divergences += int(stats[-1]["diverging"][:, max(tune - done, 0) :].sum())
+        report(min(done + settings.steps, total), total, divergences)
+    window = slice(tune, total)
+    joined = {name: np.concatenate([block[name] for block in stats], axis=1)[:, window] for name in stats[0]}
+    return Chains(np.concatenate(flat, axis=1)[:, window], joined)
+
+
+@jax.jit
+def parameters(posterior: Posterior, flat: jax.Array) -> dict[str, jax.Array]:
+    """Draws of the parameters, each (chain, draw, ...), at flat draws (chain, draw, size)."""
+    values = jax.vmap(jax.vmap(partial(constrain, posterior)))(flat)
+    return {name: value for name, value in values._asdict().items() if value is not None}
+
+
+def starting_points(posterior: Posterior, points: np.ndarray, weight: np.ndarray, chains: int, seed: int) -> np.ndarray:
+    """Starts drawn from an approximation of the posterior: (rho, lam) from weighted `points`, the rest standard normal."""
+    rng = np.random.default_rng(seed)
+    start = rng.standard_normal((chains, size(posterior)))
+    if points.shape[1]:
+        chosen = points[rng.choice(len(points), size=chains, p=weight)]
+        start[:, -points.shape[1] :] = (chosen - np.asarray(posterior.centre)) / np.asarray(posterior.scale)
+    return start

@@ -1,0 +1,175 @@
+"""Posterior results: one DataTree in ArviZ's schema, from which everything else is worked out, before and after it was saved."""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import arviz_base
+import arviz_stats
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import scipy.sparse as sparse
+import xarray as xr
+
+from spillover.engine.spatial import channels
+from spillover.engine.weights import Weights, spectral_radius
+from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
+from spillover.models import impacts as formulas
+from spillover.models.spec import FLAGS
+
+if TYPE_CHECKING:
+    from spillover.engine.fit import Model
+
+PARAMETERS = ("beta", "rho", "lam", "sigma")
+RHAT, ESS = 1.01, 400  # Vehtari, Gelman, Simpson, Carpenter & Burkner (2021), section 4
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit:
+    """A posterior. `tree`: xarray.DataTree with the groups posterior, sample_stats, observed_data, constant_data."""
+
+    tree: xr.DataTree
+
+    def __repr__(self) -> str:
+        about = self.tree.attrs
+        sizes = self.posterior.sizes
+        effects = "" if about["effects"] == "none" else f", effects={about['effects']!r}"
+        return f"Fit of {about['model']}({about['formula']!r}{effects}): {sizes['chain']} chains x {sizes['draw']} draws"
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """Draws of beta (term), rho, lam and sigma, those that the model has, with dims (chain, draw)."""
+        return self.tree["posterior"].to_dataset()
+
+    @cached_property
+    def weights(self) -> Weights:
+        """W, as the model was given it."""
+        data = self.tree["constant_data"].to_dataset()
+        ids = pd.Index(data["unit"].to_numpy())
+        links = (data["weights_row"].to_numpy(), data["weights_column"].to_numpy())
+        matrix = sparse.csr_array((data["weights_value"].to_numpy(), links), shape=(len(ids), len(ids)))
+        bounds = self.tree.attrs.get("bounds")
+        return Weights(matrix, ids, islands="allow", bounds=None if bounds is None else (float(bounds[0]), float(bounds[1])))
+
+    def summary(self, **options: Any) -> pd.DataFrame:
+        """ArviZ's summary of the parameters, unrounded unless `round_to` is given; `options` go to `arviz_stats.summary`."""
+        return arviz_stats.summary(self.posterior, **{"round_to": "none", **options})
+
+    def impacts(self, by: str | None = None, *, orders: int = 5, draws: int = 200) -> xr.Dataset:
+        """Impacts of each explanatory variable as draws: direct, indirect, total, dims (chain, draw, term).
+
+        by="unit": direct, received (row sums) and sent (column sums) of every unit, dims (chain, draw, term, unit), at about `draws` evenly
+        thinned draws; dense in N. by="order": the terms rho^q W^q for q = 0 ... `orders`, with a dim `order`.
+
+        Equations: LeSage & Pace (2009), chapters 2 and 4; `spillover.models.impacts`.
+        """
+        if by not in (None, "unit", "order"):
+            raise SpecificationError(f"There are no impacts by {by!r}; choose 'unit' or 'order', or leave it out.")
+        data = self.tree["constant_data"].to_dataset()
+        posterior = self.posterior if by != "unit" else _thinned(self.posterior, draws)
+        with jax.enable_x64(True):
+            beta, theta = formulas.coefficients(
+                jnp.asarray(posterior["beta"].to_numpy()), data["own_position"].to_numpy(), data["lagged_position"].to_numpy()
+            )
+            rho = posterior["rho"].to_numpy() if "rho" in posterior else np.zeros(beta.shape[:2])
+            values, extra = self._impacts(by, np.asarray(beta), np.asarray(theta), rho, orders)
+        dims = ("chain", "draw", "term", *extra)
+        coords = {"chain": posterior["chain"], "draw": posterior["draw"], "term": data["regressor"].to_numpy(), **extra}
+        return xr.Dataset({name: (dims, value) for name, value in values.items()}, coords=coords, attrs={"by": by or "average"})
+
+    def _impacts(self, by: str | None, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray, orders: int) -> tuple[dict, dict]:
+        """The arrays of `impacts` and their further dims."""
+        lag = FLAGS[self.tree.attrs["model"]][0]
+        if by is None:
+            parts = formulas.average(channels(self.weights, lag=lag), jnp.asarray(beta), jnp.asarray(theta), jnp.asarray(rho))
+            return {name: np.asarray(value) for name, value in parts._asdict().items()}, {}
+        if by == "order":
+            radius = spectral_radius(self.weights.matrix)
+            outside = np.abs(rho) * radius >= 1
+            if outside.any():
+                raise DataError(f"{outside.mean():.1%} of the draws have |rho| beyond 1/{radius:.4g}, where the sum over orders diverges.")
+            return formulas.by_order(self.weights.matrix, orders, beta, theta, rho)._asdict(), {"order": np.arange(orders + 1)}
+        shape = rho.shape
+        flat = [value.reshape(-1, value.shape[-1]) for value in (beta, theta)]
+        parts = formulas.by_unit(self.weights.matrix, *flat, rho.ravel())
+        return {name: value.reshape(*shape, *value.shape[1:]) for name, value in parts._asdict().items()}, {"unit": self.weights.ids.to_numpy()}
+
+    def save(self, path: str | Path) -> None:
+        """Write the tree as NetCDF; `spillover.load` reads it back."""
+        self.tree.to_netcdf(path, engine="h5netcdf")
+
+
+def load(path: str | Path) -> Fit:
+    """The fit that `Fit.save` wrote. DataError for a file that is not one."""
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        found = tree.load()
+    if "posterior" not in found.children or "model" not in found.attrs:
+        raise DataError(f"{path} is not a fit saved by spillover: it has the groups {', '.join(found.children) or 'none'}.")
+    return Fit(found)
+
+
+def build_tree(model: "Model", parameters: dict[str, np.ndarray], stats: dict[str, np.ndarray], about: dict[str, Any]) -> xr.DataTree:
+    """The DataTree of a fit; it holds the data and W as well, so that impacts and predictions need nothing else."""
+    panel, design, w = model.panel, model.design, model.weights.matrix.tocoo()
+    coords = {
+        "term": list(design.terms),
+        "unit": _plain(panel.units),
+        "period": _plain(panel.periods),
+        "regressor": np.array(design.variables, dtype=str),
+    }
+    dims = {"beta": ["term"], "y": ["period", "unit"], "x": ["period", "unit", "term"]}
+    dims |= {"own_position": ["regressor"], "lagged_position": ["regressor"]}
+    dims |= {name: ["link"] for name in ("weights_row", "weights_column", "weights_value")}
+    constant = {"x": design.columns, "own_position": design.own, "lagged_position": design.lagged}
+    constant |= {"weights_row": w.row, "weights_column": w.col, "weights_value": w.data}
+    if model.error_weights != model.weights:
+        m = model.error_weights.matrix.tocoo()
+        constant |= {"error_weights_row": m.row, "error_weights_column": m.col, "error_weights_value": m.data}
+        dims |= {name: ["error_link"] for name in ("error_weights_row", "error_weights_column", "error_weights_value")}
+    groups = {
+        "posterior": {name: parameters[name] for name in PARAMETERS if name in parameters},
+        "sample_stats": stats,
+        "observed_data": {"y": panel.y},
+        "constant_data": constant,
+    }
+    attrs = {"model": model.spec.name, "effects": model.spec.effects, "formula": model.formula, "response": panel.response, **about}
+    if model.weights.given_bounds is not None:
+        attrs["bounds"] = list(model.weights.given_bounds)
+    tree = arviz_base.from_dict(groups, coords=coords, dims=dims)
+    tree.attrs.update(attrs)
+    return tree
+
+
+def _plain(labels: pd.Index) -> np.ndarray:
+    """Labels as NetCDF can keep them: numbers and dates as they are, anything else as text."""
+    values = labels.to_numpy()
+    return values if values.dtype.kind in "iufM" else values.astype(str)
+
+
+def _thinned(posterior: xr.Dataset, draws: int) -> xr.Dataset:
+    step = max(posterior.sizes["chain"] * posterior.sizes["draw"] // max(draws, 1), 1)
+    return posterior.isel(draw=slice(None, None, step))
+
+
+def warn_of_trouble(tree: xr.DataTree) -> None:
+    """Warn, with what to do, of divergences, R-hat above 1.01 and effective sample sizes below 400."""
+    diverging = int(tree["sample_stats"]["diverging"].sum())
+    if diverging:
+        _warn(f"{diverging} draws diverged: fit again with target_accept=0.95; if they stay, use tighter priors.")
+    if tree["posterior"].sizes["draw"] < 4:
+        return
+    table = arviz_stats.summary(tree, kind="diagnostics", round_to="none")
+    worst = table["r_hat"].idxmax()
+    if table.loc[worst, "r_hat"] > RHAT:
+        _warn(f"The chains disagree: R-hat of {worst} is {table.loc[worst, 'r_hat']:.3f}. Take more tune and draws, and look at trace plots.")
+    ess = table[["ess_bulk", "ess_tail"]].min(axis=1)
+    if ess.min() < ESS:
+        _warn(f"The effective sample size of {ess.idxmin()} is {ess.min():.0f}, below {ESS}: take more draws for stable tails.")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, SpilloverWarning, stacklevel=4)

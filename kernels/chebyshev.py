@@ -1,0 +1,115 @@
+"""Functions of rho on an open interval, as Chebyshev series in the logit variable.
+
+    s = 1/2 log((rho - a) / (b - rho)),    a < rho < b
+
+sends the slits (-inf, a] and [b, inf), where a log-determinant is singular, to the lines Im s = +-pi/2; a series in s therefore
+converges geometrically where one in rho does not (mathematics.md 5 has the sources).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.fft
+from jax.typing import ArrayLike
+
+END = 0.5 * np.log(1e6)  # the series covers all but 1e-6 of the interval at either end; beyond, it goes on as a straight line in s
+BLOCK = 32  # lengths are padded to multiples of this, so that different W share one compiled program
+
+
+class Series(NamedTuple):
+    """c_0 T_0(t) + c_1 T_1(t) + ... with t = s / END, clipped to [-1, 1], and its tangents beyond. `coef`: (..., K)."""
+
+    coef: jax.Array
+
+
+def to_s(rho: ArrayLike, bounds: ArrayLike) -> jax.Array:
+    """The logit variable of rho."""
+    a, b = jnp.asarray(bounds)
+    return 0.5 * (jnp.log(rho - a) - jnp.log(b - rho))
+
+
+def to_rho(s: ArrayLike, bounds: ArrayLike) -> jax.Array:
+    """The rho of a logit variable, from the nearer end so that nothing cancels there."""
+    a, b = jnp.asarray(bounds)
+    return jnp.where(s < 0, a + (b - a) * jax.nn.sigmoid(2 * s), b - (b - a) * jax.nn.sigmoid(-2 * s))
+
+
+def log_slope(s: ArrayLike, bounds: ArrayLike) -> jax.Array:
+    """log(d rho / d s) = log(2 (rho - a)(b - rho) / (b - a))."""
+    a, b = jnp.asarray(bounds)
+    return jnp.log(2 * (b - a)) + jax.nn.log_sigmoid(2 * s) + jax.nn.log_sigmoid(-2 * s)
+
+
+@jax.custom_jvp
+def polynomial(coef: jax.Array, t: jax.Array) -> jax.Array:
+    """Sum of coef[k] T_k(t) by Clenshaw's recurrence; its derivative rule is the differentiated series, to any order."""
+
+    def step(carry: tuple[jax.Array, jax.Array], c: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+        later, latest = carry
+        return (latest, c + 2 * t * latest - later), None
+
+    zero = jnp.zeros(jnp.shape(t), jnp.result_type(coef, t))
+    (later, latest), _ = jax.lax.scan(step, (zero, zero), coef[:0:-1], unroll=4)
+    return coef[0] + t * latest - later
+
+
+@polynomial.defjvp
+def _polynomial_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    (coef, t), (d_coef, d_t) = primals, tangents
+    return polynomial(coef, t), polynomial(derivative(coef), t) * d_t + polynomial(d_coef, t)
+
+
+def derivative(coef: jax.Array) -> jax.Array:
+    """Coefficients of d/dt of a series: c'_j = 2 (sum of k c_k over k > j, k - j odd), halved for j = 0. Same length, last one zero."""
+    k = jnp.arange(coef.shape[0], dtype=coef.dtype)
+    terms = 2 * k * coef
+    pairs = jnp.pad(terms, (0, terms.shape[0] % 2)).reshape(-1, 2)
+    after = jnp.cumsum(pairs[::-1], axis=0)[::-1]  # sums over one parity from each index on
+    even = jnp.pad(after[1:, 0], (0, 1))
+    rest = jnp.stack([after[:, 1], even], axis=1).reshape(-1)[: coef.shape[0]]
+    return rest.at[0].multiply(0.5)
+
+
+def evaluate(series: Series, s: ArrayLike) -> jax.Array:
+    """The series at the logit variable s, of any shape; straight beyond the covered range."""
+    coef = series.coef
+    t = jnp.asarray(s) / END
+    k = jnp.arange(coef.shape[0], dtype=coef.dtype)
+    rising = jnp.sum(k**2 * coef)
+    falling = jnp.sum(jnp.where(k % 2 == 0, -1.0, 1.0) * k**2 * coef)
+    beyond = rising * jnp.maximum(t - 1, 0) + falling * jnp.minimum(t + 1, 0)
+    return polynomial(coef, jnp.clip(t, -1, 1)) + beyond
+
+
+def nodes(count: int) -> np.ndarray:
+    """Chebyshev points of the first kind on the covered range of s, from the upper end down."""
+    return END * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+
+
+def coefficients(values: np.ndarray) -> np.ndarray:
+    """Chebyshev coefficients of the polynomial through `values` at `nodes(len(values))`."""
+    coef = scipy.fft.dct(values, type=2, axis=0) / len(values)
+    coef[0] /= 2
+    return coef
+
+
+def interpolate(function: Callable[[np.ndarray], np.ndarray], tolerance: float, most: int = 2048) -> tuple[np.ndarray, float]:
+    """Coefficients of a host function of s, doubling the nodes until a hold-out on the points between them passes.
+
+    Returns the coefficients, cut where the tail is below a hundredth of the tolerance and padded to a multiple of BLOCK, and the
+    largest hold-out error.
+    """
+    count, error, coef = BLOCK, np.inf, np.zeros(0)
+    while error > tolerance and 2 * count <= most:
+        count *= 2
+        coef = coefficients(function(nodes(count)))
+        between = END * np.cos(np.pi * np.arange(count + 1) / count)
+        error = float(np.abs(np.polynomial.chebyshev.chebval(between / END, coef) - function(between)).max())
+    tail = np.cumsum(np.abs(coef[::-1]))[::-1]
+    kept = max(int((tail > tolerance / 100).sum()), 1)
+    padded = np.zeros(-(-kept // BLOCK) * BLOCK)
+    padded[:kept] = coef[:kept]
+    return padded, error

@@ -1,0 +1,29 @@
+"""Every error a user can cause: one family, caught by one name."""
+
+
+class SpilloverError(Exception):
+    """An input that cannot be used; the message names the culprit and the way out."""
+
+
+class WeightsError(SpilloverError):
+    """A weights matrix that is not one."""
+
+
+class DataError(SpilloverError):
+    """A table that does not fit the formula, the panel or the weights."""
+
+
+class SpecificationError(SpilloverError):
+    """A model, an effect or an option that does not exist or does not combine."""
+
+
+class PriorError(SpilloverError):
+    """A prior that names an unknown parameter or does not fit it."""
+
+
+class ConvergenceError(SpilloverError):
+    """A maximisation that found no interior maximum."""
+
+
+class SpilloverWarning(UserWarning):
+    """A result that is there but deserves a second look."""

@@ -1,0 +1,92 @@
+"""The lag basis of a spatial model and its R factor: all that a Gaussian likelihood needs of the data.
+
+    S_lam [ S(rho) y - D b ] = e     is linear in     Z = [ D, M D, y, W y, M y, M W y ],     e = Z v(rho, lam, b),     e'e = |R v|^2,
+
+with D the regressors (lags of X included), W the weights of the lag, M those of the error, Z = Q R. R keeps the accuracy that Z'Z loses.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sparse
+
+ROWS = 65_536  # rows factored at a time: the block of Z stays in the cache, the memory bounded
+
+
+class Moments(NamedTuple):
+    """The columns of R by their part in the model: `d`, `md`: (q, k); `y`, `wy`, `my`, `mwy`: (q,). None where the model lacks it."""
+
+    d: jax.Array
+    md: jax.Array | None
+    y: jax.Array
+    wy: jax.Array | None
+    my: jax.Array | None
+    mwy: jax.Array | None
+
+
+def lag(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
+    """W x within every period, for x of shape (T, N, columns)."""
+    periods, units, columns = values.shape
+    wide = values.transpose(1, 0, 2).reshape(units, periods * columns)
+    return (matrix @ wide).reshape(units, periods, columns).transpose(1, 0, 2)
+
+
+def lag_basis(
+    y: np.ndarray, regressors: np.ndarray, weights: sparse.csr_array | None, error_weights: sparse.csr_array | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Z, (T, N, columns), and the part of the model that each column belongs to, in the order of `Moments`.
+
+    y: (T, N); regressors: (T, N, k); `weights` is None without a spatial lag, `error_weights` None without a spatial error.
+    """
+    k = regressors.shape[2]
+    blocks, parts = [regressors], ["d"] * k
+    responses, names = [y[:, :, None]], ["y"]
+    if weights is not None:
+        responses.append(lag(weights, responses[0]))
+        names.append("wy")
+    if error_weights is not None:
+        blocks.append(lag(error_weights, regressors))
+        parts += ["md"] * k
+        responses += [lag(error_weights, column) for column in responses]
+        names += ["m" + name for name in names]
+    return np.concatenate(blocks + responses, axis=2), (*parts, *names)
+
+
+def r_factor(columns: np.ndarray) -> np.ndarray:
+    """The triangular factor of the rows of `columns`, (..., c), block by block: factors of blocks stack and factor again (TSQR)."""
+    width = columns.shape[-1]
+    rows = columns.reshape(-1, width)
+    factor = np.zeros((0, width))
+    for start in range(0, len(rows), ROWS):
+        factor = _triangle(np.vstack([factor, rows[start : start + ROWS]]))
+    return factor
+
+
+def _triangle(rows: np.ndarray) -> np.ndarray:
+    """R of rows = QR, square, with rows of zeros where there are fewer rows than columns."""
+    factor = scipy.linalg.qr(rows, mode="r", check_finite=False)[0][: rows.shape[1]]
+    return np.vstack([factor, np.zeros((rows.shape[1] - len(factor), rows.shape[1]))])
+
+
+def split(factor: np.ndarray, parts: tuple[str, ...]) -> Moments:
+    """R cut into the parts of the model."""
+
+    def columns(part: str) -> jax.Array | None:
+        return jnp.asarray(factor[:, [p == part for p in parts]]) if part in parts else None
+
+    def column(part: str) -> jax.Array | None:
+        return jnp.asarray(factor[:, parts.index(part)]) if part in parts else None
+
+    d = jnp.asarray(factor[:, [p == "d" for p in parts]])
+    return Moments(d, columns("md"), jnp.asarray(factor[:, parts.index("y")]), column("wy"), column("my"), column("mwy"))
+
+
+def stacked(factor: np.ndarray, parts: tuple[str, ...], d: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """R with more observations [d, y] below it that no filter reaches, such as those a conjugate prior stands for. d: (p, k); y: (p,)."""
+    rows = np.zeros((len(y), len(parts)))
+    rows[:, [p == "d" for p in parts]] = d
+    rows[:, parts.index("y")] = y
+    return _triangle(np.vstack([factor, rows]))

@@ -1,0 +1,108 @@
+"""Eigenvalues of a spatial weights matrix and the interval they leave to rho."""
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sparse
+import scipy.sparse.csgraph as csgraph
+import scipy.sparse.linalg
+
+from spillover.kernels.errors import WeightsError
+
+DENSE_LIMIT = 5_000  # a dense eigenvalue problem above this takes minutes and gigabytes
+REAL = 1e-7  # an imaginary part below this share of the radius is rounding: a double real root splits by about sqrt(eps)
+
+
+def symmetrizer(matrix: sparse.csr_array) -> np.ndarray | None:
+    """Positive d with d_i w_ij = d_j w_ji for all i, j, or None where there is none.
+
+    With it D^(1/2) W D^(-1/2) is symmetric: its entries are sqrt(w_ij w_ji). The ratios w_ij / w_ji are carried along a spanning
+    forest and then checked on every link.
+    """
+    links = matrix.tocoo()
+    rows, columns, forward = links.row, links.col, links.data
+    if not len(forward):
+        return np.ones(matrix.shape[0])
+    backward = np.asarray(matrix[columns, rows]).ravel()
+    if (backward == 0).any():
+        return None
+    ratio = sparse.csr_array((np.log(forward / backward), (rows, columns)), shape=matrix.shape)
+    log_d = _potential(matrix, ratio)
+    if not np.allclose(log_d[columns] - log_d[rows], np.log(forward / backward), rtol=0, atol=1e-9):
+        return None
+    return np.exp(log_d)
+
+
+def _potential(matrix: sparse.csr_array, ratio: sparse.csr_array) -> np.ndarray:
+    """The function on the nodes that is 0 at one root a component and grows by `ratio` along a spanning forest."""
+    n = matrix.shape[0]
+    _, label = csgraph.connected_components(matrix, directed=False)
+    roots = np.unique(label, return_index=True)[1]
+    trunk = sparse.csr_array((np.ones(len(roots)), (np.zeros(len(roots), int), roots)), shape=(1, n))
+    forest = sparse.block_array([[matrix, None], [trunk, sparse.csr_array((1, 1))]], format="csr")
+    _, parent = csgraph.breadth_first_order(forest, n, directed=True)
+    parent = np.where(parent[:n] == n, np.arange(n), parent[:n])
+    value = np.asarray(ratio[parent, np.arange(n)]).ravel()
+    while (parent != parent[parent]).any():  # pointer jumping: each pass doubles the stretch of path added up
+        value, parent = value + value[parent], parent[parent]
+    return value
+
+
+def symmetrized(matrix: sparse.csr_array) -> sparse.csr_array:
+    """sqrt(W * W'), the symmetric matrix similar to a W that has a `symmetrizer`."""
+    product = matrix.multiply(matrix.T.tocsr()).tocsr()
+    return sparse.csr_array((np.sqrt(product.data), product.indices, product.indptr), shape=matrix.shape)
+
+
+def eigenvalues(matrix: sparse.csr_array) -> np.ndarray:
+    """All eigenvalues of W, real where W is similar to a symmetric matrix, else complex.
+
+    Block by strongly connected block, which is exact for islands and for acyclic W, where a plain routine returns
+    rounding noise of the size eps^(1/n).
+    """
+    n = matrix.shape[0]
+    symmetric = symmetrizer(matrix) is not None
+    work = symmetrized(matrix) if symmetric else matrix
+    count, label = csgraph.connected_components(work, directed=True, connection="strong")
+    order = np.argsort(label, kind="stable")
+    sizes = np.bincount(label, minlength=count)
+    if sizes.max() > DENSE_LIMIT:
+        raise WeightsError(f"{n} units form a connected block of {sizes.max()}: dense eigenvalues stop at {DENSE_LIMIT}.")
+    solve = scipy.linalg.eigvalsh if symmetric else scipy.linalg.eigvals
+    values = np.zeros(n, dtype=float if symmetric else complex)
+    stops = np.cumsum(sizes)
+    for block in np.flatnonzero(sizes > 1):  # a block of one unit is that unit's zero diagonal
+        members = order[stops[block] - sizes[block] : stops[block]]
+        values[members] = solve(work[members][:, members].toarray(), check_finite=False)
+    return values
+
+
+def admissible_interval(values: np.ndarray) -> tuple[float, float]:
+    """(1/omega_min, 1/omega_max) of the extreme real eigenvalues; where a sign is missing, the spectral radius takes its place.
+
+    Raises WeightsError for an acyclic W (spectral radius 0), whose det(I - rho W) is 1 everywhere. LeSage & Pace (2009), 4.3.2.
+    """
+    radius = float(np.abs(values).max(initial=0.0))
+    if radius == 0.0:
+        raise WeightsError("W has no cycle of links, so every rho is admissible: give the bounds yourself, e.g. bounds=(-1, 1).")
+    real = values.real[np.abs(values.imag) <= REAL * radius]
+    lowest, highest = real.min(initial=0.0), real.max(initial=0.0)
+    lower = 1 / lowest if lowest < -REAL * radius else -1 / radius
+    upper = 1 / highest if highest > REAL * radius else 1 / radius
+    return _tidy(float(lower)), _tidy(float(upper))
+
+
+def _tidy(bound: float) -> float:
+    """A bound of 1 or -1 without the rounding of the eigenvalue routine: the Perron root of a row-standardised W is 1."""
+    return float(np.sign(bound)) if abs(abs(bound) - 1) < 1e-12 else bound
+
+
+def interval(matrix: sparse.csr_array) -> tuple[float, float]:
+    """The admissible interval of rho for W, from all eigenvalues where they can be had, else from the extreme ones."""
+    if matrix.shape[0] <= DENSE_LIMIT:
+        return admissible_interval(eigenvalues(matrix))
+    if symmetrizer(matrix) is not None:
+        work = symmetrized(matrix)
+        ends = [scipy.sparse.linalg.eigsh(work, k=1, which=end, return_eigenvectors=False)[0] for end in ("SA", "LA")]
+        return admissible_interval(np.array(ends))
+    radius = abs(scipy.sparse.linalg.eigs(matrix, k=1, which="LM", return_eigenvectors=False)[0])
+    return -1 / radius, 1 / radius  # inside the admissible interval whatever the other eigenvalues are

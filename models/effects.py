@@ -1,0 +1,71 @@
+"""What each kind of fixed effects does to the data, the degrees of freedom and the log-determinant: one table.
+
+    effects   observations        log-determinant             W not row-standardised
+    none      N T                 T l(rho)
+    unit      N (T-1)             (T-1) l(rho)
+    period    (N-1) T             T [l(rho) - log(1-rho)]     dummies: N T, T l(rho)
+    twoway    (N-1)(T-1)          (T-1) [l - log(1-rho)]      dummies: N (T-1), (T-1) l(rho)
+
+Lee & Yu (2010). The transformed likelihood is the flat prior on the reduced-form effects S(rho)^-1 alpha.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sparse
+
+from spillover.kernels.moments import lag_basis, r_factor
+from spillover.kernels.within import demean
+from spillover.models.spec import Spec
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """How the effects leave: demeaning `over_periods` and `over_units`, or period `dummies`; with what remains of the likelihood.
+
+    `nu` observations; the log-determinant counts `multiplicity` times, on `contrasts` between units where 1 - rho drops out;
+    `lag_first`: W before demeaning, as the likelihood has it, or after, as several packages do.
+    """
+
+    over_periods: bool
+    over_units: bool
+    dummies: int
+    nu: int
+    multiplicity: int
+    contrasts: bool
+    lag_first: bool = True
+
+
+def transformation(spec: Spec, units: int, periods: int, *, row_standardized: bool, likelihood: str = "transformed") -> Transformation:
+    """The row of the table for `spec`; `likelihood` "direct" and "lsdv" keep N T observations and T l(rho) (mathematics.md 7).
+
+    `row_standardized`: whether every W of the model has rows that all sum to one, so that the period contrasts commute with it.
+    """
+    over_periods = spec.effects in ("unit", "twoway")
+    period = spec.effects in ("period", "twoway")
+    if likelihood != "transformed":
+        return Transformation(over_periods, period, 0, units * periods, periods, False, likelihood == "lsdv")
+    free_periods = periods - 1 if over_periods else periods
+    if period and not row_standardized:
+        return Transformation(over_periods, False, free_periods, units * free_periods, free_periods, False)
+    free_units = units - 1 if period else units
+    return Transformation(over_periods, period, 0, free_units * free_periods, free_periods, period)
+
+
+def factorize(
+    y: np.ndarray,
+    regressors: np.ndarray,
+    effects: Transformation,
+    weights: sparse.csr_array | None,
+    error_weights: sparse.csr_array | None,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """R of the transformed lag basis and the part each column plays. y: (T, N); regressors: (T, N, k)."""
+
+    def within(values: np.ndarray) -> np.ndarray:
+        return demean(values, over_periods=effects.over_periods, over_units=effects.over_units)
+
+    if effects.lag_first:
+        basis, parts = lag_basis(y, regressors, weights, error_weights)
+        return r_factor(within(basis)), parts
+    basis, parts = lag_basis(within(y[:, :, None])[:, :, 0], within(regressors), weights, error_weights)
+    return r_factor(basis), parts

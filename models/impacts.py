@@ -1,0 +1,95 @@
+"""Direct, indirect and total impacts of a change in each explanatory variable: LeSage & Pace (2009), chapters 2 and 4.
+
+    dE[y]/dx_k = S(rho)^-1 (beta_k I + theta_k W);   direct: mean diagonal;   total: mean row sum;   indirect: the difference
+
+    direct_k = beta_k (1 + rho g) + theta_k g,     g(rho) = tr(S^-1 W) / N = -l'(rho) / N
+    total_k  = beta_k (1 + rho m') + theta_k m',   m'(rho) = iota' S^-1 W iota / N,   1 / (1 - rho) where all rows of W sum to one
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sparse
+
+from spillover.kernels.logdet import LogDet, derivative
+from spillover.kernels.multiplier import Multiplier
+
+
+class Impacts(NamedTuple):
+    """Arrays of one shape: (..., variables) and whatever follows."""
+
+    direct: np.ndarray
+    indirect: np.ndarray
+    total: np.ndarray
+
+
+class Channels(NamedTuple):
+    """What carries an impact through W: `logdet` of W itself (None without rho); `rows`: m' (None: 1/(1 - rho)); `mean_row_sum` of W."""
+
+    logdet: LogDet | None
+    rows: Multiplier | None
+    mean_row_sum: jax.Array
+
+
+def coefficients(beta: jax.Array, own: np.ndarray, lagged: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    """beta_k and theta_k of each variable, zero where it has no lag. beta: (..., terms); own, lagged: positions, -1 for none."""
+    theta = jnp.where(np.asarray(lagged) >= 0, beta[..., np.asarray(lagged)], 0.0)
+    return beta[..., np.asarray(own)], theta
+
+
+def average(channels: Channels, beta: jax.Array, theta: jax.Array, rho: jax.Array | None) -> Impacts:
+    """Average impacts. beta, theta: (..., variables); rho: (...), None for a model without it."""
+    if channels.logdet is None or rho is None:
+        total = beta + theta * channels.mean_row_sum
+        return Impacts(beta, total - beta, total)
+    g = (-derivative(channels.logdet, rho) / channels.logdet.size)[..., None]
+    rows = (1 / (1 - rho) if channels.rows is None else channels.rows(rho))[..., None]
+    rho = rho[..., None]
+    direct = beta * (1 + rho * g) + theta * g
+    total = beta * (1 + rho * rows) + theta * rows
+    return Impacts(direct, total - direct, total)
+
+
+def by_order(matrix: sparse.csr_array, orders: int, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray) -> Impacts:
+    """The terms of sum_q rho^q W^q (beta I + theta W), q = 0 ... orders: (..., variables, orders + 1).
+
+    The sum converges for |rho| below one over the spectral radius of W only.
+    """
+    n = matrix.shape[0]
+    power, sums, traces = sparse.eye_array(n, format="csr"), [1.0], [1.0]
+    for _ in range(orders + 1):
+        power = power @ matrix
+        traces.append(power.trace() / n)
+        sums.append(power.sum() / n)
+    steps = rho[..., None, None] ** np.arange(orders + 1)
+    beta, theta = beta[..., None], theta[..., None]
+    direct = steps * (beta * traces[:-1] + theta * traces[1:])
+    total = steps * (beta * sums[:-1] + theta * sums[1:])
+    return Impacts(direct, total - direct, total)
+
+
+class UnitImpacts(NamedTuple):
+    """Impacts by unit, (draws, variables, N): on a unit of its own x (`direct`), of everyone's x on it (`received`, row sums), of its x on
+    everyone (`sent`, column sums)."""
+
+    direct: np.ndarray
+    received: np.ndarray
+    sent: np.ndarray
+
+
+def by_unit(matrix: sparse.csr_array, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray) -> UnitImpacts:
+    """Diagonals, row sums and column sums of S^-1 (beta I + theta W). beta, theta: (draws, variables); rho: (draws,). Dense in N."""
+    w = matrix.toarray()
+    solve: Callable[[float], np.ndarray] = lambda value: scipy.linalg.solve(np.eye(len(w)) - value * w, np.eye(len(w)))  # noqa: E731
+    parts = []
+    for value in rho:
+        inverse = solve(value) if value != 0 else np.eye(len(w))
+        spread = inverse @ w
+        parts.append([[m.diagonal(), m.sum(axis=1), m.sum(axis=0)] for m in (inverse, spread)])
+    s = np.array(parts)  # (draws, 2, 3, N)
+    own, through = s[:, 0][:, :, None, :], s[:, 1][:, :, None, :]
+    return UnitImpacts(*np.moveaxis(beta[:, None, :, None] * own + theta[:, None, :, None] * through, 1, 0))

@@ -1,0 +1,97 @@
+"""Information matrices of the Gaussian spatial models: the curvature of the log-likelihood, observed or expected.
+
+Parameters in the order (beta, rho, lam, sigma^2), rho and lam where the model has them.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sparse
+
+from spillover.kernels.within import demean
+from spillover.models.effects import Transformation
+from spillover.models.likelihood import Likelihood, joint, named
+
+
+def unpacked(likelihood: Likelihood) -> Callable[[jax.Array], tuple]:
+    """The function from a vector of parameters to (beta, rho, lam, sigma^2)."""
+    k = likelihood.moments.d.shape[1]
+
+    def unpack(vector: jax.Array) -> tuple:
+        return (vector[:k], *named(likelihood, tuple(vector[k:-1])), vector[-1])
+
+    return unpack
+
+
+@jax.jit
+def observed(likelihood: Likelihood, vector: jax.Array) -> jax.Array:
+    """Minus the Hessian of the log-likelihood, by automatic differentiation."""
+    unpack = unpacked(likelihood)
+    return -jax.hessian(lambda v: joint(likelihood, *unpack(v)))(vector)
+
+
+@jax.jit
+def score(likelihood: Likelihood, vector: jax.Array) -> jax.Array:
+    """The gradient of the log-likelihood."""
+    unpack = unpacked(likelihood)
+    return jax.grad(lambda v: joint(likelihood, *unpack(v)))(vector)
+
+
+def expected(
+    columns: np.ndarray,
+    effects: Transformation,
+    weights: sparse.csr_array,
+    error_weights: sparse.csr_array,
+    estimates: tuple[np.ndarray, float | None, float | None, float],
+) -> np.ndarray:
+    """The expected information; with G = W S^-1 and H = M S_lam^-1 on what the effects leave, G~ = S_lam G S_lam^-1, A = S_lam D:
+
+        I(beta, beta) = A'A / s2                  I(rho, beta) = (S_lam G D beta)'A / s2
+        I(rho, rho) = J tr(G~G~ + G~'G~) + |S_lam G D beta|^2 / s2
+        I(rho, lam) = J tr(G~H + G~'H)            I(lam, lam) = J tr(HH + H'H)
+        I(rho, s2) = J tr(G) / s2                 I(lam, s2) = J tr(H) / s2            I(s2, s2) = nu / (2 s2^2)
+
+    columns: (T, N, k), lagged where the model has lags, not demeaned. Dense in N. Ord (1975); Lee & Yu (2010).
+    """
+    beta, rho, lam, sigma2 = estimates
+    n, k = columns.shape[1], columns.shape[2]
+    basis = _contrasts(n) if effects.contrasts else np.eye(n)
+    w, m = (basis.T @ matrix.toarray() @ basis for matrix in (weights, error_weights))
+    identity = np.eye(len(w))
+    s_lam = identity - (lam or 0.0) * m
+    reached = np.einsum("nr,tnk->trk", basis, _within(columns, effects))
+    spill, spill_lam = (np.linalg.solve((identity - (value or 0.0) * x).T, x.T).T for value, x in ((rho, w), (lam, m)))
+    similar = np.linalg.solve(s_lam.T, (s_lam @ spill).T).T
+    filtered = (s_lam @ reached).reshape(-1, k)
+    shifted = (s_lam @ spill @ (reached @ beta)[:, :, None]).reshape(-1)
+    j = effects.multiplicity
+    size = k + 3
+    info = np.zeros((size, size))
+    info[:k, :k] = filtered.T @ filtered / sigma2
+    info[k, :k] = filtered.T @ shifted / sigma2
+    info[k, k] = j * _pair(similar, similar) + shifted @ shifted / sigma2
+    info[k + 1, k] = j * _pair(similar, spill_lam)
+    info[k + 1, k + 1] = j * _pair(spill_lam, spill_lam)
+    info[k + 2, k] = j * np.trace(spill) / sigma2
+    info[k + 2, k + 1] = j * np.trace(spill_lam) / sigma2
+    info[k + 2, k + 2] = effects.nu / (2 * sigma2**2)
+    info = np.tril(info) + np.tril(info, -1).T
+    kept = [*range(k), *([k] if rho is not None else []), *([k + 1] if lam is not None else []), k + 2]
+    return info[np.ix_(kept, kept)]
+
+
+def _within(columns: np.ndarray, effects: Transformation) -> np.ndarray:
+    return demean(columns, over_periods=effects.over_periods, over_units=effects.over_units)
+
+
+def _pair(a: np.ndarray, b: np.ndarray) -> float:
+    """tr(AB + A'B)."""
+    return float(np.sum(a.T * b) + np.sum(a * b))
+
+
+def _contrasts(n: int) -> np.ndarray:
+    """An orthonormal basis of the contrasts between n units, (n, n - 1): Helmert's."""
+    return scipy.linalg.helmert(n).T

@@ -1,0 +1,268 @@
+"""Priors: named conjugate families, any NumPyro distribution, and the arrays a log-density needs of them.
+
+    beta | sigma^2 ~ N(b0, sigma^2 V0),    sigma^2 ~ InverseGamma(a0, d0),    rho, lam ~ Beta(a, b) on the admissible interval
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import scipy.linalg
+import scipy.special
+
+from spillover.kernels.chebyshev import log_slope, to_rho
+from spillover.kernels.errors import PriorError
+from spillover.models.design import INTERCEPT
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """beta_j | sigma^2 ~ N(0, sigma^2 (scale s_y / (s_j s_e))^2), independent; the intercept likewise where the regressors have their means.
+
+    s_y, s_j: standard deviations of y and of regressor j after the effects; s_e: residual standard deviation of least squares of y on X.
+    At sigma = s_e one standard deviation of x_j moves y by `scale` standard deviations of y. The default 2.5 is rstanarm's
+    (Goodrich et al. 2024, "Prior distributions for rstanarm models").
+    """
+
+    scale: float = 2.5
+
+
+@dataclass(frozen=True)
+class Zellner:
+    """beta | sigma^2 ~ N(0, sigma^2 g (D'D)^-1), D the regressors after the effects; g = None is the number of observations (unit information).
+
+    It shrinks the fitted values towards zero: with an uncentred intercept or a tight fit that is a strong prior. Zellner (1986).
+    """
+
+    g: float | None = None
+
+
+@dataclass(frozen=True)
+class Conjugate:
+    """beta | sigma^2 ~ N(mean, sigma^2 covariance), `mean`: k values, `covariance`: k x k, in the order of the model's terms."""
+
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Improper: constant for beta; 1 / sigma^2 for sigma (on the scale of sigma^2). No model evidence."""
+
+
+@dataclass(frozen=True)
+class InverseGamma:
+    """sigma^2 ~ InverseGamma(shape, scale); scale = None is shape times s_e^2 (see `Ridge`), so that 1 / sigma^2 has mean 1 / s_e^2."""
+
+    shape: float = 1.0
+    scale: float | None = None
+
+
+@dataclass(frozen=True)
+class ScaledBeta:
+    """rho = lower + (upper - lower) v, v ~ Beta(a, b), on the admissible interval; a = b = 1 is uniform. LeSage & Pace (2009), 5.3.2."""
+
+    a: float = 1.01
+    b: float = 1.01
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform on the admissible interval (1/omega_min, 1/omega_max)."""
+
+
+FAMILIES = {"beta": (Ridge, Zellner, Conjugate, Flat), "sigma": (InverseGamma, Flat), "rho": (Uniform, ScaledBeta), "lam": (Uniform, ScaledBeta)}
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Priors:
+    """The priors of a model; what is not given keeps the weakly informative conjugate default, scaled to the data.
+
+    beta: `Ridge`, `Zellner`, `Conjugate`, `Flat`, a NumPyro distribution for every coefficient, or a dict from term to distribution, the
+    other terms keeping the default. sigma: `InverseGamma`, `Flat` or a distribution of sigma. rho, lam: `Uniform`, `ScaledBeta` or a
+    distribution, cut to the admissible interval. PriorError for an unknown parameter or a family that does not fit.
+
+    >>> import numpyro.distributions as dist
+    >>> Priors(rho=ScaledBeta(2, 2), sigma=dist.HalfNormal(1.0))
+    Priors
+      beta   Ridge(scale=2.5)
+      sigma  HalfNormal(scale=1.0)
+      rho    ScaledBeta(a=2, b=2)
+      lam    Uniform()
+    """
+
+    beta: Any
+    sigma: Any
+    rho: Any
+    lam: Any
+
+    def __init__(self, **families: Any) -> None:
+        defaults = {"beta": Ridge(), "sigma": InverseGamma(), "rho": Uniform(), "lam": Uniform()}
+        unknown = [name for name in families if name not in defaults]
+        if unknown:
+            raise PriorError(f"There is no parameter {unknown[0]!r}; priors are for {', '.join(defaults)}.")
+        for name, family in {**defaults, **families}.items():
+            allowed = isinstance(family, (*FAMILIES[name], dist.Distribution)) or (name == "beta" and isinstance(family, dict))
+            if not allowed:
+                names = ", ".join(kind.__name__ for kind in FAMILIES[name])
+                raise PriorError(f"The prior of {name} is {family!r}: give one of {names} or a NumPyro distribution.")
+            object.__setattr__(self, name, family)
+
+    @classmethod
+    def reference(cls) -> "Priors":
+        """beta flat, 1 / sigma^2, rho and lam uniform: for comparison with other programs. Improper, so no model evidence."""
+        return cls(beta=Flat(), sigma=Flat())
+
+    def __repr__(self) -> str:
+        lines = [f"  {field.name:<6} {_show(getattr(self, field.name))}" for field in fields(self)]
+        return "\n".join(["Priors", *lines])
+
+
+def _show(family: Any) -> str:
+    if isinstance(family, dict):
+        return ", ".join(f"{term}: {_show(value)}" for term, value in family.items())
+    if isinstance(family, dist.Distribution):
+        values = [f"{name}={np.asarray(getattr(family, name)).tolist()}" for name in family.arg_constraints if hasattr(family, name)]
+        return f"{type(family).__name__}({', '.join(values)})"
+    return repr(family)
+
+
+class Scales(NamedTuple):
+    """What the default priors are scaled to: `mean`, `sd` of the k regressors and of y (`y_mean`, `y_sd`), `residual` sd of y on X,
+    `triangle`: R of the regressors, `nu` observations; `intercept`: its position, -1 without."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+    y_mean: float
+    y_sd: float
+    residual: float
+    triangle: np.ndarray
+    nu: int
+    intercept: int
+
+
+def scales(factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], own: np.ndarray, nu: int) -> Scales:
+    """The scales, from R alone: the means come from its column for the intercept, where there is one. `own`: positions of X among terms."""
+    k = parts.count("d")
+    d, y = factor[:, :k], factor[:, parts.index("y")]
+    intercept = terms.index(INTERCEPT) if INTERCEPT in terms else -1
+    ones = factor[:, intercept] / nu if intercept >= 0 else np.zeros(len(factor))
+    mean, y_mean = ones @ d, float(ones @ y)
+    sd = np.sqrt(np.maximum((d**2).sum(axis=0) / nu - mean**2, 0))
+    y_sd = float(np.sqrt(max(y @ y / nu - y_mean**2, 0)))
+    base = factor[:, sorted({*own.tolist(), *([intercept] if intercept >= 0 else [])})]
+    residual = y - base @ scipy.linalg.lstsq(base, y)[0] if base.shape[1] else y
+    return Scales(mean, sd, y_mean, y_sd, float(np.sqrt(residual @ residual / nu)), d[:k], nu, intercept)
+
+
+class Prior(NamedTuple):
+    """A prior as arrays. The conjugate part of beta is |root b - target|^2 / sigma^2, of rank `rank`, with `half_log` = 1/2 log |V0^-1|;
+    sigma^2 ~ InverseGamma(`a0`, `d0`); `dependence`: Beta (a, b) of each of rho, lam; distributions of the user where there are any.
+    `log_constant`: the constants of the proper parts."""
+
+    root: jax.Array
+    target: jax.Array
+    rank: jax.Array
+    half_log: jax.Array
+    a0: jax.Array
+    d0: jax.Array
+    log_constant: jax.Array
+    dependence: tuple[Any, ...]
+    beta: dict[tuple[int, ...], dist.Distribution]
+    sigma: dist.Distribution | None
+
+
+def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: tuple[str, ...]) -> Prior:
+    """The arrays of `priors` for a model with these terms and these dependence parameters ("rho", "lam")."""
+    own = _distributions(priors.beta, terms)
+    around = tuple(_dependence(getattr(priors, name)) for name in dependence)
+    covered = {position for positions in own for position in positions}
+    root, target = _conjugate_rows(priors.beta, scale, covered)
+    a0, d0, sigma = _sigma(priors.sigma, scale)
+    proper = (root != 0).any(axis=1)
+    log_det = np.linalg.slogdet(root[proper][:, [j for j in range(len(terms)) if j not in covered]])[1] if proper.any() else 0.0
+    beta_constants = [scipy.special.betaln(*family) for family in around if not isinstance(family, dist.Distribution)]
+    constant = np.log(2) + a0 * np.log(d0) - scipy.special.gammaln(a0) if a0 > 0 else 0.0
+    rank = float(proper.sum())
+    values = (root, target, rank, log_det, a0, d0, constant - 0.5 * rank * np.log(2 * np.pi) - sum(beta_constants))
+    return Prior(
+        *(jnp.asarray(np.asarray(value, float)) for value in values),
+        around,
+        own,
+        sigma,
+    )
+
+
+def _distributions(family: Any, terms: tuple[str, ...]) -> dict[tuple[int, ...], dist.Distribution]:
+    """The user's distributions by the positions of the terms they are for."""
+    if isinstance(family, dict):
+        unknown = [term for term in family if term not in terms]
+        if unknown:
+            raise PriorError(f"There is no term {unknown[0]!r} for a prior of beta; the terms are {', '.join(terms)}.")
+        return {(terms.index(term),): _real(distribution, term, 1) for term, distribution in family.items()}
+    if isinstance(family, dist.Distribution):
+        return {tuple(range(len(terms))): _real(family, "beta", len(terms))}
+    return {}
+
+
+def _real(distribution: Any, name: str, size: int) -> dist.Distribution:
+    if not isinstance(distribution, dist.Distribution):
+        raise PriorError(f"The prior of {name!r} is {distribution!r}: a NumPyro distribution is wanted.")
+    shape = distribution.batch_shape + distribution.event_shape
+    if shape not in ((), (1,), (size,)):
+        raise PriorError(f"The prior of {name!r} has shape {shape}; it is for {size} coefficients.")
+    return distribution
+
+
+def _conjugate_rows(family: Any, scale: Scales, covered: set[int]) -> tuple[np.ndarray, np.ndarray]:
+    """P and P b0 with V0^-1 = P'P: the prior as k more observations; rows of zeros where beta is flat or the user's."""
+    k = len(scale.mean)
+    root, target = np.zeros((k, k)), np.zeros(k)
+    if isinstance(family, Ridge | dict):
+        root = _ridge(family.scale if isinstance(family, Ridge) else Ridge().scale, scale)
+        root[sorted(covered)] = 0
+        root[:, sorted(covered)] = 0
+    elif isinstance(family, Zellner):
+        root = scale.triangle / np.sqrt(family.g if family.g is not None else scale.nu)
+    elif isinstance(family, Conjugate):
+        mean, covariance = np.asarray(family.mean, float), np.asarray(family.covariance, float)
+        if mean.shape != (k,) or covariance.shape != (k, k):
+            raise PriorError(f"Conjugate has {mean.shape} and {covariance.shape}; the model has {k} terms.")
+        lower = scipy.linalg.cholesky(covariance, lower=True)
+        root = scipy.linalg.solve_triangular(lower, np.eye(k), lower=True)
+        target = root @ mean
+    return root, target
+
+
+def _ridge(width: float, scale: Scales) -> np.ndarray:
+    spread = np.where(scale.sd > 0, scale.sd, 1.0)
+    root = np.diag(spread * scale.residual / (width * scale.y_sd))
+    if scale.intercept >= 0:
+        root[scale.intercept] = scale.mean * scale.residual / (width * np.hypot(scale.y_mean, scale.y_sd))
+    return root
+
+
+def _sigma(family: Any, scale: Scales) -> tuple[float, float, dist.Distribution | None]:
+    if isinstance(family, dist.Distribution):
+        return 0.0, 0.0, family
+    if isinstance(family, Flat):
+        return 0.0, 0.0, None
+    return family.shape, family.shape * scale.residual**2 if family.scale is None else family.scale, None
+
+
+def _dependence(family: Any) -> Any:
+    if isinstance(family, dist.Distribution):
+        return family
+    ends = (family.a, family.b) if isinstance(family, ScaledBeta) else (1.0, 1.0)
+    return jnp.asarray(np.asarray(ends))
+
+
+def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array) -> jax.Array:
+    """log prior density of s, the logit variable of rho (or lam): Beta (a, b) on the bounds, up to B(a, b), or a distribution of rho."""
+    if isinstance(prior, dist.Distribution):
+        return prior.log_prob(to_rho(s, bounds)) + log_slope(s, bounds)
+    a, b = prior
+    return jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)

@@ -1,0 +1,53 @@
+"""The family of models: three flags, not eight classes.
+
+    S_lam [ S(rho) y - X beta - W X theta ] = e,      S(rho) = I - rho W,   S_lam = I - lam M,   e ~ N(0, sigma^2 I)
+"""
+
+from dataclasses import dataclass
+
+from spillover.kernels.errors import SpecificationError
+
+FLAGS = {  # name: (rho, theta, lam). LeSage & Pace (2009); Elhorst (2014)
+    "OLS": (False, False, False),
+    "SLX": (False, True, False),
+    "SAR": (True, False, False),
+    "SEM": (False, False, True),
+    "SDM": (True, True, False),
+    "SDEM": (False, True, True),
+    "SAC": (True, False, True),
+    "GNS": (True, True, True),
+}
+EFFECTS = ("none", "unit", "period", "twoway")
+LIKELIHOODS = ("transformed", "direct", "lsdv")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A model's name, which of rho, theta and lam it has, and the fixed effects taken out."""
+
+    name: str
+    effects: str = "none"
+
+    @property
+    def lag(self) -> bool:
+        """Whether the model has rho W y."""
+        return FLAGS[self.name][0]
+
+    @property
+    def durbin(self) -> bool:
+        """Whether the model has W X theta."""
+        return FLAGS[self.name][1]
+
+    @property
+    def error(self) -> bool:
+        """Whether the model has lam M u."""
+        return FLAGS[self.name][2]
+
+
+def specify(name: str, effects: str) -> Spec:
+    """The checked specification; SpecificationError names what is unknown and what there is."""
+    if name not in FLAGS:
+        raise SpecificationError(f"There is no model {name!r}; choose one of {', '.join(FLAGS)}.")
+    if effects not in EFFECTS:
+        raise SpecificationError(f"There are no effects {effects!r}; choose one of {', '.join(EFFECTS)}.")
+    return Spec(name, effects)

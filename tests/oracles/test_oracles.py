@@ -1,0 +1,147 @@
+"""The oracles against each other: two definitions of the same number must agree before either judges the package."""
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from oracles import dense
+from oracles.hostile import row_standardise
+from scipy import stats
+
+N, T = 8, 3
+WEIGHTS = {
+    "knn": row_standardise(dense.hostile()["knn"][0][:N, :N] + 0.02 * (1 - np.eye(N))),
+    "binary": dense.hostile()["binary"][0][:N, :N] / 6,
+}
+
+
+def data(seed=0, T=T, k=2):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=N * T), np.column_stack([np.ones(N * T), rng.normal(size=(N * T, k))])
+
+
+def at(p, seed=1):
+    """Parameters away from the optimum."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=p.X.shape[1]), 0.7, 0.35 * p.has_rho, 0.25 * p.has_lambda, rng.normal(size=p.D.shape[1])
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("model", dense.MODELS)
+def test_loglik_is_the_normal_density_and_its_derivatives(name, effects, model):
+    y, X = data()
+    p = dense.problem(y, X, WEIGHTS[name], model, effects, T)
+    b, s2, rho, lam, xi = at(p)
+    value = dense.loglik(p, b, s2, rho, lam, xi)
+    assert value == pytest.approx(dense.loglik_mvn(p, b, s2, rho, lam, xi), rel=1e-11)
+    block = dense.problem(y, X, WEIGHTS[name], model, effects, T, expand=False)
+    assert value == pytest.approx(dense.loglik(block, b, s2, rho, lam, xi), rel=1e-12)
+    k, v = len(b), np.concatenate([b, xi, [rho, lam, s2]])
+
+    def f(v):
+        return dense.loglik(p, v[:k], v[-1], v[-3], v[-2], v[k:-3])
+
+    h = 1e-4 * np.eye(len(v))
+    H = np.array([[(f(v + i + j) - f(v + i - j) - f(v - i + j) + f(v - i - j)) / 4e-8 for i in h] for j in h])
+    information = dense.observed_information(p, np.concatenate([b, xi]), s2, rho, lam)
+    np.testing.assert_allclose(-H, information, rtol=2e-4, atol=2e-5 * np.abs(information).max())
+
+
+@pytest.mark.parametrize("effects", ["unit", "period", "twoway"])
+def test_contrasts_remove_the_effects(effects):
+    y, X = data()
+    W = WEIGHTS["knn"]
+    shift = dense.dummies(effects, N, T) @ np.random.default_rng(3).normal(size=dense.dummies(effects, N, T).shape[1])
+    reduced = np.kron(np.eye(T), np.linalg.inv(np.eye(N) - 0.4 * W)) @ shift
+    a, b = (dense.problem(z, X, W, "SDM", effects, T) for z in (y, y + reduced))
+    np.testing.assert_allclose(a.y, b.y, atol=1e-12)
+    y_star, X_star, W_star = dense.transformed(y, X, W, effects, T)
+    np.testing.assert_allclose(dense.transformed(dense.lag(W, y, T), X, W, effects, T)[0], W_star @ y_star, atol=1e-12)
+    assert a.nu == {"unit": N * (T - 1), "period": (N - 1) * T, "twoway": (N - 1) * (T - 1)}[effects]
+
+
+def test_expected_information_is_the_mean_of_the_observed():
+    y, X = data()
+    p = dense.problem(y, X, WEIGHTS["knn"], "GNS", "unit", T, M=row_standardise(dense.hostile()["contiguity"][0][:N, :N] + 0.01 * (1 - np.eye(N))))
+    b, s2, rho, lam, _ = at(p)
+    inverse = np.linalg.inv((np.eye(p.nu) - lam * p.M) @ (np.eye(p.nu) - rho * p.W))
+    mean = np.linalg.solve(np.eye(p.nu) - rho * p.W, p.X @ b)
+    # the observed information is quadratic in the errors: its mean is exact over +- sqrt(nu) unit errors along each axis
+    scale = np.sqrt(s2 * p.nu)
+    draws = [mean + sign * scale * inverse[:, i] for i in range(p.nu) for sign in (1, -1)]
+    total = sum(dense.observed_information(replace(p, y=d), b, s2, rho, lam) for d in draws) / len(draws)
+    np.testing.assert_allclose(total, dense.expected_information(p, b, s2, rho, lam), rtol=1e-9, atol=1e-9 * np.abs(total).max())
+
+
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("model", ["SAR", "SEM", "SAC"])
+def test_leave_one_out_by_partition_equals_the_precision_formula(effects, model):
+    y, X = data()
+    W = WEIGHTS["knn"]
+    p = dense.problem(y, X, W, model, effects, T)
+    b, s2, rho, lam, _ = at(p)
+    density, mean, variance = dense.loo(p, b, s2, rho, lam)
+    left = dense.demeaner(T) if effects in ("unit", "twoway") else np.eye(T)
+    right = dense.demeaner(N) if effects in ("period", "twoway") else np.eye(N)
+    A = (np.eye(N) - lam * W) @ (np.eye(N) - rho * W)
+    Q = np.kron(left, A.T @ right @ A) / s2
+    mu = np.kron(np.eye(T), np.linalg.inv(np.eye(N) - rho * W)) @ (p.raw_X @ b)
+    np.testing.assert_allclose(variance, 1 / np.diag(Q), rtol=1e-9)
+    np.testing.assert_allclose(mean, y - Q @ (y - mu) / np.diag(Q), rtol=1e-8)
+    np.testing.assert_allclose(density, stats.norm(mean, np.sqrt(variance)).logpdf(y), rtol=1e-10)
+
+
+def test_leave_one_out_sums_differences_of_joint_densities():
+    y, X = data()
+    p = dense.problem(y, X, WEIGHTS["binary"], "SAR", "none", T)
+    b, s2, rho, _, _ = at(p)
+    A = np.kron(np.eye(T), np.linalg.inv(np.eye(N) - rho * WEIGHTS["binary"]))
+    rest = np.arange(N * T) != 5
+    cov, mean = s2 * A @ A.T, A @ (p.raw_X @ b)
+    joint = stats.multivariate_normal(mean, cov).logpdf(y) - stats.multivariate_normal(mean[rest], cov[np.ix_(rest, rest)]).logpdf(y[rest])
+    assert dense.loo(p, b, s2, rho)[0][5] == pytest.approx(joint, rel=1e-9)
+
+
+def test_random_effects_without_variance_is_pooled():
+    y, X = data()
+    p = dense.problem(y, X, WEIGHTS["knn"], "SAC", "none", T)
+    b, s2, rho, lam, _ = at(p)
+    assert dense.loglik_random(y, X, WEIGHTS["knn"], b, s2, 0.0, rho, lam, T) == pytest.approx(dense.loglik(p, b, s2, rho, lam), rel=1e-11)
+    np.testing.assert_allclose(dense.loo_random(y, X, WEIGHTS["knn"], b, s2, 0.0, rho, lam, T)[0], dense.loo(p, b, s2, rho, lam)[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize(("model", "k"), [("SAR", 1), ("SEM", 2), ("SDM", 1)])
+def test_three_routes_to_the_evidence(model, k):
+    y, X = data(k=k, T=1)
+    p = dense.problem(y, X[:, 1:], WEIGHTS["knn"], model)
+    k = p.X.shape[1]
+    prior = {"b0": np.linspace(0.2, -0.3, k), "V0": np.diag(np.linspace(0.5, 2, k)), "a0": 2.5, "d0": 1.7}
+    value = dense.posterior(p, prior=prior, size=(20, 10))["log_integral"]
+    assert value == pytest.approx(dense.evidence(p, prior), abs=1e-10)
+    assert value == pytest.approx(dense.evidence_direct(p, prior, size=((3, 10), 100, 50)), abs=1e-8)
+
+
+def test_evidence_in_two_dimensions():
+    y, X = data(T=1)
+    p = dense.problem(y, X, WEIGHTS["knn"], "SAC")
+    prior = {"b0": np.zeros(3), "V0": np.eye(3), "a0": 2.0, "d0": 1.0}
+    value = dense.posterior(p, prior=prior, size=(3, 10))["log_integral"]
+    assert value == pytest.approx(dense.evidence(p, prior, size=(3, 10)), abs=1e-10)
+    free = dense.posterior(p, size=(3, 10))
+    assert free["spatial_mean"].shape == (2,)
+    assert free["spatial_quantiles"].shape == (2, len(dense.LEVELS))
+
+
+def test_hostile_weights_are_what_they_say():
+    for name, (W, _) in dense.hostile().items():
+        assert len(W) <= 60
+        assert not np.diag(W).any()
+        if name != "acyclic":
+            low, high = dense.interval(W)
+            assert dense.logdet(0.5 * high, W) == pytest.approx(np.log(np.abs(1 - 0.5 * high * np.linalg.eigvals(W))).sum(), abs=1e-9)
+            assert low < 0 < high
+    W = dense.hostile()["defective"][0]
+    assert dense.logdet(0.9, W) == pytest.approx(2 * dense.logdet(0.9, W[:20, :20]), abs=1e-12)
+    assert dense.logdet(0.9, dense.hostile()["acyclic"][0]) == pytest.approx(0.0, abs=1e-12)
+    assert dense.logdet(-0.9, dense.hostile()["directed_ring"][0]) == pytest.approx(np.log1p(0.9**25), abs=1e-12)
+    assert dense.dlogdet(0.3, W) == pytest.approx((dense.logdet(0.3 + 1e-5, W) - dense.logdet(0.3 - 1e-5, W)) / 2e-5, rel=1e-8)
