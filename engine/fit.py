@@ -22,9 +22,9 @@ from spillover.models import design as designs
 from spillover.models import posterior as posteriors
 from spillover.models.design import INTERCEPT, Design
 from spillover.models.effects import Transformation, factorize, transformation
-from spillover.models.likelihood import Likelihood
+from spillover.models.likelihood import Likelihood, dependence
 from spillover.models.posterior import Posterior
-from spillover.models.priors import Prior, Priors, resolve, scales
+from spillover.models.priors import Prior, Priors, draw, resolve, scales
 from spillover.models.search import Mass, centre_and_scale, explore
 from spillover.models.spec import LIKELIHOODS, Spec, specify
 
@@ -73,7 +73,9 @@ class Model:
             with sampling(self.spec.name, chains, show=progress) as report:
                 path = nuts.sample(posterior, start, tune=tune, draws=draws, seed=seed, target_accept=target_accept, report=report)
             parameters = {name: np.asarray(values) for name, values in nuts.parameters(posterior, path.flat).items()}
-        fit = results.Fit(results.build_tree(self, parameters, path.stats, {"sampler": sampler, "tune": tune, "seed": seed}))
+            before = self._prior_draws(posterior, draws, seed)
+        about = {"sampler": sampler, "tune": tune, "seed": seed}
+        fit = results.Fit(results.build_tree(self, parameters, before, path.stats, about))
         results.warn_of_trouble(fit.tree)
         return fit
 
@@ -89,6 +91,17 @@ class Model:
         if information not in ml.INFORMATION:
             raise SpecificationError(f"There is no information {information!r}; choose one of {', '.join(ml.INFORMATION)}.")
         return ml.fit(self, method, information)
+
+    def _prior_draws(self, posterior: Posterior, size: int, seed: int) -> dict[str, np.ndarray]:
+        """Draws from what is proper of the prior, to hold against the posterior."""
+        parts = dependence(posterior.likelihood)
+        bounds = tuple(np.asarray(part.bounds) for part in parts)
+        return draw(posterior.prior, bounds, self.dependence, size, np.random.default_rng(seed))
+
+    @property
+    def dependence(self) -> tuple[str, ...]:
+        """The dependence parameters that the model has: rho, lam."""
+        return tuple(name for name, present in (("rho", self.spec.lag), ("lam", self.spec.error)) if present)
 
     @property
     def numpyro_model(self) -> Callable[[], None]:
@@ -142,11 +155,10 @@ class Model:
         with jax.enable_x64(True):
             factor, parts = self.factor(self.effects)
             scale = scales(factor, parts, self.design.terms, self.design.own, self.effects.nu)
-            dependence = tuple(name for name, present in (("rho", self.spec.lag), ("lam", self.spec.error)) if present)
-            prior = resolve(self.priors, self.design.terms, scale, dependence)
+            prior = resolve(self.priors, self.design.terms, scale, self.dependence)
             with_prior = stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
             likelihood = self.likelihood(with_prior, parts, self.effects)
-            mass = explore(lambda points: _collapsed(likelihood, prior, points), len(dependence))
+            mass = explore(lambda points: _collapsed(likelihood, prior, points), len(self.dependence))
             centre, spread = centre_and_scale(mass)
             return Posterior(likelihood, prior, jnp.asarray(centre), jnp.asarray(spread)), mass
 

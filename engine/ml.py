@@ -150,7 +150,7 @@ def fit(model: "Model", method: str, information: str) -> MLFit:
         loglik, vector = peaks[0]
         info = np.asarray(informations.observed(likelihood, jnp.asarray(vector)))
     design = model.design_for(effects)
-    names = [*design.terms, *(name for name, on in (("rho", model.spec.lag), ("lam", model.spec.error)) if on), "sigma"]
+    names = [*design.terms, *model.dependence, "sigma"]
     if information == "expected":
         estimates = tuple(value if value is None else np.asarray(value) for value in informations.unpacked(likelihood)(vector))
         matrices = (model.weights.matrix, model.error_weights.matrix)

@@ -30,7 +30,7 @@ RHAT, ESS = 1.01, 400  # Vehtari, Gelman, Simpson, Carpenter & Burkner (2021), s
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit:
-    """A posterior. `tree`: xarray.DataTree with the groups posterior, sample_stats, observed_data, constant_data."""
+    """A posterior. `tree`: xarray.DataTree with the groups posterior, sample_stats, prior, observed_data, constant_data."""
 
     tree: xr.DataTree
 
@@ -112,8 +112,10 @@ def load(path: str | Path) -> Fit:
     return Fit(found)
 
 
-def build_tree(model: "Model", parameters: dict[str, np.ndarray], stats: dict[str, np.ndarray], about: dict[str, Any]) -> xr.DataTree:
-    """The DataTree of a fit; it holds the data and W as well, so that impacts and predictions need nothing else."""
+def build_tree(
+    model: "Model", parameters: dict[str, np.ndarray], prior: dict[str, np.ndarray], stats: dict[str, np.ndarray], about: dict[str, Any]
+) -> xr.DataTree:
+    """The DataTree of a fit, from draws (chain, draw, ...) of the posterior and (draw, ...) of the prior; it holds the data and W as well, so that impacts and predictions need nothing else."""
     panel, design, w = model.panel, model.design, model.weights.matrix.tocoo()
     coords = {
         "term": list(design.terms),
@@ -130,12 +132,14 @@ def build_tree(model: "Model", parameters: dict[str, np.ndarray], stats: dict[st
         m = model.error_weights.matrix.tocoo()
         constant |= {"error_weights_row": m.row, "error_weights_column": m.col, "error_weights_value": m.data}
         dims |= {name: ["error_link"] for name in ("error_weights_row", "error_weights_column", "error_weights_value")}
-    groups = {
+    groups: dict[str, dict] = {
         "posterior": {name: parameters[name] for name in PARAMETERS if name in parameters},
         "sample_stats": stats,
         "observed_data": {"y": panel.y},
         "constant_data": constant,
     }
+    if prior:
+        groups["prior"] = {name: prior[name][None] for name in PARAMETERS if name in prior}
     attrs = {"model": model.spec.name, "effects": model.spec.effects, "formula": model.formula, "response": panel.response, **about}
     if model.weights.given_bounds is not None:
         attrs["bounds"] = list(model.weights.given_bounds)

@@ -266,3 +266,42 @@ def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array) -> jax.Array:
         return prior.log_prob(to_rho(s, bounds)) + log_slope(s, bounds)
     a, b = prior
     return jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
+
+
+def draw(prior: Prior, bounds: tuple[np.ndarray, ...], names: tuple[str, ...], size: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draws from the parts of the prior that are proper, by parameter: beta (size, k), sigma, and `names` on their `bounds`."""
+    key = jax.random.key(int(rng.integers(2**31)))
+    found: dict[str, np.ndarray] = {}
+    if prior.sigma is not None:
+        found["sigma"] = np.asarray(prior.sigma.sample(key, (size,)))
+    elif prior.a0 > 0:
+        found["sigma"] = np.sqrt(float(prior.d0) / rng.gamma(float(prior.a0), size=size))
+    if "sigma" in found and (beta := _draw_beta(prior, found["sigma"], rng)) is not None:
+        found["beta"] = beta
+    for name, family, (lower, upper) in zip(names, prior.dependence, bounds, strict=True):
+        if isinstance(family, dist.Distribution):
+            values = np.asarray(family.sample(key, (20 * size,)))
+            values = values[(values > lower) & (values < upper)][:size]
+            if len(values) < size:  # hardly any of the user's prior is admissible: nothing to show
+                continue
+            found[name] = values
+        else:
+            found[name] = lower + (upper - lower) * rng.beta(*np.asarray(family), size=size)
+    return found
+
+
+def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """beta given sigma, None where part of it is flat."""
+    root, target = np.asarray(prior.root), np.asarray(prior.target)
+    k, proper = len(root), (root != 0).any(axis=1)
+    covered = [position for positions in prior.beta for position in positions]
+    if proper.sum() + len(covered) < k:
+        return None
+    beta = np.zeros((len(sigma), k))
+    for i, (positions, family) in enumerate(prior.beta.items()):
+        shape = (len(sigma),) if family.event_shape or family.batch_shape else (len(sigma), len(positions))
+        beta[:, list(positions)] = np.asarray(family.sample(jax.random.key(i), shape)).reshape(len(sigma), len(positions))
+    free = np.flatnonzero(proper)
+    noise = target[free] + sigma[:, None] * rng.standard_normal((len(sigma), len(free)))
+    beta[:, free] = scipy.linalg.solve(root[np.ix_(free, free)], noise.T).T if len(free) else 0
+    return beta

@@ -14,8 +14,8 @@ __version__ = "0.1.0"
 
 _HOMES = {  # where each public name lives; a module loads when one of its names is first used, which keeps the import quick
     "spillover.engine.compare": ("compare",),
-    "spillover.engine.datasets": ("columbus", "munnell"),
-    "spillover.engine.devices": ("devices",),
+    "spillover.engine.datasets": ("munnell",),
+    "spillover.engine.devices": ("devices", "keep_compiled"),
     "spillover.engine.fit": ("GNS", "OLS", "SAC", "SAR", "SDEM", "SDM", "SEM", "SLX", "Model"),
     "spillover.engine.ml": ("MLFit",),
     "spillover.engine.results": ("Fit", "load"),
@@ -41,9 +41,9 @@ __all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
 if TYPE_CHECKING:
     from spillover.engine import plots as plots
     from spillover.engine.compare import compare as compare
-    from spillover.engine.datasets import columbus as columbus
     from spillover.engine.datasets import munnell as munnell
     from spillover.engine.devices import devices as devices
+    from spillover.engine.devices import keep_compiled as keep_compiled
     from spillover.engine.fit import GNS as GNS
     from spillover.engine.fit import OLS as OLS
     from spillover.engine.fit import SAC as SAC

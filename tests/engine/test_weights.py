@@ -349,6 +349,10 @@ def test_digest_and_equality_go_by_content(W):
     assert Weights(DENSE).digest == W.digest
     assert Weights(DENSE) != W
     assert (DENSE.tolist() == W) is False
+    assert Weights(DENSE, LABELS, bounds=(-0.01, 0.01)) != W
+    moved = [np.zeros((4, 4)), np.zeros((4, 4))]  # the same columns and values, row by row, in other rows
+    moved[0][[0, 1, 1], [1, 0, 2]] = moved[1][[0, 1, 3], [1, 0, 2]] = 1.0
+    assert Weights(moved[0], islands="allow").digest != Weights(moved[1], islands="allow").digest
     shapes = {Weights(np.zeros((n, n)), islands="allow").digest for n in (1, 2, 3)}
     assert len(shapes) == 3
     for twin in (copy.copy(W), copy.deepcopy(W), pickle.loads(pickle.dumps(W))):

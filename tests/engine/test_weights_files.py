@@ -122,6 +122,11 @@ def test_csv_columns_by_name_among_others(write):
     np.testing.assert_array_equal(W.to_scipy().toarray(), [[0, 2.5], [3, 0]])
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_name(write):
+    W = read_weights(write("w.csv", "\ufefforigin,destination,year,weight\n1,2,1999,3\n2,1,1999,4\n"))
+    np.testing.assert_array_equal(W.to_scipy().toarray(), [[0, 3], [4, 0]])
+
+
 @pytest.mark.parametrize("index", [False, True])
 def test_csv_as_pandas_writes_it(tmp_path, index):
     frame = pd.DataFrame({"origin": [2, 1, 10], "destination": [1, 10, 2], "weight": [0.1, 1 / 3, 1e-17]})

@@ -1,21 +1,44 @@
 """Brute-force oracle: log-determinants and leave-one-out by explicit inverses, and the names of the other oracle modules."""
 import numpy as np
-
 from oracles.gaussian import (
-    expected_information, gls, interval, loglik, loglik_mvn, loglik_random, ml, observed_information, optima, residual, score, slogdet_S,
+    expected_information,
+    gls,
+    interval,
+    loglik,
+    loglik_mvn,
+    loglik_random,
+    ml,
+    observed_information,
+    optima,
+    residual,
+    score,
+    slogdet_S,
 )
 from oracles.hostile import hostile
 from oracles.impact import impacts, impacts_map, impacts_se, unit_impacts
 from oracles.quadrature import LEVELS, evidence, evidence_direct, posterior
 from oracles.transform import (
-    EFFECTS, MODELS, Problem, basis, contrasts, demeaner, dummies, expanded, lag, lagged_columns, problem, row_standardised, split, transformed,
+    EFFECTS,
+    MODELS,
+    Problem,
+    basis,
+    contrasts,
+    demeaner,
+    dummies,
+    expanded,
+    lag,
+    lagged_columns,
+    problem,
+    row_standardised,
+    split,
+    transformed,
 )
 
 __all__ = [
-    "EFFECTS", "LEVELS", "MODELS", "Problem", "basis", "contrasts", "demeaner", "dlogdet", "dummies", "evidence", "evidence_direct", "expanded",
-    "expected_information", "gls", "hostile", "impacts", "impacts_map", "impacts_se", "interval", "lag", "lagged_columns", "logdet", "loglik", "loglik_mvn",
-    "loglik_random", "loo", "loo_random", "ml", "observed_information", "optima", "posterior", "problem", "residual", "row_standardised",
-    "score", "split", "transformed", "unit_impacts",
+    "EFFECTS", "LEVELS", "MODELS", "Problem", "basis", "contrasts", "demeaner", "dlogdet", "dummies", "evidence",
+    "evidence_direct", "expanded", "expected_information", "gls", "hostile", "impacts", "impacts_map", "impacts_se", "interval",
+    "lag", "lagged_columns", "logdet", "loglik", "loglik_mvn", "loglik_random", "loo", "loo_random", "ml", "observed_information",
+    "optima", "posterior", "problem", "residual", "row_standardised", "score", "split", "transformed", "unit_impacts",
 ]
 
 
@@ -53,7 +76,8 @@ def _loo(y, mean, cov, U):
 def loo(p, b, sigma2, rho=0.0, lam=0.0, xi=None):
     """Leave-one-out log predictive densities, means and variances (each (N T,)) of the raw y, given the parameters.
 
-    The reduced-form effects are flat: for each i, the joint normal of the N T raw rows is partitioned and the effects re-estimated without i.
+    The reduced-form effects are flat: for each i, the joint normal of the N T raw rows is partitioned, and the effects are
+    estimated without i.
     xi: coefficients of p.raw_D (explicit dummies), where there are any. For kind="transformed" problems.
     """
     N, T = len(p.raw_W), p.T

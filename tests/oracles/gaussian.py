@@ -1,8 +1,7 @@
 """Exact Gaussian log-likelihoods and maximum likelihood of the spatial models, by dense algebra on a transform.Problem."""
 import numpy as np
-from scipy import optimize, stats
-
 from oracles.transform import Problem, expanded, lag
+from scipy import optimize, stats
 
 
 def slogdet_S(rho, W):
@@ -122,7 +121,11 @@ def optima(p: Problem, bounds, size=25):
 
 def observed_information(p: Problem, coef, sigma2, rho, lam):
     """Minus the Hessian of the log-likelihood in (b, xi, rho, lambda, sigma2), from the derivatives of e = S_lambda (S y - Z coef)."""
-    I, Ml = np.eye(len(p.W)), (lambda z: lag(p.M, z, p.t))
+    eye = np.eye(len(p.W))
+
+    def Ml(z):
+        return lag(p.M, z, p.t)
+
     Z, Wy = np.hstack([p.X, p.D]), lag(p.W, p.y, p.t)
     r = p.y - rho * Wy - Z @ coef
     e = r - lam * Ml(r)
@@ -133,7 +136,7 @@ def observed_information(p: Problem, coef, sigma2, rho, lam):
     H[:k + 1, k + 1] += cross
     H[k + 1, :k + 1] += cross
     for at, A, a in ((k, p.W, rho), (k + 1, p.M, lam)):
-        G = np.linalg.solve(I - a * A, A)
+        G = np.linalg.solve(eye - a * A, A)
         H[at, at] += p.t * np.trace(G @ G)
     full = np.zeros((k + 3, k + 3))
     full[:-1, :-1] = H
@@ -144,8 +147,8 @@ def observed_information(p: Problem, coef, sigma2, rho, lam):
 
 def expected_information(p: Problem, coef, sigma2, rho, lam):
     """Its expectation under the model; G = W S^-1 in the error's coordinates. Anselin (1988, ch. 6)."""
-    I = np.eye(len(p.W))
-    S, L = I - rho * p.W, I - lam * p.M
+    eye = np.eye(len(p.W))
+    S, L = eye - rho * p.W, eye - lam * p.M
     Z = np.hstack([p.X, p.D])
     k = Z.shape[1]
     G = L @ p.W @ np.linalg.inv(S) @ np.linalg.inv(L)
@@ -193,7 +196,8 @@ def ml(p: Problem, bounds=None, size=25):
     out = {"b": coef[:k], "xi": coef[k:], "rho": rho, "lambda": lam, "sigma2": sigma2, "loglik": value,
            "max_score": float(np.abs(score(p, v)).max()) if bounds else 0.0, "optima": found}
     for name, cov in covs.items():
-        out["cov_" + name], out["se_" + name] = cov, np.sqrt(np.diag(cov))
+        variance = np.diag(cov)
+        out["cov_" + name], out["se_" + name] = cov, np.sqrt(np.where(variance > 0, variance, np.nan))   # negative: not an interior maximum
     return out
 
 

@@ -62,7 +62,7 @@ def _standardised():
         "components": (row_standardise(two), "two components: eigenvalue 1 twice"),
         "bipartite": (row_standardise(rook(6, 7)), "rook lattice: bipartite, spectrum symmetric about 0, w_min = -1"),
         "inverse_distance": (row_standardise(inverse), "dense inverse distances, row-standardised"),
-        "economic": (row_standardise(A * wealth), "row-standardised A diag(x): asymmetric and not D^-1 A with A symmetric, yet a real spectrum"),
+        "economic": (row_standardise(A * wealth), "row-standardised A diag(x): not D^-1 B with B symmetric, yet a real spectrum"),
         "complete": (row_standardise(np.ones((12, 12)) - np.eye(12)), "everyone a neighbour: w_min = -1/11, interval (-11, 1)"),
         "blocks": (row_standardise(blocks), "five cliques of six: both extreme eigenvalues repeated, interval (-5, 1)"),
         "directed_ring": (ring(25, ((1, 1.0),)), "i -> i + 1, odd length: det(I - rho W) = 1 - rho^25, no negative real eigenvalue"),
@@ -91,7 +91,7 @@ def _general():
         "islands": (row_standardise(islands), "row-standardised with three isolated units (zero rows and columns)"),
         "sinks": (row_standardise(sinks), "3 nearest neighbours with three zero rows that others still point to; complex eigenvalues"),
         "inverse_distance_raw": (inverse, "dense inverse distances as they are: w_max about 90"),
-        "defective": (defective, "[[A, I/2], [0, A]], A bipartite: eigenvalues 1 and -1 with Jordan blocks; log|S| is twice that of A; interval (-1, 1)"),
+        "defective": (defective, "[[A, I/2], [0, A]], A bipartite: Jordan blocks at 1 and -1; log|S| is twice that of A"),
         "acyclic": (acyclic, "strictly triangular: spectral radius 0, log|S| = 0, the user must give bounds"),
     }
 

@@ -1,6 +1,5 @@
 """Direct, indirect and total impacts from the dense matrix S^-1 (beta I + theta W). LeSage & Pace (2009, ch. 2)."""
 import numpy as np
-
 from oracles.transform import split
 
 

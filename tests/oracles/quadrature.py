@@ -1,18 +1,17 @@
 """Exact posteriors of the spatial models by quadrature over the dependence parameters. No Monte Carlo.
 
-Given (rho, lambda), b and sigma2 are integrated in closed form: flat b with 1/sigma2, or b | sigma2 ~ N(b0, sigma2 V0), sigma2 ~ InvGamma(a0, d0).
-LeSage & Pace (2009, ch. 5, 6). `evidence` gets the marginal likelihood from a multivariate t density instead, and `evidence_direct` from the
-plain joint density on a grid over all parameters.
+Given (rho, lambda), b and sigma2 are integrated in closed form: flat b with 1/sigma2, or b | sigma2 ~ N(b0, sigma2 V0) with
+sigma2 ~ InvGamma(a0, d0). LeSage & Pace (2009, ch. 5, 6). `evidence` gets the marginal likelihood from a multivariate t density instead,
+and `evidence_direct` from the plain joint density on a grid over all parameters.
 """
 from itertools import product
 
 import numpy as np
-from scipy import interpolate, optimize, stats
-from scipy.special import gammaln, logsumexp
-
 from oracles.gaussian import filtered, volume
 from oracles.impact import impacts_map
 from oracles.transform import Problem, expanded
+from scipy import interpolate, optimize, stats
+from scipy.special import gammaln, logsumexp
 
 LEVELS = (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)
 
@@ -78,7 +77,8 @@ def _bounds(p, bounds):
 def posterior(p: Problem, bounds=None, prior=None, log_prior=None, k=None, size=None):
     """Moments of the exact posterior.
 
-    bounds: one (lo, hi) for each of rho, lambda present, (-1, 1) if not given. log_prior(rho, lam): log density of the prior on them, uniform if not given.
+    bounds: one (lo, hi) for each of rho, lambda present, (-1, 1) if not given.
+    log_prior(rho, lam): log density of the prior on them, uniform if not given.
     k: number of the user's regressors, to get impacts (the map depends on rho only). size: (panels, order) of the quadrature of each axis.
     Returns a dict: names, nu, log_integral, spatial_{mean, sd, quantiles, cov}, b_{mean, sd, cov}, cov_spatial_b, corr_spatial_b,
     sigma2_{mean, sd} and, with k, impacts_{mean, sd} (k, 3). b excludes the dummies of p.D.
@@ -129,8 +129,8 @@ def _quantiles(present, rho, lam, w, bounds):
     for (x, logw), mass, (lo, hi) in zip([a for a, n in ((rho, "rho"), (lam, "lambda")) if n in present],
                                          [w.sum(1 - i) for i, n in enumerate(("rho", "lambda")) if n in present], bounds, strict=True):
         cdf = interpolate.CubicSpline(x, mass / np.exp(logw)).antiderivative()
-        start, total = cdf(lo), cdf(hi) - cdf(lo)
-        out.append([optimize.brentq(lambda v, u=u: cdf(v) - start - u * total, lo, hi, xtol=1e-14) for u in LEVELS])
+        targets = cdf(lo) + np.array(LEVELS) * (cdf(hi) - cdf(lo))
+        out.append([optimize.brentq(lambda v, u=u, cdf=cdf: cdf(v) - u, lo, hi, xtol=1e-14) for u in targets])
     return np.array(out)
 
 
@@ -143,11 +143,11 @@ def evidence(p: Problem, prior, bounds=None, log_prior=None, size=(20, 10)):
         raise ValueError("explicit dummies have flat coefficients: no marginal likelihood")
     p, bounds = expanded(p) if p.t > 1 else p, _bounds(p, bounds)
     log_prior = log_prior or uniform(bounds)
-    I, terms = np.eye(p.nu), []
+    eye, terms = np.eye(p.nu), []
     for (rho, lr), (lam, ll) in product(*(zip(x, w, strict=True) for x, w in _axes(p, bounds, size))):
-        S, L = I - rho * p.W, I - lam * p.M
+        S, L = eye - rho * p.W, eye - lam * p.M
         A, XL = np.linalg.inv(L @ S), L @ p.X
-        shape = prior["d0"] / prior["a0"] * A @ (I + XL @ prior["V0"] @ XL.T) @ A.T
+        shape = prior["d0"] / prior["a0"] * A @ (eye + XL @ prior["V0"] @ XL.T) @ A.T
         density = stats.multivariate_t(A @ XL @ prior["b0"], (shape + shape.T) / 2, df=2 * prior["a0"], allow_singular=True).logpdf(p.y)
         terms.append(lr + ll + log_prior(rho, lam) + density)
     return float(logsumexp(terms))

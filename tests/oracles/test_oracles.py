@@ -55,14 +55,15 @@ def test_contrasts_remove_the_effects(effects):
     reduced = np.kron(np.eye(T), np.linalg.inv(np.eye(N) - 0.4 * W)) @ shift
     a, b = (dense.problem(z, X, W, "SDM", effects, T) for z in (y, y + reduced))
     np.testing.assert_allclose(a.y, b.y, atol=1e-12)
-    y_star, X_star, W_star = dense.transformed(y, X, W, effects, T)
+    y_star, _, W_star = dense.transformed(y, X, W, effects, T)
     np.testing.assert_allclose(dense.transformed(dense.lag(W, y, T), X, W, effects, T)[0], W_star @ y_star, atol=1e-12)
     assert a.nu == {"unit": N * (T - 1), "period": (N - 1) * T, "twoway": (N - 1) * (T - 1)}[effects]
 
 
 def test_expected_information_is_the_mean_of_the_observed():
     y, X = data()
-    p = dense.problem(y, X, WEIGHTS["knn"], "GNS", "unit", T, M=row_standardise(dense.hostile()["contiguity"][0][:N, :N] + 0.01 * (1 - np.eye(N))))
+    M = row_standardise(dense.hostile()["contiguity"][0][:N, :N] + 0.01 * (1 - np.eye(N)))
+    p = dense.problem(y, X, WEIGHTS["knn"], "GNS", "unit", T, M=M)
     b, s2, rho, lam, _ = at(p)
     inverse = np.linalg.inv((np.eye(p.nu) - lam * p.M) @ (np.eye(p.nu) - rho * p.W))
     mean = np.linalg.solve(np.eye(p.nu) - rho * p.W, p.X @ b)
@@ -106,8 +107,9 @@ def test_random_effects_without_variance_is_pooled():
     y, X = data()
     p = dense.problem(y, X, WEIGHTS["knn"], "SAC", "none", T)
     b, s2, rho, lam, _ = at(p)
-    assert dense.loglik_random(y, X, WEIGHTS["knn"], b, s2, 0.0, rho, lam, T) == pytest.approx(dense.loglik(p, b, s2, rho, lam), rel=1e-11)
-    np.testing.assert_allclose(dense.loo_random(y, X, WEIGHTS["knn"], b, s2, 0.0, rho, lam, T)[0], dense.loo(p, b, s2, rho, lam)[0], rtol=1e-9)
+    same = (y, X, WEIGHTS["knn"], b, s2, 0.0, rho, lam, T)
+    assert dense.loglik_random(*same) == pytest.approx(dense.loglik(p, b, s2, rho, lam), rel=1e-11)
+    np.testing.assert_allclose(dense.loo_random(*same)[0], dense.loo(p, b, s2, rho, lam)[0], rtol=1e-9)
 
 
 @pytest.mark.parametrize(("model", "k"), [("SAR", 1), ("SEM", 2), ("SDM", 1)])
@@ -145,3 +147,26 @@ def test_hostile_weights_are_what_they_say():
     assert dense.logdet(0.9, dense.hostile()["acyclic"][0]) == pytest.approx(0.0, abs=1e-12)
     assert dense.logdet(-0.9, dense.hostile()["directed_ring"][0]) == pytest.approx(np.log1p(0.9**25), abs=1e-12)
     assert dense.dlogdet(0.3, W) == pytest.approx((dense.logdet(0.3 + 1e-5, W) - dense.logdet(0.3 - 1e-5, W)) / 2e-5, rel=1e-8)
+
+
+@pytest.mark.parametrize("model", dense.MODELS)
+def test_maximum_is_a_stationary_point_of_the_full_likelihood(model):
+    y, X = data(seed=4)
+    p = dense.problem(y, X, WEIGHTS["knn"], model, "twoway", T)
+    fit = dense.ml(p, bounds=[(-0.9, 0.9)] * (p.has_rho + p.has_lambda), size=15)
+    assert fit["loglik"] == pytest.approx(dense.loglik(p, fit["b"], fit["sigma2"], fit["rho"], fit["lambda"]), rel=1e-12)
+    for i in range(len(fit["b"])):
+        step = 1e-5 * np.eye(len(fit["b"]))[i]
+        up, down = (dense.loglik(p, fit["b"] + s * step, fit["sigma2"], fit["rho"], fit["lambda"]) for s in (1, -1))
+        assert abs(up - down) / 2e-5 < 1e-5
+    assert len(fit["se_observed"]) == len(fit["b"]) + p.has_rho + p.has_lambda + 1
+
+
+def test_flat_posterior_is_the_diffuse_limit_of_the_proper_one():
+    y, X = data(seed=5)
+    p = dense.problem(y, X, WEIGHTS["knn"], "SAR", "none", T)
+    flat = dense.posterior(p, k=3, size=(40, 10))
+    # a0 = -k/2 gives back the k degrees of freedom that a proper prior does not spend on the coefficients
+    limit = dense.posterior(p, prior={"b0": np.zeros(3), "V0": 1e9 * np.eye(3), "a0": -1.5, "d0": 1e-12}, k=3, size=(40, 10))
+    for name in ("spatial_mean", "b_mean", "b_sd", "sigma2_mean", "impacts_mean", "corr_spatial_b"):
+        np.testing.assert_allclose(limit[name], flat[name], rtol=1e-5, atol=1e-8)

@@ -1,6 +1,6 @@
 """Writes columbus_exact.json and produc_exact.json: maximum likelihood to a score of 1e-10 and posteriors by quadrature.
 
-Run from anywhere: python make_reference.py      needs NumPy, SciPy, pandas; about two minutes on one core.
+Run from anywhere: python make_reference.py      needs NumPy, SciPy, pandas; about half a minute on one core.
 Estimation uses one period's matrices at a time; every log-likelihood is then checked against the dense one on the whole transformed space.
 """
 import json
@@ -49,7 +49,8 @@ def column_names(p, names):
 
 def impact_table(values, names):
     """{"direct": {x: value}, ...} of a (k, 3) array, without the constant."""
-    return {what: {n: float(values[j, c]) for j, n in enumerate(names) if n != "(Intercept)"} for c, what in enumerate(("direct", "indirect", "total"))}
+    slopes = [j for j, n in enumerate(names) if n != "(Intercept)"]
+    return {what: {names[j]: float(values[j, c]) for j in slopes} for c, what in enumerate(("direct", "indirect", "total"))}
 
 
 def ml_entry(p, names):
