@@ -1,9 +1,8 @@
 """A model, from a formula to its fits: frame and W -> panel -> design -> R and log-determinant -> posterior -> draws -> results."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -147,7 +146,8 @@ class Model:
             return without_unit_root(logdet) if logdet is not None and effects.contrasts else logdet
 
         lag, error = on_contrasts(self.weights, self.spec.lag), on_contrasts(self.error_weights, self.spec.error)
-        return Likelihood(split(factor, parts), lag, error, jnp.asarray(np.float64(effects.nu)), jnp.asarray(np.float64(effects.multiplicity)))
+        nu, multiplicity = (jnp.asarray(np.float64(count)) for count in (effects.nu, effects.multiplicity))
+        return Likelihood(split(factor, parts), lag, error, nu, multiplicity)
 
     @cached_property
     def _posterior(self) -> tuple[Posterior, Mass]:
@@ -168,35 +168,36 @@ def _collapsed(likelihood: Likelihood, prior: Prior, points: jax.Array) -> jax.A
     return jax.vmap(lambda s: posteriors.collapsed(likelihood, prior, s))(points)
 
 
-def specify_model(
-    name: str,
-    formula: str,
-    data: pd.DataFrame,
-    weights: Weights,
-    *,
-    effects: str,
-    unit: str | None,
-    period: str | None,
-    error_weights: Weights | None,
-    lagged: Sequence[str] | None,
-    priors: Priors,
-) -> Model:
+@dataclass(frozen=True)
+class Options:
+    """What a model's constructor takes beside formula, data and weights."""
+
+    effects: str = "none"
+    unit: str | None = None
+    period: str | None = None
+    error_weights: Weights | None = None
+    lagged: Sequence[str] | None = None
+    priors: Priors = field(default_factory=Priors)
+
+
+def specify_model(name: str, formula: str, data: pd.DataFrame, weights: Weights, options: Options) -> Model:
     """A checked model; every mistake in the arguments or the data is an error here."""
-    spec = specify(name, effects)
-    for role, given in (("weights", weights), ("error_weights", error_weights)):
+    spec = specify(name, options.effects)
+    for role, given in (("weights", weights), ("error_weights", options.error_weights)):
         if given is not None and not isinstance(given, Weights):
             raise SpecificationError(f"{role} is a {type(given).__name__}: make it spillover.Weights(matrix, ids) first.")
-    if not isinstance(priors, Priors):
-        raise SpecificationError(f"priors is a {type(priors).__name__}: make it spillover.Priors(...).")
-    if error_weights is not None and not spec.error:
+    if not isinstance(options.priors, Priors):
+        raise SpecificationError(f"priors is a {type(options.priors).__name__}: make it spillover.Priors(...).")
+    if options.error_weights is not None and not spec.error:
         raise SpecificationError(f"{name} has no spatial error: leave out error_weights, or choose SEM, SDEM, SAC or GNS.")
-    panel = read_panel(formula, data, weights, unit=unit, period=period, effects=effects)
-    chosen = _lagged(spec, panel, lagged)
-    other = weights if error_weights is None else error_weights[weights.ids]
-    model = Model(spec, formula, panel, weights, other, chosen, priors)
+    panel = read_panel(formula, data, weights, unit=options.unit, period=options.period, effects=spec.effects)
+    error_weights = weights if options.error_weights is None else options.error_weights[weights.ids]
+    model = Model(spec, formula, panel, weights, error_weights, _lagged(spec, panel, options.lagged), options.priors)
     designs.check(model.design, model.effects)
     if len(model.design.terms) >= model.effects.nu:
-        raise DataError(f"{len(model.design.terms)} coefficients for {model.effects.nu} observations after the effects: drop some regressors.")
+        raise DataError(
+            f"{len(model.design.terms)} coefficients for {model.effects.nu} observations after the effects: drop some regressors."
+        )
     return model
 
 
@@ -229,16 +230,17 @@ def _family(name: str, equation: str) -> Callable[..., Model]:
         lagged: Sequence[str] | None = None,
         priors: Priors | None = None,
     ) -> Model:
-        options: dict[str, Any] = {"effects": effects, "unit": unit, "period": period, "error_weights": error_weights, "lagged": lagged}
-        return specify_model(name, formula, data, weights, priors=Priors() if priors is None else priors, **options)
+        given = Priors() if priors is None else priors
+        return specify_model(name, formula, data, weights, Options(effects, unit, period, error_weights, lagged, given))
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"""{name}: {equation}
 
-    formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order; units are matched to weights.ids by label (by the index,
-    or by the column `unit`); a panel names its `period` column too and is balanced. effects: "none", "unit", "period" or "twoway", taken
-    out by the transformed likelihood of Lee & Yu (2010). error_weights: M of the spatial error, W unless given. lagged: the regressors that get
-    a W X term, all but the constant unless given. priors: `Priors`. Returns a `Model`; SpilloverError says what does not fit.
+    formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order; units are matched to weights.ids by label (the
+    index, or the column `unit`); a panel names its `period` column too and is balanced. effects: "none", "unit", "period" or "twoway",
+    taken out by the transformed likelihood of Lee & Yu (2010). error_weights: M of the spatial error, W unless given. lagged: the
+    regressors that get a W X term, all but the constant unless given. priors: `Priors`. Returns a `Model`; SpilloverError says what does
+    not fit.
     """
     return make
 

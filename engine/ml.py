@@ -83,25 +83,19 @@ class MLFit:
         if method not in ("simulation", "delta"):
             raise SpecificationError(f"There is no method {method!r}; choose 'simulation' or 'delta'.")
         with jax.enable_x64(True):
-            estimate = np.asarray(self._impacts(jnp.asarray(self.params.to_numpy())))
-            errors = self._delta() if method == "delta" else self._simulated(draws, seed)
+            at = {"vector": jnp.asarray(self.params.to_numpy()), "terms": len(self.design.terms)}
+            estimate = np.asarray(_impacts(*self._route, **at))
+            if method == "delta":
+                jacobian = np.asarray(_impacts_jacobian(*self._route, at["vector"], terms=at["terms"]))
+                errors = np.sqrt(np.einsum("...i,ij,...j->...", jacobian, self.covariance.to_numpy(), jacobian))
+            else:
+                errors = self._simulated(draws, seed)
         index = pd.MultiIndex.from_product([["direct", "indirect", "total"], self.design.variables], names=["impact", "term"])
         return _table(pd.Series(estimate.ravel(), index=index), pd.Series(errors.ravel(), index=index))
 
     @cached_property
-    def _impacts(self):  # noqa: ANN202 - a function from parameters (..., p) to impacts (..., 3, variables)
-        lag, k = self.spec.lag, len(self.design.terms)
-        route = channels(self.weights, lag=lag)
-
-        def impacts(vector: jax.Array) -> jax.Array:
-            beta, theta = formulas.coefficients(vector[..., :k], self.design.own, self.design.lagged)
-            return jnp.stack(formulas.average(route, beta, theta, vector[..., k] if lag else None), axis=-2)
-
-        return impacts
-
-    def _delta(self) -> np.ndarray:
-        jacobian = np.asarray(jax.jacfwd(self._impacts)(jnp.asarray(self.params.to_numpy())))
-        return np.sqrt(np.einsum("...i,ij,...j->...", jacobian, self.covariance.to_numpy(), jacobian))
+    def _route(self) -> tuple[formulas.Channels, np.ndarray, np.ndarray]:
+        return channels(self.weights, lag=self.spec.lag), self.design.own, self.design.lagged
 
     def _simulated(self, draws: int, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -111,7 +105,18 @@ class MLFit:
             vectors = vectors[(rho > lower) & (rho < upper)]
         if len(vectors) < draws / 2:
             raise ConvergenceError("More than half of the normal draws of rho fall outside the admissible interval: use method='delta'.")
-        return np.asarray(self._impacts(jnp.asarray(vectors))).std(axis=0, ddof=1)
+        return np.asarray(_impacts(*self._route, jnp.asarray(vectors), terms=len(self.design.terms))).std(axis=0, ddof=1)
+
+
+@partial(jax.jit, static_argnames="terms")
+def _impacts(route: formulas.Channels, own: jax.Array, lagged: jax.Array, vector: jax.Array, *, terms: int) -> jax.Array:
+    """Direct, indirect and total impacts, (..., 3, variables), at parameters (..., p) that begin with the coefficients and rho."""
+    beta, theta = formulas.coefficients(vector[..., :terms], own, lagged)
+    rho = None if route.logdet is None else vector[..., terms]
+    return jnp.stack(formulas.average(route, beta, theta, rho), axis=-2)
+
+
+_impacts_jacobian = jax.jit(jax.jacfwd(_impacts, argnums=3), static_argnames="terms")
 
 
 def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:

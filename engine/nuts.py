@@ -40,9 +40,7 @@ def _advance(settings: Settings, posterior: Posterior, state: HMCState, start: j
     initialise, sample = hmc(potential_fn_gen=_potential, algo="NUTS")
 
     def chain(state: HMCState, start: jax.Array, key: jax.Array) -> tuple[HMCState, tuple]:
-        fresh = initialise(
-            {"flat": start}, settings.tune, target_accept_prob=settings.target_accept, model_args=(posterior,), rng_key=key
-        )
+        fresh = initialise({"flat": start}, settings.tune, target_accept_prob=settings.target_accept, model_args=(posterior,), rng_key=key)
         state = jax.tree.map(partial(jnp.where, first), fresh, state)
 
         def step(state: HMCState, _: None) -> tuple[HMCState, tuple]:
@@ -75,7 +73,14 @@ def _blank(posterior: Posterior, start: jax.Array, key: jax.Array) -> HMCState:
 
 
 def sample(
-    posterior: Posterior, start: np.ndarray, *, tune: int, draws: int, seed: int, target_accept: float, report: Callable[[int, int, int], Any]
+    posterior: Posterior,
+    start: np.ndarray,
+    *,
+    tune: int,
+    draws: int,
+    seed: int,
+    target_accept: float,
+    report: Callable[[int, int, int], Any],
 ) -> Chains:
     """Chains from `start`, (chain, size); `report(done, total, divergences)` is called as they go."""
     total = tune + draws

@@ -1,6 +1,6 @@
 """Pictures of a fit, by arviz-plots where it has them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import arviz_plots
 import numpy as np
@@ -12,39 +12,48 @@ from spillover.kernels.errors import SpecificationError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-POINTS = {"direct": "C0", "indirect": "C1", "total": "C2"}
+COLOURS = {"direct": "C0", "indirect": "C1", "total": "C2"}
+ACROSS = 4  # panels side by side
 
 
 def impacts(fit: Fit, *, prob: float = 0.95) -> "Figure":
-    """A forest of the direct, indirect and total impacts: posterior medians, central `prob` intervals and, thicker, central halves."""
+    """Direct, indirect and total impacts, a panel for each variable on its own scale.
+
+    Circles are posterior medians, lines the central `prob` intervals, thick lines the central halves.
+    """
     import matplotlib.pyplot as plt
 
-    data = fit.impacts()
+    data, tails = fit.impacts(), (1 - prob) / 2
     terms = data["term"].to_numpy()
-    figure, axes = plt.subplots(1, 3, sharey=True, figsize=(10, 1.2 + 0.45 * len(terms)), layout="constrained")
-    tails = (1 - prob) / 2
-    heights = np.arange(len(terms))[::-1]
-    for axis, (name, colour) in zip(axes, POINTS.items(), strict=True):
-        low, left, middle, right, high = data[name].quantile([tails, 0.25, 0.5, 0.75, 1 - tails], dim=("chain", "draw")).to_numpy()
+    across = min(len(terms), ACROSS)
+    down = -(-len(terms) // across)
+    figure, axes = plt.subplots(down, across, figsize=(3.2 * across, 1.7 * down + 0.4), squeeze=False, sharey=True, layout="constrained")
+    for axis in axes.ravel()[len(terms) :]:
+        axis.set_axis_off()
+    for axis, term in zip(axes.ravel(), terms, strict=False):
         axis.axvline(0, color="0.6", linewidth=1)
-        axis.hlines(heights, low, high, color=colour, linewidth=1.5)
-        axis.hlines(heights, left, right, color=colour, linewidth=4)
-        axis.plot(middle, heights, "o", color=colour, markerfacecolor="white")
-        axis.set_title(name)
-    axes[0].set_yticks(heights, terms)
-    axes[0].margins(y=0.5 / max(len(terms), 1))
-    axes[1].set_xlabel(f"impact of one unit more: median, half and {prob:.0%} interval")
+        for height, (name, colour) in zip((2, 1, 0), COLOURS.items(), strict=True):
+            draws = data[name].sel(term=term)
+            low, left, middle, right, high = np.quantile(draws, [tails, 0.25, 0.5, 0.75, 1 - tails])
+            axis.hlines(height, low, high, color=colour, linewidth=1.5)
+            axis.hlines(height, left, right, color=colour, linewidth=4)
+            axis.plot(middle, height, "o", color=colour, markerfacecolor="white")
+        axis.set_title(term, fontsize="medium")
+        axis.set_yticks((2, 1, 0), list(COLOURS))
+        axis.set_ylim(-0.6, 2.6)
+        axis.locator_params(axis="x", nbins=5)
+    figure.supxlabel(f"effect of one unit more: median, central half and {prob:.0%} interval", fontsize="small")
     return figure
 
 
 def trace(fit: Fit) -> "Figure":
-    """Densities and traces of the parameters by chain (arviz-plots' trace_dist)."""
-    return _figure(arviz_plots.plot_trace_dist(fit.tree, var_names=_names(fit), backend="matplotlib"))
+    """Densities and traces of every parameter by chain (arviz-plots' trace_dist)."""
+    return _figure(arviz_plots.plot_trace_dist(fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)))
 
 
 def rank(fit: Fit) -> "Figure":
-    """Densities and rank plots of the parameters by chain (arviz-plots' rank_dist): ranks of chains that mix are uniform."""
-    return _figure(arviz_plots.plot_rank_dist(fit.tree, var_names=_names(fit), backend="matplotlib"))
+    """Densities and rank plots of every parameter by chain (arviz-plots' rank_dist): the ranks of chains that mix are uniform."""
+    return _figure(arviz_plots.plot_rank_dist(fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)))
 
 
 def prior_posterior(fit: Fit) -> "Figure":
@@ -55,7 +64,8 @@ def prior_posterior(fit: Fit) -> "Figure":
     if "prior" not in fit.tree.children:
         raise SpecificationError("Every prior of this fit is improper: there is no prior to draw. Fit with proper priors.")
     shared = [name for name in _names(fit) if name in fit.tree["prior"]]
-    return _figure(arviz_plots.plot_prior_posterior(_clipped(fit.tree, shared), var_names=shared, backend="matplotlib"))
+    options = _options(fit, shared, across=ACROSS, height=2.2)
+    return _figure(arviz_plots.plot_prior_posterior(_clipped(fit.tree, shared), col_wrap=ACROSS, **options))
 
 
 def _clipped(tree: xr.DataTree, names: list[str]) -> xr.DataTree:
@@ -64,6 +74,13 @@ def _clipped(tree: xr.DataTree, names: list[str]) -> xr.DataTree:
     dims = ("chain", "draw")
     low, high = (posterior.mean(dims) + sign * 20 * posterior.std(dims) for sign in (-1, 1))
     return xr.DataTree.from_dict({"prior": prior.where((prior > low) & (prior < high)), "posterior": posterior})
+
+
+def _options(fit: Fit, names: list[str], *, across: int, height: float) -> dict[str, Any]:
+    """What arviz-plots needs to give every panel its room."""
+    panels = sum(int(np.prod(fit.posterior[name].shape[2:])) for name in names)
+    rows = panels if across == 2 else -(-panels // across)
+    return {"var_names": names, "backend": "matplotlib", "figure_kwargs": {"figsize": (12, height * rows), "layout": "constrained"}}
 
 
 def _names(fit: Fit) -> list[str]:

@@ -96,7 +96,9 @@ class Fit:
         shape = rho.shape
         flat = [value.reshape(-1, value.shape[-1]) for value in (beta, theta)]
         parts = formulas.by_unit(self.weights.matrix, *flat, rho.ravel())
-        return {name: value.reshape(*shape, *value.shape[1:]) for name, value in parts._asdict().items()}, {"unit": self.weights.ids.to_numpy()}
+        return {name: value.reshape(*shape, *value.shape[1:]) for name, value in parts._asdict().items()}, {
+            "unit": self.weights.ids.to_numpy()
+        }
 
     def save(self, path: str | Path) -> None:
         """Write the tree as NetCDF; `spillover.load` reads it back."""
@@ -115,7 +117,10 @@ def load(path: str | Path) -> Fit:
 def build_tree(
     model: "Model", parameters: dict[str, np.ndarray], prior: dict[str, np.ndarray], stats: dict[str, np.ndarray], about: dict[str, Any]
 ) -> xr.DataTree:
-    """The DataTree of a fit, from draws (chain, draw, ...) of the posterior and (draw, ...) of the prior; it holds the data and W as well, so that impacts and predictions need nothing else."""
+    """The DataTree of a fit, from draws (chain, draw, ...) of the posterior and (draw, ...) of the prior.
+
+    It holds the data and W as well, so that impacts and predictions need nothing else.
+    """
     panel, design, w = model.panel, model.design, model.weights.matrix.tocoo()
     coords = {
         "term": list(design.terms),
@@ -169,7 +174,9 @@ def warn_of_trouble(tree: xr.DataTree) -> None:
     table = arviz_stats.summary(tree, kind="diagnostics", round_to="none")
     worst = table["r_hat"].idxmax()
     if table.loc[worst, "r_hat"] > RHAT:
-        _warn(f"The chains disagree: R-hat of {worst} is {table.loc[worst, 'r_hat']:.3f}. Take more tune and draws, and look at trace plots.")
+        _warn(
+            f"The chains disagree: R-hat of {worst} is {table.loc[worst, 'r_hat']:.3f}. Take more tune and draws, and look at trace plots."
+        )
     ess = table[["ess_bulk", "ess_tail"]].min(axis=1)
     if ess.min() < ESS:
         _warn(f"The effective sample size of {ess.idxmin()} is {ess.min():.0f}, below {ESS}: take more draws for stable tails.")

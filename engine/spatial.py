@@ -16,8 +16,9 @@ KEPT = 64  # weights whose numbers are kept: some kilobytes each
 @lru_cache(maxsize=KEPT)
 def log_determinant(weights: Weights) -> LogDet:
     """log|I - rho W| on the admissible interval, from all eigenvalues of W."""
+    given = None if weights.given_bounds is None else weights.bounds  # the property checks them
     with jax.enable_x64(True):
-        return from_eigenvalues(spectrum.eigenvalues(weights.matrix), weights.given_bounds)
+        return from_eigenvalues(spectrum.eigenvalues(weights.matrix), given)
 
 
 @lru_cache(maxsize=KEPT)

@@ -73,6 +73,7 @@ def derivative(coef: jax.Array) -> jax.Array:
     return rest.at[0].multiply(0.5)
 
 
+@jax.jit
 def evaluate(series: Series, s: ArrayLike) -> jax.Array:
     """The series at the logit variable s, of any shape; straight beyond the covered range."""
     coef = series.coef

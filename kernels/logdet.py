@@ -35,6 +35,7 @@ class LogDet(NamedTuple):
         return chebyshev.evaluate(chebyshev.Series(self.coef), s)
 
 
+@jax.jit
 def derivative(logdet: LogDet, rho: ArrayLike) -> jax.Array:
     """l'(rho) = -tr((I - rho W)^-1 W), for rho of any shape."""
     rho = jnp.asarray(rho)

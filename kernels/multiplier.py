@@ -1,6 +1,6 @@
 """The mean row sum of (I - rho W)^-1 W, which total impacts need where the rows of W do not all sum to one.
 
-    m'(rho) = iota' (I - rho W)^-1 W iota / N,      m(rho) = iota' (I - rho W)^-1 iota / N = 1 + rho m'(rho)
+m'(rho) = iota' (I - rho W)^-1 W iota / N,      m(rho) = iota' (I - rho W)^-1 iota / N = 1 + rho m'(rho)
 """
 
 from collections.abc import Callable

@@ -71,7 +71,8 @@ def _absorbed(term: str, effects: Transformation, *, zero: bool) -> str:
     if zero:
         return f"Column {term!r} is zero everywhere: {_way_out(term)}"
     across = [word for word, out in (("over time", effects.over_periods), ("across units", effects.over_units)) if out]
-    return f"Column {term!r} is absorbed by the effects: it does not vary {' once it is demeaned '.join(across)}. {_way_out(term).capitalize()}"
+    variation = " once it is demeaned ".join(across)
+    return f"Column {term!r} is absorbed by the effects, because it does not vary {variation}: {_way_out(term)}"
 
 
 def _way_out(term: str) -> str:

@@ -1,9 +1,9 @@
 """Direct, indirect and total impacts of a change in each explanatory variable: LeSage & Pace (2009), chapters 2 and 4.
 
-    dE[y]/dx_k = S(rho)^-1 (beta_k I + theta_k W);   direct: mean diagonal;   total: mean row sum;   indirect: the difference
+dE[y]/dx_k = S(rho)^-1 (beta_k I + theta_k W);   direct: mean diagonal;   total: mean row sum;   indirect: the difference
 
-    direct_k = beta_k (1 + rho g) + theta_k g,     g(rho) = tr(S^-1 W) / N = -l'(rho) / N
-    total_k  = beta_k (1 + rho m') + theta_k m',   m'(rho) = iota' S^-1 W iota / N,   1 / (1 - rho) where all rows of W sum to one
+direct_k = beta_k (1 + rho g) + theta_k g,     g(rho) = tr(S^-1 W) / N = -l'(rho) / N
+total_k  = beta_k (1 + rho m') + theta_k m',   m'(rho) = iota' S^-1 W iota / N,   1 / (1 - rho) where all rows of W sum to one
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sparse
+from jax.typing import ArrayLike
 
 from spillover.kernels.logdet import LogDet, derivative
 from spillover.kernels.multiplier import Multiplier
@@ -35,12 +36,13 @@ class Channels(NamedTuple):
     mean_row_sum: jax.Array
 
 
-def coefficients(beta: jax.Array, own: np.ndarray, lagged: np.ndarray) -> tuple[jax.Array, jax.Array]:
+def coefficients(beta: jax.Array, own: ArrayLike, lagged: ArrayLike) -> tuple[jax.Array, jax.Array]:
     """beta_k and theta_k of each variable, zero where it has no lag. beta: (..., terms); own, lagged: positions, -1 for none."""
-    theta = jnp.where(np.asarray(lagged) >= 0, beta[..., np.asarray(lagged)], 0.0)
-    return beta[..., np.asarray(own)], theta
+    own, lagged = jnp.asarray(own), jnp.asarray(lagged)
+    return beta[..., own], jnp.where(lagged >= 0, beta[..., lagged], 0.0)
 
 
+@jax.jit
 def average(channels: Channels, beta: jax.Array, theta: jax.Array, rho: jax.Array | None) -> Impacts:
     """Average impacts. beta, theta: (..., variables); rho: (...), None for a model without it."""
     if channels.logdet is None or rho is None:

@@ -6,7 +6,6 @@ Parameters in the order (beta, rho, lam, sigma^2), rho and lam where the model h
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sparse

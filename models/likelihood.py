@@ -1,6 +1,6 @@
 """Gaussian likelihoods on the R factor: what a draw or a gradient costs does not depend on N or T.
 
-    log p(y | beta, rho, lam, sigma) = L(rho, lam) - nu/2 log(2 pi sigma^2) - |R v(rho, lam, beta)|^2 / (2 sigma^2)
+log p(y | beta, rho, lam, sigma) = L(rho, lam) - nu/2 log(2 pi sigma^2) - |R v(rho, lam, beta)|^2 / (2 sigma^2)
 """
 
 from typing import NamedTuple

@@ -21,7 +21,7 @@ from spillover.models.priors import Prior, log_dependence
 
 
 class Posterior(NamedTuple):
-    """A likelihood whose moments include the prior's rows, the prior, and `centre`, `scale`: where the logit variables of (rho, lam) lie."""
+    """A likelihood whose moments include the prior's rows, the prior, and `centre`, `scale` of the logit variables of (rho, lam)."""
 
     likelihood: Likelihood
     prior: Prior
@@ -62,7 +62,7 @@ def constrain(posterior: Posterior, flat: jax.Array) -> Draw:
 
 def log_density(posterior: Posterior, flat: jax.Array) -> jax.Array:
     """log of likelihood times prior, times the Jacobian of the flat vector."""
-    likelihood, prior = posterior.likelihood, posterior.prior
+    likelihood = posterior.likelihood
     draw, fit, s = _place(posterior, flat)
     k, nu, log_sigma = draw.beta.shape[0], likelihood.nu, jnp.log(draw.sigma)
     data = log_determinant(likelihood, s) - nu * (log_sigma + 0.5 * jnp.log(2 * jnp.pi))
@@ -102,7 +102,7 @@ def collapsed(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
 
 
 def model(posterior: Posterior) -> None:
-    """The NumPyro model: one standard normal site "flat" and the factor that turns it into the posterior; the parameters are deterministic."""
+    """The NumPyro model: a standard normal site "flat", the factor that makes it the posterior, the parameters as deterministic sites."""
     base = dist.Normal().expand([size(posterior)]).to_event(1)
     flat = numpyro.sample("flat", base)
     numpyro.factor("posterior", log_density(posterior, flat) - base.log_prob(flat))

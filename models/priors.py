@@ -1,6 +1,6 @@
 """Priors: named conjugate families, any NumPyro distribution, and the arrays a log-density needs of them.
 
-    beta | sigma^2 ~ N(b0, sigma^2 V0),    sigma^2 ~ InverseGamma(a0, d0),    rho, lam ~ Beta(a, b) on the admissible interval
+beta | sigma^2 ~ N(b0, sigma^2 V0),    sigma^2 ~ InverseGamma(a0, d0),    rho, lam ~ Beta(a, b) on the admissible interval
 """
 
 from dataclasses import dataclass, fields
@@ -20,7 +20,7 @@ from spillover.models.design import INTERCEPT
 
 @dataclass(frozen=True)
 class Ridge:
-    """beta_j | sigma^2 ~ N(0, sigma^2 (scale s_y / (s_j s_e))^2), independent; the intercept likewise where the regressors have their means.
+    """beta_j | sigma^2 ~ N(0, sigma^2 (scale s_y / (s_j s_e))^2), independent; the intercept likewise, at the means of the regressors.
 
     s_y, s_j: standard deviations of y and of regressor j after the effects; s_e: residual standard deviation of least squares of y on X.
     At sigma = s_e one standard deviation of x_j moves y by `scale` standard deviations of y. The default 2.5 is rstanarm's
@@ -32,7 +32,7 @@ class Ridge:
 
 @dataclass(frozen=True)
 class Zellner:
-    """beta | sigma^2 ~ N(0, sigma^2 g (D'D)^-1), D the regressors after the effects; g = None is the number of observations (unit information).
+    """beta | sigma^2 ~ N(0, sigma^2 g (D'D)^-1), D the regressors after the effects; g = None: the number of observations.
 
     It shrinks the fitted values towards zero: with an uncentred intercept or a tight fit that is a strong prior. Zellner (1986).
     """
@@ -74,7 +74,12 @@ class Uniform:
     """Uniform on the admissible interval (1/omega_min, 1/omega_max)."""
 
 
-FAMILIES = {"beta": (Ridge, Zellner, Conjugate, Flat), "sigma": (InverseGamma, Flat), "rho": (Uniform, ScaledBeta), "lam": (Uniform, ScaledBeta)}
+FAMILIES = {
+    "beta": (Ridge, Zellner, Conjugate, Flat),
+    "sigma": (InverseGamma, Flat),
+    "rho": (Uniform, ScaledBeta),
+    "lam": (Uniform, ScaledBeta),
+}
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -268,7 +273,9 @@ def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array) -> jax.Array:
     return jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
 
 
-def draw(prior: Prior, bounds: tuple[np.ndarray, ...], names: tuple[str, ...], size: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def draw(
+    prior: Prior, bounds: tuple[np.ndarray, ...], names: tuple[str, ...], size: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Draws from the parts of the prior that are proper, by parameter: beta (size, k), sigma, and `names` on their `bounds`."""
     key = jax.random.key(int(rng.integers(2**31)))
     found: dict[str, np.ndarray] = {}

@@ -1,6 +1,6 @@
 """Data from any model of the family, with known parameters.
 
-    y_t = S(rho)^-1 (X_t beta + W X_t theta + alpha + xi_t iota + u_t),      u_t = S_lam^-1 e_t
+y_t = S(rho)^-1 (X_t beta + W X_t theta + alpha + xi_t iota + u_t),      u_t = S_lam^-1 e_t
 """
 
 import numpy as np

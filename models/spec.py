@@ -1,6 +1,6 @@
 """The family of models: three flags, not eight classes.
 
-    S_lam [ S(rho) y - X beta - W X theta ] = e,      S(rho) = I - rho W,   S_lam = I - lam M,   e ~ N(0, sigma^2 I)
+S_lam [ S(rho) y - X beta - W X theta ] = e,      S(rho) = I - rho W,   S_lam = I - lam M,   e ~ N(0, sigma^2 I)
 """
 
 from dataclasses import dataclass

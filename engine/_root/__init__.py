@@ -2,7 +2,8 @@
 
 >>> import spillover as so
 >>> frame, W = so.munnell()
->>> model = so.SDM("np.log(gsp) ~ np.log(pc) + np.log(emp) + unemp", frame, W.row_standardize(), effects="twoway", unit="state", period="year")
+>>> panel = {"effects": "twoway", "unit": "state", "period": "year"}
+>>> model = so.SDM("np.log(gsp) ~ np.log(pc) + np.log(emp) + unemp", frame, W.row_standardize(), **panel)
 >>> fit = model.fit()  # doctest: +SKIP
 >>> fit.impacts()  # doctest: +SKIP
 """
@@ -36,7 +37,7 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = {"plots": "spillover.engine.plots"}
 
-__all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME, *_MODULES]
 
 if TYPE_CHECKING:
     from spillover.engine import plots as plots

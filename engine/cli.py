@@ -1,0 +1,96 @@
+"""The command line."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from spillover.kernels.errors import SpilloverError, SpilloverWarning
+
+if TYPE_CHECKING:
+    from spillover.engine.fit import Model
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bayesian spatial models: posteriors, impacts, tables and pictures.")
+
+DEMO = "np.log(gsp) ~ np.log(pcap) + np.log(pc) + np.log(emp) + unemp"
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the tables, figures and NetCDF.")] = Path("spillover-demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 0,
+) -> None:
+    """Fit a two-way fixed-effects spatial Durbin model to the productivity of 48 US states, 1970-1986."""
+    with _session() as console:
+        from spillover.engine.datasets import munnell
+        from spillover.engine.fit import SDM
+
+        frame, contiguity = munnell()
+        console.print("Productivity of the 48 contiguous US states, 1970-1986 (Munnell 1990): public capital and its spillovers.")
+        model = SDM(DEMO, frame, contiguity.row_standardize(), effects="twoway", unit="state", period="year")
+        _publish(model, output, console, {"seed": seed})
+
+
+@app.command()
+def fit(config: Annotated[Path, typer.Argument(help="A TOML file: data, formula, weights, model; see the README.")]) -> None:
+    """Fit the model that a TOML file describes."""
+    with _session() as console:
+        from spillover.engine.config import read_task
+
+        task = read_task(config)
+        _publish(task.model, task.output, console, task.sampler)
+
+
+@app.command()
+def devices() -> None:
+    """Show what JAX runs on, the precision in use, and where compiled programs are kept."""
+    with _session() as console:
+        import jax
+
+        from spillover.engine.devices import cache_folder
+        from spillover.engine.devices import devices as found
+
+        console.print(f"JAX {jax.__version__}")
+        console.print(found().to_string(index=False), highlight=False)
+        console.print(f"compiled programs: {cache_folder()}", highlight=False, soft_wrap=True)
+
+
+def _publish(model: "Model", output: Path, console: Console, sampler: dict[str, Any]) -> None:
+    """Fit by NUTS and by maximum likelihood; print the tables; write them, the NetCDF and the figures."""
+    from spillover.engine import run
+
+    console.print(Text(repr(model), style="bold"))
+    fit, ml = run.estimate(model, sampler)
+    if isinstance(ml, SpilloverError):
+        console.print(Text(f"No maximum-likelihood estimate. {ml}", style="yellow"))
+    frames = run.tables(fit, ml)
+    for table in run.for_terminal(frames):
+        console.print(table)
+    for path in run.write(fit, frames, output):
+        console.print(Text(f"wrote {path}"), soft_wrap=True)
+
+
+@contextmanager
+def _session() -> Iterator[Console]:
+    """A console; compiled programs kept on disk; errors and warnings of ours as one line instead of a traceback."""
+    from spillover.engine.devices import keep_compiled
+
+    console, errors = Console(), Console(stderr=True)
+    keep_compiled()
+
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        name = "warning" if issubclass(category, SpilloverWarning) else category.__name__
+        errors.print(Text.assemble((f"{name}: ", "yellow"), str(message)), soft_wrap=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        try:
+            yield console
+        except SpilloverError as error:
+            errors.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
+            raise typer.Exit(1) from None

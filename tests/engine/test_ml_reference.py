@@ -1,0 +1,245 @@
+"""Maximum likelihood against R, against the stored exact optima, and against dense algebra on hostile W."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracles import dense
+
+import spillover as so
+
+MODELS = tuple(dense.MODELS)
+STORED = tuple(name for name in MODELS if name != "GNS")  # the panel's reference has no GNS
+KINDS = {"transformed": "transformed", "direct": "direct"}
+WEIGHTS = {  # W, M
+    "knn": ("knn", "knn"),
+    "binary": ("binary", "binary"),
+    "spectral": ("spectral", "spectral"),
+    "islands": ("islands", "islands"),
+    "sinks": ("sinks", "sinks"),
+    "raw asymmetric": ("raw_asymmetric", "raw_asymmetric"),
+    "two row-standardised": ("knn", "contiguity"),
+    "two of which one standardised": ("contiguity", "binary"),
+}
+
+
+def stored_vector(entry: dict, named) -> pd.Series:
+    """Coefficients, rho, lam and sigma^2 of a stored fit by the package's labels."""
+    values = {**entry["coef"], **{name: entry[name] for name in ("rho", "lambda", "sigma2") if name in entry}}
+    return pd.Series({named(name): value for name, value in values.items()})
+
+
+def own_vector(ml: so.MLFit) -> pd.Series:
+    return ml.params.drop("sigma")._append(pd.Series({"sigma2": ml.params["sigma"] ** 2}))
+
+
+def own_errors(ml: so.MLFit) -> pd.Series:
+    """Standard errors, that of sigma turned into that of sigma^2: d sigma^2 = 2 sigma d sigma."""
+    return ml.std_errors.drop("sigma")._append(pd.Series({"sigma2": 2 * ml.params["sigma"] * ml.std_errors["sigma"]}))
+
+
+def assert_close(own: pd.Series, stored: pd.Series, rtol: float, atol: float = 0.0) -> None:
+    assert set(own.index) == set(stored.index)
+    np.testing.assert_allclose(own[stored.index].astype(float), stored.astype(float), rtol=rtol, atol=atol)
+
+
+def stored_impacts(table: dict, named) -> pd.Series:
+    return pd.Series({(kind, named(term)): value for kind, row in table.items() for term, value in row.items()})
+
+
+def assert_impacts(ml: so.MLFit, entry: dict, errors: dict, named, rtol: float) -> None:
+    table = ml.impacts(method="delta")
+    values, own = stored_impacts(entry["impacts"], named), table["estimate"]
+    largest = values.abs().max()  # an indirect impact of 0 is 1e-16 in the stored inverse
+    assert_close(own, values, rtol, atol=rtol * largest)
+    spread = stored_impacts(errors, named)
+    assert_close(table["std_error"], spread, rtol, atol=rtol * spread.max())
+
+
+def assert_exact(model: so.Model, method: str, entry: dict, named) -> None:
+    for information in ("observed", "expected"):
+        ml = model.fit_ml(method=method, information=information)
+        stored = stored_vector(entry, named)
+        assert_close(own_vector(ml), stored, rtol=1e-8)
+        np.testing.assert_allclose(ml.loglik, entry["loglik"], rtol=1e-8)
+        assert ml.nu == entry["nu"]
+        errors = pd.Series({named(name): value for name, value in entry[f"se_{information}"].items()})
+        assert_close(own_errors(ml), errors, rtol=1e-8)
+        assert_impacts(ml, entry, entry[f"impacts_se_{information}"], named, rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_columbus_is_the_exact_optimum(name, city, reference, named):
+    assert_exact(city(name), "transformed", reference("columbus_exact")["ml"][name], named)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_columbus_agrees_with_r(name, city, reference, named):
+    """R's optimiser stops at 1e-7; its standard errors are those of the expected information, but for OLS and SLX those of lm: N - k."""
+    entry = reference("columbus_r")[name]
+    ml = city(name).fit_ml(information="expected")
+    assert_close(own_vector(ml), stored_vector(entry, named), rtol=1e-5)
+    np.testing.assert_allclose(ml.loglik, entry["loglik"], rtol=1e-6)
+    stored = {named(term): value for term, value in entry["se"].items()}
+    stored |= {named(term): entry[f"{term}_se"] for term in ("rho", "lambda") if f"{term}_se" in entry}
+    errors = ml.std_errors.drop("sigma")
+    if name in ("OLS", "SLX"):
+        errors = errors * np.sqrt(ml.nu / (ml.nu - len(errors)))
+    assert_close(errors, pd.Series(stored), rtol=1e-3)
+    if "impacts" in entry:
+        assert_close(ml.impacts(method="delta")["estimate"], stored_impacts(entry["impacts"], named), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("name", STORED)
+def test_produc_is_the_exact_optimum(name, effects, kind, produc, reference, named):
+    assert_exact(produc(name, effects), kind, reference("produc_exact")["ml"][effects][kind][name], named)
+
+
+def test_columbus_optima_are_those_stored(city, reference, named):
+    """Every local maximum, the best first."""
+    for name in ("SAC", "GNS"):
+        stored = reference("columbus_exact")["ml"][name]["local_optima"]
+        optima = city(name).fit_ml().optima
+        np.testing.assert_allclose(optima[["loglik", "rho", "lam"]].to_numpy(), stored, rtol=1e-7)
+
+
+@pytest.mark.parametrize("w", WEIGHTS)
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("name", MODELS)
+def test_small_panels_are_the_dense_optimum(name, effects, w, small):
+    case = small(name, effects, *WEIGHTS[w])
+    ml, p = case.model().fit_ml(), case.problem()
+    assert_dense(case, ml, p)
+    if effects in ("none", "unit"):  # the same numbers whatever the rows of W sum to
+        assert ml.nu == 13 * (3 if effects == "none" else 2)
+
+
+def assert_dense(case, ml: so.MLFit, p: dense.Problem) -> None:
+    fit = dense.ml(p)
+    assert ml.nu == p.nu
+    np.testing.assert_allclose(ml.loglik, fit["loglik"], rtol=1e-8)
+    dependence = ["rho"] * p.has_rho + ["lam"] * p.has_lambda
+    names = [*case.labels(p), *dependence, "sigma2"]
+    values = np.array([*fit["b"], *(fit[{"lam": "lambda"}.get(name, name)] for name in dependence), fit["sigma2"]])
+    np.testing.assert_allclose(own_vector(ml)[names], values, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(own_errors(ml)[names], fit["se_observed"], rtol=1e-5)
+    table = ml.impacts(method="delta")["estimate"].unstack("impact")
+    exact = case.impacts(ml.params, ml.params.get("rho", 0.0))
+    variables = [term for term in ml.params.index if term.startswith("x")]
+    np.testing.assert_allclose(table.loc[variables, ["direct", "indirect", "total"]], exact, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("w", ["knn", "two row-standardised", "binary", "sinks"])
+@pytest.mark.parametrize("effects", ["unit", "period", "twoway"])
+@pytest.mark.parametrize("kind", ["direct", "lsdv"])
+@pytest.mark.parametrize("name", ["SAR", "SEM", "SAC"])
+def test_other_likelihoods_are_the_dense_optimum(name, kind, effects, w, small):
+    """The dummy likelihood and the one of most panel packages, on W that do not commute with the period effects as well."""
+    case = small(name, effects, *WEIGHTS[w])
+    ml, p = case.model().fit_ml(method=kind), case.problem(kind)
+    fit = dense.ml(p)
+    assert ml.nu == p.nu
+    np.testing.assert_allclose(ml.loglik, fit["loglik"], rtol=1e-8)
+    slopes = [name for name in case.labels(p) if name.startswith("x")]
+    at = [case.labels(p).index(name) for name in slopes]
+    np.testing.assert_allclose(ml.params[slopes], fit["b"][at], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(ml.std_errors[slopes], fit["se_observed"][at], rtol=1e-5)
+
+
+@pytest.mark.parametrize("w", ["knn", "two row-standardised", "binary", "two of which one standardised"])
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+def test_expected_information_is_the_dense_one(effects, w, small):
+    case = small("GNS", effects, *WEIGHTS[w])
+    ml, p = case.model().fit_ml(information="expected"), case.problem()
+    fit = dense.ml(p)
+    names = [*case.labels(p), "rho", "lam", "sigma2"]
+    np.testing.assert_allclose(own_errors(ml)[names], fit["se_expected"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("w", ["binary", "islands", "knn"])
+def test_delta_errors_of_impacts_are_the_dense_ones(w, small):
+    """Complex steps through the dense inverse, where total impacts have no closed form."""
+    case = small("SDM", "unit", w)
+    p = case.problem()
+    fit = dense.ml(p)
+    k = len(p.columns)
+    cov = fit["cov_observed"][: k + 1, : k + 1]
+    labels = case.labels(p)
+    variables = [name for name in labels if name.startswith("x")]
+
+    def impacts(v):
+        beta = dict(zip(labels, v[:-1], strict=True))
+        theta = [beta.get("W:" + name, 0.0) for name in variables]
+        return dense.impacts([beta[name] for name in variables], theta, v[-1], case.W)
+
+    at = np.append(fit["b"], fit["rho"]).astype(complex)
+    jacobian = np.array([impacts(at + 1e-30j * row).imag / 1e-30 for row in np.eye(k + 1)])
+    exact = np.sqrt(np.einsum("iab,ij,jab->ab", jacobian, cov, jacobian))
+    table = case.model().fit_ml().impacts(method="delta")["std_error"].unstack("impact")
+    np.testing.assert_allclose(table.loc[variables, ["direct", "indirect", "total"]], exact, rtol=1e-5)
+
+
+def test_simulated_errors_approach_the_delta_ones_where_the_estimates_are_sharp(produc):
+    """816 observations: the impacts are nearly linear over the estimates' errors. An sd of `draws` normal draws has relative error (2 draws)^-1/2,
+    and the curvature that the delta method leaves out is of second order, (standard error of rho / (1 - rho))^2 of the sd."""
+    ml, draws = produc("SDM", "twoway").fit_ml(), 20_000
+    delta, simulated = ml.impacts(method="delta"), ml.impacts(draws=draws, seed=4)
+    curvature = (ml.std_errors["rho"] / (1 - ml.params["rho"])) ** 2
+    ratio = simulated["std_error"] / delta["std_error"]
+    assert np.abs(ratio - 1).max() < 4.5 / np.sqrt(2 * draws) + 3 * curvature
+    np.testing.assert_array_equal(simulated["estimate"], delta["estimate"])
+    assert not np.allclose(simulated["std_error"], ml.impacts(draws=draws, seed=5)["std_error"], rtol=1e-6)
+    np.testing.assert_array_equal(simulated["std_error"], ml.impacts(draws=draws, seed=4)["std_error"])
+
+
+def test_simulation_and_delta_differ_for_a_model_without_rho_by_noise_only(produc):
+    """SDEM: impacts are linear in the coefficients, so the delta method is exact."""
+    ml, draws = produc("SDEM", "unit").fit_ml(), 20_000
+    ratio = ml.impacts(draws=draws)["std_error"] / ml.impacts(method="delta")["std_error"]
+    assert np.abs(ratio - 1).max() < 4.5 / np.sqrt(2 * draws)
+
+
+def test_table_statistics(city):
+    """z = estimate / error, p two-sided normal, none for sigma; AIC and BIC count sigma."""
+    from scipy import stats
+
+    ml = city("SDM").fit_ml()
+    table = ml.summary()
+    tested = table.drop("sigma")
+    np.testing.assert_allclose(tested["z"], ml.params.drop("sigma") / ml.std_errors.drop("sigma"))
+    np.testing.assert_allclose(tested["p"], 2 * (1 - stats.norm.cdf(np.abs(tested["z"]))), rtol=1e-9, atol=1e-15)
+    assert table.loc["sigma", ["z", "p"]].isna().all()
+    np.testing.assert_allclose(ml.aic, 2 * 7 - 2 * ml.loglik)
+    np.testing.assert_allclose(ml.bic, 7 * np.log(49) - 2 * ml.loglik)
+    assert "SDM" in repr(ml)
+    assert "log-likelihood" in repr(ml)
+
+
+@pytest.mark.parametrize(
+    ("call", "names"),
+    [
+        (lambda m: m.fit_ml(method="reml"), ("'reml'", "transformed", "direct", "lsdv")),
+        (lambda m: m.fit_ml(information="sandwich"), ("'sandwich'", "observed", "expected")),
+        (lambda m: m.fit_ml().impacts(method="bootstrap"), ("'bootstrap'", "simulation", "delta")),
+        (lambda m: m.fit("gibbs"), ("'gibbs'", "nuts")),
+        (lambda m: m.fit(draws=0), ("draws=0",)),
+        (lambda m: m.fit(chains=0), ("chains=0",)),
+        (lambda m: m.fit(tune=-1), ("tune=-1",)),
+    ],
+)
+def test_unknown_options_are_refused_by_name(call, names, city):
+    with pytest.raises(so.SpecificationError) as error:
+        call(city("SAR"))
+    assert all(name in str(error.value) for name in names)
+
+
+def test_a_likelihood_without_interior_maximum_is_an_error(columbus):
+    """y a multiple of its own lag's eigenvector at 1 with hardly any noise: rho runs to its end."""
+    _, weights = columbus
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"y": 5.0 + 1e-9 * rng.standard_normal(49), "x": rng.standard_normal(49)}, index=weights.ids)
+    trend = weights @ (weights @ frame["x"])
+    frame["y"] = np.linalg.solve(np.eye(49) - (1 - 1e-12) * weights.to_scipy().toarray(), 1e-3 * (trend + 1.0))
+    with pytest.raises(so.ConvergenceError, match="no interior maximum"):
+        so.SAR("y ~ 0 + x", frame, weights).fit_ml()
