@@ -29,12 +29,13 @@ def stored_vector(entry: dict, named) -> pd.Series:
 
 
 def own_vector(ml: so.MLFit) -> pd.Series:
-    return ml.params.drop("sigma")._append(pd.Series({"sigma2": ml.params["sigma"] ** 2}))
+    """The parameters with sigma^2 in place of sigma."""
+    return pd.concat([ml.params.drop("sigma"), pd.Series({"sigma2": ml.params["sigma"] ** 2})])
 
 
 def own_errors(ml: so.MLFit) -> pd.Series:
     """Standard errors, that of sigma turned into that of sigma^2: d sigma^2 = 2 sigma d sigma."""
-    return ml.std_errors.drop("sigma")._append(pd.Series({"sigma2": 2 * ml.params["sigma"] * ml.std_errors["sigma"]}))
+    return pd.concat([ml.std_errors.drop("sigma"), pd.Series({"sigma2": 2 * ml.params["sigma"] * ml.std_errors["sigma"]})])
 
 
 def assert_close(own: pd.Series, stored: pd.Series, rtol: float, atol: float = 0.0) -> None:

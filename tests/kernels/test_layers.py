@@ -1,0 +1,94 @@
+"""The layers kernels <- models <- engine, read from the source, and what an import may not do."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("kernels", "models", "engine")
+FILES = {str(path.relative_to(ROOT)): path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))}
+NUMERIC = {"jax", "numpy", "scipy"}
+OUTSIDE = {"kernels": NUMERIC, "models": NUMERIC | {"numpyro"}}
+DOWNWARD = {"kernels": {"kernels"}, "models": {"kernels", "models"}, "engine": set(LAYERS)}
+
+
+def imports(tree):
+    """(module, level) of every import in the file, functions and type checking included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, 0) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if module == "spillover":
+                yield from ((f"spillover.{alias.name}", node.level) for alias in node.names)
+            else:
+                yield module, node.level
+
+
+def parsed(name):
+    return ast.parse(FILES[name].read_text())
+
+
+def test_the_three_layers_are_there():
+    assert {name.split("/")[0] for name in FILES} == set(LAYERS)
+    assert len(FILES) > 20
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_are_absolute_and_by_the_package_name(name):
+    for module, level in imports(parsed(name)):
+        assert level == 0, f"{name}: a relative import of {module!r}"
+        assert module.split(".")[0] not in LAYERS, f"{name}: imports {module!r} as a top-level package"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_layers_depend_downwards_only(name):
+    layer = name.split("/")[0]
+    for module, _ in imports(parsed(name)):
+        head, _, rest = module.partition(".")
+        if head == "spillover":
+            inner = rest.split(".")[0]
+            assert inner in DOWNWARD[layer] or (layer == "engine" and inner not in LAYERS), f"{name}: {layer} imports {module}"
+        elif layer in OUTSIDE:
+            assert head in OUTSIDE[layer] | sys.stdlib_module_names, f"{name}: {layer} imports {module}"
+
+
+def at_import(tree):
+    """Nodes that run when the module is imported: all but the bodies of functions."""
+    queue = list(tree.body)
+    while queue:
+        node = queue.pop()
+        yield node
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        queue += [*node.decorator_list, node.args] if inside and hasattr(node, "decorator_list") else ast.iter_child_nodes(node)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_module_sets_a_jax_option_when_imported(name):
+    for node in at_import(parsed(name)):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert not called.endswith(("config.update", "enable_x64", "config.parse_flags_with_absl")), f"{name}: {called} at import"
+
+
+IMPORT_ALL = """
+import importlib, sys, jax, numpyro
+before = dict(jax.config.values)
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+after = jax.config.values
+changed = [name for name, value in before.items() if after[name] != value]
+assert not changed, changed
+assert jax.numpy.zeros(1).dtype == "float32"
+"""
+
+
+def test_importing_the_package_leaves_the_jax_configuration_alone():
+    modules = [
+        "spillover." + ".".join(Path(name).with_suffix("").parts) for name in FILES if "_root" not in name and "__init__" not in name
+    ]
+    done = subprocess.run([sys.executable, "-c", IMPORT_ALL, "spillover", *modules], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

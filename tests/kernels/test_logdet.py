@@ -1,0 +1,221 @@
+"""log|I - rho W| and its derivatives against dense algebra and closed forms, over the whole admissible interval."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+from oracles import dense
+
+from spillover.kernels import chebyshev, logdet, spectrum
+from spillover.kernels.errors import WeightsError
+
+EPS = np.finfo(float).eps
+END = chebyshev.END
+HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
+STANDARD = [name for name, W in HOSTILE.items() if dense.row_standardised(W)]
+COMPLEX = ["knn", "directed_ring", "bent_ring", "sinks"]
+GIVEN = {"acyclic": (-1.5, 2.5)}  # the others' bounds come from their eigenvalues
+S = np.array([-END, -6.0, -3.3, -1.4, -0.4, 0.0, 0.3, 1.1, 2.6, 4.9, 6.5, END])
+
+
+def spectrum_of(name):
+    return spectrum.eigenvalues(sparse.csr_array(HOSTILE[name]))
+
+
+def build(name):
+    return logdet.from_eigenvalues(spectrum_of(name), GIVEN.get(name))
+
+
+def rho_at(s, bounds):
+    """The rho of a logit variable, and d rho / d s."""
+    a, b = np.asarray(bounds)
+    near = (b - a) / (1 + np.exp(2 * np.abs(s)))
+    return np.where(s > 0, b - near, a + near), 2 * near * (1 - near / (b - a))
+
+
+def resolvent(rho, W):
+    """(I - rho W)^-1 and its norm, by which rounding of the dense truth is amplified."""
+    inverse = np.linalg.inv(np.eye(len(W)) - rho * W)
+    return inverse, np.linalg.norm(inverse, 2)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_value_is_the_dense_log_determinant_over_the_whole_interval(name):
+    W, record = HOSTILE[name], build(name)
+    n = len(W)
+    assert int(record.size) == n
+    for s in S:
+        rho = float(rho_at(s, record.bounds)[0])
+        _, norm = resolvent(rho, W)
+        tolerance = 2e-11 * n + EPS * n * norm
+        assert float(record(rho)) == pytest.approx(dense.logdet(rho, W), abs=tolerance)
+        assert float(record.at(s)) == pytest.approx(dense.logdet(rho, W), abs=tolerance)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_derivative_is_minus_the_trace_of_the_resolvent(name):
+    """1e-8 N in the logit variable everywhere, hence 1e-8 N in rho away from the ends."""
+    W, record = HOSTILE[name], build(name)
+    n = len(W)
+    for s in S:
+        rho, stretch = rho_at(s, record.bounds)
+        inverse, norm = resolvent(rho, W)
+        tolerance = 1e-8 * n / min(stretch, 1) + EPS * n * norm**2 * np.linalg.norm(W, 2)
+        assert float(logdet.derivative(record, float(rho))) == pytest.approx(-np.trace(inverse @ W), abs=tolerance)
+        assert float(logdet.derivative(record, float(rho))) == pytest.approx(dense.dlogdet(rho, W), abs=tolerance)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_second_derivative_is_minus_the_trace_of_the_squared_resolvent(name):
+    W, record = HOSTILE[name], build(name)
+    second = jax.jit(jax.grad(jax.grad(record)))
+    for s in S[np.abs(S) < 3]:
+        rho, stretch = rho_at(s, record.bounds)
+        spill = resolvent(rho, W)[0] @ W
+        expected = -np.trace(spill @ spill)
+        assert float(second(float(rho))) == pytest.approx(expected, abs=1e-6 * len(W) / min(stretch, 1) ** 2)
+
+
+CLOSED = {
+    "directed_ring": lambda rho, near, side: np.log1p(-(rho**25)) if side < 0 else np.log(-np.expm1(25 * np.log1p(-near))),
+    "complete": lambda rho, near, side: (
+        (np.log(near) if side > 0 else np.log1p(-rho)) + 11 * (np.log(near / 11) if side < 0 else np.log1p(rho / 11))
+    ),
+    "blocks": lambda rho, near, side: (
+        5 * (np.log(near) if side > 0 else np.log1p(-rho)) + 25 * (np.log(near / 5) if side < 0 else np.log1p(rho / 5))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+@pytest.mark.parametrize("s", [-END, -6.0, -4.0, -0.5, 0.5, 4.0, 6.0, END])
+def test_value_in_closed_form_to_the_last_digits_near_the_ends(name, s):
+    """1 - rho^25, (1 - rho)(1 + rho/11)^11 and [(1 - rho)(1 + rho/5)^5]^5, with the distance to the end as the argument."""
+    record = build(name)
+    rho = rho_at(s, record.bounds)[0]
+    near = float(np.ptp(record.bounds)) / (1 + np.exp(2 * abs(s)))
+    assert float(record.at(s)) == pytest.approx(CLOSED[name](rho, near, np.sign(s)), abs=2e-11 * len(HOSTILE[name]))
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_eigenvalues_enter_as_complex(name):
+    """With their real parts alone, the same eigenvalues would be off by far more than any tolerance here."""
+    W, values, record = HOSTILE[name], spectrum_of(name), build(name)
+    rho = 0.9 * float(record.bounds[1])
+    assert float(record(rho)) == pytest.approx(dense.logdet(rho, W), abs=1e-9)
+    assert abs(np.sum(np.log(np.abs(1 - rho * values.real))) - dense.logdet(rho, W)) > 0.1
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_given_bounds_keep_the_function(name):
+    whole = build(name)
+    bounds = tuple(0.6 * np.asarray(whole.bounds))
+    narrow = logdet.from_eigenvalues(spectrum_of(name), bounds)
+    np.testing.assert_array_equal(narrow.bounds, bounds)
+    rho = np.linspace(*bounds, 31)[1:-1]
+    np.testing.assert_allclose(narrow(rho), whole(rho), rtol=0, atol=3e-11 * len(HOSTILE[name]))
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name != "acyclic"])
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_the_scale_of_w_goes_into_the_bounds_alone(name, scale):
+    plain, scaled = build(name), logdet.from_eigenvalues(spectrum.eigenvalues(sparse.csr_array(scale * HOSTILE[name])))
+    np.testing.assert_allclose(np.asarray(scaled.bounds) * scale, plain.bounds, rtol=1e-9)
+    inner = S[np.abs(S) < 6]
+    np.testing.assert_allclose(scaled.at(inner), plain.at(inner), rtol=0, atol=2e-11 * len(HOSTILE[name]))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("side", [-1, 1])
+def test_continuation_beyond_the_covered_range(name, side):
+    """Finite, without a jump, and still the log-determinant to the 1e-6 of the interval that is left out."""
+    values, record = spectrum_of(name), build(name)
+    a, b = np.asarray(record.bounds)
+    s = side * (END + np.array([0.0, 1e-9, 2.0, 30.0]))
+    found = np.asarray(record.at(s))
+    assert np.isfinite(found).all()
+    assert abs(found[1] - found[0]) < 1e-7 * len(values)
+    near = side * (b - a) / (1 + np.exp(2 * np.abs(s)))
+    end = b if side > 0 else a
+    left = 1 - end * values
+    left[np.abs(left) < 1e-12] = 0
+    exact = np.log(np.abs(left + near[:, None] * values)).sum(axis=1)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=3e-5 * len(values))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_one_program_for_every_shape_and_record(name):
+    """jit = eager, vmap = loop, over rho and over stacked records."""
+    record = build(name)
+    rho = rho_at(S, record.bounds)[0]
+    eager = np.array([float(record(value)) for value in rho])
+    np.testing.assert_allclose(jax.jit(lambda record, rho: record(rho))(record, rho), eager, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(record(rho.reshape(3, 4)).reshape(-1), eager, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(jax.vmap(record)(jnp.asarray(rho)), eager, rtol=1e-13, atol=1e-13)
+    two = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), record)
+    both = jax.vmap(lambda record, s: record.at(s), in_axes=(0, None))(two, jnp.asarray(S))
+    np.testing.assert_allclose(both, [record.at(S), 2 * record.at(S)], rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_length_is_padded_and_the_error_is_honest(name):
+    record, values = build(name), spectrum_of(name)
+    assert record.coef.ndim == 1
+    assert len(record.coef) % chebyshev.BLOCK == 0
+    s = np.random.default_rng(1).uniform(-END, END, 3000)
+    exact = np.log(np.abs(1 - rho_at(s, record.bounds)[0][:, None] * values)).sum(axis=1)
+    rounding = EPS * len(values) / np.abs(1 - rho_at(s, record.bounds)[0][:, None] * values).min(axis=1)
+    claimed = 2 * float(record.error) + logdet.TOLERANCE * len(values) / 10
+    assert np.all(np.abs(np.asarray(record.at(s)) - exact) <= claimed + 4 * rounding)
+    assert float(record.error) <= 1e3 * logdet.TOLERANCE * len(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds"),
+    [
+        (np.array([1.0, -0.5, 1 / (0.5 + 1e-6j), 1 / (0.5 - 1e-6j)]), (-2.0, 1.0)),
+        (np.array([2.0, -1.0, 0.3]), (-1.0, 1.0)),
+        (np.array([1.0, -1.0]), (-1.5, 0.9)),
+    ],
+)
+def test_bounds_with_a_singular_point_inside_are_refused(values, bounds):
+    with pytest.raises(WeightsError, match=r"not smooth on .* Give narrower bounds"):
+        logdet.from_eigenvalues(values, bounds)
+
+
+def on_contrasts(rho, W):
+    F = dense.basis(len(W))
+    return dense.logdet(rho, F.T @ W @ F)
+
+
+@pytest.mark.parametrize("name", STANDARD)
+def test_without_unit_root_is_the_log_determinant_on_contrasts(name):
+    W, record = HOSTILE[name], build(name)
+    contrasts = logdet.without_unit_root(record)
+    for s in S:
+        rho = float(rho_at(s, record.bounds)[0])
+        F = dense.basis(len(W))
+        _, norm = resolvent(rho, F.T @ W @ F)
+        tolerance = 4e-11 * len(W) + EPS * len(W) * norm
+        assert float(contrasts.at(s)) == pytest.approx(on_contrasts(rho, W), abs=tolerance)
+        if rho < 0.999:
+            assert float(contrasts(rho)) == pytest.approx(float(record(rho)) - np.log1p(-rho), abs=1e-10 * len(W))
+
+
+@pytest.mark.parametrize("name", [name for name in STANDARD if name not in ("components", "blocks")])
+def test_without_unit_root_is_finite_at_one(name):
+    """The limit at rho = 1 of a connected W, itself and with its slope."""
+    W, record = HOSTILE[name], logdet.without_unit_root(build(name))
+    limit = on_contrasts(1.0, W)
+    assert float(record.at(END + 8.0)) == pytest.approx(limit, abs=2e-5 * len(W))
+    slope = jax.grad(lambda s: record.at(s))(END - 0.5)
+    assert abs(float(slope)) < 1e-4 * len(W)
+
+
+@pytest.mark.parametrize("bounds", [(-1.0, 0.9), (-0.5, 0.25)])
+def test_without_unit_root_on_bounds_that_stop_before_one(bounds):
+    W = HOSTILE["contiguity"]
+    record = logdet.without_unit_root(logdet.from_eigenvalues(spectrum_of("contiguity"), bounds))
+    for rho in np.linspace(*bounds, 9)[1:-1]:
+        assert float(record(rho)) == pytest.approx(on_contrasts(rho, W), abs=4e-11 * len(W))

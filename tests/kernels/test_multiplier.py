@@ -1,0 +1,87 @@
+"""m'(rho), the mean row sum of (I - rho W)^-1 W, against the dense inverse."""
+
+import jax
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+from oracles import dense
+from oracles.hostile import rook
+
+from spillover.kernels import chebyshev, multiplier, spectrum
+
+HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
+GENERAL = [name for name, W in HOSTILE.items() if not dense.row_standardised(W)]
+S = np.array([-6.5, -4.0, -2.0, -0.6, 0.0, 0.5, 1.5, 3.0, 4.5, 6.5])
+
+
+def bounds_of(W):
+    return (-1.2, 1.7) if not np.linalg.matrix_power(W, len(W)).any() else dense.interval(W)
+
+
+def truth(rho, W):
+    """iota'(I - rho W)^-1 W iota / N, and how far rounding moves it."""
+    S = np.eye(len(W)) - rho * W
+    rounding = 16 * np.finfo(float).eps * np.linalg.cond(S)
+    return np.linalg.solve(S, W.sum(axis=1)).mean(), rounding
+
+
+def compare(built, W, bounds, tolerance=1e-8):
+    a, b = bounds
+    for s in S:
+        rho = b - (b - a) / (1 + np.exp(2 * s))
+        expected, rounding = truth(rho, W)
+        assert float(built(rho)) == pytest.approx(expected, rel=tolerance + rounding)
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_multiplier_is_the_dense_mean_row_sum(name):
+    W = HOSTILE[name]
+    compare(multiplier.build(sparse.csr_array(W), bounds_of(W)), W, bounds_of(W))
+
+
+@pytest.mark.parametrize("name", ["contiguity", "knn", "complete", "directed_ring", "economic"])
+def test_multiplier_of_a_row_standardised_w_is_in_closed_form(name):
+    W = HOSTILE[name]
+    built = multiplier.build(sparse.csr_array(W), bounds_of(W))
+    rho = np.array([-0.9, 0.0, 0.4, 0.99, 0.9999])
+    np.testing.assert_allclose(built(rho), 1 / (1 - rho), rtol=1e-8)
+
+
+def test_sparse_and_dense_routes_agree():
+    W = rook(15, 15) * 1.0
+    matrix = sparse.csr_array(W)
+    assert matrix.nnz < multiplier.DENSE * len(W) ** 2
+    compare(multiplier.build(matrix, spectrum.interval(matrix)), W, dense.interval(W))
+
+
+@pytest.mark.parametrize("name", ["binary", "sinks", "inverse_distance_raw", "spectral"])
+@pytest.mark.parametrize("scale", [1e-5, 1e-2, 1e3, 1e6])
+def test_multiplier_scales_with_w(name, scale):
+    """m' of c W at rho / c is c times m' of W at rho, from a series of the same length."""
+    W = HOSTILE[name]
+    a, b = dense.interval(W)
+    plain = multiplier.build(sparse.csr_array(W), (a, b))
+    scaled = multiplier.build(sparse.csr_array(scale * W), (a / scale, b / scale))
+    rho = np.linspace(0.95 * a, 0.95 * b, 9)
+    np.testing.assert_allclose(scaled(rho / scale), scale * np.asarray(plain(rho)), rtol=1e-9)
+    assert scaled.coef.shape == plain.coef.shape
+
+
+@pytest.mark.parametrize("name", ["binary", "sinks", "islands"])
+def test_multiplier_under_jit_vmap_and_grad(name):
+    W = HOSTILE[name]
+    a, b = dense.interval(W)
+    built = multiplier.build(sparse.csr_array(W), (a, b))
+    rho = np.linspace(0.9 * a, 0.9 * b, 6)
+    loop = np.array([float(built(value)) for value in rho])
+    np.testing.assert_allclose(jax.jit(lambda built, rho: built(rho))(built, rho), loop, rtol=1e-12)
+    np.testing.assert_allclose(jax.vmap(built)(rho), loop, rtol=1e-12)
+    inverse = [np.linalg.inv(np.eye(len(W)) - value * W) for value in rho]
+    slope = [(x @ W @ x @ W).sum() / len(W) for x in inverse]
+    np.testing.assert_allclose(jax.vmap(jax.grad(built))(rho), slope, rtol=1e-6)
+
+
+def test_a_defective_w_takes_no_more_nodes_than_the_others():
+    """Its double poles leave one pole in what is interpolated: the series must not run to its longest."""
+    W = HOSTILE["defective"]
+    assert multiplier.build(sparse.csr_array(W), dense.interval(W)).coef.shape[0] <= 16 * chebyshev.BLOCK
