@@ -15,7 +15,7 @@ test: $(STAMP)  ## the whole test-suite
 check: $(STAMP)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -rf build/types && $(BIN)/python -m pip install -q --no-deps --target build/types .
+	rm -rf build && $(BIN)/python -m pip install -q --no-deps --target build/types .
 	cd build/types && MYPYPATH=. ../../$(BIN)/python -m mypy --config-file ../../pyproject.toml -p spillover
 
 $(STAMP): pyproject.toml constraints.txt

@@ -83,7 +83,7 @@ def _session() -> Iterator[Console]:
     console, errors = Console(), Console(stderr=True)
     keep_compiled()
 
-    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         name = "warning" if issubclass(category, SpilloverWarning) else category.__name__
         errors.print(Text.assemble((f"{name}: ", "yellow"), str(message)), soft_wrap=True)
 

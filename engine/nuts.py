@@ -85,12 +85,12 @@ def sample(
     """Chains from `start`, (chain, size); `report(done, total, divergences)` is called as they go."""
     total = tune + draws
     settings = Settings(tune, target_accept, min(STEPS, total))
-    start = jnp.asarray(start)
-    keys = jax.random.split(jax.random.PRNGKey(seed), len(start))
-    state, first = _blank(posterior, start, keys), jnp.asarray(True)
+    origin = jnp.asarray(start)
+    keys = jax.random.split(jax.random.PRNGKey(seed), len(origin))
+    state, first = _blank(posterior, origin, keys), jnp.asarray(True)
     flat, stats, divergences = [], [], 0
     for done in range(0, total, settings.steps):
-        state, (values, kept) = _advance(settings, posterior, state, start, keys, first)
+        state, (values, kept) = _advance(settings, posterior, state, origin, keys, first)
         first = jnp.asarray(False)
         flat.append(np.asarray(values))
         stats.append({name: np.asarray(value) for name, value in kept.items()})

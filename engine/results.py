@@ -94,8 +94,8 @@ class Fit:
                 raise DataError(f"{outside.mean():.1%} of the draws have |rho| beyond 1/{radius:.4g}, where the sum over orders diverges.")
             return formulas.by_order(self.weights.matrix, orders, beta, theta, rho)._asdict(), {"order": np.arange(orders + 1)}
         shape = rho.shape
-        flat = [value.reshape(-1, value.shape[-1]) for value in (beta, theta)]
-        parts = formulas.by_unit(self.weights.matrix, *flat, rho.ravel())
+        own, through = (value.reshape(-1, value.shape[-1]) for value in (beta, theta))
+        parts = formulas.by_unit(self.weights.matrix, own, through, rho.ravel())
         return {name: value.reshape(*shape, *value.shape[1:]) for name, value in parts._asdict().items()}, {
             "unit": self.weights.ids.to_numpy()
         }
@@ -122,7 +122,7 @@ def build_tree(
     It holds the data and W as well, so that impacts and predictions need nothing else.
     """
     panel, design, w = model.panel, model.design, model.weights.matrix.tocoo()
-    coords = {
+    coords: dict[str, Any] = {
         "term": list(design.terms),
         "unit": _plain(panel.units),
         "period": _plain(panel.periods),

@@ -34,6 +34,7 @@ def to_s(rho: ArrayLike, bounds: ArrayLike) -> jax.Array:
 def to_rho(s: ArrayLike, bounds: ArrayLike) -> jax.Array:
     """The rho of a logit variable, from the nearer end so that nothing cancels there."""
     a, b = jnp.asarray(bounds)
+    s = jnp.asarray(s)
     return jnp.where(s < 0, a + (b - a) * jax.nn.sigmoid(2 * s), b - (b - a) * jax.nn.sigmoid(-2 * s))
 
 

@@ -39,7 +39,7 @@ class LogDet(NamedTuple):
 def derivative(logdet: LogDet, rho: ArrayLike) -> jax.Array:
     """l'(rho) = -tr((I - rho W)^-1 W), for rho of any shape."""
     rho = jnp.asarray(rho)
-    return jax.jvp(logdet, (rho,), (jnp.ones_like(rho),))[1]
+    return jax.jvp(logdet.__call__, (rho,), (jnp.ones_like(rho),))[1]
 
 
 def from_eigenvalues(values: np.ndarray, bounds: tuple[float, float] | None = None) -> LogDet:

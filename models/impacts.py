@@ -23,9 +23,9 @@ from spillover.kernels.multiplier import Multiplier
 class Impacts(NamedTuple):
     """Arrays of one shape: (..., variables) and whatever follows."""
 
-    direct: np.ndarray
-    indirect: np.ndarray
-    total: np.ndarray
+    direct: jax.Array | np.ndarray
+    indirect: jax.Array | np.ndarray
+    total: jax.Array | np.ndarray
 
 
 class Channels(NamedTuple):

@@ -15,11 +15,11 @@ from spillover.models.effects import Transformation
 from spillover.models.likelihood import Likelihood, joint, named
 
 
-def unpacked(likelihood: Likelihood) -> Callable[[jax.Array], tuple]:
+def unpacked(likelihood: Likelihood) -> Callable[[jax.Array | np.ndarray], tuple]:
     """The function from a vector of parameters to (beta, rho, lam, sigma^2)."""
     k = likelihood.moments.d.shape[1]
 
-    def unpack(vector: jax.Array) -> tuple:
+    def unpack(vector: jax.Array | np.ndarray) -> tuple:
         return (vector[:k], *named(likelihood, tuple(vector[k:-1])), vector[-1])
 
     return unpack
@@ -44,7 +44,7 @@ def expected(
     effects: Transformation,
     weights: sparse.csr_array,
     error_weights: sparse.csr_array,
-    estimates: tuple[np.ndarray, float | None, float | None, float],
+    estimates: tuple,
 ) -> np.ndarray:
     """The expected information; with G = W S^-1 and H = M S_lam^-1 on what the effects leave, G~ = S_lam G S_lam^-1, A = S_lam D:
 
@@ -53,7 +53,7 @@ def expected(
         I(rho, lam) = J tr(G~H + G~'H)            I(lam, lam) = J tr(HH + H'H)
         I(rho, s2) = J tr(G) / s2                 I(lam, s2) = J tr(H) / s2            I(s2, s2) = nu / (2 s2^2)
 
-    columns: (T, N, k), lagged where the model has lags, not demeaned. Dense in N. Ord (1975); Lee & Yu (2010).
+    columns: (T, N, k), lagged where the model has lags, not demeaned; estimates: (beta, rho, lam, sigma^2). Dense in N. Ord (1975); Lee & Yu (2010).
     """
     beta, rho, lam, sigma2 = estimates
     n, k = columns.shape[1], columns.shape[2]

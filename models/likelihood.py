@@ -46,11 +46,15 @@ def named(likelihood: Likelihood, values: tuple[jax.Array, ...]) -> tuple[jax.Ar
 
 def filtered(moments: Moments, rho: jax.Array | None, lam: jax.Array | None) -> tuple[jax.Array, jax.Array]:
     """S_lam D and S_lam S(rho) y on the basis of R: (q, k) and (q,)."""
-    y = moments.y if rho is None else moments.y - rho * moments.wy
-    if lam is None:
+    y = _less(moments.y, rho, moments.wy)
+    if lam is None or moments.my is None:
         return moments.d, y
-    my = moments.my if rho is None else moments.my - rho * moments.mwy
-    return moments.d - lam * moments.md, y - lam * my
+    return _less(moments.d, lam, moments.md), y - lam * _less(moments.my, rho, moments.mwy)
+
+
+def _less(base: jax.Array, factor: jax.Array | None, part: jax.Array | None) -> jax.Array:
+    """base - factor * part, where the model has them."""
+    return base if factor is None or part is None else base - factor * part
 
 
 def regress(moments: Moments, rho: jax.Array | None, lam: jax.Array | None) -> Regression:
@@ -78,7 +82,7 @@ def parameters(likelihood: Likelihood, s: jax.Array) -> tuple[jax.Array | None, 
 def joint(likelihood: Likelihood, beta: jax.Array, rho: jax.Array | None, lam: jax.Array | None, sigma2: jax.Array) -> jax.Array:
     """The log-likelihood at all parameters."""
     d, y = filtered(likelihood.moments, rho, lam)
-    values = [(part, value) for part, value in ((likelihood.lag, rho), (likelihood.error, lam)) if part is not None]
+    values = [(part, value) for part, value in ((likelihood.lag, rho), (likelihood.error, lam)) if part is not None and value is not None]
     logdet = likelihood.multiplicity * sum((part(value) for part, value in values), jnp.zeros(()))
     return logdet - 0.5 * likelihood.nu * jnp.log(2 * jnp.pi * sigma2) - 0.5 * jnp.sum((y - d @ beta) ** 2) / sigma2
 

@@ -192,13 +192,24 @@ def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: t
     beta_constants = [scipy.special.betaln(*family) for family in around if not isinstance(family, dist.Distribution)]
     constant = np.log(2) + a0 * np.log(d0) - scipy.special.gammaln(a0) if a0 > 0 else 0.0
     rank = float(proper.sum())
-    values = (root, target, rank, log_det, a0, d0, constant - 0.5 * rank * np.log(2 * np.pi) - sum(beta_constants))
+    constant -= 0.5 * rank * np.log(2 * np.pi) + sum(beta_constants)
     return Prior(
-        *(jnp.asarray(np.asarray(value, float)) for value in values),
-        around,
-        own,
-        sigma,
+        root=_array(root),
+        target=_array(target),
+        rank=_array(rank),
+        half_log=_array(log_det),
+        a0=_array(a0),
+        d0=_array(d0),
+        log_constant=_array(constant),
+        dependence=around,
+        beta=own,
+        sigma=sigma,
     )
+
+
+def _array(value: Any) -> jax.Array:
+    """A strongly typed array: a Python number would make a weakly typed one, and another compiled program."""
+    return jnp.asarray(np.asarray(value, float))
 
 
 def _distributions(family: Any, terms: tuple[str, ...]) -> dict[tuple[int, ...], dist.Distribution]:
@@ -262,7 +273,7 @@ def _dependence(family: Any) -> Any:
     if isinstance(family, dist.Distribution):
         return family
     ends = (family.a, family.b) if isinstance(family, ScaledBeta) else (1.0, 1.0)
-    return jnp.asarray(np.asarray(ends))
+    return _array(ends)
 
 
 def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array) -> jax.Array:
@@ -293,7 +304,8 @@ def draw(
                 continue
             found[name] = values
         else:
-            found[name] = lower + (upper - lower) * rng.beta(*np.asarray(family), size=size)
+            a, b = map(float, family)
+            found[name] = lower + (upper - lower) * rng.beta(a, b, size=size)
     return found
 
 
