@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpyro.infer.hmc import HMCState, hmc
-from numpyro.infer.util import potential_energy
+from numpyro.infer.util import ParamInfo, potential_energy
 
 from spillover.models.posterior import Posterior, constrain, model, size
 
@@ -34,13 +34,20 @@ def _potential(posterior: Posterior) -> Callable[[dict], jax.Array]:
     return partial(potential_energy, model, (posterior,), {})
 
 
+@jax.jit
+def _begin(posterior: Posterior, start: jax.Array) -> ParamInfo:
+    """Potential energy and gradient at the start of every chain: apart from `_advance`, which would otherwise hold a second copy of both."""
+    energy, slope = jax.vmap(jax.value_and_grad(_potential(posterior)))({"flat": start})
+    return ParamInfo({"flat": start}, energy, slope)
+
+
 @partial(jax.jit, static_argnames="settings")
-def _advance(settings: Settings, posterior: Posterior, state: HMCState, start: jax.Array, key: jax.Array, first: jax.Array) -> tuple:
-    """`steps` iterations of every chain; where `first`, from `start` instead of `state`. Returns the state and what to keep of the path."""
+def _advance(settings: Settings, posterior: Posterior, state: HMCState, origin: ParamInfo, key: jax.Array, first: jax.Array) -> tuple:
+    """`steps` iterations of every chain; where `first`, from `origin` instead of `state`. Returns the state and what to keep of the path."""
     initialise, sample = hmc(potential_fn_gen=_potential, algo="NUTS")
 
-    def chain(state: HMCState, start: jax.Array, key: jax.Array) -> tuple[HMCState, tuple]:
-        fresh = initialise({"flat": start}, settings.tune, target_accept_prob=settings.target_accept, model_args=(posterior,), rng_key=key)
+    def chain(state: HMCState, origin: ParamInfo, key: jax.Array) -> tuple[HMCState, tuple]:
+        fresh = initialise(origin, settings.tune, target_accept_prob=settings.target_accept, model_args=(posterior,), rng_key=key)
         state = jax.tree.map(partial(jnp.where, first), fresh, state)
 
         def step(state: HMCState, _: None) -> tuple[HMCState, tuple]:
@@ -57,18 +64,18 @@ def _advance(settings: Settings, posterior: Posterior, state: HMCState, start: j
 
         return jax.lax.scan(step, state, None, length=settings.steps)
 
-    return jax.vmap(chain)(state, start, key)
+    return jax.vmap(chain)(state, origin, key)
 
 
 @jax.jit
-def _blank(posterior: Posterior, start: jax.Array, key: jax.Array) -> HMCState:
+def _blank(posterior: Posterior, origin: ParamInfo, key: jax.Array) -> HMCState:
     """A state of the right shapes, for the first call, which does not look at it."""
     initialise, _ = hmc(potential_fn_gen=_potential, algo="NUTS")
 
-    def one(start: jax.Array, key: jax.Array) -> HMCState:
-        return initialise({"flat": start}, 0, model_args=(posterior,), rng_key=key)
+    def one(origin: ParamInfo, key: jax.Array) -> HMCState:
+        return initialise(origin, 0, model_args=(posterior,), rng_key=key)
 
-    shapes = jax.eval_shape(jax.vmap(one), start, key)
+    shapes = jax.eval_shape(jax.vmap(one), origin, key)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
@@ -85,8 +92,8 @@ def sample(
     """Chains from `start`, (chain, size); `report(done, total, divergences)` is called as they go."""
     total = tune + draws
     settings = Settings(tune, target_accept, min(STEPS, total))
-    origin = jnp.asarray(start)
-    keys = jax.random.split(jax.random.PRNGKey(seed), len(origin))
+    origin = _begin(posterior, jnp.asarray(start))
+    keys = jax.random.split(jax.random.PRNGKey(seed), len(start))
     state, first = _blank(posterior, origin, keys), jnp.asarray(True)
     flat, stats, divergences = [], [], 0
     for done in range(0, total, settings.steps):

@@ -99,7 +99,9 @@ def _small(name: str, effects: str, w: str, m: str, seed: int, columns: int | No
     columns = columns or {"none": 3, "unit": 4, "period": 4 if standard else 1, "twoway": 4 if standard else 2}[effects]
     X = np.column_stack([np.ones(N * T), rng.standard_normal((N * T, columns))])
     beta = np.array([1.0, 1.5, -1.0, 0.7, -0.5])[: columns + 1]
-    fixed = rng.standard_normal(N)[None] * (effects in ("unit", "twoway")) + rng.standard_normal(T)[:, None] * (effects in ("period", "twoway"))
+    fixed = rng.standard_normal(N)[None] * (effects in ("unit", "twoway")) + rng.standard_normal(T)[:, None] * (
+        effects in ("period", "twoway")
+    )
     eye = np.eye(N)
     rho, lam = (0.45 * there * dense.interval(A)[1] for there, A in ((has_rho, W), (has_lambda, M)))
     signal = X @ beta + 0.8 * durbin * dense.lag(W / W.sum(axis=1).max(), X[:, 1:2], T)[:, 0] + np.broadcast_to(fixed, (T, N)).ravel()
@@ -142,7 +144,10 @@ def produc(munnell):
 
 @pytest.fixture(scope="session")
 def city(columbus):
-    """city(name, **options): a model of the Columbus cross-section, its rows shuffled; bounds=(-1, 1) restricts rho and lam as the stored posteriors do."""
+    """city(name, **options): a model of the Columbus cross-section, its rows shuffled.
+
+    bounds=(-1, 1) restricts rho and lam as the stored posteriors do.
+    """
     frame, weights = columbus
     shuffled = frame.sample(frac=1.0, random_state=3)
 
@@ -162,7 +167,7 @@ def _unwarned() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def sampled():
-    """sampled(model, draws=1000, quiet=False): a fit by NUTS of the suite's one length of warm-up. quiet: where short chains are the point."""
+    """sampled(model, draws=1000, quiet=False): a fit by NUTS after the suite's one length of warm-up. quiet: no warnings."""
 
     def fit(model: "so.Model", draws: int = 1000, *, quiet: bool = False, **options) -> "so.Fit":
         options = {"tune": TUNE, "seed": 5, "progress": False} | options
@@ -209,6 +214,8 @@ def monte_carlo():
     def moments(draws) -> MonteCarlo:
         draws = np.asarray(draws, float)
         mean, sd = draws.mean(), draws.std(ddof=1)
+        if np.ptp(draws) == 0:
+            return MonteCarlo(mean, 0.0, 0.0, 0.0)
         spread = ((draws - mean) ** 2).std()
         ess = {method: float(arviz_stats.ess(draws, method=method)) for method in ("mean", "sd")}
         return MonteCarlo(mean, sd / np.sqrt(ess["mean"]), sd, spread / np.sqrt(ess["sd"]) / (2 * sd))

@@ -116,6 +116,17 @@ def test_small_panels_are_the_dense_optimum(name, effects, w, small):
         assert ml.nu == 13 * (3 if effects == "none" else 2)
 
 
+@pytest.mark.parametrize("bounds", [(-1.0, 1.0), (-0.7, 0.9), (-2.5, 0.7)])
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("name", ["SAR", "SEM"])
+def test_given_bounds_restrict_but_do_not_change_the_likelihood(name, effects, bounds, small):
+    """An interval that holds the maximum leaves everything as it is."""
+    case = small(name, effects)
+    weights = so.Weights(case.W, sorted(case.frame["unit"].unique()), bounds=bounds)
+    ml = getattr(so, name)(case.formula, case.frame, weights, effects=effects, unit="unit", period="year").fit_ml()
+    assert_dense(case, ml, case.problem())
+
+
 def assert_dense(case, ml: so.MLFit, p: dense.Problem) -> None:
     fit = dense.ml(p, size=GRID)
     assert ml.nu == p.nu
@@ -182,8 +193,8 @@ def test_delta_errors_of_impacts_are_the_dense_ones(w, small):
 
 
 def test_simulated_errors_approach_the_delta_ones_where_the_estimates_are_sharp(produc):
-    """816 observations: the impacts are nearly linear over the estimates' errors. An sd of `draws` normal draws has relative error (2 draws)^-1/2,
-    and the curvature that the delta method leaves out is of second order, (standard error of rho / (1 - rho))^2 of the sd."""
+    """816 observations: the impacts are nearly linear over the estimates' errors. An sd of `draws` normal draws has relative error
+    (2 draws)^-1/2; the curvature that the delta method leaves out is of second order, (standard error of rho / (1 - rho))^2 of the sd."""
     ml, draws = produc("SDM", "twoway").fit_ml(), 20_000
     delta, simulated = ml.impacts(method="delta"), ml.impacts(draws=draws, seed=4)
     curvature = (ml.std_errors["rho"] / (1 - ml.params["rho"])) ** 2

@@ -1,0 +1,114 @@
+"""The command line: what it prints, what it writes, how it refuses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import spillover as so
+from spillover.engine import devices
+from spillover.engine.cli import app
+
+runner = CliRunner()
+CONFIG = """
+data = "panel.csv"
+formula = "np.log(gsp) ~ np.log(pcap) + unemp"
+weights = "states.csv"
+model = "SAR"
+effects = "unit"
+unit = "state"
+period = "year"
+output = "out"
+
+[sampler]
+draws = 500
+tune = 300
+seed = 1
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch):
+    """The commands set JAX's own configuration for their process; this process is the tests'."""
+    monkeypatch.setattr(devices.jax.config, "update", lambda *_: None)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the panel, its weights as an edge list, and a config."""
+    frame, contiguity = so.munnell()
+    frame.to_csv(tmp_path / "panel.csv", index=False)
+    links = contiguity.matrix.tocoo()
+    edges = {"origin": contiguity.ids[links.row], "destination": contiguity.ids[links.col]}
+    pd.DataFrame(edges).to_csv(tmp_path / "states.csv", index=False)
+    (tmp_path / "config.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def test_fit_writes_what_python_gives(folder):
+    """The files hold the numbers of the same model fitted in Python, and the screen has the terms."""
+    result = runner.invoke(app, ["fit", str(folder / "config.toml")])
+    assert result.exit_code == 0, result.output
+    frame, contiguity = so.munnell()
+    model = so.SAR("np.log(gsp) ~ np.log(pcap) + unemp", frame, contiguity.row_standardize(), effects="unit", unit="state", period="year")
+    fit = model.fit(draws=500, tune=300, seed=1, progress=False)
+    written = so.load(folder / "out" / "posterior.nc")
+    np.testing.assert_array_equal(written.posterior["rho"], fit.posterior["rho"])
+    table = pd.read_csv(folder / "out" / "coefficients.csv", index_col=0)
+    np.testing.assert_allclose(table["mean"], fit.summary()["mean"], rtol=1e-12)
+    comparison = pd.read_csv(folder / "out" / "comparison.csv", index_col=[0, 1], header=[0, 1])
+    np.testing.assert_allclose(comparison.loc[("parameter", "rho"), ("ML", "estimate")], model.fit_ml().params["rho"], rtol=1e-10)
+    assert {path.name for path in (folder / "out").glob("*.png")} == {"impacts.png", "trace.png", "prior_posterior.png"}
+    assert "np.log(pcap)" in result.output
+    assert "wrote" in result.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('model = "SAR"', 'model = "SARX"', "SARX"),
+        ('model = "SAR"', "", "lacks model"),
+        ('unit = "state"', 'unti = "state"', "unti"),
+        ("draws = 500", "drwas = 500", "drwas"),
+        ("panel.csv", "missing.csv", "missing.csv"),
+        ("panel.csv", "panel.xlsx", "panel.xlsx"),
+        ("np.log(pcap)", "np.log(capital)", "capital"),
+        ('output = "out"', 'standardize = "rows"', "rows"),
+        ("[sampler]", "[sampler", "not valid TOML"),
+    ],
+)
+def test_a_wrong_config_is_one_line_that_names_it(folder, old, new, message):
+    """Exit status 1, no traceback, the culprit in the message."""
+    (folder / "config.toml").write_text(CONFIG.replace(old, new))
+    (folder / "panel.xlsx").touch()
+    result = runner.invoke(app, ["fit", str(folder / "config.toml")])
+    assert result.exit_code == 1
+    assert "error:" in result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_missing_config_is_named(tmp_path):
+    """A path that is not there."""
+    result = runner.invoke(app, ["fit", str(tmp_path / "nothing.toml")])
+    assert result.exit_code == 1
+    assert "nothing.toml" in result.stderr
+
+
+def test_demo_fits_the_packaged_panel(tmp_path):
+    """The demo's posterior agrees with its maximum-likelihood estimates within a tenth of a standard error and the Monte Carlo error."""
+    result = runner.invoke(app, ["demo", "--output", str(tmp_path / "demo")])
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "demo" / "comparison.csv", index_col=[0, 1], header=[0, 1])
+    distance = (table[("Bayes", "estimate")] - table[("ML", "estimate")]) / table[("ML", "std_error")]
+    assert distance.drop(("parameter", "sigma")).abs().max() < 0.1
+    assert "indirect[unemp]" in result.output
+
+
+def test_devices_names_the_platform():
+    """The platform, the precision and the folder of compiled programs."""
+    result = runner.invoke(app, ["devices"])
+    assert result.exit_code == 0
+    assert "cpu" in result.output
+    assert "float64" in result.output
+    assert str(devices.cache_folder()) in result.output.replace("\n", "")

@@ -1,0 +1,88 @@
+"""The package as it is imported: quick, complete, and its examples true."""
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import spillover
+import spillover.engine
+import spillover.kernels
+import spillover.models
+
+MODULES = [
+    "spillover",
+    *(
+        module.name
+        for package in (spillover.engine, spillover.kernels, spillover.models)
+        for module in pkgutil.iter_modules(package.__path__, package.__name__ + ".")
+    ),
+    "spillover.kernels",
+    "spillover.models",
+    "spillover.engine",
+]
+
+
+def seconds(statement: str) -> float:
+    """The best of three fresh interpreters."""
+    code = f"import time; start = time.perf_counter(); {statement}; print(time.perf_counter() - start)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
+    return min(float(run.stdout) for run in runs)
+
+
+def test_importing_costs_less_than_a_second_beyond_jax():
+    assert seconds("import spillover") < seconds("import jax") + 1.0
+
+
+def test_importing_loads_nothing_heavy():
+    """Heavy parts load when used."""
+    heavy = ("pandas", "xarray", "arviz_base", "matplotlib", "numpyro", "rich")
+    code = f"import sys, spillover; print(*[name for name in {heavy} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+def test_importing_leaves_the_configuration_of_jax_alone():
+    code = (
+        "import jax; before = dict(jax.config.values); import spillover as so\n"
+        "for name in so.__all__: getattr(so, name)\n"
+        "import importlib, pkgutil\n"
+        "changed = {k for k, v in jax.config.values.items() if before.get(k, v) != v}; print(sorted(changed), jax.numpy.ones(1).dtype)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["[]", "float32"]
+
+
+@pytest.mark.parametrize("name", spillover.__all__)
+def test_every_public_name_resolves(name):
+    value = getattr(spillover, name)
+    assert value is not None
+    if name not in ("__version__", "plots"):
+        assert value.__name__ == name
+        assert value.__doc__
+
+
+def test_the_facade_is_complete_and_closed():
+    assert set(dir(spillover)) >= set(spillover.__all__)
+    assert len(set(spillover.__all__)) == len(spillover.__all__)
+    with pytest.raises(AttributeError, match="gibbs"):
+        spillover.gibbs  # noqa: B018
+    contract = "Weights read_weights OLS SLX SAR SEM SDM SDEM SAC GNS Priors load compare SpilloverError"
+    assert set(contract.split()) <= set(spillover.__all__)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    """Each module by its real name."""
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE, extraglobs={"__name__": name})
+    assert result.failed == 0
+
+
+def test_there_are_examples_to_run():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    found = sum(len(test.examples) for name in MODULES for test in finder.find(importlib.import_module(name)))
+    assert found >= 20

@@ -1,0 +1,144 @@
+"""Every model on every hostile W, as the package assembles it beside the oracle's dense problem, in double precision."""
+
+from functools import cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+from oracles import dense
+from oracles.hostile import knn, row_standardise
+
+from spillover.kernels import logdet, moments, spectrum
+from spillover.models import effects as tables
+from spillover.models.likelihood import Likelihood
+from spillover.models.spec import Spec
+
+HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
+PERIODS = 3
+ACYCLIC = (-2.0, 2.5)  # no eigenvalue bounds rho there
+LENGTH = 448  # series are padded to multiples of this, so that each model is compiled once or twice
+
+
+class Case(NamedTuple):
+    """The oracle's problem, and what the package makes of the same rows."""
+
+    problem: dense.Problem
+    effects: tables.Transformation
+    columns: np.ndarray
+    factor: np.ndarray
+    parts: tuple
+    likelihood: Likelihood
+
+    @property
+    def bounds(self):
+        """Bounds of the dependence parameters that the model has."""
+        return [tuple(np.asarray(part.bounds).tolist()) for part in (self.likelihood.lag, self.likelihood.error) if part is not None]
+
+    def named(self, values):
+        """(rho, lam) for the package (None where absent) and for the oracle (0 where absent)."""
+        left = list(values)
+        rho = left.pop(0) if self.problem.has_rho else None
+        lam = left.pop(0) if self.problem.has_lambda else None
+        return (rho, lam), tuple(0.0 if value is None else value for value in (rho, lam))
+
+    def inside(self, *shares):
+        """Dependence parameters at these shares of their intervals."""
+        return [lower + share * (upper - lower) for (lower, upper), share in zip(self.bounds, shares, strict=False)]
+
+    def loglik(self, beta, rho, lam, sigma2):
+        """The oracle's log-likelihood at coefficients in the package's order."""
+        k = self.problem.X.shape[1]
+        return dense.loglik(self.problem, beta[:k], sigma2, rho, lam, beta[k:] if len(beta) > k else None)
+
+
+@cache
+def series(key, shape):
+    """l(rho) of the W with these bytes."""
+    with jax.enable_x64(True):
+        values = spectrum.eigenvalues(sparse.csr_array(np.frombuffer(key).reshape(shape)))
+        record = logdet.from_eigenvalues(values, None if np.abs(values).max() > 0 else ACYCLIC)
+        coef = jnp.pad(record.coef, (0, -len(record.coef) % LENGTH))
+        return record._replace(coef=coef)
+
+
+def log_determinant(W, *, contrasts=False):
+    record = series(np.ascontiguousarray(W).tobytes(), W.shape)
+    return logdet.without_unit_root(record) if contrasts else record
+
+
+def rows(n, seed, k=2, periods=PERIODS):
+    """y, and a constant beside k regressors with means and scales of their own."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n * periods, k)) * np.logspace(0, 0.7, k) + np.linspace(1, -2, k)
+    return 1.5 + x @ np.linspace(0.5, -0.3, k) + rng.normal(size=n * periods), np.column_stack([np.ones(n * periods), x])
+
+
+def weights(name):
+    """A hostile W by its name, or k nearest neighbours of few units as "small <n>"."""
+    return row_standardise(knn(int(name.split()[1]), 3)) if name.startswith("small") else HOSTILE[name]
+
+
+def error_weights(kind, W):
+    """M: W itself, another row-standardised one, or one whose rows do not sum to one."""
+    n = len(W)
+    return {"same": W, "other": row_standardise(knn(n, 3, seed=5)), "raw": knn(n, 2, seed=6) / 2.5}[kind]
+
+
+def assemble(p, kind="transformed"):
+    """What the package makes of the rows of a problem."""
+    T, n = p.T, len(p.raw_W)
+    model = next(name for name, flags in dense.MODELS.items() if (flags[0], flags[2]) == (p.has_rho, p.has_lambda))
+    standard = dense.row_standardised(p.raw_W) and dense.row_standardised(p.raw_M)
+    effects = tables.transformation(Spec(model, p.effects), n, T, row_standardized=standard, likelihood=kind)
+    columns = np.hstack([p.raw_X, p.raw_D] if kind == "transformed" else [p.raw_X]).reshape(T, n, -1)
+    matrices = (sparse.csr_array(A) if there else None for A, there in ((p.raw_W, p.has_rho), (p.raw_M, p.has_lambda)))
+    factor, parts = tables.factorize(p.raw_y.reshape(T, n), columns, effects, *matrices)
+    likelihood = likelihood_of(p, effects, factor, parts)
+    return Case(p, effects, columns, factor, parts, likelihood)
+
+
+def likelihood_of(p, effects, factor, parts):
+    pair = ((p.raw_W, p.has_rho), (p.raw_M, p.has_lambda))
+    lag, error = (log_determinant(A, contrasts=effects.contrasts) if there else None for A, there in pair)
+    return Likelihood(moments.split(factor, parts), lag, error, jnp.asarray(float(effects.nu)), jnp.asarray(float(effects.multiplicity)))
+
+
+@cache
+def make_case(name, model, effects="none", *, other="same", kind="transformed", periods=PERIODS, k=2, seed=0):
+    W = weights(name)
+    y, X = rows(len(W), seed, k, periods)
+    p = dense.problem(y, X, W, model, effects, periods, M=error_weights(other, W), kind=kind, expand=False)
+    with jax.enable_x64(True):
+        return assemble(p, kind)
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def case():
+    """case(name, model, effects, other=..., kind=...): the oracle's problem and the package's likelihood of the same data."""
+    return make_case
+
+
+@pytest.fixture(scope="session")
+def with_prior():
+    """The likelihood of a case with the conjugate prior's rows below its data."""
+
+    def stack(case, prior):
+        factor = moments.stacked(case.factor, case.parts, np.asarray(prior.root), np.asarray(prior.target))
+        return likelihood_of(case.problem, case.effects, factor, case.parts)
+
+    return stack
+
+
+@pytest.fixture(scope="session")
+def logdet_of():
+    """The log-determinant of a dense W."""
+    return log_determinant

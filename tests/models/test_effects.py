@@ -1,0 +1,104 @@
+"""The table of effects, and R of the transformed data, against explicit Kronecker bases."""
+
+import numpy as np
+import pytest
+from oracles import dense
+
+from spillover.models.effects import transformation
+from spillover.models.spec import Spec
+
+HOSTILE = list(dense.hostile())
+STANDARD = [name for name, (W, _) in dense.hostile().items() if dense.row_standardised(W)]
+N, T = 9, 4
+TABLE = {  # effects: observations, multiplicity and dummies, for row-standardised W and for others (mathematics.md 2)
+    "none": ((N * T, T, 0), (N * T, T, 0)),
+    "unit": ((N * (T - 1), T - 1, 0), (N * (T - 1), T - 1, 0)),
+    "period": (((N - 1) * T, T, 0), (N * T, T, T)),
+    "twoway": (((N - 1) * (T - 1), T - 1, 0), (N * (T - 1), T - 1, T - 1)),
+}
+
+
+@pytest.mark.parametrize("standard", [True, False])
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+def test_the_table_of_effects(effects, standard):
+    found = transformation(Spec("SAR", effects), N, T, row_standardized=standard)
+    assert (found.nu, found.multiplicity, found.dummies) == TABLE[effects][not standard]
+    assert found.contrasts == (standard and effects in ("period", "twoway"))
+    assert found.over_periods == (effects in ("unit", "twoway"))
+    assert found.over_units == found.contrasts
+    assert found.lag_first
+
+
+@pytest.mark.parametrize("standard", [True, False])
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("kind", ["direct", "lsdv"])
+def test_direct_and_lsdv_keep_all_observations(kind, effects, standard):
+    found = transformation(Spec("SAC", effects), N, T, row_standardized=standard, likelihood=kind)
+    assert (found.nu, found.multiplicity, found.dummies, found.contrasts) == (N * T, T, 0, False)
+    assert (found.over_periods, found.over_units) == (effects in ("unit", "twoway"), effects in ("period", "twoway"))
+    assert found.lag_first == (kind == "lsdv")
+
+
+def combination(case, beta, rho, lam):
+    """v with Z v = S_lam (S y - D beta)."""
+    ends = {"y": 1.0, "wy": -rho, "my": -lam, "mwy": rho * lam}
+    blocks = {"d": -beta, "md": lam * beta}
+    return np.concatenate([blocks[part] if part in blocks else [ends[part]] for part in dict.fromkeys(case.parts)])
+
+
+def check_sum_of_squares(case, seed):
+    rng = np.random.default_rng(seed)
+    assert (case.effects.nu, case.effects.multiplicity) == (case.problem.nu, case.problem.t)
+    for _ in range(3):
+        beta = rng.normal(size=case.columns.shape[2])
+        _, (rho, lam) = case.named(rng.normal(size=2))
+        k = case.problem.X.shape[1]
+        residual = dense.residual(case.problem, beta[:k], rho, lam, beta[k:] if len(beta) > k else None)
+        found = case.factor @ combination(case, beta, rho, lam)
+        assert found @ found == pytest.approx(residual @ residual, rel=1e-11)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("model", dense.MODELS)
+def test_r_gives_the_sum_of_squares_of_the_transformed_data(case, model, effects, name):
+    check_sum_of_squares(case(name, model, effects), len(name))
+
+
+@pytest.mark.parametrize("name", ["knn", "contiguity", "binary", "sinks", "components"])
+@pytest.mark.parametrize("other", ["other", "raw"])
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("model", ["SEM", "SDEM", "SAC", "GNS"])
+def test_r_with_other_weights_for_the_error(case, model, effects, other, name):
+    check_sum_of_squares(case(name, model, effects, other=other), len(name))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("model", ["SLX", "SAR", "GNS"])
+def test_r_of_the_direct_likelihood(case, model, effects, name):
+    check_sum_of_squares(case(name, model, effects, kind="direct"), len(name))
+
+
+@pytest.mark.parametrize("name", [*STANDARD, "binary", "sinks", "islands"])
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+@pytest.mark.parametrize("model", ["SLX", "SDM", "SEM", "GNS"])
+def test_r_of_the_dummy_likelihood(case, model, effects, name):
+    """Where W's rows do not sum to one, S_lam D is not spanned by the dummies D: demeaning alone does not remove them."""
+    check_sum_of_squares(case(name, model, effects, kind="lsdv"), len(name))
+
+
+@pytest.mark.parametrize("periods", [1, 2])
+@pytest.mark.parametrize("model", ["OLS", "GNS"])
+@pytest.mark.parametrize("effects", ["none", "period"])
+def test_few_periods(case, model, effects, periods):
+    check_sum_of_squares(case("knn", model, effects, periods=periods), periods)
+
+
+def test_effects_drop_out_of_the_likelihood(case):
+    """Reduced-form effects of any size leave R's residual alone: the flat prior on S^-1 alpha."""
+    from_case = case("knn", "SDM", "twoway")
+    p = from_case.problem
+    shift = np.kron(np.eye(p.T), np.linalg.inv(np.eye(40) - 0.4 * p.raw_W)) @ p.flat @ np.random.default_rng(1).normal(size=p.flat.shape[1])
+    moved = dense.problem(p.raw_y + shift, np.column_stack([np.ones(len(p.raw_y)), p.raw_X[:, :2]]), p.raw_W, "SDM", "twoway", p.T)
+    np.testing.assert_allclose(moved.y, p.y, atol=1e-10)
