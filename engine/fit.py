@@ -1,6 +1,6 @@
 """A model, from a formula to its fits: frame and W -> panel -> design -> R and log-determinant -> posterior -> draws -> results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -209,8 +209,7 @@ def _lagged(spec: Spec, panel: Panel, lagged: Sequence[str] | None) -> tuple[str
         return ()
     if lagged is None:
         return variables
-    unknown = [name for name in lagged if name not in variables]
-    if isinstance(lagged, str) or unknown:
+    if isinstance(lagged, str) or not isinstance(lagged, Iterable) or any(name not in variables for name in lagged):
         raise SpecificationError(f"lagged={lagged!r}: give a list with some of {', '.join(map(repr, variables))}.")
     return tuple(name for name in variables if name in set(lagged))
 

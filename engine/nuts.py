@@ -36,14 +36,14 @@ def _potential(posterior: Posterior) -> Callable[[dict], jax.Array]:
 
 @jax.jit
 def _begin(posterior: Posterior, start: jax.Array) -> ParamInfo:
-    """Potential energy and gradient at the start of every chain: apart from `_advance`, which would otherwise hold a second copy of both."""
+    """Potential energy and gradient at the start of every chain; not in `_advance`, so that one copy of them is compiled there."""
     energy, slope = jax.vmap(jax.value_and_grad(_potential(posterior)))({"flat": start})
     return ParamInfo({"flat": start}, energy, slope)
 
 
 @partial(jax.jit, static_argnames="settings")
 def _advance(settings: Settings, posterior: Posterior, state: HMCState, origin: ParamInfo, key: jax.Array, first: jax.Array) -> tuple:
-    """`steps` iterations of every chain; where `first`, from `origin` instead of `state`. Returns the state and what to keep of the path."""
+    """`steps` iterations of every chain; where `first`, from `origin` instead of `state`. Returns the state and the path."""
     initialise, sample = hmc(potential_fn_gen=_potential, algo="NUTS")
 
     def chain(state: HMCState, origin: ParamInfo, key: jax.Array) -> tuple[HMCState, tuple]:

@@ -47,6 +47,8 @@ def read_panel(formula: str, frame: pd.DataFrame, weights: Weights, *, unit: str
     wanted = pd.MultiIndex.from_product([periods, pd.Index(units.unique())[position]])
     rows = order.reindex(wanted).to_numpy().reshape(len(periods), weights.n)
     kept = [i for i, name in enumerate(columns.names) if effects == "none" or name != INTERCEPT]  # the effects contain the intercept
+    if not kept:
+        raise DataError(f"The formula {formula!r} has no regressor beside the constant, which the effects contain: give at least one.")
     names = tuple(columns.names[i] for i in kept)
     return Panel(columns.y[rows], columns.x[rows][:, :, kept], columns.response, names, weights.ids, periods, period or "period")
 

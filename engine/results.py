@@ -107,8 +107,13 @@ class Fit:
 
 def load(path: str | Path) -> Fit:
     """The fit that `Fit.save` wrote. DataError for a file that is not one."""
-    with xr.open_datatree(path, engine="h5netcdf") as tree:
-        found = tree.load()
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            found = tree.load()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} is not a NetCDF file: {error}") from error
     if "posterior" not in found.children or "model" not in found.attrs:
         raise DataError(f"{path} is not a fit saved by spillover: it has the groups {', '.join(found.children) or 'none'}.")
     return Fit(found)
