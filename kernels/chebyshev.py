@@ -82,8 +82,10 @@ def evaluate(series: Series, s: ArrayLike) -> jax.Array:
     k = jnp.arange(coef.shape[0], dtype=coef.dtype)
     rising = jnp.sum(k**2 * coef)
     falling = jnp.sum(jnp.where(k % 2 == 0, -1.0, 1.0) * k**2 * coef)
-    beyond = rising * jnp.maximum(t - 1, 0) + falling * jnp.minimum(t + 1, 0)
-    return polynomial(coef, jnp.clip(t, -1, 1)) + beyond
+    end = jnp.where(t < 0, -1.0, 1.0)
+    inside = jnp.abs(t) <= 1
+    beyond = jnp.where(inside, 0.0, jnp.where(t < 0, falling, rising) * (t - end))
+    return polynomial(coef, jnp.where(inside, t, end)) + beyond
 
 
 def nodes(count: int) -> np.ndarray:

@@ -16,15 +16,20 @@ from spillover.kernels import chebyshev, spectrum
 from spillover.kernels.errors import WeightsError
 
 TOLERANCE = 1e-11  # hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
+NEAR = 0.35  # distance in the logit variable, where real eigenvalues are at pi/2
+PAIRS = 8  # their number is padded to multiples of this, so that different W share one compiled program
+EQUAL = 1e-13  # eigenvalues this close, relative, are one: the routines return them no better
 
 
 class LogDet(NamedTuple):
-    """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable; `size`: N; `error`: hold-out error of l."""
+    """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable; `size`: N; `error`: hold-out error of l;
+    `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that stay outside the series, each for itself and its conjugate."""
 
     coef: jax.Array
     bounds: jax.Array
     size: jax.Array
     error: jax.Array
+    pairs: jax.Array
 
     def __call__(self, rho: ArrayLike) -> jax.Array:
         """l(rho) for rho of any shape inside the bounds."""
@@ -32,7 +37,12 @@ class LogDet(NamedTuple):
 
     def at(self, s: ArrayLike) -> jax.Array:
         """l at the logit variable s = 1/2 log((rho - a)/(b - rho))."""
-        return chebyshev.evaluate(chebyshev.Series(self.coef), s)
+        smooth = chebyshev.evaluate(chebyshev.Series(self.coef), s)
+        if not self.pairs.shape[0]:
+            return smooth
+        rho = chebyshev.to_rho(s, self.bounds)[..., None]
+        real, imaginary = jnp.expand_dims(self.pairs.T, tuple(range(1, rho.ndim)))
+        return smooth + jnp.sum(jnp.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2), axis=-1)
 
 
 @jax.jit
@@ -49,8 +59,11 @@ def from_eigenvalues(values: np.ndarray, bounds: tuple[float, float] | None = No
     """
     a, b = bounds or spectrum.admissible_interval(values)
 
+    apart = _near_the_axis(values, a, b)
+    within = np.delete(values, np.concatenate([apart, [np.argmin(np.abs(values - values[i].conj())) for i in apart]]).astype(int))
+
     def function(s: np.ndarray) -> np.ndarray:
-        return np.log(np.abs(_factors(values, s, a, b))).sum(axis=1)
+        return np.log(np.abs(_factors(within, s, a, b))).sum(axis=1)
 
     tolerance = TOLERANCE * len(values)
     coef, error = chebyshev.interpolate(function, tolerance)
@@ -58,7 +71,19 @@ def from_eigenvalues(values: np.ndarray, bounds: tuple[float, float] | None = No
         raise WeightsError(
             f"log|I - rho W| is not smooth on ({a:.6g}, {b:.6g}): an eigenvalue of W comes close to 1/rho inside. Give narrower bounds."
         )
-    return LogDet(jnp.asarray(coef), jnp.asarray([a, b]), jnp.asarray(float(len(values))), jnp.asarray(error))
+    pairs = np.zeros((-(-len(apart) // PAIRS) * PAIRS, 2))  # zeros add log 1
+    pairs[: len(apart)] = np.column_stack([values[apart].real, values[apart].imag])
+    leaves = (coef, np.array([a, b]), np.float64(len(values)), np.float64(error), pairs)
+    return LogDet(*(jnp.asarray(leaf) for leaf in leaves))
+
+
+def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
+    """Positions of the complex eigenvalues, one of each pair, whose singular point 1/omega lies so near to the real interval (a, b) that a
+    series would need thousands of terms: plain nearest neighbours have some at rho < -1."""
+    upper = np.flatnonzero(values.imag > spectrum.REAL * np.abs(values).max(initial=0))
+    at = 1 / values[upper]
+    distance = np.abs(0.5 * np.log((at - a) / (b - at)).imag)
+    return upper[distance < NEAR]
 
 
 def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarray:
@@ -67,7 +92,7 @@ def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarra
     distance = (b - a) / (1 + np.exp(2 * np.abs(s)))[:, None]
     end = np.where(near_b, b, a)
     start = 1 - end * values
-    start[np.abs(start) < 8 * np.finfo(float).eps] = 0
+    start[np.abs(start) < EQUAL] = 0
     return start + np.where(near_b, distance, -distance) * values
 
 
@@ -79,5 +104,5 @@ def without_unit_root(logdet: LogDet) -> LogDet:
     count = logdet.coef.shape[0]
     a, b = np.asarray(logdet.bounds)
     s = chebyshev.nodes(count)
-    log_one_minus_rho = np.log((b - a) / b) - np.logaddexp(0, 2 * s)
+    log_one_minus_rho = np.log((1 - b) + (b - a) / (1 + np.exp(2 * s)))
     return logdet._replace(coef=jnp.asarray(np.asarray(logdet.coef) - chebyshev.coefficients(log_one_minus_rho)))

@@ -15,36 +15,47 @@ import scipy.sparse.linalg
 from jax.typing import ArrayLike
 
 from spillover.kernels import chebyshev, spectrum
+from spillover.kernels.chebyshev import END
 
 TOLERANCE = 1e-10
 DENSE = 0.05  # share of non-zero entries from which one eigendecomposition is cheaper than a sparse factorisation a node
 
 
 class Multiplier(NamedTuple):
-    """m'(rho) times (rho - a)(b - rho), which takes out the poles at both bounds, as a series in the logit variable; `bounds`: (2,)."""
+    """m'(rho) (b - a) p^order as a series in the logit variable; p = 4 (rho - a)(b - rho) / (b - a)^2 takes out the poles at the bounds,
+    simple ones unless an extreme eigenvalue is defective. `bounds`: (2,)."""
 
     coef: jax.Array
     bounds: jax.Array
+    order: jax.Array
 
     def __call__(self, rho: ArrayLike) -> jax.Array:
         """m'(rho), for rho of any shape inside the bounds."""
         rho = jnp.asarray(rho)
         a, b = self.bounds
         smooth = chebyshev.evaluate(chebyshev.Series(self.coef), chebyshev.to_s(rho, self.bounds))
-        return smooth / ((rho - a) * (b - rho))
+        return smooth / (b - a) / (4 * (rho - a) * (b - rho) / (b - a) ** 2) ** self.order
 
 
 def build(matrix: sparse.csr_array, bounds: tuple[float, float]) -> Multiplier:
-    """m'(rho) by solves at Chebyshev nodes."""
+    """m'(rho) by solves at Chebyshev nodes, with as many poles taken out as it has."""
     mean = _mean_resolvent(matrix)
     a, b = bounds
+    at_end = np.array([_pole(s) * (b - a) * mean(float(chebyshev.to_rho(s, np.asarray(bounds)))) for s in (-END, 1 - END, END - 1, END)])
+    growth = max(abs(at_end[0] / at_end[1]), abs(at_end[3] / at_end[2])) if at_end.all() else 1.0
+    order = 1 + round(max(np.log(growth), 0) / 2)  # each pole left over grows by exp(2) over a unit of s
 
     def function(s: np.ndarray) -> np.ndarray:
         rho = np.asarray(chebyshev.to_rho(s, np.asarray(bounds)))
-        return np.array([mean(value) for value in rho]) * (rho - a) * (b - rho)
+        return np.array([mean(value) for value in rho]) * (b - a) * _pole(s) ** order
 
     coef, _ = chebyshev.interpolate(function, TOLERANCE)
-    return Multiplier(jnp.asarray(coef), jnp.asarray(np.asarray(bounds)))
+    return Multiplier(jnp.asarray(coef), jnp.asarray(np.asarray(bounds)), jnp.asarray(np.float64(order)))
+
+
+def _pole(s: np.ndarray | float) -> np.ndarray:
+    """4 (rho - a)(b - rho) / (b - a)^2 = 1 / cosh(s)^2."""
+    return 1 / np.cosh(s) ** 2
 
 
 def _mean_resolvent(matrix: sparse.csr_array) -> Callable[[float], float]:

@@ -85,10 +85,15 @@ def admissible_interval(values: np.ndarray) -> tuple[float, float]:
     if radius == 0.0:
         raise WeightsError("W has no cycle of links, so every rho is admissible: give the bounds yourself, e.g. bounds=(-1, 1).")
     real = values.real[np.abs(values.imag) <= REAL * radius]
-    lowest, highest = real.min(initial=0.0), real.max(initial=0.0)
+    lowest, highest = (_mean_of_cluster(real, end) for end in (real.min(initial=0.0), real.max(initial=0.0)))
     lower = 1 / lowest if lowest < -REAL * radius else -1 / radius
     upper = 1 / highest if highest > REAL * radius else 1 / radius
     return _tidy(float(lower)), _tidy(float(upper))
+
+
+def _mean_of_cluster(values: np.ndarray, end: float) -> float:
+    """The extreme value, averaged over those that only rounding tells apart from it."""
+    return float(values[np.abs(values - end) <= 1e-13 * abs(end)].mean()) if end else 0.0
 
 
 def _tidy(bound: float) -> float:

@@ -43,9 +43,12 @@ def transformation(spec: Spec, units: int, periods: int, *, row_standardized: bo
     """
     over_periods = spec.effects in ("unit", "twoway")
     period = spec.effects in ("period", "twoway")
-    if likelihood != "transformed":
-        return Transformation(over_periods, period, 0, units * periods, periods, False, likelihood == "lsdv")
     free_periods = periods - 1 if over_periods else periods
+    if likelihood == "direct":
+        return Transformation(over_periods, period, 0, units * periods, periods, False, lag_first=False)
+    if likelihood == "lsdv":  # S_lam maps the period dummies to themselves, so that demeaning removes them, for a row-standardised M only
+        as_columns = period and not row_standardized
+        return Transformation(over_periods, period and not as_columns, free_periods * as_columns, units * periods, periods, False)
     if period and not row_standardized:
         return Transformation(over_periods, False, free_periods, units * free_periods, free_periods, False)
     free_units = units - 1 if period else units

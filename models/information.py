@@ -53,7 +53,8 @@ def expected(
         I(rho, lam) = J tr(G~H + G~'H)            I(lam, lam) = J tr(HH + H'H)
         I(rho, s2) = J tr(G) / s2                 I(lam, s2) = J tr(H) / s2            I(s2, s2) = nu / (2 s2^2)
 
-    columns: (T, N, k), lagged where the model has lags, not demeaned; estimates: (beta, rho, lam, sigma^2). Dense in N. Ord (1975); Lee & Yu (2010).
+    columns: (T, N, k), lagged where the model has lags, not demeaned; estimates: (beta, rho, lam, sigma^2). Dense in N.
+    Ord (1975); Lee & Yu (2010).
     """
     beta, rho, lam, sigma2 = estimates
     n, k = columns.shape[1], columns.shape[2]
@@ -64,8 +65,8 @@ def expected(
     reached = np.einsum("nr,tnk->trk", basis, _within(columns, effects))
     spill, spill_lam = (np.linalg.solve((identity - (value or 0.0) * x).T, x.T).T for value, x in ((rho, w), (lam, m)))
     similar = np.linalg.solve(s_lam.T, (s_lam @ spill).T).T
-    filtered = (s_lam @ reached).reshape(-1, k)
-    shifted = (s_lam @ spill @ (reached @ beta)[:, :, None]).reshape(-1)
+    filtered = _left(s_lam @ reached, effects).reshape(-1, k)
+    shifted = _left(s_lam @ spill @ (reached @ beta)[:, :, None], effects).reshape(-1)
     j = effects.multiplicity
     size = k + 3
     info = np.zeros((size, size))
@@ -84,6 +85,11 @@ def expected(
 
 def _within(columns: np.ndarray, effects: Transformation) -> np.ndarray:
     return demean(columns, over_periods=effects.over_periods, over_units=effects.over_units)
+
+
+def _left(columns: np.ndarray, effects: Transformation) -> np.ndarray:
+    """What period dummies leave of filtered columns, where W comes before demeaning and no basis of contrasts has removed them yet."""
+    return columns - columns.mean(axis=1, keepdims=True) if effects.lag_first and effects.over_units and not effects.contrasts else columns
 
 
 def _pair(a: np.ndarray, b: np.ndarray) -> float:

@@ -182,6 +182,7 @@ class Prior(NamedTuple):
 
 def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: tuple[str, ...]) -> Prior:
     """The arrays of `priors` for a model with these terms and these dependence parameters ("rho", "lam")."""
+    _check(priors)
     own = _distributions(priors.beta, terms)
     around = tuple(_dependence(getattr(priors, name)) for name in dependence)
     covered = {position for positions in own for position in positions}
@@ -205,6 +206,19 @@ def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: t
         beta=own,
         sigma=sigma,
     )
+
+
+def _check(priors: Priors) -> None:
+    """Refuse numbers out of range and distributions of more than one number for sigma, rho and lam."""
+    for name in ("beta", "sigma", "rho", "lam"):
+        family = getattr(priors, name)
+        if isinstance(family, dist.Distribution):
+            if name != "beta" and family.batch_shape + family.event_shape != ():
+                raise PriorError(f"The prior of {name} has shape {family.batch_shape + family.event_shape}; {name} is one number.")
+        elif isinstance(family, Ridge | Zellner | InverseGamma | ScaledBeta):
+            values = {field.name: getattr(family, field.name) for field in fields(family)}
+            if any(value is not None and not 0 < value < np.inf for value in values.values()):
+                raise PriorError(f"The prior of {name} is {family!r}: its numbers must be positive.")
 
 
 def _array(value: Any) -> jax.Array:
@@ -239,14 +253,15 @@ def _conjugate_rows(family: Any, scale: Scales, covered: set[int]) -> tuple[np.n
     root, target = np.zeros((k, k)), np.zeros(k)
     if isinstance(family, Ridge | dict):
         root = _ridge(family.scale if isinstance(family, Ridge) else Ridge().scale, scale)
-        root[sorted(covered)] = 0
-        root[:, sorted(covered)] = 0
+        root[sorted(covered)] = 0  # the row of the intercept keeps their columns: it holds where all regressors have their means
     elif isinstance(family, Zellner):
         root = scale.triangle / np.sqrt(family.g if family.g is not None else scale.nu)
     elif isinstance(family, Conjugate):
         mean, covariance = np.asarray(family.mean, float), np.asarray(family.covariance, float)
         if mean.shape != (k,) or covariance.shape != (k, k):
             raise PriorError(f"Conjugate has {mean.shape} and {covariance.shape}; the model has {k} terms.")
+        if not np.allclose(covariance, covariance.T, rtol=1e-10) or np.linalg.eigvalsh(covariance).min() <= 0:
+            raise PriorError("The covariance of Conjugate is not symmetric and positive definite.")
         lower = scipy.linalg.cholesky(covariance, lower=True)
         root = scipy.linalg.solve_triangular(lower, np.eye(k), lower=True)
         target = root @ mean
@@ -288,17 +303,16 @@ def draw(
     prior: Prior, bounds: tuple[np.ndarray, ...], names: tuple[str, ...], size: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Draws from the parts of the prior that are proper, by parameter: beta (size, k), sigma, and `names` on their `bounds`."""
-    key = jax.random.key(int(rng.integers(2**31)))
     found: dict[str, np.ndarray] = {}
     if prior.sigma is not None:
-        found["sigma"] = np.asarray(prior.sigma.sample(key, (size,)))
+        found["sigma"] = np.asarray(prior.sigma.sample(_key(rng), (size,)))
     elif prior.a0 > 0:
         found["sigma"] = np.sqrt(float(prior.d0) / rng.gamma(float(prior.a0), size=size))
     if "sigma" in found and (beta := _draw_beta(prior, found["sigma"], rng)) is not None:
         found["beta"] = beta
     for name, family, (lower, upper) in zip(names, prior.dependence, bounds, strict=True):
         if isinstance(family, dist.Distribution):
-            values = np.asarray(family.sample(key, (20 * size,)))
+            values = np.asarray(family.sample(_key(rng), (20 * size,)))
             values = values[(values > lower) & (values < upper)][:size]
             if len(values) < size:  # hardly any of the user's prior is admissible: nothing to show
                 continue
@@ -309,6 +323,10 @@ def draw(
     return found
 
 
+def _key(rng: np.random.Generator) -> jax.Array:
+    return jax.random.key(int(rng.integers(2**31)))
+
+
 def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """beta given sigma, None where part of it is flat."""
     root, target = np.asarray(prior.root), np.asarray(prior.target)
@@ -317,10 +335,10 @@ def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.
     if proper.sum() + len(covered) < k:
         return None
     beta = np.zeros((len(sigma), k))
-    for i, (positions, family) in enumerate(prior.beta.items()):
+    for positions, family in prior.beta.items():
         shape = (len(sigma),) if family.event_shape or family.batch_shape else (len(sigma), len(positions))
-        beta[:, list(positions)] = np.asarray(family.sample(jax.random.key(i), shape)).reshape(len(sigma), len(positions))
+        beta[:, list(positions)] = np.asarray(family.sample(_key(rng), shape)).reshape(len(sigma), len(positions))
     free = np.flatnonzero(proper)
-    noise = target[free] + sigma[:, None] * rng.standard_normal((len(sigma), len(free)))
+    noise = target[free] + sigma[:, None] * rng.standard_normal((len(sigma), len(free))) - beta @ root[free].T
     beta[:, free] = scipy.linalg.solve(root[np.ix_(free, free)], noise.T).T if len(free) else 0
     return beta

@@ -63,7 +63,9 @@ def centre_and_scale(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the mass, the latter at least a grid step."""
     centre = mass.weight @ mass.points
     spread = np.sqrt(mass.weight @ (mass.points - centre) ** 2)
-    step = np.ptp(mass.points, axis=0) / len(mass.points)
+    dimensions = mass.points.shape[1]
+    side = round(len(mass.points) ** (1 / max(dimensions, 1)))
+    step = np.ptp(mass.points, axis=0) / max(side - 1, 1)
     return centre, np.maximum(spread, step)
 
 

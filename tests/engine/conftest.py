@@ -123,6 +123,19 @@ def small():
 
 
 @pytest.fixture(scope="session")
+def two_peaks():
+    """A SAC whose likelihood has two interior maxima: u follows one sign of dependence, y the other, and x tells hardly which is which."""
+    W, rng = _matrices()["knn"], np.random.default_rng(3)
+    X, errors, eye = rng.standard_normal((N * T, 4)), rng.standard_normal((N * T, 1)), np.eye(N)
+    errors = dense.lag(np.linalg.inv(eye + 0.8 * W), errors, T)
+    y = dense.lag(np.linalg.inv(eye - 0.5 * W), errors, T)[:, 0] + 0.1 * X[:, 0]
+    labels = pd.MultiIndex.from_product([[2001, 2002, 2003], [f"u{i:02d}" for i in range(N)]], names=["year", "unit"])
+    names = ["x1", "x2", "x3", "x4"]
+    frame = pd.DataFrame(np.column_stack([y, X]), index=labels, columns=["y", *names]).reset_index()
+    return Small("SAC", "unit", frame, "y ~ " + " + ".join(names), W, W, y, np.column_stack([np.ones(N * T), X]))
+
+
+@pytest.fixture(scope="session")
 def named():
     """The label of the package for a name in the stored references: "lag.INC" is "W:INC", "(Intercept)" "Intercept"."""
 

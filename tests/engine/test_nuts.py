@@ -2,6 +2,7 @@
 
 import logging
 import re
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -200,6 +201,16 @@ def test_other_weights_have_the_conjugate_posterior(name, effects, w, m, small, 
     fit = sampled(model, quiet=True)
     assert_dense_posterior(case, model, fit, monte_carlo)
     assert_dense_impacts(case, fit)
+
+
+def test_two_peaks_are_sampled_or_warned_of(two_peaks, monte_carlo):
+    """Chains that stay on one peak cannot know the other's weight; the fit must then say so."""
+    model = two_peaks.model()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", so.SpilloverWarning)
+        fit = model.fit(draws=2000, tune=500, seed=5, progress=False)
+    if not any(issubclass(warning.category, so.SpilloverWarning) for warning in caught):
+        assert_dense_posterior(two_peaks, model, fit, monte_carlo)
 
 
 def informed(frame: pd.DataFrame, W: np.ndarray, df: float, scale: float) -> so.Model:
@@ -439,7 +450,7 @@ def test_lp_is_the_log_density_of_the_draws(small, sampled):
 def test_the_numpyro_model_gives_the_same_posterior(double, small, panel_fit, monte_carlo):
     model = small("SDM", "twoway").model()
     with jax.enable_x64(double):
-        mcmc = MCMC(NUTS(model.numpyro_model), num_warmup=500, num_samples=2000, progress_bar=False)
+        mcmc = MCMC(NUTS(model.numpyro_model), num_warmup=300, num_samples=1000, progress_bar=False)
         mcmc.run(jax.random.PRNGKey(3))
         draws = {name: np.asarray(value) for name, value in mcmc.get_samples(group_by_chain=True).items()}
     assert {"beta", "rho", "sigma"} <= set(draws)

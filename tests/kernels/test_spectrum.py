@@ -123,6 +123,7 @@ def test_interval_of_an_acyclic_w_must_be_given(name):
 
 
 def test_a_missing_sign_is_replaced_by_the_spectral_radius():
+    assert spectrum.admissible_interval(np.array([-4.0, 2.0, 5j, -5j])) == (-0.25, 0.5)
     assert spectrum.admissible_interval(np.array([2.0, 1j, -1j])) == (-0.5, 0.5)
     assert spectrum.admissible_interval(np.array([-4.0, 2 + 1j, 2 - 1j])) == (-0.25, 0.25)
     np.testing.assert_allclose(spectrum.admissible_interval(np.array([3j, -3j])), (-1 / 3, 1 / 3), rtol=1e-15)

@@ -1,5 +1,6 @@
 """Every model on every hostile W, as the package assembles it beside the oracle's dense problem, in double precision."""
 
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -49,9 +50,13 @@ class Case(NamedTuple):
         return [lower + share * (upper - lower) for (lower, upper), share in zip(self.bounds, shares, strict=False)]
 
     def loglik(self, beta, rho, lam, sigma2):
-        """The oracle's log-likelihood at coefficients in the package's order."""
-        k = self.problem.X.shape[1]
-        return dense.loglik(self.problem, beta[:k], sigma2, rho, lam, beta[k:] if len(beta) > k else None)
+        """The oracle's log-likelihood at coefficients in the package's order; dummies that the package demeans away at their best."""
+        p, shown = self.problem, len(beta) - self.problem.X.shape[1]
+        if shown < p.D.shape[1]:  # the package has the last dummies, those of the periods, among its coefficients
+            last = p.D.shape[1] - shown
+            p, shown = replace(p, X=np.hstack([p.X, p.D[:, last:]]), D=p.D[:, :last]), 0
+        k = p.X.shape[1]
+        return dense.loglik(p, beta[:k], sigma2, rho, lam, beta[k:] if shown else None)
 
 
 @cache
@@ -93,7 +98,8 @@ def assemble(p, kind="transformed"):
     model = next(name for name, flags in dense.MODELS.items() if (flags[0], flags[2]) == (p.has_rho, p.has_lambda))
     standard = dense.row_standardised(p.raw_W) and dense.row_standardised(p.raw_M)
     effects = tables.transformation(Spec(model, p.effects), n, T, row_standardized=standard, likelihood=kind)
-    columns = np.hstack([p.raw_X, p.raw_D] if kind == "transformed" else [p.raw_X]).reshape(T, n, -1)
+    dummies = np.kron(np.eye(T)[:, T - effects.dummies :], np.ones((n, 1))) if kind == "lsdv" else p.raw_D[:, : effects.dummies]
+    columns = np.hstack([p.raw_X, dummies]).reshape(T, n, -1)
     matrices = (sparse.csr_array(A) if there else None for A, there in ((p.raw_W, p.has_rho), (p.raw_M, p.has_lambda)))
     factor, parts = tables.factorize(p.raw_y.reshape(T, n), columns, effects, *matrices)
     likelihood = likelihood_of(p, effects, factor, parts)

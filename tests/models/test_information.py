@@ -100,9 +100,8 @@ def test_expected_information_of_the_direct_likelihood(case, model, effects):
     compare(found, dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)], 1e-9)
 
 
-@pytest.mark.parametrize("effects", ["unit", "period", "twoway"])
+@pytest.mark.parametrize(("name", "effects"), [("knn", "unit"), ("knn", "period"), ("knn", "twoway"), ("sinks", "unit")])
 @pytest.mark.parametrize("model", ["SAR", "SAC"])
-@pytest.mark.parametrize("name", ["knn", "sinks"])
 def test_expected_information_of_the_dummy_likelihood(case, name, model, effects):
     """The dummies' rows are concentrated out of the oracle's matrix."""
     chosen = case(name, model, effects, kind="lsdv")
