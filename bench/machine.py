@@ -8,4 +8,5 @@ from importlib.metadata import version
 def machine() -> dict[str, str | int | None]:
     """Processor, cores, Python and the versions that matter."""
     packages = {name: version(name) for name in ("jax", "numpyro", "numpy", "scipy", "spillover")}
-    return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version(), **packages}
+    processor = platform.processor() or platform.machine()
+    return {"processor": processor, "cores": os.cpu_count(), "python": platform.python_version(), **packages}

@@ -1,4 +1,5 @@
 """Brute-force oracle: log-determinants and leave-one-out by explicit inverses, and the names of the other oracle modules."""
+
 import numpy as np
 from oracles.gaussian import (
     expected_information,
@@ -35,10 +36,44 @@ from oracles.transform import (
 )
 
 __all__ = [
-    "EFFECTS", "LEVELS", "MODELS", "Problem", "basis", "contrasts", "demeaner", "dlogdet", "dummies", "evidence",
-    "evidence_direct", "expanded", "expected_information", "gls", "hostile", "impacts", "impacts_map", "impacts_se", "interval",
-    "lag", "lagged_columns", "logdet", "loglik", "loglik_mvn", "loglik_random", "loo", "loo_random", "ml", "observed_information",
-    "optima", "posterior", "problem", "residual", "row_standardised", "score", "split", "transformed", "unit_impacts",
+    "EFFECTS",
+    "LEVELS",
+    "MODELS",
+    "Problem",
+    "basis",
+    "contrasts",
+    "demeaner",
+    "dlogdet",
+    "dummies",
+    "evidence",
+    "evidence_direct",
+    "expanded",
+    "expected_information",
+    "gls",
+    "hostile",
+    "impacts",
+    "impacts_map",
+    "impacts_se",
+    "interval",
+    "lag",
+    "lagged_columns",
+    "logdet",
+    "loglik",
+    "loglik_mvn",
+    "loglik_random",
+    "loo",
+    "loo_random",
+    "ml",
+    "observed_information",
+    "optima",
+    "posterior",
+    "problem",
+    "residual",
+    "row_standardised",
+    "score",
+    "split",
+    "transformed",
+    "unit_impacts",
 ]
 
 

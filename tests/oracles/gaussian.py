@@ -1,4 +1,5 @@
 """Exact Gaussian log-likelihoods and maximum likelihood of the spatial models, by dense algebra on a transform.Problem."""
+
 import numpy as np
 from oracles.transform import Problem, expanded, lag
 from scipy import optimize, stats
@@ -132,9 +133,9 @@ def observed_information(p: Problem, coef, sigma2, rho, lam):
     k = Z.shape[1]
     J = np.column_stack([-(Z - lam * Ml(Z)), -(Wy - lam * Ml(Wy)), -Ml(r)])
     H = J.T @ J / sigma2
-    cross = e @ np.column_stack([Ml(Z), Ml(Wy)]) / sigma2           # d2e / d(coef, rho) d(lambda) = M Z, M W y
-    H[:k + 1, k + 1] += cross
-    H[k + 1, :k + 1] += cross
+    cross = e @ np.column_stack([Ml(Z), Ml(Wy)]) / sigma2  # d2e / d(coef, rho) d(lambda) = M Z, M W y
+    H[: k + 1, k + 1] += cross
+    H[k + 1, : k + 1] += cross
     for at, A, a in ((k, p.W, rho), (k + 1, p.M, lam)):
         G = np.linalg.solve(eye - a * A, A)
         H[at, at] += p.t * np.trace(G @ G)
@@ -157,7 +158,7 @@ def expected_information(p: Problem, coef, sigma2, rho, lam):
     shift = lag(L @ np.linalg.solve(S, p.W), Z @ coef, p.t)
     J = np.column_stack([ZL, shift])
     full = np.zeros((k + 3, k + 3))
-    full[:k + 1, :k + 1] = J.T @ J / sigma2
+    full[: k + 1, : k + 1] = J.T @ J / sigma2
     full[k, k] += p.t * (np.trace(G @ G) + np.sum(G * G))
     full[k, k + 1] = full[k + 1, k] = p.t * (np.trace(H @ G) + np.sum(G * H))
     full[k + 1, k + 1] = p.t * (np.trace(H @ H) + np.sum(H * H))
@@ -172,7 +173,7 @@ def _covariance(p, information):
     k, q = p.X.shape[1], p.D.shape[1]
     present = list(range(k + q)) + [k + q] * p.has_rho + [k + q + 1] * p.has_lambda + [k + q + 2]
     sub = information[np.ix_(present, present)]
-    scale = np.sqrt(np.diag(sub))                                     # equilibrate: sigma2 and b have very different units
+    scale = np.sqrt(np.diag(sub))  # equilibrate: sigma2 and b have very different units
     cov = np.linalg.inv(sub / np.outer(scale, scale)) / np.outer(scale, scale)
     out = [i for i in range(len(present)) if not k <= i < k + q]
     return cov[np.ix_(out, out)]
@@ -191,13 +192,23 @@ def ml(p: Problem, bounds=None, size=25):
     rho, lam = _unpack(p, v)
     coef, _, sigma2, value = gls(p, rho, lam)
     k = p.X.shape[1]
-    covs = {name: _covariance(p, f(p, coef, sigma2, rho, lam))
-            for name, f in (("observed", observed_information), ("expected", expected_information))}
-    out = {"b": coef[:k], "xi": coef[k:], "rho": rho, "lambda": lam, "sigma2": sigma2, "loglik": value,
-           "max_score": float(np.abs(score(p, v)).max()) if bounds else 0.0, "optima": found}
+    covs = {
+        name: _covariance(p, f(p, coef, sigma2, rho, lam))
+        for name, f in (("observed", observed_information), ("expected", expected_information))
+    }
+    out = {
+        "b": coef[:k],
+        "xi": coef[k:],
+        "rho": rho,
+        "lambda": lam,
+        "sigma2": sigma2,
+        "loglik": value,
+        "max_score": float(np.abs(score(p, v)).max()) if bounds else 0.0,
+        "optima": found,
+    }
     for name, cov in covs.items():
         variance = np.diag(cov)
-        out["cov_" + name], out["se_" + name] = cov, np.sqrt(np.where(variance > 0, variance, np.nan))   # negative: not an interior maximum
+        out["cov_" + name], out["se_" + name] = cov, np.sqrt(np.where(variance > 0, variance, np.nan))  # negative: not an interior maximum
     return out
 
 

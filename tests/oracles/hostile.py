@@ -1,4 +1,5 @@
 """Small weight matrices (N <= 60, seeded) that break careless code: each with what it is meant to break."""
+
 import numpy as np
 from scipy.spatial import Delaunay, distance_matrix
 

@@ -1,4 +1,5 @@
 """Direct, indirect and total impacts from the dense matrix S^-1 (beta I + theta W). LeSage & Pace (2009, ch. 2)."""
+
 import numpy as np
 from oracles.transform import split
 
@@ -34,7 +35,7 @@ def impacts_se(p, fit, k, which="observed"):
     cov = fit["cov_" + which][:size, :size]
 
     def f(v):
-        return impacts(*split(p, v[:len(fit["b"])], k), v[-1] if p.has_rho else 0.0, p.raw_W)
+        return impacts(*split(p, v[: len(fit["b"])], k), v[-1] if p.has_rho else 0.0, p.raw_W)
 
     at, step = np.append(fit["b"], fit["rho"])[:size].astype(complex), 1e-30
     J = np.array([f(at + 1j * step * np.eye(size)[i]).imag / step for i in range(size)])

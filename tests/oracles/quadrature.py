@@ -4,6 +4,7 @@ Given (rho, lambda), b and sigma2 are integrated in closed form: flat b with 1/s
 sigma2 ~ InvGamma(a0, d0). LeSage & Pace (2009, ch. 5, 6). `evidence` gets the marginal likelihood from a multivariate t density instead,
 and `evidence_direct` from the plain joint density on a grid over all parameters.
 """
+
 from itertools import product
 
 import numpy as np
@@ -44,8 +45,13 @@ def conditional(p: Problem, rho, lam, prior=None):
         m = V @ (V0 @ b0 + Z.T @ y)
         a = prior["a0"] + p.nu / 2
         d = prior["d0"] + (np.sum((y - Z @ m) ** 2) + (m - b0) @ V0 @ (m - b0)) / 2
-        constant = (-0.5 * p.nu * np.log(2 * np.pi) + 0.5 * np.linalg.slogdet(V)[1] + 0.5 * np.linalg.slogdet(V0)[1]
-                    + prior["a0"] * np.log(prior["d0"]) - gammaln(prior["a0"]))
+        constant = (
+            -0.5 * p.nu * np.log(2 * np.pi)
+            + 0.5 * np.linalg.slogdet(V)[1]
+            + 0.5 * np.linalg.slogdet(V0)[1]
+            + prior["a0"] * np.log(prior["d0"])
+            - gammaln(prior["a0"])
+        )
     return m, V, a, d, constant + gammaln(a) - a * np.log(d) + volume(p, rho, lam)
 
 
@@ -112,8 +118,18 @@ def _moments(w, x, m, V, s2, vs2):
     xc, bc = (x - xm).T * w @ (x - xm), (m - bm).T * w @ (m - bm) + np.einsum("i,iab->ab", w * s2, V)
     cross = (x - xm).T * w @ (m - bm)
     xs, bs = np.sqrt(np.diag(xc)), np.sqrt(np.diag(bc))
-    return {"spatial_mean": xm, "spatial_sd": xs, "spatial_cov": xc, "b_mean": bm, "b_sd": bs, "b_cov": bc, "cov_spatial_b": cross,
-            "corr_spatial_b": cross / np.outer(xs, bs), "sigma2_mean": float(sm), "sigma2_sd": float(np.sqrt(w @ (vs2 + (s2 - sm) ** 2)))}
+    return {
+        "spatial_mean": xm,
+        "spatial_sd": xs,
+        "spatial_cov": xc,
+        "b_mean": bm,
+        "b_sd": bs,
+        "b_cov": bc,
+        "cov_spatial_b": cross,
+        "corr_spatial_b": cross / np.outer(xs, bs),
+        "sigma2_mean": float(sm),
+        "sigma2_sd": float(np.sqrt(w @ (vs2 + (s2 - sm) ** 2))),
+    }
 
 
 def _impact_moments(w, L, m, V, s2, k):
@@ -126,8 +142,12 @@ def _impact_moments(w, L, m, V, s2, k):
 def _quantiles(present, rho, lam, w, bounds):
     """(number present, number of LEVELS): inverse of the integrated spline through the marginal density at the nodes."""
     out = []
-    for (x, logw), mass, (lo, hi) in zip([a for a, n in ((rho, "rho"), (lam, "lambda")) if n in present],
-                                         [w.sum(1 - i) for i, n in enumerate(("rho", "lambda")) if n in present], bounds, strict=True):
+    for (x, logw), mass, (lo, hi) in zip(
+        [a for a, n in ((rho, "rho"), (lam, "lambda")) if n in present],
+        [w.sum(1 - i) for i, n in enumerate(("rho", "lambda")) if n in present],
+        bounds,
+        strict=True,
+    ):
         cdf = interpolate.CubicSpline(x, mass / np.exp(logw)).antiderivative()
         targets = cdf(lo) + np.array(LEVELS) * (cdf(hi) - cdf(lo))
         out.append([optimize.brentq(lambda v, u=u, cdf=cdf: cdf(v) - u, lo, hi, xtol=1e-14) for u in targets])

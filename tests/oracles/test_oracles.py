@@ -1,4 +1,5 @@
 """The oracles against each other: two definitions of the same number must agree before either judges the package."""
+
 from dataclasses import replace
 
 import numpy as np

@@ -6,14 +6,21 @@ Observations are stacked period by period (period slow, unit fast): y = (y_11 ..
 
 Nothing here is meant to be fast; every matrix is written out as it is defined.
 """
+
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 # name -> (lag of y, lags of X, lag of the errors)
 MODELS = {
-    "OLS": (False, False, False), "SLX": (False, True, False), "SAR": (True, False, False), "SEM": (False, False, True),
-    "SDM": (True, True, False), "SDEM": (False, True, True), "SAC": (True, False, True), "GNS": (True, True, True),
+    "OLS": (False, False, False),
+    "SLX": (False, True, False),
+    "SAR": (True, False, False),
+    "SEM": (False, False, True),
+    "SDM": (True, True, False),
+    "SDEM": (False, True, True),
+    "SAC": (True, False, True),
+    "GNS": (True, True, True),
 }
 EFFECTS = ("none", "unit", "period", "twoway")
 
@@ -90,7 +97,7 @@ def transformed(y, X, W, effects="none", T=1):
 def lag(W, Z, T):
     """(I_T kron W) Z, one period after the other."""
     N = len(W)
-    return np.concatenate([W @ Z[s * N:(s + 1) * N] for s in range(T)])
+    return np.concatenate([W @ Z[s * N : (s + 1) * N] for s in range(T)])
 
 
 def lagged_columns(X, W, T):
@@ -121,7 +128,7 @@ def _kept(X, raw, D):
 
 
 def _period_route(effects, W, M, period):
-    """"contrasts" if W (and M) commute with them, "dummies" if not (section 2 of the mathematics)."""
+    """ "contrasts" if W (and M) commute with them, "dummies" if not (section 2 of the mathematics)."""
     if effects not in ("period", "twoway") or period != "auto":
         return "contrasts" if period == "auto" else period
     return "contrasts" if row_standardised(W) and row_standardised(M) else "dummies"
@@ -165,8 +172,25 @@ def problem(y, X, W, model="SAR", effects="none", T=1, M=None, kind="transformed
     Wn, Mn, t = (W, M, T) if kind == "direct" else (right @ W @ right.T, right @ M @ right.T, len(left))
     D = B @ rawD
     keep = _kept(shown, raw, D)
-    p = Problem(B @ y, shown[:, keep], D, Wn, Mn, t, tuple(columns[j] for j in keep), has_rho, has_lambda, effects, T,
-                y, raw[:, keep], rawD, W, M, flat)
+    p = Problem(
+        B @ y,
+        shown[:, keep],
+        D,
+        Wn,
+        Mn,
+        t,
+        tuple(columns[j] for j in keep),
+        has_rho,
+        has_lambda,
+        effects,
+        T,
+        y,
+        raw[:, keep],
+        rawD,
+        W,
+        M,
+        flat,
+    )
     return expanded(p) if expand else p
 
 

@@ -3,6 +3,7 @@
 Run from anywhere: python make_reference.py      needs NumPy, SciPy, pandas; about half a minute on one core.
 Estimation uses one period's matrices at a time; every log-likelihood is then checked against the dense one on the whole transformed space.
 """
+
 import json
 import sys
 from pathlib import Path
@@ -81,8 +82,12 @@ def posterior_entry(p, names, model):
 
     out = {"nu": p.nu, "log_integral": q["log_integral"]}
     for i, n in enumerate(q["names"]):
-        out[n] = {"mean": float(q["spatial_mean"][i]), "sd": float(q["spatial_sd"][i]), "quantiles": q["spatial_quantiles"][i].tolist(),
-                  "corr_coef": table(q["corr_spatial_b"][i])}
+        out[n] = {
+            "mean": float(q["spatial_mean"][i]),
+            "sd": float(q["spatial_sd"][i]),
+            "quantiles": q["spatial_quantiles"][i].tolist(),
+            "corr_coef": table(q["corr_spatial_b"][i]),
+        }
     if len(q["names"]) == 2:
         out["corr_rho_lambda"] = float(q["spatial_cov"][0, 1] / q["spatial_sd"].prod())
     out |= {"coef_mean": table(q["b_mean"]), "coef_sd": table(q["b_sd"]), "sigma2": {"mean": q["sigma2_mean"], "sd": q["sigma2_sd"]}}
@@ -96,16 +101,21 @@ def save(name, content):
 
 def header(W):
     """What every file says of itself."""
-    return {"made_by": "make_reference.py", "prior": "flat coefficients, 1/sigma2, rho and lambda uniform on (-1, 1)",
-            "quantile_levels": list(dense.LEVELS), "interval": list(map(float, dense.interval(W)))}
+    return {
+        "made_by": "make_reference.py",
+        "prior": "flat coefficients, 1/sigma2, rho and lambda uniform on (-1, 1)",
+        "quantile_levels": list(dense.LEVELS),
+        "interval": list(map(float, dense.interval(W))),
+    }
 
 
 def make_columbus():
     """All eight models of the cross-section."""
     y, X, W, names = columbus()
     rho = [-0.9, -0.5, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99]
-    out = header(W) | {"logdet": {"rho": rho, "value": [float(dense.logdet(r, W)) for r in rho],
-                                  "derivative": [float(dense.dlogdet(r, W)) for r in rho]}}
+    out = header(W) | {
+        "logdet": {"rho": rho, "value": [float(dense.logdet(r, W)) for r in rho], "derivative": [float(dense.dlogdet(r, W)) for r in rho]}
+    }
     out["ml"] = {m: ml_entry(dense.problem(y, X, W, m), names) for m in dense.MODELS}
     out["posterior"] = {m: posterior_entry(dense.problem(y, X, W, m), names, m) for m in ("SAR", "SEM", "SDM", "SDEM", "SAC")}
     save("columbus_exact.json", out)
@@ -121,8 +131,11 @@ def make_produc():
             fits = {m: ml_entry(dense.problem(y, X, W, m, effects, T, kind=kind, expand=False), names) for m in dense.MODELS if m != "GNS"}
             out["ml"][effects][kind] = fits
     for effects in ("unit", "twoway"):
-        out["posterior"][effects] = {"transformed": {
-            m: posterior_entry(dense.problem(y, X, W, m, effects, T, expand=False), names, m) for m in ("SAR", "SEM", "SDM", "SDEM")}}
+        out["posterior"][effects] = {
+            "transformed": {
+                m: posterior_entry(dense.problem(y, X, W, m, effects, T, expand=False), names, m) for m in ("SAR", "SEM", "SDM", "SDEM")
+            }
+        }
     save("produc_exact.json", out)
 
 
