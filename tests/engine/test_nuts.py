@@ -331,6 +331,18 @@ def test_seeds_reproduce_the_draws(small, sampled):
     assert not np.array_equal(one["rho"][0], one["rho"][1])  # chains differ
 
 
+def test_the_seed_reaches_the_starts_and_the_paths(small):
+    """Each on its own: other starts from another seed, and other paths from the same starts."""
+    with jax.enable_x64(True):
+        posterior, mass = small("SDM", "twoway").model()._posterior
+        starts = [nuts.starting_points(posterior, mass.points, mass.weight, 4, seed) for seed in (5, 5, 6)]
+        options = {"tune": 500, "draws": 50, "target_accept": 0.8, "report": lambda *_: None}
+        paths = [nuts.sample(posterior, starts[0], seed=seed, **options).flat for seed in (5, 5, 6)]
+    for one, same, other in (starts, paths):
+        np.testing.assert_array_equal(one, same)
+        assert (one != other).all()
+
+
 def test_more_draws_only_continue_the_chains(small, sampled):
     """Neither the number of draws nor the length of a compiled piece of the path reaches the draws themselves."""
     model = small("SDM", "twoway").model()
