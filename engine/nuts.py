@@ -12,6 +12,7 @@ from numpyro.infer.util import ParamInfo, potential_energy
 
 from spillover.models.posterior import Posterior, constrain, model, size
 
+ALONE = {"xla_cpu_multi_thread_eigen": False}  # programs this small only lose by being shared out over threads; a GPU does not look
 STEPS = 50  # iterations between two updates of the progress bar
 
 
@@ -34,14 +35,14 @@ def _potential(posterior: Posterior) -> Callable[[dict], jax.Array]:
     return partial(potential_energy, model, (posterior,), {})
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=ALONE)
 def _begin(posterior: Posterior, start: jax.Array) -> ParamInfo:
     """Potential energy and gradient at the start of every chain; not in `_advance`, so that one copy of them is compiled there."""
     energy, slope = jax.vmap(jax.value_and_grad(_potential(posterior)))({"flat": start})
     return ParamInfo({"flat": start}, energy, slope)
 
 
-@partial(jax.jit, static_argnames="settings")
+@partial(jax.jit, static_argnames="settings", compiler_options=ALONE)
 def _advance(settings: Settings, posterior: Posterior, state: HMCState, origin: ParamInfo, key: jax.Array, first: jax.Array) -> tuple:
     """`steps` iterations of every chain; where `first`, from `origin` instead of `state`. Returns the state and the path."""
     initialise, sample = hmc(potential_fn_gen=_potential, algo="NUTS")
@@ -108,7 +109,7 @@ def sample(
     return Chains(np.concatenate(flat, axis=1)[:, window], joined)
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=ALONE)
 def parameters(posterior: Posterior, flat: jax.Array) -> dict[str, jax.Array]:
     """Draws of the parameters, each (chain, draw, ...), at flat draws (chain, draw, size)."""
     values = jax.vmap(jax.vmap(partial(constrain, posterior)))(flat)

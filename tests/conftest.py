@@ -12,6 +12,7 @@ import spillover as so
 REFERENCE = Path(__file__).parent / "oracles" / "reference"
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_cpu_enable_async_dispatch", False)  # each result is there before the next line: a failure shows where it arose
 
 
 @pytest.fixture(scope="session")
