@@ -165,7 +165,7 @@ class Model:
 
 @jax.jit
 def _collapsed(likelihood: Likelihood, prior: Prior, points: jax.Array) -> jax.Array:
-    return jax.vmap(lambda s: posteriors.collapsed(likelihood, prior, s))(points)
+    return jax.lax.map(lambda s: posteriors.collapsed(likelihood, prior, s), points)  # not vmap: see nuts.parameters
 
 
 @dataclass(frozen=True)

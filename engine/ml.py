@@ -126,7 +126,7 @@ def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
 
 @jax.jit
 def _profile(likelihood: Likelihood, points: jax.Array) -> jax.Array:
-    return jax.vmap(partial(concentrated, likelihood))(points)
+    return jax.lax.map(partial(concentrated, likelihood), points)  # not vmap: see nuts.parameters
 
 
 @jax.jit

@@ -112,8 +112,9 @@ def sample(
 @partial(jax.jit, compiler_options=ALONE)
 def parameters(posterior: Posterior, flat: jax.Array) -> dict[str, jax.Array]:
     """Draws of the parameters, each (chain, draw, ...), at flat draws (chain, draw, size)."""
-    values = jax.vmap(jax.vmap(partial(constrain, posterior)))(flat)
-    return {name: value for name, value in values._asdict().items() if value is not None}
+    draws = flat.reshape(-1, flat.shape[-1])
+    values = jax.lax.map(partial(constrain, posterior), draws)  # one by one: XLA's CPU was seen to hang in large batches of small QRs
+    return {name: value.reshape(*flat.shape[:2], *value.shape[1:]) for name, value in values._asdict().items() if value is not None}
 
 
 def starting_points(posterior: Posterior, points: np.ndarray, weight: np.ndarray, chains: int, seed: int) -> np.ndarray:
