@@ -9,7 +9,7 @@ from scipy import stats
 import spillover as so
 
 MODELS = tuple(dense.MODELS)
-GRID = 9  # starts of the oracle in each of rho, lambda
+GRID = 7  # starts of the oracle in each of rho, lambda
 STORED = tuple(name for name in MODELS if name != "GNS")  # the panel's reference has no GNS
 WEIGHTS = {  # W, M
     "knn": ("knn", "knn"),

@@ -108,25 +108,22 @@ def test_a_distribution_for_one_term_is_for_that_term(tight, small, panel_fit):
     assert float(prior[0]) < 0.03 < 0.1 < float(prior[1])  # the other terms keep the default
 
 
-def test_a_distribution_for_all_terms(small, sampled):
-    """A scalar one is for every coefficient alike, a vector has one a coefficient: the log-densities differ as the priors do."""
+def test_a_distribution_for_all_terms(small):
+    """A scalar one is for every coefficient alike, a vector has one a coefficient: each adds its own log-density to the flat one."""
     case = small("OLS", "unit")
     assert case.labels(case.problem()) == ["x1", "x2", "x3", "x4"]
-    fit = sampled(case.model(priors=so.Priors(beta=dist.Normal(1.0, 0.02))), quiet=True)
-    np.testing.assert_allclose(fit.posterior["beta"].mean(("chain", "draw")), 1.0, atol=0.1)
 
-    def density(beta: dist.Distribution) -> tuple[float, np.ndarray]:
+    def density(beta: dist.Distribution | so.Flat) -> tuple[float, np.ndarray]:
         with jax.enable_x64(True), jax.numpy_rank_promotion("allow"):
             bound = case.model(priors=so.Priors(beta=beta)).numpyro_model
             value, trace = log_density(bound, (), {}, {"flat": np.linspace(-1.0, 1.0, 5)})
         return float(value), np.asarray(trace["beta"]["value"])
 
-    locations, scales = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.5, 1.0, 2.0, 3.0])
-    scalar, beta = density(dist.Normal(1.0, 0.5))
-    vector, same = density(dist.Normal(locations, scales))
-    np.testing.assert_array_equal(beta, same)
-    by_hand = stats.norm(locations, scales).logpdf(beta).sum() - stats.norm(1.0, 0.5).logpdf(beta).sum()
-    np.testing.assert_allclose(vector - scalar, by_hand, rtol=1e-9)
+    flat, beta = density(so.Flat())
+    for location, scale in ((1.0, 0.5), (np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.5, 1.0, 2.0, 3.0]))):
+        value, same = density(dist.Normal(location, scale))
+        np.testing.assert_array_equal(beta, same)
+        np.testing.assert_allclose(value - flat, stats.norm(location, scale).logpdf(beta).sum(), rtol=1e-9)
 
 
 REFUSED = {

@@ -95,7 +95,7 @@ def test_gradient_is_the_finite_difference_of_the_dense_log_likelihood(case, mod
 
 @pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("effects", dense.EFFECTS)
-@pytest.mark.parametrize("model", dense.MODELS)
+@pytest.mark.parametrize("model", ["OLS", "SAR", "SEM", "SAC", "GNS"])
 def test_regress_is_least_squares_and_concentrated_its_maximum(case, model, effects, name):
     chosen = case(name, model, effects)
     for _, values, _ in points(chosen):

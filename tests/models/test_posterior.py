@@ -325,7 +325,7 @@ def check_collapsed(built, prior, ends, constant=0.0):
 
 
 COLLAPSED = [
-    *((model, "none", name) for model in dense.MODELS for name in ("contiguity", "sinks")),
+    *((model, "none", name) for model in ("OLS", "SAR", "SEM", "SAC", "GNS") for name in ("contiguity", "sinks")),
     *((model, effects, name) for model in ("OLS", "SAR", "SEM", "GNS") for effects in dense.EFFECTS[1:] for name in ("bent_ring", "sinks")),
 ]
 
