@@ -1,0 +1,119 @@
+"""What log|I - rho W| costs to prepare by exact nodes, and how far off the series is.
+
+    python bench/logdet_build.py                    all graphs of 2,500, 25,000 and 250,000 units
+    python bench/logdet_build.py 25000 1000000      these sizes; a name (rook, queen, knn, knn_symmetric, inverse_distance) selects graphs
+    python bench/logdet_build.py --default 25000    the default interval in place of (-0.99, 0.99)
+    python bench/logdet_build.py --threads=1 1000000
+
+One JSON line a (graph, n), each built in a fresh process: processor seconds by phase, nodes, the error at random rho against fresh
+factorisations that pivot, the peak memory and what the process held before. `factor_s` is one plain factorisation
+in that process: `factors` over `nodes` times it tells a slow machine from a slow builder.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sparse
+from scipy.spatial import cKDTree
+
+INTERVAL = (-0.99, 0.99)
+CHECKS = 8
+
+
+def row_standardised(links):
+    """Rows divided by their sums."""
+    links = sparse.csr_array(links)
+    return sparse.csr_array(sparse.diags_array(1 / links.sum(axis=1)) @ links)
+
+
+def lattice(n, *, queen):
+    """A square lattice of about n units."""
+    side = round(n**0.5)
+    path = sparse.diags_array([np.ones(side - 1)] * 2, offsets=[-1, 1], shape=(side, side))
+    links = sparse.kron(path, sparse.eye_array(side)) + sparse.kron(sparse.eye_array(side), path)
+    return row_standardised(links + sparse.kron(path, path) if queen else links)
+
+
+def nearest(n, k, *, symmetric=False, by_distance=False):
+    """The k nearest of n uniform points in the unit square."""
+    points = np.random.default_rng(0).uniform(size=(n, 2))
+    distance, neighbour = cKDTree(points).query(points, k + 1)
+    values = 1 / distance[:, 1:].ravel() if by_distance else np.ones(n * k)
+    links = sparse.csr_array((values, (np.repeat(np.arange(n), k), neighbour[:, 1:].ravel())), shape=(n, n))
+    return row_standardised(links.maximum(links.T) if symmetric else links)
+
+
+GRAPHS = {
+    "rook": lambda n: lattice(n, queen=False),
+    "queen": lambda n: lattice(n, queen=True),
+    "knn_symmetric": lambda n: nearest(n, 6, symmetric=True),
+    "knn": lambda n: nearest(n, 6),
+    "inverse_distance": lambda n: nearest(n, 10, by_distance=True),
+}
+
+
+def resident_mb():
+    """The memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def measure(path, interval, threads):
+    """One build in this process, then its checks, which do not count."""
+    from spillover.kernels import nodes
+
+    matrix = sparse.load_npz(path)
+    nodes.sparse_logdet(lattice(400, queen=False))  # what the first call loads
+    before, cpu, wall = resident_mb(), time.process_time(), time.perf_counter()
+    result = nodes.sparse_logdet(matrix, interval=interval, threads=threads)
+    row = {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
+    row |= {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, "before_mb": before}
+    row |= {"seconds": result.seconds, "nodes": result.nodes, "coefficients": len(result.coef), "claimed": result.error, "how": result.how}
+    return row | {"nnz": result.nnz} | checked(matrix, result)
+
+
+def checked(matrix, result):
+    """The largest error at random rho of the covered range, and what one factorisation takes."""
+    from spillover.kernels import factor, nodes
+
+    prepared = factor.pencil(matrix)._replace(reach=0.0)  # pivots everywhere
+    worst, seconds = 0.0, []
+    for s in np.random.default_rng(1).uniform(*result.ends, CHECKS if matrix.shape[0] < 500_000 else 3):
+        start = time.process_time()
+        value = factor.superlu(prepared)(float(nodes.to_rho(s, result.bounds))).log
+        seconds.append(time.process_time() - start)
+        t = (2 * s - sum(result.ends)) / (result.ends[1] - result.ends[0])
+        worst = max(worst, abs(value - float(np.polynomial.chebyshev.chebval(t, result.coef))))
+    return {"error": worst, "factor_s": min(seconds)}
+
+
+def main():
+    """Every graph and size asked for."""
+    from machine import machine
+
+    words = sys.argv[1:]
+    if words[:1] == ["--child"]:
+        print(json.dumps(measure(words[1], json.loads(words[2]), int(words[3]))))
+        return
+    sizes = [int(word) for word in words if word.isdigit()] or [2_500, 25_000, 250_000]
+    threads = next((word.split("=")[1] for word in words if word.startswith("--threads=")), "2")
+    interval = None if "--default" in words else INTERVAL
+    with tempfile.TemporaryDirectory() as folder:
+        for n in sizes:
+            for name in [word for word in words if word in GRAPHS] or GRAPHS:
+                path = str(Path(folder) / "w.npz")
+                sparse.save_npz(path, GRAPHS[name](n), compressed=False)
+                command = [sys.executable, __file__, "--child", path, json.dumps(interval), threads]
+                out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+                print(json.dumps({"graph": name, "n": n} | json.loads(out.strip().splitlines()[-1])), flush=True)
+    print(json.dumps({"interval": interval, "threads": int(threads), "machine": machine()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Triangular factors of I - rho W for a sparse W: log-determinants at many rho with one order of elimination, and solves at one rho.
+
+SuperLU (in SciPy) takes any W. CHOLMOD (in cvxopt or scikit-sparse, both optional) takes a W similar to a symmetric one, faster.
+"""
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sparse
+import scipy.sparse.csgraph as csgraph
+import scipy.sparse.linalg
+
+from spillover.kernels import ordering
+from spillover.kernels.errors import WeightsError
+
+DENSE_FILL = 200  # entries of L + U a row from which SuperLU's panels of 20 columns pay; below, single columns are up to 1.5 times faster
+BYTES = 32  # memory a stored entry of L + U takes at its peak, the copy in which SciPy hands over the pivots included
+
+
+class Pencil(NamedTuple):
+    """I - rho W in its order of elimination, as one fixed sparse pattern: `data` = -rho `weights`, plus 1 at the places `diagonal`.
+
+    `definite`: `weights` hold the symmetric matrix similar to W, so that I - rho W is positive definite inside the admissible
+    interval. `reach`: up to this |rho| a row or column sum makes the diagonal dominant, and no pivoting is needed. Higham (2002), 9.5.
+    """
+
+    weights: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    diagonal: np.ndarray
+    order: np.ndarray
+    definite: bool
+    reach: float
+
+    def at(self, rho: float) -> sparse.csc_array:
+        """I - rho W, its rows and columns in the order of elimination."""
+        data = -rho * self.weights
+        data[self.diagonal] += 1
+        return self._matrix(data)
+
+    def _matrix(self, data: np.ndarray) -> sparse.csc_array:
+        n = len(self.order)
+        matrix = sparse.csc_array((data, self.indices, self.indptr), shape=(n, n))
+        matrix.has_canonical_format = True
+        return matrix
+
+
+class Determinant(NamedTuple):
+    """`log`: log|det|; `sign`: of the determinant, 0 where a matrix that ought to have positive pivots has not; `stored`: nnz(L + U)."""
+
+    log: float
+    sign: float
+    stored: int
+
+
+Evaluate = Callable[[float], Determinant]
+
+
+class Factor(NamedTuple):
+    """L U = I - rho W in the order of elimination, with `log_determinant` = log|det(I - rho W)| and the `sign` of the determinant."""
+
+    lu: Any
+    order: np.ndarray
+    log_determinant: float
+    sign: float
+
+    def solve(self, b: np.ndarray) -> np.ndarray:
+        """(I - rho W)^-1 b, for b of shape (n,) or (n, k)."""
+        return self._solved(b, "N")
+
+    def solve_transpose(self, b: np.ndarray) -> np.ndarray:
+        """(I - rho W')^-1 b, for b of shape (n,) or (n, k)."""
+        return self._solved(b, "T")
+
+    def _solved(self, b: np.ndarray, trans: str) -> np.ndarray:
+        x = np.empty(np.shape(b))
+        x[self.order] = self.lu.solve(np.asarray(b, float)[self.order], trans)
+        return x
+
+
+def pencil(matrix: sparse.csr_array, *, order: np.ndarray | None = None, definite: bool = False) -> Pencil:
+    """I - rho W made ready for many rho. `definite`: `matrix` is `spectrum.symmetrized`; `order`: an elimination order to use again."""
+    n = matrix.shape[0]
+    order = ordering.elimination_order(matrix) if order is None else order
+    place = np.empty(n, dtype=np.int32)
+    place[order] = np.arange(n, dtype=np.int32)
+    links = matrix.tocoo()
+    rows, columns = (np.concatenate([place[index], np.arange(n, dtype=np.int32)]) for index in (links.row, links.col))
+    permuted = sparse.csc_array((np.concatenate([links.data, np.zeros(n)]), (rows, columns)), shape=(n, n))
+    permuted.sum_duplicates()
+    diagonal = np.flatnonzero(permuted.indices == np.repeat(np.arange(n, dtype=np.int32), np.diff(permuted.indptr)))
+    size = abs(matrix)
+    radius = min(size.sum(axis=0).max(initial=0.0), size.sum(axis=1).max(initial=0.0))
+    reach = np.inf if definite or radius == 0 else 1 / radius
+    return Pencil(permuted.data, permuted.indices, permuted.indptr, diagonal, order, definite, float(reach))
+
+
+def factorise(matrix: sparse.csr_array, rho: float, *, order: np.ndarray | None = None) -> Factor:
+    """Factors of I - rho W for repeated solves; `order`: an elimination order to use again.
+
+    Raises WeightsError where I - rho W is singular or its factors do not fit into memory.
+
+    >>> W = sparse.csr_array([[0.0, 1.0], [0.5, 0.0]])
+    >>> float(factorise(W, 0.5).solve(np.array([1.0, 0.0]))[0])
+    1.1428571428571428
+    """
+    prepared = pencil(sparse.csr_array(matrix), order=order)
+    lu, value = _superlu(prepared, float(rho))
+    return Factor(lu, prepared.order, value.log, value.sign)
+
+
+def available(prepared: Pencil) -> dict[str, Callable[[Pencil], Evaluate]]:
+    """The routines at hand that can factor I - rho W, by name, the fastest first: SuperLU is always among them."""
+    usable = {name: build for name, (module, build) in OPTIONAL.items() if prepared.definite and _imported(module)}
+    return usable | {"SuperLU": superlu}
+
+
+def _imported(module: str) -> bool:
+    try:
+        return hasattr(importlib.import_module(module), "analyze" if module == "sksparse.cholmod" else "symbolic")
+    except ImportError:
+        return False
+
+
+def superlu(prepared: Pencil) -> Evaluate:
+    """log|det(I - rho W)| by SuperLU."""
+    panel = 1
+
+    def evaluate(rho: float) -> Determinant:
+        nonlocal panel
+        value = _superlu(prepared, rho, panel)[1]
+        panel = 1 if value.stored < DENSE_FILL * len(prepared.order) else 20
+        return value
+
+    return evaluate
+
+
+def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determinant]:
+    """The factors and the determinant; the sign is 0 where a definite matrix shows a negative pivot."""
+    free = prepared.definite or abs(rho) < prepared.reach
+    options = {"permc_spec": "NATURAL", "panel_size": panel, "options": {"SymmetricMode": True}}
+    try:
+        lu = scipy.sparse.linalg.splu(prepared.at(rho), diag_pivot_thresh=0.0 if free else 1.0, **options)
+    except MemoryError as error:
+        raise WeightsError(f"the factors of I - rho W for {len(prepared.order)} units do not fit into memory: thin out W.") from error
+    except RuntimeError as error:
+        if "singular" not in str(error):
+            raise
+        raise WeightsError(f"I - rho W is singular at rho = {rho:.6g}: 1/rho is an eigenvalue of W.") from error
+    pivots = lu.U.diagonal()
+    if prepared.definite:
+        sign = float((pivots > 0).all() and (lu.perm_r == lu.perm_c).all())
+    else:
+        sign = (-1.0) ** np.count_nonzero(pivots < 0) * _parity(lu.perm_r) * _parity(lu.perm_c)
+    return lu, Determinant(float(np.log(np.abs(pivots)).sum()), sign, int(lu.nnz))
+
+
+def _parity(permutation: np.ndarray) -> float:
+    """The sign of a permutation: -1 to the number of units less the number of cycles."""
+    n = len(permutation)
+    if (permutation == np.arange(n)).all():
+        return 1.0
+    graph = sparse.csr_array((np.ones(n, np.int8), permutation, np.arange(n + 1)), shape=(n, n))
+    return (-1.0) ** (n - csgraph.connected_components(graph, directed=False, return_labels=False))
+
+
+def cvxopt_cholmod(prepared: Pencil) -> Evaluate:
+    """log det(I - rho W) by the CHOLMOD in cvxopt, for a definite pencil."""
+    cvxopt, cholmod = importlib.import_module("cvxopt"), importlib.import_module("cvxopt.cholmod")
+    n = len(prepared.order)
+    entries = prepared.at(0.0).tocoo()
+    lower = np.flatnonzero(entries.row >= entries.col)
+    rows, columns = (cvxopt.matrix(index[lower].astype(np.int64)) for index in (entries.row, entries.col))
+
+    def assembled(rho: float) -> Any:
+        return cvxopt.spmatrix(cvxopt.matrix(np.ascontiguousarray(prepared.at(rho).data[lower])), rows, columns, (n, n))
+
+    symbolic = cholmod.symbolic(assembled(0.0), cvxopt.matrix(np.arange(n)))
+
+    def evaluate(rho: float) -> Determinant:
+        try:
+            cholmod.numeric(assembled(rho), symbolic)
+        except ArithmeticError:
+            return Determinant(np.nan, 0.0, 0)
+        return Determinant(2 * float(np.log(np.asarray(cholmod.diag(symbolic))).sum()), 1.0, 0)
+
+    return evaluate
+
+
+def scikit_cholmod(prepared: Pencil) -> Evaluate:
+    """log det(I - rho W) by the CHOLMOD in scikit-sparse 0.4, for a definite pencil; "supernodal" stops at a negative pivot."""
+    cholmod = importlib.import_module("sksparse.cholmod")
+    symbolic = cholmod.analyze(sparse.csc_matrix(prepared.at(0.0)), mode="supernodal", ordering_method="natural")
+
+    def evaluate(rho: float) -> Determinant:
+        try:
+            factor = symbolic.cholesky(sparse.csc_matrix(prepared.at(rho)))
+            return Determinant(float(factor.logdet()), 1.0, 0)
+        except cholmod.CholmodNotPositiveDefiniteError:
+            return Determinant(np.nan, 0.0, 0)
+
+    return evaluate
+
+
+OPTIONAL = {"CHOLMOD (cvxopt)": ("cvxopt.cholmod", cvxopt_cholmod), "CHOLMOD (scikit-sparse)": ("sksparse.cholmod", scikit_cholmod)}
+
+
+def workers(stored: int, threads: int, memory: float | None) -> int:
+    """How many factorisations with `stored` entries of L + U to run at a time within `memory` bytes (None: half of what is free).
+
+    Raises WeightsError where not even one fits.
+    """
+    budget = free_memory() / 2 if memory is None else memory
+    need = BYTES * stored
+    if need > budget:
+        raise WeightsError(
+            f"the factors of I - rho W have {stored:,} entries and take {need / 1e9:.3g} GB, over the {budget / 1e9:.3g} GB allowed: "
+            "give more, e.g. memory=16e9, or a W with fewer neighbours."
+        )
+    return max(1, min(threads, int(budget // max(need, 1))))
+
+
+def free_memory() -> float:
+    """Bytes of memory that can be had without swapping, as far as the system tells: 4e9 where it does not."""
+    table = Path("/proc/meminfo")
+    if table.exists():
+        found = [line.split()[1] for line in table.read_text().splitlines() if line.startswith("MemAvailable")]
+        if found:
+            return 1024 * float(found[0])
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
+    return 4e9
