@@ -15,14 +15,16 @@ import numpy as np
 import scipy.fft
 from jax.typing import ArrayLike
 
-END = 0.5 * np.log(1e6)  # the series covers all but 1e-6 of the interval at either end; beyond, it goes on as a straight line in s
+END = 0.5 * np.log(1e6)  # leaves out 1e-6 of the interval at either end
+FULL = (-END, END)  # what a series covers unless its values are dear; beyond, it goes on as a straight line in s
 BLOCK = 32  # lengths are padded to multiples of this, so that different W share one compiled program
 
 
 class Series(NamedTuple):
-    """c_0 T_0(t) + c_1 T_1(t) + ... with t = s / END, clipped to [-1, 1], and its tangents beyond. `coef`: (..., K)."""
+    """c_0 T_0(t) + c_1 T_1(t) + ..., t in [-1, 1] linear in s between the `ends`: (2,), and its tangents beyond. `coef`: (K,)."""
 
     coef: jax.Array
+    ends: jax.Array
 
 
 def to_s(rho: ArrayLike, bounds: ArrayLike) -> jax.Array:
@@ -77,8 +79,8 @@ def derivative(coef: jax.Array) -> jax.Array:
 @jax.jit
 def evaluate(series: Series, s: ArrayLike) -> jax.Array:
     """The series at the logit variable s, of any shape; straight beyond the covered range."""
-    coef = series.coef
-    t = jnp.asarray(s) / END
+    coef, (low, high) = series.coef, jnp.asarray(series.ends)
+    t = (2 * jnp.asarray(s) - (low + high)) / (high - low)
     k = jnp.arange(coef.shape[0], dtype=coef.dtype)
     rising = jnp.sum(k**2 * coef)
     falling = jnp.sum(jnp.where(k % 2 == 0, -1.0, 1.0) * k**2 * coef)
@@ -88,32 +90,47 @@ def evaluate(series: Series, s: ArrayLike) -> jax.Array:
     return polynomial(coef, jnp.where(inside, t, end)) + beyond
 
 
-def nodes(count: int) -> np.ndarray:
-    """Chebyshev points of the first kind on the covered range of s, from the upper end down."""
-    return END * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+def spread(t: np.ndarray, ends: tuple[float, float] = FULL) -> np.ndarray:
+    """The s between the ends at t in [-1, 1]."""
+    low, high = ends
+    return 0.5 * (low + high) + 0.5 * (high - low) * t
+
+
+def nodes(count: int, ends: tuple[float, float] = FULL) -> np.ndarray:
+    """Chebyshev points of the second kind between the ends of s, both included, from the upper end down."""
+    return spread(np.cos(np.pi * np.arange(count) / (count - 1)), ends)
 
 
 def coefficients(values: np.ndarray) -> np.ndarray:
     """Chebyshev coefficients of the polynomial through `values` at `nodes(len(values))`."""
-    coef = scipy.fft.dct(values, type=2, axis=0) / len(values)
-    coef[0] /= 2
+    coef = scipy.fft.dct(values, type=1, axis=0) / (len(values) - 1)
+    coef[[0, -1]] /= 2
     return coef
 
 
-def interpolate(function: Callable[[np.ndarray], np.ndarray], tolerance: float, most: int = 2048) -> tuple[np.ndarray, float]:
-    """Coefficients of a host function of s, doubling the nodes until a hold-out on the points between them passes.
+def interpolate(
+    function: Callable[[np.ndarray], np.ndarray], tolerance: float, most: int = 2048, ends: tuple[float, float] = FULL
+) -> tuple[np.ndarray, float]:
+    """Coefficients of a host function of s, doubling the intervals between nodes until a hold-out on the new nodes passes.
 
     Returns the coefficients, cut where the tail is below a hundredth of the tolerance and padded to a multiple of BLOCK, and the
-    largest hold-out error.
+    largest hold-out error of the series with half as many.
     """
-    count, error, coef = BLOCK, np.inf, np.zeros(0)
+    count, error = BLOCK, np.inf
+    values = function(nodes(count + 1, ends))
     while error > tolerance and 2 * count <= most:
-        count *= 2
-        coef = coefficients(function(nodes(count)))
-        between = END * np.cos(np.pi * np.arange(count + 1) / count)
-        error = float(np.abs(np.polynomial.chebyshev.chebval(between / END, coef) - function(between)).max())
-    tail = np.cumsum(np.abs(coef[::-1]))[::-1]
-    kept = max(int((tail > tolerance / 100).sum()), 1)
+        finer = np.empty(2 * count + 1)
+        finer[::2], finer[1::2] = values, function(nodes(2 * count + 1, ends)[1::2])
+        predicted = np.polynomial.chebyshev.chebval(np.cos(np.pi * np.arange(1, 2 * count, 2) / (2 * count)), coefficients(values))
+        error = float(np.abs(predicted - finer[1::2]).max())
+        values, count = finer, 2 * count
+    return trimmed(coefficients(values), tolerance / 100)[0], error
+
+
+def trimmed(coef: np.ndarray, negligible: float) -> tuple[np.ndarray, float]:
+    """The coefficients without a tail whose sizes add up to at most `negligible`, padded to a multiple of BLOCK, and what the tail adds up to."""
+    tail = np.append(np.cumsum(np.abs(coef[::-1]))[::-1], 0.0)
+    kept = max(int((tail > negligible).sum()), 1)
     padded = np.zeros(-(-kept // BLOCK) * BLOCK)
     padded[:kept] = coef[:kept]
-    return padded, error
+    return padded, float(tail[kept])

@@ -22,14 +22,16 @@ EQUAL = 1e-13  # eigenvalues this close, relative, are one: the routines return 
 
 
 class LogDet(NamedTuple):
-    """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable; `size`: N; `error`: hold-out error of l;
-    `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that stay outside the series, each for itself and its conjugate."""
+    """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable between its `ends`: (2,), beyond which l goes on
+    as a straight line; `size`: N; `error`: hold-out error of l; `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that
+    stay outside the series, each for itself and its conjugate."""
 
     coef: jax.Array
     bounds: jax.Array
     size: jax.Array
     error: jax.Array
     pairs: jax.Array
+    ends: jax.Array
 
     def __call__(self, rho: ArrayLike) -> jax.Array:
         """l(rho) for rho of any shape inside the bounds."""
@@ -37,7 +39,7 @@ class LogDet(NamedTuple):
 
     def at(self, s: ArrayLike) -> jax.Array:
         """l at the logit variable s = 1/2 log((rho - a)/(b - rho))."""
-        smooth = chebyshev.evaluate(chebyshev.Series(self.coef), s)
+        smooth = chebyshev.evaluate(chebyshev.Series(self.coef, self.ends), s)
         if not self.pairs.shape[0]:
             return smooth
         rho = chebyshev.to_rho(s, self.bounds)[..., None]
@@ -73,7 +75,18 @@ def from_eigenvalues(values: np.ndarray, bounds: tuple[float, float] | None = No
         )
     pairs = np.zeros((-(-len(apart) // PAIRS) * PAIRS, 2))  # zeros add log 1
     pairs[: len(apart)] = np.column_stack([values[apart].real, values[apart].imag])
-    leaves = (coef, np.array([a, b]), np.float64(len(values)), np.float64(error), pairs)
+    return _record(coef, (a, b), len(values), error, chebyshev.FULL, pairs)
+
+
+def from_series(coef: np.ndarray, bounds: tuple[float, float], size: int, error: float, ends: tuple[float, float]) -> LogDet:
+    """The record from Chebyshev coefficients in the logit variable between `ends`."""
+    return _record(coef, bounds, size, error, ends, np.zeros((0, 2)))
+
+
+def _record(
+    coef: np.ndarray, bounds: tuple[float, float], size: int, error: float, ends: tuple[float, float], pairs: np.ndarray
+) -> LogDet:
+    leaves = (coef, np.array(bounds), np.float64(size), np.float64(error), pairs, np.array(ends))
     return LogDet(*(jnp.asarray(leaf) for leaf in leaves))
 
 
@@ -103,6 +116,7 @@ def without_unit_root(logdet: LogDet) -> LogDet:
     """
     count = logdet.coef.shape[0]
     a, b = np.asarray(logdet.bounds)
-    s = chebyshev.nodes(count)
+    low, high = np.asarray(logdet.ends)
+    s = chebyshev.nodes(count, (float(low), float(high)))
     log_one_minus_rho = np.log((1 - b) + (b - a) / (1 + np.exp(2 * s)))
     return logdet._replace(coef=jnp.asarray(np.asarray(logdet.coef) - chebyshev.coefficients(log_one_minus_rho)))

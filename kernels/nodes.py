@@ -346,17 +346,11 @@ def _tested(plan: Plan, values: list[float], found: factor.Determinant) -> tuple
 
 def _series(plan: Plan, values: np.ndarray, ends: tuple[float, float], tolerance: float) -> tuple[np.ndarray, float]:
     """The Chebyshev coefficients in the logit variable, padded to a multiple of BLOCK, and what was cut off."""
-    count, rest = 64, np.inf
-    while rest > tolerance / 100 and count < 1024:
+    count, coef = 64, np.ones(1)
+    while np.abs(coef[-len(coef) // 4 :]).sum() > tolerance / 100 and count < 1024:  # a quarter negligible: the count was enough
         count *= 2
-        angle = np.pi * (np.arange(count) + 0.5) / count
-        s = 0.5 * (ends[0] + ends[1] + (ends[1] - ends[0]) * np.cos(angle))
-        rho = to_rho(s, plan.bounds)
+        rho = to_rho(chebyshev.nodes(count, ends), plan.bounds)
         p = barycentric(plan.x[: len(values)], values, plan.variable(rho))
         coef = chebyshev.coefficients(known(plan.traces, rho) + rho**plan.power * p)
-        tail = np.cumsum(np.abs(coef[::-1]))[::-1]
-        rest = float(tail[-count // 4])  # a quarter of the coefficients negligible: the count was enough
-    kept = max(int((tail > tolerance / 100).sum()), 1)
-    padded = np.zeros(-(-kept // chebyshev.BLOCK) * chebyshev.BLOCK)
-    padded[:kept] = coef[:kept]
-    return padded, float(tail[kept]) if kept < count else rest
+    padded, rest = chebyshev.trimmed(coef, tolerance / 100)
+    return padded, max(rest, float(np.abs(coef[-len(coef) // 4 :]).sum()))

@@ -35,8 +35,16 @@ def two_coloured(matrix: sparse.csr_array) -> bool:
 def elimination_order(matrix: sparse.csr_array) -> np.ndarray:
     """The units in an order of elimination with little fill, for W and W' alike: METIS nested dissection of the graph of W + W'.
 
-    Units without links come first. Karypis & Kumar (1998).
+    Strongly connected components stay apart, each before those it has links to: I - rho W is block upper triangular then, and no pivot
+    comes from another block, whose rounding would split the poles of a W with a Jordan block. Karypis & Kumar (1998).
     """
+    order = _dissection(matrix)
+    count, label = csgraph.connected_components(matrix, directed=True, connection="strong")
+    return order if count == 1 else order[np.argsort(-label[order], kind="stable")]  # SciPy numbers a component after those it has links to
+
+
+def _dissection(matrix: sparse.csr_array) -> np.ndarray:
+    """Nested dissection, units without links first."""
     links = _undirected(matrix)
     degree = np.diff(links.indptr)
     linked = np.flatnonzero(degree)

@@ -20,7 +20,7 @@ def geometric(length, seed=0):
 
 def slopes(coef, s):
     """d/ds of the series, by automatic differentiation."""
-    series = chebyshev.Series(jnp.asarray(coef))
+    series = chebyshev.Series(jnp.asarray(coef), chebyshev.FULL)
     return jax.vmap(jax.grad(lambda s: chebyshev.evaluate(series, s)))(jnp.asarray(s))
 
 
@@ -63,7 +63,7 @@ def test_polynomial_has_a_gradient_in_its_coefficients():
 def test_evaluate_keeps_the_shape(shape):
     s = np.random.default_rng(3).normal(size=shape)
     coef = geometric(32)
-    found = chebyshev.evaluate(chebyshev.Series(jnp.asarray(coef)), s)
+    found = chebyshev.evaluate(chebyshev.Series(jnp.asarray(coef), chebyshev.FULL), s)
     assert found.shape == shape
     np.testing.assert_allclose(found, reference.chebval(s / chebyshev.END, coef), atol=1e-12)
 
@@ -71,7 +71,7 @@ def test_evaluate_keeps_the_shape(shape):
 @pytest.mark.parametrize("side", [-1, 1])
 def test_evaluate_is_the_tangent_beyond_the_covered_range(side):
     coef, steps = geometric(32), np.array([0.0, 1e-9, 0.5, 3.0, 40.0])
-    found = chebyshev.evaluate(chebyshev.Series(jnp.asarray(coef)), side * (chebyshev.END + steps))
+    found = chebyshev.evaluate(chebyshev.Series(jnp.asarray(coef), chebyshev.FULL), side * (chebyshev.END + steps))
     slope = reference.chebval(side, reference.chebder(coef)) / chebyshev.END
     np.testing.assert_allclose(found, reference.chebval(side, coef) + side * slope * steps, rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(slopes(coef, side * (chebyshev.END + steps[1:])), np.full(4, slope), rtol=1e-10)

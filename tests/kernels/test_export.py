@@ -83,7 +83,7 @@ def test_refined_solve_exports(name):
 
 
 def series(coef, s):
-    return chebyshev.evaluate(chebyshev.Series(coef), s), jax.grad(lambda s: chebyshev.evaluate(chebyshev.Series(coef), s).sum())(s)
+    return chebyshev.evaluate(chebyshev.Series(coef, chebyshev.FULL), s), jax.grad(lambda s: chebyshev.evaluate(chebyshev.Series(coef, chebyshev.FULL), s).sum())(s)
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)

@@ -155,7 +155,7 @@ def test_one_program_for_every_shape_and_record(name):
     np.testing.assert_allclose(jax.jit(lambda record, rho: record(rho))(record, rho), eager, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(record(rho.reshape(3, 4)).reshape(-1), eager, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(jax.vmap(record)(jnp.asarray(rho)), eager, rtol=1e-13, atol=1e-13)
-    two = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), record)
+    two = jax.tree.map(lambda *leaves: jnp.stack(leaves), record, record._replace(coef=2 * record.coef))
     both = jax.vmap(lambda record, s: record.at(s), in_axes=(0, None))(two, jnp.asarray(S))
     np.testing.assert_allclose(both, [record.at(S), 2 * record.at(S)], rtol=1e-13, atol=1e-13)
 
