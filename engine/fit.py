@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from spillover.engine import ml, nuts, results
+from spillover.engine.logdet import build_covering, covers
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.progress import sampling
-from spillover.engine.spatial import log_determinant
 from spillover.engine.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError
 from spillover.kernels.logdet import LogDet, without_unit_root
@@ -28,6 +28,8 @@ from spillover.models.search import Mass, centre_and_scale, explore
 from spillover.models.spec import LIKELIHOODS, Spec, specify
 
 SAMPLERS = ("nuts",)
+Reach = tuple[float, float]
+Density = Callable[[np.ndarray], jax.Array]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -138,14 +140,26 @@ class Model:
         matrices = (self.weights.matrix if self.spec.lag else None, self.error_weights.matrix if self.spec.error else None)
         return factorize(self.panel.y, self.design_for(effects).columns, effects, *matrices)
 
-    def likelihood(self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation) -> Likelihood:
-        """The data as a likelihood needs them."""
+    def explored(
+        self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation, density_of: Callable[[Likelihood], Density]
+    ) -> tuple[Likelihood, Mass]:
+        """The data as a likelihood needs them, and where `density_of` it has its mass in (rho, lam), all of it on the log-determinants."""
+        likelihood = self._likelihood(factor, parts, effects, reach=((0.0, 0.0), (0.0, 0.0)))
+        mass = explore(density_of(likelihood), len(self.dependence))
+        ends = [(float(side.min()), float(side.max())) for side in mass.inside.T]
+        if all(covers(part, *end) for part, end in zip(dependence(likelihood), ends, strict=True)):
+            return likelihood, mass
+        likelihood = self._likelihood(factor, parts, effects, reach=(ends[0], ends[-1]))
+        return likelihood, explore(density_of(likelihood), len(self.dependence))
 
-        def on_contrasts(weights: Weights, present: bool) -> LogDet | None:
-            logdet = log_determinant(weights) if present else None
+    def _likelihood(self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation, reach: tuple[Reach, Reach]) -> Likelihood:
+        """The data, with log-determinants good for logit variables of rho and of lam within `reach`."""
+
+        def on_contrasts(weights: Weights, present: bool, ends: Reach) -> LogDet | None:
+            logdet = build_covering(weights, *ends).record if present else None
             return without_unit_root(logdet) if logdet is not None and effects.contrasts else logdet
 
-        lag, error = on_contrasts(self.weights, self.spec.lag), on_contrasts(self.error_weights, self.spec.error)
+        lag, error = on_contrasts(self.weights, self.spec.lag, reach[0]), on_contrasts(self.error_weights, self.spec.error, reach[1])
         nu, multiplicity = (jnp.asarray(np.float64(count)) for count in (effects.nu, effects.multiplicity))
         return Likelihood(split(factor, parts), lag, error, nu, multiplicity)
 
@@ -157,8 +171,7 @@ class Model:
             scale = scales(factor, parts, self.design.terms, self.design.own, self.effects.nu)
             prior = resolve(self.priors, self.design.terms, scale, self.dependence)
             with_prior = stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
-            likelihood = self.likelihood(with_prior, parts, self.effects)
-            mass = explore(lambda points: _collapsed(likelihood, prior, points), len(self.dependence))
+            likelihood, mass = self.explored(with_prior, parts, self.effects, lambda data: lambda points: _collapsed(data, prior, points))
             centre, spread = centre_and_scale(mass)
             return Posterior(likelihood, prior, jnp.asarray(centre), jnp.asarray(spread)), mass
 

@@ -11,15 +11,16 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from spillover.engine.spatial import channels, log_determinant
+from spillover.engine.logdet import LogDet
+from spillover.engine.spatial import channels
 from spillover.engine.weights import Weights
 from spillover.kernels.chebyshev import END
 from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models import impacts as formulas
 from spillover.models import information as informations
 from spillover.models.design import Design
-from spillover.models.likelihood import Likelihood, concentrated, dependence, parameters, regress
-from spillover.models.search import Mass, explore, newton
+from spillover.models.likelihood import Likelihood, concentrated, parameters, regress
+from spillover.models.search import Mass, newton
 from spillover.models.spec import Spec
 
 if TYPE_CHECKING:
@@ -95,13 +96,14 @@ class MLFit:
 
     @cached_property
     def _route(self) -> tuple[formulas.Channels, np.ndarray, np.ndarray]:
-        return channels(self.weights, lag=self.spec.lag), self.design.own, self.design.lagged
+        rho = self.params["rho"] if self.spec.lag else None
+        return channels(self.weights, rho), self.design.own, self.design.lagged
 
     def _simulated(self, draws: int, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         vectors = rng.multivariate_normal(self.params, self.covariance, size=draws, method="cholesky")
         if self.spec.lag:
-            rho, (lower, upper) = vectors[:, len(self.design.terms)], np.asarray(log_determinant(self.weights).bounds)
+            rho, (lower, upper) = vectors[:, len(self.design.terms)], LogDet.build(self.weights).bounds
             vectors = vectors[(rho > lower) & (rho < upper)]
         if len(vectors) < draws / 2:
             raise ConvergenceError("More than half of the normal draws of rho fall outside the admissible interval: use method='delta'.")
@@ -149,8 +151,7 @@ def fit(model: "Model", method: str, information: str) -> MLFit:
     """The estimates of a model, at the highest of the peaks of its concentrated likelihood."""
     effects = model.effects_for(method)
     with jax.enable_x64(True):
-        likelihood = model.likelihood(*model.factor(effects), effects)
-        mass = explore(partial(_profile, likelihood), len(dependence(likelihood)))
+        likelihood, mass = model.explored(*model.factor(effects), effects, lambda likelihood: partial(_profile, likelihood))
         peaks = _peaks(likelihood, mass, model.spec)
         loglik, vector = peaks[0]
         info = np.asarray(informations.observed(likelihood, jnp.asarray(vector)))

@@ -85,7 +85,7 @@ class Fit:
         """The arrays of `impacts` and their further dims."""
         lag = FLAGS[self.tree.attrs["model"]][0]
         if by is None:
-            parts = formulas.average(channels(self.weights, lag=lag), jnp.asarray(beta), jnp.asarray(theta), jnp.asarray(rho))
+            parts = formulas.average(channels(self.weights, rho if lag else None), jnp.asarray(beta), jnp.asarray(theta), jnp.asarray(rho))
             return {name: np.asarray(value) for name, value in parts._asdict().items()}, {}
         if by == "order":
             radius = spectral_radius(self.weights.matrix)

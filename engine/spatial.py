@@ -1,39 +1,36 @@
-"""What depends on W alone, worked out once for each content of W."""
-
-from functools import lru_cache
+"""What depends on W alone and carries impacts, worked out once for each content of W."""
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
 
+from spillover.engine import cache
+from spillover.engine.logdet import LogDet, build_covering
 from spillover.engine.weights import Weights
-from spillover.kernels import multiplier, spectrum
-from spillover.kernels.logdet import LogDet, from_eigenvalues
+from spillover.kernels import multiplier
 from spillover.kernels.multiplier import Multiplier
 from spillover.models.impacts import Channels
 
-KEPT = 64  # weights whose numbers are kept: some kilobytes each
 
-
-@lru_cache(maxsize=KEPT)
-def log_determinant(weights: Weights) -> LogDet:
-    """log|I - rho W| on the admissible interval, from all eigenvalues of W."""
-    given = None if weights.given_bounds is None else weights.bounds  # the property checks them
-    with jax.enable_x64(True):
-        return from_eigenvalues(spectrum.eigenvalues(weights.matrix), given)
-
-
-@lru_cache(maxsize=KEPT)
-def row_multiplier(weights: Weights) -> Multiplier | None:
+def row_multiplier(weights: Weights, found: LogDet) -> Multiplier | None:
     """iota'(I - rho W)^-1 W iota / N, None where it is 1 / (1 - rho) because every row of W sums to one."""
     if weights.is_row_standardized:
         return None
+    low, high = (float(end) for end in np.asarray(found.record.ends))
+    key = (weights.digest, weights.given_bounds, "multiplier", low, high)
     with jax.enable_x64(True):
-        a, b = log_determinant(weights).bounds
-        return multiplier.build(weights.matrix, (float(a), float(b)))
+        arrays = cache.remembered(key, lambda: multiplier.build(weights.matrix, found.bounds, (low, high))._asdict())
+        return Multiplier(*(jnp.asarray(arrays[name]) for name in Multiplier._fields))
 
 
-def channels(weights: Weights, *, lag: bool) -> Channels:
-    """What carries an impact through W, for a model with (`lag`) or without rho."""
+def channels(weights: Weights, rho: ArrayLike | None) -> Channels:
+    """What carries an impact through W, good at the values of rho; None for a model without."""
     mean_row_sum = weights.matrix.sum() / weights.n
-    if not lag:
+    if rho is None:
         return Channels(None, None, mean_row_sum)
-    return Channels(log_determinant(weights), row_multiplier(weights), mean_row_sum)
+    a, b = LogDet.build(weights).bounds
+    values = np.clip(rho, np.nextafter(a, b), np.nextafter(b, a))
+    low, high = (0.5 * float(np.log((end - a) / (b - end))) for end in (values.min(), values.max()))
+    found = build_covering(weights, low, high)
+    return Channels(found.record, row_multiplier(weights, found), mean_row_sum)

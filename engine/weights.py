@@ -13,7 +13,7 @@ import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
 import scipy.sparse.linalg
 
-from spillover.kernels import spectrum
+from spillover.kernels import nodes, spectrum
 from spillover.kernels.errors import WeightsError
 
 STANDARD = 1e-10  # a row sum this close to 1 is 1
@@ -134,14 +134,15 @@ class Weights:
     def bounds(self) -> tuple[float, float]:
         """The admissible interval (1/omega_min, 1/omega_max) of rho, or the one given if it lies inside.
 
-        omega are the extreme real eigenvalues; where a sign is missing, -1 or +1 over the spectral radius (`kernels.spectrum.interval`).
+        omega are the extreme real eigenvalues; where a sign is missing, -1 or +1 over the spectral radius. Above 500 units of sparse W
+        the lower end may be up to 0.1 % short.
         Raises WeightsError for an acyclic W without given bounds, and for given bounds that reach a singular I - rho W.
 
         >>> Weights([[0, 2], [2, 0]]).bounds
         (-0.5, 0.5)
         """
         if self.given_bounds is None:
-            return spectrum.interval(self.matrix)
+            return nodes.interval(self.matrix)
         _check_admissible(self.matrix, self.given_bounds)
         return self.given_bounds
 
@@ -391,8 +392,8 @@ def _check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> N
     reach = max(-given[0], given[1])
     if acyclic(matrix) or reach * min(matrix.sum(axis=0).max(), matrix.sum(axis=1).max()) <= 1 + SAME:
         return
-    lower, upper = spectrum.interval(matrix)
-    if matrix.shape[0] > spectrum.DENSE_LIMIT and spectrum.symmetrizer(matrix) is None:
-        lower = -np.inf  # there the lower end is a cautious one
+    lower, upper = nodes.interval(matrix)
+    if matrix.shape[0] > nodes.DENSE:
+        lower = -np.inf  # there the lower end is a cautious one; factorisations that turn out singular refuse the rest
     if given[0] < lower * (1 + STANDARD) or given[1] > upper * (1 + STANDARD):
         raise WeightsError(f"bounds={given} reach beyond the admissible ({lower:.6g}, {upper:.6g}): narrow them, or leave them out.")

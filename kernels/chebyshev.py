@@ -128,7 +128,7 @@ def interpolate(
 
 
 def trimmed(coef: np.ndarray, negligible: float) -> tuple[np.ndarray, float]:
-    """The coefficients without a tail whose sizes add up to at most `negligible`, padded to a multiple of BLOCK, and what the tail adds up to."""
+    """The coefficients without a tail of sizes that add up to at most `negligible`, padded to a multiple of BLOCK, and that sum."""
     tail = np.append(np.cumsum(np.abs(coef[::-1]))[::-1], 0.0)
     kept = max(int((tail > negligible).sum()), 1)
     padded = np.zeros(-(-kept // BLOCK) * BLOCK)

@@ -22,8 +22,8 @@ DENSE = 0.05  # share of non-zero entries from which one eigendecomposition is c
 
 
 class Multiplier(NamedTuple):
-    """m'(rho) (b - a) p^order as a series in the logit variable between its `ends`: (2,); p = 4 (rho - a)(b - rho) / (b - a)^2 takes out the
-    poles at the bounds, simple ones unless an extreme eigenvalue is defective. `bounds`: (2,)."""
+    """m'(rho) (b - a) p^order as a series in the logit variable between its `ends`: (2,). p = 4 (rho - a)(b - rho) / (b - a)^2 takes
+    out the poles at the bounds, simple ones unless an extreme eigenvalue is defective. `bounds`: (2,)."""
 
     coef: jax.Array
     bounds: jax.Array

@@ -14,12 +14,17 @@ MOST = 12  # zooms; each shrinks a side up to 30-fold
 
 
 class Mass(NamedTuple):
-    """Points (m, p) with log-density `value` (m,), their normalised `weight`, and the largest value's neighbours in `peaks` (positions)."""
+    """Points (m, p) with log-density `value` (m,), their normalised `weight`, and the local maxima among them in `peaks` (positions)."""
 
     points: np.ndarray
     value: np.ndarray
     weight: np.ndarray
     peaks: np.ndarray
+
+    @property
+    def inside(self) -> np.ndarray:
+        """The points that carry mass."""
+        return self.points[self.value > self.value.max() - DEPTH]
 
 
 def explore(density: Callable[[np.ndarray], jax.Array], dimensions: int) -> Mass:

@@ -18,6 +18,7 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
     "spillover.engine.datasets": ("munnell",),
     "spillover.engine.devices": ("devices", "keep_compiled"),
     "spillover.engine.fit": ("GNS", "OLS", "SAC", "SAR", "SDEM", "SDM", "SEM", "SLX", "Model"),
+    "spillover.engine.logdet": ("LogDet",),
     "spillover.engine.ml": ("MLFit",),
     "spillover.engine.results": ("Fit", "load"),
     "spillover.engine.weights": ("Weights",),
@@ -35,11 +36,12 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
     "spillover.models.simulate": ("simulate",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = {"plots": "spillover.engine.plots"}
+_MODULES = {"cache": "spillover.engine.cache", "plots": "spillover.engine.plots"}
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 
 if TYPE_CHECKING:
+    from spillover.engine import cache as cache
     from spillover.engine import plots as plots
     from spillover.engine.compare import compare as compare
     from spillover.engine.datasets import munnell as munnell
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from spillover.engine.fit import SEM as SEM
     from spillover.engine.fit import SLX as SLX
     from spillover.engine.fit import Model as Model
+    from spillover.engine.logdet import LogDet as LogDet
     from spillover.engine.ml import MLFit as MLFit
     from spillover.engine.results import Fit as Fit
     from spillover.engine.results import load as load

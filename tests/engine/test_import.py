@@ -60,7 +60,7 @@ def test_importing_leaves_the_configuration_of_jax_alone():
 def test_every_public_name_resolves(name):
     value = getattr(spillover, name)
     assert value is not None
-    if name not in ("__version__", "plots"):
+    if name not in ("__version__", "cache", "plots"):
         assert value.__name__ == name
         assert value.__doc__
 
@@ -70,7 +70,7 @@ def test_the_facade_is_complete_and_closed():
     assert len(set(spillover.__all__)) == len(spillover.__all__)
     with pytest.raises(AttributeError, match="gibbs"):
         spillover.gibbs  # noqa: B018
-    contract = "Weights read_weights OLS SLX SAR SEM SDM SDEM SAC GNS Priors load compare SpilloverError"
+    contract = "Weights read_weights LogDet OLS SLX SAR SEM SDM SDEM SAC GNS Priors load compare SpilloverError"
     assert set(contract.split()) <= set(spillover.__all__)
 
 

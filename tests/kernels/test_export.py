@@ -83,7 +83,8 @@ def test_refined_solve_exports(name):
 
 
 def series(coef, s):
-    return chebyshev.evaluate(chebyshev.Series(coef, chebyshev.FULL), s), jax.grad(lambda s: chebyshev.evaluate(chebyshev.Series(coef, chebyshev.FULL), s).sum())(s)
+    record = chebyshev.Series(coef, chebyshev.FULL)
+    return chebyshev.evaluate(record, s), jax.grad(lambda s: chebyshev.evaluate(record, s).sum())(s)
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)

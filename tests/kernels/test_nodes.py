@@ -14,7 +14,7 @@ EPS = np.finfo(float).eps
 WIDE = (-0.99, 0.99)
 HOSTILE = {f"hostile {name}": sparse.csr_array(W) for name, (W, _) in dense.hostile().items()}
 GIVEN = {"hostile acyclic": (-1.5, 2.5)}
-PUNCTURED = {"hostile knn", "hostile bent_ring"}  # complex eigenvalues so near the interval that the nodes do not reach the tolerance
+PUNCTURED = {"hostile knn"}  # complex eigenvalues so near the interval that the nodes do not reach the tolerance
 
 
 def row_standardised(links):

@@ -1,0 +1,178 @@
+"""log|I - rho W| of any W: which method, how good, how long it took."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spillover.engine import cache
+from spillover.engine.weights import Weights
+from spillover.kernels import logdet as kernel
+from spillover.kernels import nodes, spectrum
+from spillover.kernels.chebyshev import END, to_rho
+from spillover.kernels.errors import SpecificationError, WeightsError
+
+METHODS = ("auto", "eigenvalues", "sparse", "stochastic")
+LARGE = 1_000_000  # units beyond which exact nodes over the whole interval take minutes
+ROUNDING = 1e-6  # of the logit variable
+OUTERMOST = 1e-6  # share of the interval left out where a posterior needs all of it
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LogDet:
+    """l(rho) = log|I - rho W| on the admissible interval, with its derivative, at a cost that does not depend on N.
+
+    `record`: the arrays that models evaluate (`spillover.kernels.logdet.LogDet`); `method`: "eigenvalues" (all of them), "sparse" (exact
+    factorisations at `nodes` values of rho) or "stochastic" (random probes, `nodes` of them); `error`: of l, measured at rho not used, for
+    "stochastic" its standard error; `shift`: what the error of l' can move the mode of a posterior by, in its standard deviations, 0
+    where l is exact; `interval`: where the error holds; `seconds`: of processor time it took to make.
+
+    >>> import spillover as so
+    >>> W = so.Weights([[0, 1, 1], [1, 0, 0], [1, 0, 0]]).row_standardize()
+    >>> ld = so.LogDet.build(W)
+    >>> round(float(ld(0.5)), 6)  # log(1 - 0.5^2)
+    -0.287682
+    """
+
+    record: kernel.LogDet
+    method: str
+    nodes: int
+    shift: float
+    seconds: float
+
+    @classmethod
+    def build(cls, W: Weights, method: str = "auto", *, interval: tuple[float, float] | None = None, tol: float | None = None) -> "LogDet":
+        """The log-determinant of W, from memory where it was made before.
+
+        `method`: "auto" takes all eigenvalues up to 500 units and for dense W, sparse factorisations up to 10^6 units as far as memory
+        goes, random probes beyond. `interval`: of rho, to be covered to within `tol`; by default all but the outermost ends, which
+        "eigenvalues" always covers. `tol`: of l; for "stochastic" of `shift`, by default 0.02.
+
+        WeightsError for weights whose method or interval cannot be had. Ord (1975); Barry & Pace (1999); Pace & LeSage (2009), chapter 4.
+        """
+        if not isinstance(W, Weights):
+            raise SpecificationError(f"W is a {type(W).__name__}: make it spillover.Weights(matrix, ids) first.")
+        if method not in METHODS:
+            raise SpecificationError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
+        key = (W.digest, W.given_bounds, "logdet", method, interval, tol)
+        found = cache.remembered(key, lambda: _arrays(_build(W, method, interval, tol)))
+        return _from_arrays(found)
+
+    def __call__(self, rho: ArrayLike) -> Any:
+        """l(rho), for rho of any shape inside the bounds."""
+        return self._evaluated(lambda record, rho: record(rho), rho)
+
+    def derivative(self, rho: ArrayLike) -> Any:
+        """l'(rho) = -tr((I - rho W)^-1 W)."""
+        return self._evaluated(kernel.derivative, rho)
+
+    def _evaluated(self, function: Any, rho: ArrayLike) -> Any:
+        values = np.asarray(rho, float)
+        a, b = self.bounds
+        if not ((values > a) & (values < b)).all():
+            raise WeightsError(f"rho={rho} is not inside the admissible interval ({a:.6g}, {b:.6g}).")
+        with jax.enable_x64(True):
+            found = np.asarray(function(self.record, jnp.asarray(values)))
+        return found[()]
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The admissible interval of rho."""
+        a, b = np.asarray(self.record.bounds)
+        return float(a), float(b)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The part of it in which the error holds; towards the bounds, l goes on as a straight line in the logit of rho."""
+        with jax.enable_x64(True):
+            low, high = np.asarray(to_rho(self.record.ends, self.record.bounds))
+        return float(low), float(high)
+
+    @property
+    def error(self) -> float:
+        """Of l, on the interval."""
+        return float(self.record.error)
+
+    def __repr__(self) -> str:
+        count = {"eigenvalues": "all eigenvalues", "sparse": f"{self.nodes} exact nodes", "stochastic": f"{self.nodes} probes"}[self.method]
+        shift = f", posterior shift <= {self.shift:.2g} sd" if self.method == "stochastic" else ""
+        a, b = self.interval
+        where = f"rho in ({a:.4g}, {b:.4g})"
+        return f"LogDet(n={int(self.record.size)}, {count}, {where}, error {self.error:.1e}{shift}, {self.seconds:.2g} s)"
+
+
+def build_covering(W: Weights, low: float, high: float) -> LogDet:
+    """The log-determinant, good for logit variables from `low` to `high`: the usual one, or one of all but OUTERMOST of the interval."""
+    usual = LogDet.build(W)
+    if covers(usual.record, low, high):
+        return usual
+    a, b = usual.bounds
+    return LogDet.build(W, interval=(a + OUTERMOST * (b - a), b - OUTERMOST * (b - a)))
+
+
+def covers(record: kernel.LogDet, low: float, high: float) -> bool:
+    """Whether logit variables from `low` to `high` lie on the series, or as far out as any series goes."""
+    ends = np.asarray(record.ends)
+    return bool(max(low, -END) >= ends[0] - ROUNDING and min(high, END) <= ends[1] + ROUNDING)
+
+
+def _build(W: Weights, method: str, interval: tuple[float, float] | None, tol: float | None) -> LogDet:
+    start = time.process_time()
+    given = None if W.given_bounds is None else W.bounds  # the property checks them
+    with jax.enable_x64(True):
+        route = _automatic if method == "auto" else _ROUTES[method]
+        record, name, count, shift = route(W, given, interval, tol)
+    return LogDet(record, name, count, shift, time.process_time() - start)
+
+
+Found = tuple[kernel.LogDet, str, int, float]
+
+
+def _automatic(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, tol: float | None) -> Found:
+    dense = W.matrix.nnz > nodes.FULL * W.n**2
+    if W.n <= nodes.DENSE or (dense and W.n <= spectrum.DENSE_LIMIT):
+        return _eigenvalues(W, bounds, interval, tol)
+    if W.n > LARGE or dense:
+        return _stochastic(W, bounds, interval, tol)
+    try:
+        return _sparse(W, bounds, interval, tol)
+    except WeightsError as error:
+        if "memory" not in str(error):
+            raise
+        return _stochastic(W, bounds, interval, tol)
+
+
+def _eigenvalues(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, tol: float | None) -> Found:
+    return kernel.from_eigenvalues(spectrum.eigenvalues(W.matrix), bounds), "eigenvalues", W.n, 0.0
+
+
+def _sparse(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, tol: float | None) -> Found:
+    made = nodes.sparse_logdet(W.matrix, bounds=bounds, interval=interval, tolerance=tol)
+    return kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends), "sparse", made.nodes, 0.0
+
+
+def _stochastic(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, tol: float | None) -> Found:
+    from spillover.kernels.stochastic import stochastic_logdet
+
+    options = {} if tol is None else {"target": tol}
+    made = stochastic_logdet(W.matrix, bounds=bounds, interval=interval, **options)
+    return kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends), "stochastic", made.probes, made.shift
+
+
+_ROUTES = {"eigenvalues": _eigenvalues, "sparse": _sparse, "stochastic": _stochastic}
+
+
+def _arrays(made: LogDet) -> dict[str, np.ndarray]:
+    about = {"method": np.array(made.method), "nodes": np.array(made.nodes)}
+    about |= {"shift": np.array(made.shift), "seconds": np.array(made.seconds)}
+    return {**{name: np.asarray(leaf) for name, leaf in made.record._asdict().items()}, **about}
+
+
+def _from_arrays(arrays: cache.Arrays) -> LogDet:
+    with jax.enable_x64(True):
+        record = kernel.LogDet(*(jnp.asarray(arrays[name]) for name in kernel.LogDet._fields))
+    return LogDet(record, str(arrays["method"]), int(arrays["nodes"]), float(arrays["shift"]), float(arrays["seconds"]))
