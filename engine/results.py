@@ -63,7 +63,7 @@ class Fit:
         """Impacts of each explanatory variable as draws: direct, indirect, total, dims (chain, draw, term).
 
         by="unit": direct, received (row sums) and sent (column sums) of every unit, dims (chain, draw, term, unit), at about `draws` evenly
-        thinned draws; dense in N. by="order": the terms rho^q W^q for q = 0 ... `orders`, with a dim `order`.
+        thinned draws, each at the price of N solves. by="order": the terms rho^q W^q for q = 0 ... `orders`, with a dim `order`.
 
         Equations: LeSage & Pace (2009), chapters 2 and 4; `spillover.models.impacts`.
         """

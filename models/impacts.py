@@ -6,18 +6,20 @@ direct_k = beta_k (1 + rho g) + theta_k g,     g(rho) = tr(S^-1 W) / N = -l'(rho
 total_k  = beta_k (1 + rho m') + theta_k m',   m'(rho) = iota' S^-1 W iota / N,   1 / (1 - rho) where all rows of W sum to one
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 import scipy.sparse as sparse
 from jax.typing import ArrayLike
 
+from spillover.kernels.factor import Factor, factorise
 from spillover.kernels.logdet import LogDet, derivative
 from spillover.kernels.multiplier import Multiplier
+from spillover.kernels.ordering import elimination_order
+
+BLOCK = 256  # unit vectors solved for at a time
 
 
 class Impacts(NamedTuple):
@@ -84,14 +86,26 @@ class UnitImpacts(NamedTuple):
 
 
 def by_unit(matrix: sparse.csr_array, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray) -> UnitImpacts:
-    """Diagonals, row sums and column sums of S^-1 (beta I + theta W). beta, theta: (draws, variables); rho: (draws,). Dense in N."""
-    w = matrix.toarray()
-    solve: Callable[[float], np.ndarray] = lambda value: scipy.linalg.solve(np.eye(len(w)) - value * w, np.eye(len(w)))  # noqa: E731
-    parts = []
-    for value in rho:
-        inverse = solve(value) if value != 0 else np.eye(len(w))
-        spread = inverse @ w
-        parts.append([[m.diagonal(), m.sum(axis=1), m.sum(axis=0)] for m in (inverse, spread)])
-    s = np.array(parts)  # (draws, 2, 3, N)
+    """Diagonals, row sums and column sums of S^-1 (beta I + theta W). beta, theta: (draws, variables); rho: (draws,).
+
+    A sparse factorisation and N solves a draw.
+    """
+    order, columns = elimination_order(matrix), matrix.tocsc()
+    s = np.array([_parts(matrix, columns, factorise(matrix, float(value), order=order)) for value in rho])  # (draws, 2, 3, N)
     own, through = s[:, 0][:, :, None, :], s[:, 1][:, :, None, :]
     return UnitImpacts(*np.moveaxis(beta[:, None, :, None] * own + theta[:, None, :, None] * through, 1, 0))
+
+
+def _parts(matrix: sparse.csr_array, columns: sparse.csc_array, factor: Factor) -> np.ndarray:
+    """Diagonal, row sums and column sums of S^-1 and of S^-1 W: (2, 3, N)."""
+    n = matrix.shape[0]
+    received = factor.solve(np.column_stack([np.ones(n), matrix.sum(axis=1)]))
+    sent = factor.solve_transpose(np.ones(n))
+    diagonal = np.empty((2, n))
+    for start in range(0, n, BLOCK):
+        units = np.arange(start, min(start + BLOCK, n))
+        unit_vectors = np.zeros((n, len(units)))
+        unit_vectors[units, units - start] = 1
+        rows = factor.solve_transpose(unit_vectors)  # the rows of S^-1 of these units
+        diagonal[:, units] = rows[units, units - start], columns[:, units].multiply(rows).sum(axis=0)
+    return np.array([[diagonal[0], received[:, 0], sent], [diagonal[1], received[:, 1], columns.T @ sent]])

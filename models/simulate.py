@@ -5,7 +5,8 @@ y_t = S(rho)^-1 (X_t beta + W X_t theta + alpha + xi_t iota + u_t),      u_t = S
 
 import numpy as np
 import scipy.sparse as sparse
-import scipy.sparse.linalg
+
+from spillover.kernels.factor import factorise
 
 
 def simulate(
@@ -29,15 +30,14 @@ def simulate(
     array([[4., 4.]])
     """
     periods, n, _ = x.shape
-    identity = sparse.eye_array(n, format="csc")
     errors = sigma * rng.standard_normal((periods, n)).T
     if lam:
         m = weights if error_weights is None else error_weights
-        errors = scipy.sparse.linalg.spsolve(sparse.csc_array(identity - lam * m), errors).reshape(n, periods)
+        errors = factorise(m, lam).solve(errors)
     signal = (x @ beta).T + np.broadcast_to(effects, (periods, n)).T
     if theta is not None:
         signal = signal + weights @ (x @ theta).T
     y = signal + errors
     if rho:
-        y = scipy.sparse.linalg.spsolve(sparse.csc_array(identity - rho * weights), y).reshape(n, periods)
-    return np.asarray(y).T
+        y = factorise(weights, rho).solve(y)
+    return y.T
