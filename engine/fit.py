@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from spillover.engine import ml, nuts, results
+from spillover.engine import exact, ml, nuts, results
 from spillover.engine.logdet import build_covering, covers
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.progress import sampling
@@ -27,7 +28,8 @@ from spillover.models.priors import Prior, Priors, draw, resolve, scales
 from spillover.models.search import Mass, centre_and_scale, explore
 from spillover.models.spec import LIKELIHOODS, Spec, specify
 
-SAMPLERS = ("nuts",)
+SAMPLERS = ("nuts", "exact")
+PRIOR_DRAWS = 4_000  # at most: they are for pictures
 Reach = tuple[float, float]
 Density = Callable[[np.ndarray], jax.Array]
 
@@ -60,21 +62,26 @@ class Model:
         target_accept: float = 0.8,
         progress: bool = True,
     ) -> results.Fit:
-        """Draws from the posterior by NumPyro's NUTS: `chains` side by side, `tune` discarded and `draws` kept of each.
+        """Draws from the posterior, `chains` times `draws`.
 
-        Warns of divergences, R-hat above 1.01 and effective sample sizes below 400. The same seed gives the same draws on the same machine.
+        "nuts": NumPyro's NUTS, chains side by side, `tune` iterations discarded of each; warns of divergences, R-hat above 1.01 and effective
+        sample sizes below 400. "exact": independent draws by quadrature, with the evidence `fit.log_marginal_likelihood`; for conjugate
+        priors of beta and sigma, and without need of `tune` and `target_accept`. The same seed gives the same draws on the same machine.
         """
         if sampler not in SAMPLERS:
-            raise SpecificationError(f"There is no sampler {sampler!r}; choose {SAMPLERS[0]!r}.")
+            raise SpecificationError(f"There is no sampler {sampler!r}; choose one of {', '.join(map(repr, SAMPLERS))}.")
         if min(draws, chains) < 1 or tune < 0:
             raise SpecificationError(f"draws={draws}, tune={tune}, chains={chains}: at least one draw of one chain is wanted.")
         with jax.enable_x64(True):
             posterior, mass = self._posterior
+            before = self._prior_draws(posterior, min(draws, PRIOR_DRAWS), seed)
+            if sampler == "exact":
+                found = exact.draw(posterior, draws=draws, chains=chains, seed=seed)
+                return results.Fit(results.build_tree(self, found.parameters, before, *_about(found, seed)))
             start = nuts.starting_points(posterior, mass.points, mass.weight, chains, seed)
             with sampling(self.spec.name, chains, show=progress) as report:
                 path = nuts.sample(posterior, start, tune=tune, draws=draws, seed=seed, target_accept=target_accept, report=report)
             parameters = {name: np.asarray(values) for name, values in nuts.parameters(posterior, path.flat).items()}
-            before = self._prior_draws(posterior, draws, seed)
         about = {"sampler": sampler, "tune": tune, "seed": seed}
         fit = results.Fit(results.build_tree(self, parameters, before, path.stats, about))
         results.warn_of_trouble(fit.tree)
@@ -174,6 +181,13 @@ class Model:
             likelihood, mass = self.explored(with_prior, parts, self.effects, lambda data: lambda points: _collapsed(data, prior, points))
             centre, spread = centre_and_scale(mass)
             return Posterior(likelihood, prior, jnp.asarray(centre), jnp.asarray(spread)), mass
+
+
+def _about(found: exact.Exact, seed: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What to record of exact draws: how good the quadrature was, and the evidence."""
+    stats = {"quadrature_error": np.asarray(found.error), "quadrature_points": np.asarray(found.points)}
+    evidence = {} if found.log_evidence is None else {"log_marginal_likelihood": found.log_evidence}
+    return stats, {"sampler": "exact", "seed": seed, **evidence}
 
 
 @jax.jit

@@ -45,6 +45,20 @@ class Fit:
         """Draws of beta (term), rho, lam and sigma, those that the model has, with dims (chain, draw)."""
         return self.tree["posterior"].to_dataset()
 
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """log p(y), beta, sigma, rho and lam integrated out with every constant, by sampler="exact" under a proper prior.
+
+        Comparable between models of the same y under the same effects. SpecificationError where there is none. Hepple (1995).
+        """
+        if "log_marginal_likelihood" in self.tree.attrs:
+            return float(self.tree.attrs["log_marginal_likelihood"])
+        if self.tree.attrs["sampler"] != "exact":
+            raise SpecificationError("NUTS does not give the marginal likelihood: fit with sampler='exact'.")
+        raise SpecificationError(
+            "The marginal likelihood needs proper priors of beta and sigma, and this fit has a flat one: see so.Priors()."
+        )
+
     @cached_property
     def weights(self) -> Weights:
         """W, as the model was given it."""
@@ -144,7 +158,6 @@ def build_tree(
         dims |= {name: ["error_link"] for name in ("error_weights_row", "error_weights_column", "error_weights_value")}
     groups: dict[str, dict] = {
         "posterior": {name: parameters[name] for name in PARAMETERS if name in parameters},
-        "sample_stats": stats,
         "observed_data": {"y": panel.y},
         "constant_data": constant,
     }
@@ -153,7 +166,12 @@ def build_tree(
     attrs = {"model": model.spec.name, "effects": model.spec.effects, "formula": model.formula, "response": panel.response, **about}
     if model.weights.given_bounds is not None:
         attrs["bounds"] = list(model.weights.given_bounds)
+    scalars = {name: value for name, value in stats.items() if not value.ndim}
+    if len(scalars) < len(stats):
+        groups["sample_stats"] = stats
     tree = arviz_base.from_dict(groups, coords=coords, dims=dims)
+    if scalars:
+        tree["sample_stats"] = xr.DataTree(xr.Dataset(scalars))
     tree.attrs.update(attrs)
     return tree
 

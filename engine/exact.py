@@ -1,0 +1,85 @@
+"""Independent draws from the exact posterior, and the evidence: noise from one seed, tables fine enough, refusals."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+from spillover.kernels.errors import ConvergenceError, SpecificationError
+from spillover.kernels.quadrature import locate, tabulate
+from spillover.models.exact import Noise, sample, shape
+from spillover.models.likelihood import dependence
+from spillover.models.posterior import Posterior
+from spillover.models.priors import log_dependence
+
+POINTS = (257, 1025, 4097)  # of the outer table, finer where the one before is not good enough
+GOOD, BAD = 1e-9, 1e-4  # relative errors of the integral: one to stop at, one to refuse
+WIDTH = 1024  # values of lam an accelerator works on at a time; a CPU takes one by one
+
+
+class Exact(NamedTuple):
+    """Draws of the parameters by name, (chain, draw, ...); `log_evidence`: None where the prior is improper; relative `error` and number of
+    `points` of the quadrature."""
+
+    parameters: dict[str, np.ndarray]
+    log_evidence: float | None
+    error: float
+    points: int
+
+
+def draw(posterior: Posterior, *, draws: int, chains: int, seed: int) -> Exact:
+    """`chains` times `draws` independent draws. SpecificationError for priors of beta or sigma that are not conjugate."""
+    refuse_other_priors(posterior)
+    noise = make_noise(posterior, draws * chains, np.random.default_rng(seed))
+    for points in POINTS:
+        values, quality = sample(posterior, noise, points=points, batch=width())
+        error = float(quality.error)
+        if error < GOOD:
+            break
+    if not error < BAD:
+        raise ConvergenceError(
+            f"The quadrature over the spatial parameters is off by {error:.1g}: the posterior is too rough. Use sampler='nuts'."
+        )
+    found = {name: np.asarray(value) for name, value in values._asdict().items() if value is not None}
+    shaped = {name: value.reshape(chains, draws, *value.shape[1:]) for name, value in found.items()}
+    return Exact(shaped, log_evidence(posterior, float(quality.log_evidence)), error, points)
+
+
+def refuse_other_priors(posterior: Posterior) -> None:
+    """SpecificationError for priors under which beta and sigma do not integrate out."""
+    if posterior.prior.beta or posterior.prior.sigma is not None:
+        raise SpecificationError(
+            "The exact sampler needs conjugate priors of beta and sigma (Ridge, Zellner, Conjugate, Flat; InverseGamma, Flat): "
+            "use sampler='nuts' with others."
+        )
+
+
+def make_noise(posterior: Posterior, size: int, rng: np.random.Generator) -> Noise:
+    """Fresh noise for `size` draws."""
+    k = posterior.likelihood.moments.d.shape[1]
+    gamma = float(shape(posterior))
+    parts = (rng.random(size), rng.random(size), rng.standard_gamma(gamma, size), rng.standard_normal((size, k)))
+    return Noise(*map(jnp.asarray, parts))
+
+
+def width() -> int | None:
+    """How many values of lam to work on at a time here."""
+    return None if jax.default_backend() == "cpu" else WIDTH
+
+
+def log_evidence(posterior: Posterior, integral: float) -> float | None:
+    """log p(y) from the log of the integral over (rho, lam); None where the prior is improper.
+
+    A user's distribution of rho or lam counts as truncated to the admissible interval.
+    """
+    prior = posterior.prior
+    if not (float(prior.a0) > 0 and int(prior.rank) == posterior.likelihood.moments.d.shape[1]):
+        return None
+    outside = 0.0
+    for family, part in zip(prior.dependence, dependence(posterior.likelihood), strict=True):
+        if isinstance(family, dist.Distribution):
+            density = jax.vmap(lambda s, family=family, part=part: log_dependence(family, s, part.bounds))
+            outside += float(tabulate(density, locate(density), POINTS[-1]).log_integral)
+    return integral - outside

@@ -1,0 +1,182 @@
+"""Independent draws from the exact posterior of a Gaussian model with conjugate priors, and its evidence.
+
+    lam ~ p(lam | y),    rho ~ p(rho | lam, y),    sigma^2 | rho, lam ~ InverseGamma(a0 + nu/2, d0 + SSR/2),    beta ~ N(b, sigma^2 V_n)
+
+beta and sigma integrate out in closed form; what is left is a density of lam whose values are integrals over rho, both by quadrature in
+the logit variables. A QR at each lam makes everything else quadratic in rho. Hepple (1995); LeSage & Pace (2009), chapters 5 and 6.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.linalg import solve_triangular
+from jax.scipy.special import gammaln, ndtr, ndtri
+
+from spillover.kernels import chebyshev
+from spillover.kernels.logdet import LogDet
+from spillover.kernels.moments import Moments
+from spillover.kernels.quadrature import LogDensity, Table, locate, quantile, stencil, tabulate
+from spillover.models.likelihood import filtered
+from spillover.models.posterior import Draw, Posterior
+from spillover.models.priors import log_dependence
+
+CONDITIONAL = 129  # points of the density of rho given lam
+SCORES = np.linspace(-6.5, 6.5, 131)  # normal scores at which its quantiles are kept; 8e-11 of the draws lie beyond
+
+
+class Noise(NamedTuple):
+    """What draws are made of: uniform `rho`, `lam` and standard gamma `gamma` of `shape(posterior)`, each (n,); standard normal `beta`: (n, k)."""
+
+    rho: jax.Array
+    lam: jax.Array
+    gamma: jax.Array
+    beta: jax.Array
+
+
+class Quality(NamedTuple):
+    """`log_evidence`: log p(y), where the prior is proper; `error` of the quadrature, relative to the integral; `rho`, `lam`: the logit
+    variables between which the mass lies, (2,), zeros where the model has none."""
+
+    log_evidence: jax.Array
+    error: jax.Array
+    rho: jax.Array
+    lam: jax.Array
+
+
+class Slice(NamedTuple):
+    """The regression at one lam: b(rho) = `intercept` - rho `slope`: (k,); SSR(rho) = |`tail_y` - rho `tail_wy`|^2; `triangle`: (k, k)."""
+
+    intercept: jax.Array
+    slope: jax.Array
+    tail_y: jax.Array
+    tail_wy: jax.Array
+    triangle: jax.Array
+
+
+def shape(posterior: Posterior) -> jax.Array:
+    """Shape of the inverse gamma of sigma^2; flat coefficients take a degree of freedom each."""
+    prior, k = posterior.prior, posterior.likelihood.moments.d.shape[1]
+    return prior.a0 + 0.5 * (posterior.likelihood.nu + prior.rank - k)
+
+
+@partial(jax.jit, static_argnames=("points", "batch"))
+def sample(posterior: Posterior, noise: Noise, *, points: int, batch: int | None = None) -> tuple[Draw, Quality]:
+    """A draw for each row of the noise, and how good they are. `points`: odd, of the table of rho, or of lam where the model has it;
+    `batch`: values of lam worked on at a time, by default one, which suits a CPU."""
+    likelihood = posterior.likelihood
+    if likelihood.error is not None:
+        return _with_error(posterior, likelihood.error, noise, points, batch)
+    slice_ = sliced(likelihood.moments, None)
+    constant = _constant(posterior) - _log_volume(slice_)
+    none = jnp.zeros(2)
+    if likelihood.lag is None:
+        absent = jnp.zeros(1)
+        beta, sigma = _given(posterior, slice_, absent, noise.gamma, noise.beta)
+        return Draw(beta, None, None, sigma), Quality(constant + _log_rest(posterior, slice_, absent)[0], jnp.zeros(()), none, none)
+    table = _rho_table(posterior, likelihood.lag, slice_, points)
+    rho = chebyshev.to_rho(quantile(table, noise.rho), likelihood.lag.bounds)
+    beta, sigma = _given(posterior, slice_, rho, noise.gamma, noise.beta)
+    return Draw(beta, rho, None, sigma), Quality(constant + table.log_integral, table.error, table.s[jnp.array([0, -1])], none)
+
+
+def sliced(moments: Moments, lam: jax.Array | None) -> Slice:
+    """The regression of S_lam y and S_lam W y on S_lam D. Without rho, slope and tail_wy are zero."""
+    d, y = filtered(moments, None, lam)
+    k = d.shape[1]
+    if moments.wy is None:
+        factor = jnp.linalg.qr(jnp.column_stack([d, y]), mode="r")
+        solved = solve_triangular(factor[:k, :k], factor[:k, k])
+        return Slice(solved, jnp.zeros(k), factor[k:, k], jnp.zeros(factor.shape[0] - k), factor[:k, :k])
+    wy = moments.wy if lam is None or moments.mwy is None else moments.wy - lam * moments.mwy
+    factor = jnp.linalg.qr(jnp.column_stack([d, wy, y]), mode="r")
+    solved = solve_triangular(factor[:k, :k], factor[:k, k:])
+    return Slice(solved[:, 1], solved[:, 0], factor[k:, k + 1], factor[k:, k], factor[:k, :k])
+
+
+def _log_volume(slice_: Slice) -> jax.Array:
+    return jnp.sum(jnp.log(jnp.abs(jnp.diagonal(slice_.triangle))))
+
+
+def _constant(posterior: Posterior) -> jax.Array:
+    """What the density of (rho, lam) owes to neither."""
+    prior, nu, k = posterior.prior, posterior.likelihood.nu, posterior.likelihood.moments.d.shape[1]
+    constants = prior.log_constant + prior.half_log - 0.5 * (nu - k) * jnp.log(2 * jnp.pi) - jnp.log(2.0)
+    return constants + gammaln(shape(posterior))
+
+
+def _log_rest(posterior: Posterior, slice_: Slice, rho: jax.Array) -> jax.Array:
+    """-(a0 + nu/2) log(d0 + SSR(rho)/2), at each rho: (n,)."""
+    return -shape(posterior) * jnp.log(posterior.prior.d0 + 0.5 * _ssr(slice_, rho))
+
+
+def _ssr(slice_: Slice, rho: jax.Array) -> jax.Array:
+    """SSR at each rho: (n,)."""
+    return jnp.sum((slice_.tail_y[None] - rho[:, None] * slice_.tail_wy[None]) ** 2, axis=1)
+
+
+def _rho_table(posterior: Posterior, lag: LogDet, slice_: Slice, points: int) -> Table:
+    """The density of the logit of rho, at a slice."""
+    likelihood, prior = posterior.likelihood, posterior.prior.dependence[0]
+
+    def log_density(s: jax.Array) -> jax.Array:
+        rest = _log_rest(posterior, slice_, chebyshev.to_rho(s, lag.bounds))
+        return likelihood.multiplicity * lag.at(s) + rest + jax.vmap(lambda s: log_dependence(prior, s, lag.bounds))(s)
+
+    return tabulate(log_density, locate(log_density), points)
+
+
+def _given(posterior: Posterior, slice_: Slice, rho: jax.Array, gamma: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """beta, (n, k), and sigma, (n,), at rho, (n,) or (1,), from gamma, (n,), and z, (n, k)."""
+    sigma = jnp.sqrt((posterior.prior.d0 + 0.5 * _ssr(slice_, rho)) / gamma)
+    noise = solve_triangular(slice_.triangle, z.T).T
+    return slice_.intercept[None] - rho[:, None] * slice_.slope[None] + sigma[:, None] * noise, sigma
+
+
+def _with_error(posterior: Posterior, error: LogDet, noise: Noise, points: int, batch: int | None) -> tuple[Draw, Quality]:
+    """Models with lam: its marginal density from a slice at each of its values, then rho from quantiles kept at these values."""
+    likelihood, prior = posterior.likelihood, posterior.prior
+    lag, constant = likelihood.lag, _constant(posterior)
+
+    def at(s: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
+        """log p(s) of one logit variable of lam, and of rho given it the quantiles at SCORES, the error, and the ends of the mass."""
+        slice_ = sliced(likelihood.moments, chebyshev.to_rho(s, error.bounds))
+        own = constant + likelihood.multiplicity * error.at(s) + log_dependence(prior.dependence[-1], s, error.bounds) - _log_volume(slice_)
+        if lag is None:
+            return own + _log_rest(posterior, slice_, jnp.zeros(1))[0], (jnp.zeros(len(SCORES)), jnp.zeros(()), jnp.zeros(2))
+        table = _rho_table(posterior, lag, slice_, CONDITIONAL)
+        return own + table.log_integral, (quantile(table, ndtr(SCORES)), table.error, table.s[jnp.array([0, -1])])
+
+    marginal: LogDensity = lambda s: jax.lax.map(lambda one: at(one)[0], s, batch_size=batch)  # noqa: E731
+    ends = locate(marginal)
+    nodes = jnp.linspace(*ends, points)
+    value, (quantiles, errors, reach) = jax.lax.map(at, nodes, batch_size=batch)
+    table = tabulate(lambda _: value, ends, points)
+    s = quantile(table, noise.lam)
+    lam = chebyshev.to_rho(s, error.bounds)
+    step = nodes[1] - nodes[0]
+    rho = None if lag is None else chebyshev.to_rho(_looked_up(quantiles, (s - nodes[0]) / step, noise.rho), lag.bounds)
+
+    def one(row: tuple) -> tuple[jax.Array, jax.Array]:
+        lam, rho, gamma, z = row
+        slice_ = sliced(likelihood.moments, lam)
+        beta, sigma = _given(posterior, slice_, rho[None], gamma[None], z[None])
+        return beta[0], sigma[0]
+
+    beta, sigma = jax.lax.map(one, (lam, jnp.zeros_like(lam) if rho is None else rho, noise.gamma, noise.beta), batch_size=batch)
+    weight = table.density * step
+    worst = table.error + jnp.sum(weight * errors)
+    carried = weight > jnp.max(weight) * 1e-9
+    within = jnp.array([jnp.min(jnp.where(carried, reach[:, 0], jnp.inf)), jnp.max(jnp.where(carried, reach[:, 1], -jnp.inf))])
+    return Draw(beta, rho, lam, sigma), Quality(table.log_integral, worst, within, jnp.stack(ends))
+
+
+def _looked_up(quantiles: jax.Array, position: jax.Array, u: jax.Array) -> jax.Array:
+    """Quantiles of rho given lam, (nodes, scores), at fractional nodes and uniform u, by cubics in both."""
+    first, weights = stencil(position, quantiles.shape[0])
+    scores = (ndtri(u) - SCORES[0]) / (SCORES[1] - SCORES[0])
+    second, others = stencil(scores, quantiles.shape[1])
+    terms = [weights[i] * others[j] * quantiles[first + i, second + j] for i in range(4) for j in range(4)]
+    return sum(terms, jnp.zeros(()))
