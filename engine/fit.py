@@ -64,8 +64,8 @@ class Model:
     ) -> results.Fit:
         """Draws from the posterior, `chains` times `draws`.
 
-        "nuts": NumPyro's NUTS, chains side by side, `tune` iterations discarded of each; warns of divergences, R-hat above 1.01 and effective
-        sample sizes below 400. "exact": independent draws by quadrature, with the evidence `fit.log_marginal_likelihood`; for conjugate
+        "nuts": NumPyro's NUTS, chains side by side, `tune` iterations discarded of each; warns of divergences, R-hat above 1.01 and
+        effective sample sizes below 400. "exact": independent draws by quadrature, with the evidence `fit.log_marginal_likelihood`; for conjugate
         priors of beta and sigma, and without need of `tune` and `target_accept`. The same seed gives the same draws on the same machine.
         """
         if sampler not in SAMPLERS:
