@@ -136,7 +136,7 @@ class Model:
     def factor(self, effects: Transformation) -> tuple[np.ndarray, tuple[str, ...]]:
         """R of the lag basis after the effects, and the part each column plays."""
         matrices = (self.weights.matrix if self.spec.lag else None, self.error_weights.matrix if self.spec.error else None)
-        return factorize(self.panel.y, self.design_for(effects).columns, effects, *matrices)
+        return factorize(self.panel.y, self.design_for(effects).regressors, effects, *matrices)
 
     def likelihood(self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation) -> Likelihood:
         """The data as a likelihood needs them."""
