@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
 from spillover.engine import ml, nuts, results
 from spillover.engine.panel import Panel, read_panel
@@ -180,7 +180,7 @@ class Options:
     priors: Priors = field(default_factory=Priors)
 
 
-def specify_model(name: str, formula: str, data: pd.DataFrame, weights: Weights, options: Options) -> Model:
+def specify_model(name: str, formula: str, data: Any, weights: Weights, options: Options) -> Model:
     """A checked model; every mistake in the arguments or the data is an error here."""
     spec = specify(name, options.effects)
     for role, given in (("weights", weights), ("error_weights", options.error_weights)):
@@ -219,7 +219,7 @@ def _family(name: str, equation: str) -> Callable[..., Model]:
 
     def make(
         formula: str,
-        data: pd.DataFrame,
+        data: Any,
         weights: Weights,
         *,
         effects: str = "none",
@@ -235,11 +235,11 @@ def _family(name: str, equation: str) -> Callable[..., Model]:
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"""{name}: {equation}
 
-    formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order; units are matched to weights.ids by label (the
-    index, or the column `unit`); a panel names its `period` column too and is balanced. effects: "none", "unit", "period" or "twoway",
-    taken out by the transformed likelihood of Lee & Yu (2010). error_weights: M of the spatial error, W unless given. lagged: the
-    regressors that get a W X term, all but the constant unless given. priors: `Priors`. Returns a `Model`; SpilloverError says what does
-    not fit.
+    formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order, or what is read in chunks: the path of a Parquet
+    file or folder, a Dask dataframe. Units are matched to weights.ids by label (the index, or the column `unit`); a panel names its
+    `period` column too and is balanced. effects: "none", "unit", "period" or "twoway", taken out by the transformed likelihood of Lee & Yu
+    (2010). error_weights: M of the spatial error, W unless given. lagged: the regressors that get a W X term, all but the constant unless
+    given. priors: `Priors`. Returns a `Model`; SpilloverError says what does not fit.
     """
     return make
 
