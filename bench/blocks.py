@@ -68,7 +68,10 @@ def main() -> None:
 
     if len(sys.argv) == 3:
         command, folder = sys.argv[1:]
-        print(json.dumps(measure(folder, command)) if command in MODELS else write(folder, int(command)))
+        if command not in MODELS:
+            write(folder, int(command))
+            return
+        print(json.dumps(measure(folder, command)))
         return
     units = int(sys.argv[1]) if len(sys.argv) > 1 else UNITS
     rows = []

@@ -17,6 +17,7 @@ from spillover.kernels.errors import DataError, SpecificationError
 SHOWN = 3  # rows an error message names before it counts the rest
 BY_ROW = {"log", "log10", "log2", "exp", "exp10", "exp2", "I", "abs"}  # what a formula may call, row by row
 NUMPY_BY_ROW = {"where", "clip", "round", "around"}  # beside NumPy's ufuncs
+WAY_OUT = "work it out as a column beforehand, or give a pandas DataFrame."
 
 
 class Columns(NamedTuple):
@@ -79,7 +80,10 @@ def plan(formula: str, source: Source) -> Plan:
             tree, names = _expression(factor.expr)
             culprit = _not_by_row(tree)
             if culprit is not None:
-                raise SpecificationError(_all_rows(formula, _named(ast.unparse(culprit), names), source))
+                text = _named(ast.unparse(culprit), names)
+                raise SpecificationError(
+                    f"{text!r} in {formula!r} may need all rows at once, and {source.what} is read in chunks: {WAY_OUT}"
+                )
             categories |= {name for name in _encoded(tree, names) if name in variables}
     return Plan(formula, parsed, variables, tuple(sorted(categories)), False)
 
@@ -90,7 +94,7 @@ def read(plan: Plan, chunks: Iterator[pd.DataFrame], levels: dict[str, pd.Index]
     DataError for values that are missing or not finite, once all chunks have been seen.
     """
     flaws, gaps, infinite, spec, start = Flaws(), [_gap(name) for name in plan.variables], [], None, 0
-    for frame in chunks:
+    for frame in filter(len, chunks):
         for name in plan.variables:
             flaws.note(frame[name].isna().to_numpy(), start, _gap(name), "drop or fill them")
         if flaws.found.keys().isdisjoint(gaps):
@@ -131,7 +135,7 @@ def _trained(plan: Plan, frame: pd.DataFrame, levels: dict[str, pd.Index]) -> An
         for expression, (kind, _) in part.encoder_state.items():
             used = needs[expression] & set(plan.variables)
             if kind is formulaic.parser.types.Factor.Kind.CATEGORICAL and (len(used) != 1 or not used <= levels.keys()):
-                raise SpecificationError(f"The levels of {expression!r} in {plan.formula!r} are known from all rows only: {_WAY_OUT}")
+                raise SpecificationError(f"The levels of {expression!r} in {plan.formula!r} are known from all rows only: {WAY_OUT}")
     return spec
 
 
@@ -179,13 +183,6 @@ def _variables(parsed: formulaic.Formula, formula: str, columns: pd.Index) -> li
             raise DataError(f"The formula {formula!r} needs a column {root!r}; the data have {', '.join(map(str, columns))}.")
         found |= dotted
     return sorted(found)
-
-
-_WAY_OUT = "work it out as a column beforehand, or give a pandas DataFrame."
-
-
-def _all_rows(formula: str, culprit: str, source: Source) -> str:
-    return f"{culprit!r} in {formula!r} may need all rows at once, and {source.what} is read in chunks: {_WAY_OUT}"
 
 
 def _factors(parsed: formulaic.Formula) -> list:

@@ -64,11 +64,12 @@ def _parquet(path: str) -> Source:
     if not table.schema.names:
         raise DataError(f"{path} holds no Parquet file.")
     label, start, step = _stored_index(table.schema)
+    lean, ahead = pyarrow.dataset.ParquetFragmentScanOptions(pre_buffer=False), {"batch_readahead": 1, "fragment_readahead": 1}
 
     def chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
         read = list(dict.fromkeys([*columns, *([label] if index and label is not None else [])]))
         row = start
-        for batch in table.scanner(columns=read, batch_size=CHUNK, batch_readahead=1, fragment_readahead=1).to_batches():
+        for batch in table.scanner(columns=read, batch_size=CHUNK, fragment_scan_options=lean, **ahead).to_batches():
             frame = batch.to_pandas(ignore_metadata=True)
             end = row + step * batch.num_rows
             frame.index = pd.Index(frame[label], name=label) if index and label is not None else pd.RangeIndex(row, end, step)

@@ -153,6 +153,14 @@ def test_dask_strings_and_categories_that_differ_between_partitions(frame):
     assert set(plain.names) == {"Intercept", "x", "group[T.late]", "group[T.north]", "group[T.south]"}
 
 
+@pytest.mark.parametrize("formula", FORMULAS[:2])
+def test_partitions_may_be_empty(formula, frame):
+    number = pd.Series(np.arange(35) // 5)
+    data = dd.from_map(lambda part: frame[number == part - 1], range(9), meta=frame.iloc[:0])
+    expected = read_panel(formula, frame, W, effects="none", **PANEL)
+    assert_same_panel(read_panel(formula, data, W, effects="none", **PANEL), expected)
+
+
 @pytest.mark.parametrize("kind", ["file", "dask"])
 def test_a_model_is_fitted_from_chunks(kind, frame, stored):
     a, b = (so.SDM("y ~ x + z", data, W, effects="unit", **PANEL).fit_ml() for data in (frame, stored(frame, kind)))
