@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
 from spillover.engine import exact, ml, nuts, results
 from spillover.engine.logdet import build_covering, covers
@@ -145,7 +144,7 @@ class Model:
     def factor(self, effects: Transformation) -> tuple[np.ndarray, tuple[str, ...]]:
         """R of the lag basis after the effects, and the part each column plays."""
         matrices = (self.weights.matrix if self.spec.lag else None, self.error_weights.matrix if self.spec.error else None)
-        return factorize(self.panel.y, self.design_for(effects).columns, effects, *matrices)
+        return factorize(self.panel.y, self.design_for(effects).regressors, effects, *matrices)
 
     def explored(
         self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation, density_of: Callable[[Likelihood], Density]
@@ -207,7 +206,7 @@ class Options:
     priors: Priors = field(default_factory=Priors)
 
 
-def specify_model(name: str, formula: str, data: pd.DataFrame, weights: Weights, options: Options) -> Model:
+def specify_model(name: str, formula: str, data: Any, weights: Weights, options: Options) -> Model:
     """A checked model; every mistake in the arguments or the data is an error here."""
     spec = specify(name, options.effects)
     for role, given in (("weights", weights), ("error_weights", options.error_weights)):
@@ -246,7 +245,7 @@ def _family(name: str, equation: str) -> Callable[..., Model]:
 
     def make(
         formula: str,
-        data: pd.DataFrame,
+        data: Any,
         weights: Weights,
         *,
         effects: str = "none",
@@ -262,11 +261,11 @@ def _family(name: str, equation: str) -> Callable[..., Model]:
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"""{name}: {equation}
 
-    formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order; units are matched to weights.ids by label (the
-    index, or the column `unit`); a panel names its `period` column too and is balanced. effects: "none", "unit", "period" or "twoway",
-    taken out by the transformed likelihood of Lee & Yu (2010). error_weights: M of the spatial error, W unless given. lagged: the
-    regressors that get a W X term, all but the constant unless given. priors: `Priors`. Returns a `Model`; SpilloverError says what does
-    not fit.
+    formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order, or what is read in chunks: the path of a Parquet
+    file or folder, a Dask dataframe. Units are matched to weights.ids by label (the index, or the column `unit`); a panel names its
+    `period` column too and is balanced. effects: "none", "unit", "period" or "twoway", taken out by the transformed likelihood of Lee & Yu
+    (2010). error_weights: M of the spatial error, W unless given. lagged: the regressors that get a W X term, all but the constant unless
+    given. priors: `Priors`. Returns a `Model`; SpilloverError says what does not fit.
     """
     return make
 

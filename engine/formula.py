@@ -1,13 +1,23 @@
-"""Formulas, read by formulaic: the response and the explanatory variables of a frame, named and complete."""
+"""Formulas, read by formulaic: the response and the explanatory variables of a table, named and complete."""
 
+import ast
+import re
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import formulaic
 import numpy as np
 import pandas as pd
 
-from spillover.kernels.errors import DataError
+from spillover.engine.sources import Source
+from spillover.kernels.errors import DataError, SpecificationError
+
+SHOWN = 3  # rows an error message names before it counts the rest
+BY_ROW = {"log", "log10", "log2", "exp", "exp10", "exp2", "I", "abs"}  # what a formula may call, row by row
+NUMPY_BY_ROW = {"where", "clip", "round", "around"}  # beside NumPy's ufuncs
+WAY_OUT = "work it out as a column beforehand, or give a pandas DataFrame."
 
 
 class Columns(NamedTuple):
@@ -19,23 +29,126 @@ class Columns(NamedTuple):
     names: tuple[str, ...]
 
 
-def read(formula: str, frame: pd.DataFrame, labels: pd.Series) -> Columns:
-    """The columns of `formula`; `np` is NumPy in it. `labels` names the rows in errors.
+@dataclass(frozen=True)
+class Plan:
+    """A formula that a table can answer: the `variables` that it needs and, for a table in chunks, those whose `levels` come first."""
 
-    DataError for a formula without one response or without a regressor, a variable that the frame lacks or that is not numeric, text or
-    categorical, or a value that is missing or not finite.
+    formula: str
+    parsed: formulaic.Formula
+    variables: tuple[str, ...]
+    levels: tuple[str, ...]
+    whole: bool
+
+
+@dataclass
+class Flaws:
+    """The values that cannot be used, by what is wrong with them: how many rows, the first of them, and the way out."""
+
+    found: dict[str, tuple[int, list[int], str]] = field(default_factory=dict)
+
+    def note(self, bad: np.ndarray, start: int, what: str, way_out: str) -> None:
+        """Add the `bad` rows of a chunk that begins at row `start`."""
+        if bad.any():
+            count, rows, _ = self.found.get(what, (0, [], ""))
+            new = np.flatnonzero(bad)
+            self.found[what] = (count + len(new), [*rows, *(start + new[:SHOWN])][:SHOWN], way_out)
+
+    def refuse(self, label: Callable[[int], str], order: list[str]) -> None:
+        """DataError for the first flaw in `order`, its rows named by `label`."""
+        for what in filter(self.found.__contains__, order):
+            count, rows, way_out = self.found[what]
+            named = ", ".join(map(label, rows)) + (", ..." if count > SHOWN else "")
+            raise DataError(f"{what} in {count} rows ({named}): {way_out}.")
+
+
+def plan(formula: str, source: Source) -> Plan:
+    """What `formula` needs of a table; `np` is NumPy in it.
+
+    DataError for a formula without one response or without a regressor, and for a variable that the table lacks or that is not numeric,
+    text or categorical. SpecificationError where the table comes in chunks and a transformation needs all of its rows.
     """
     parsed = _parse(formula)
-    for name in _variables(parsed, formula, frame):
-        _require(frame[name].isna().to_numpy(), labels, f"Column {name!r} has missing values", "drop or fill them")
-        if frame[name].dtype.kind in "mMc":
-            raise DataError(f"Column {name!r} holds {frame[name].dtype} values: turn it into real numbers or categories first.")
+    variables = tuple(_variables(parsed, formula, source.columns))
+    for name in variables:
+        if source.dtypes[name].kind in "mMc":
+            raise DataError(f"Column {name!r} holds {source.dtypes[name]} values: turn it into real numbers or categories first.")
+    if source.whole:
+        return Plan(formula, parsed, variables, (), True)
+    categories = {name for name in variables if source.dtypes[name].kind not in "biuf"}
+    for factor in _factors(parsed):
+        if factor.eval_method.value == "python":
+            tree, names = _expression(factor.expr)
+            culprit = _not_by_row(tree)
+            if culprit is not None:
+                text = _named(ast.unparse(culprit), names)
+                raise SpecificationError(
+                    f"{text!r} in {formula!r} may need all rows at once, and {source.what} is read in chunks: {WAY_OUT}"
+                )
+            categories |= {name for name in _encoded(tree, names) if name in variables}
+    return Plan(formula, parsed, variables, tuple(sorted(categories)), False)
+
+
+def read(plan: Plan, chunks: Iterator[pd.DataFrame], levels: dict[str, pd.Index], label: Callable[[int], str]) -> Iterator[Columns]:
+    """The columns of the formula, chunk by chunk. `levels`: those of the plan's categories; `label` names a row in errors.
+
+    DataError for values that are missing or not finite, once all chunks have been seen.
+    """
+    flaws, gaps, infinite, spec, start = Flaws(), [_gap(name) for name in plan.variables], [], None, 0
+    for frame in filter(len, chunks):
+        for name in plan.variables:
+            flaws.note(frame[name].isna().to_numpy(), start, _gap(name), "drop or fill them")
+        if flaws.found.keys().isdisjoint(gaps):
+            if spec is None:
+                spec = plan.parsed if plan.whole else _trained(plan, frame, levels)
+            y, x = _tables(plan.formula, _matrices(plan.formula, spec, frame if plan.whole else frame.reset_index(drop=True)))
+            columns = Columns(y.to_numpy(float)[:, 0], x.to_numpy(float), str(y.columns[0]), tuple(map(str, x.columns)))
+            _note_infinite(flaws, columns, start)
+            infinite = [_infinite(name) for name in (columns.response, *columns.names)]
+            yield columns
+        start += len(frame)
+    flaws.refuse(label, gaps + infinite)
+
+
+def _gap(name: str) -> str:
+    return f"Column {name!r} has missing values"
+
+
+def _infinite(name: str) -> str:
+    return f"{name!r} is not finite"
+
+
+def _note_infinite(flaws: Flaws, columns: Columns, start: int) -> None:
+    if not (np.isfinite(columns.y).all() and np.isfinite(columns.x).all()):
+        for name, values in [(columns.response, columns.y), *zip(columns.names, columns.x.T, strict=True)]:
+            flaws.note(~np.isfinite(values), start, _infinite(name), "check its transformation, a log of zero perhaps")
+
+
+def _trained(plan: Plan, frame: pd.DataFrame, levels: dict[str, pd.Index]) -> Any:
+    """The formula with the levels of every category fixed, learnt from rows that have them all."""
+    size = max([1, *map(len, levels.values())])
+    rows = frame.iloc[np.arange(size) % len(frame)].reset_index(drop=True)
+    for name, found in levels.items():
+        rows[name] = pd.Series(found[np.arange(size) % len(found)])
+    spec = _matrices(plan.formula, plan.parsed, rows).model_spec
+    for part in (spec.lhs, spec.rhs):
+        needs = {str(factor): set(map(str, variables)) for factor, variables in part.factor_variables.items()}
+        for expression, (kind, _) in part.encoder_state.items():
+            used = needs[expression] & set(plan.variables)
+            if kind is formulaic.parser.types.Factor.Kind.CATEGORICAL and (len(used) != 1 or not used <= levels.keys()):
+                raise SpecificationError(f"The levels of {expression!r} in {plan.formula!r} are known from all rows only: {WAY_OUT}")
+    return spec
+
+
+def _matrices(formula: str, spec: Any, frame: pd.DataFrame) -> Any:
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():  # what is not finite is refused below, by name
+        with np.errstate(all="ignore"), warnings.catch_warnings():  # what is not finite is refused by name
             warnings.simplefilter("ignore", RuntimeWarning)
-            matrices = parsed.get_model_matrix(frame, context={"np": np}, na_action="ignore")
+            return spec.get_model_matrix(frame, context={"np": np}, na_action="ignore")
     except (formulaic.errors.FormulaicError, TypeError, ValueError) as error:
         raise DataError(f"The formula {formula!r} does not fit the data: {error}") from error
+
+
+def _tables(formula: str, matrices: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     y, x = pd.DataFrame(matrices.lhs), pd.DataFrame(matrices.rhs)
     if y.shape[1] != 1:
         raise DataError(f"The formula {formula!r} has {y.shape[1]} responses ({', '.join(y.columns)}); a model has one numeric response.")
@@ -43,14 +156,7 @@ def read(formula: str, frame: pd.DataFrame, labels: pd.Series) -> Columns:
         raise DataError(f"The formula {formula!r} has no regressor: give at least one, or a constant.")
     if y.columns[0] in x.columns:
         raise DataError(f"The response {y.columns[0]!r} is among the regressors of {formula!r}: take it out.")
-    for name, column in [*y.items(), *x.items()]:
-        _require(
-            ~np.isfinite(np.asarray(column, float)),
-            labels,
-            f"{str(name)!r} is not finite",
-            "check its transformation, a log of zero perhaps",
-        )
-    return Columns(y.to_numpy(float)[:, 0], x.to_numpy(float), str(y.columns[0]), tuple(map(str, x.columns)))
+    return y, x
 
 
 def _parse(formula: str) -> formulaic.Formula:
@@ -65,21 +171,77 @@ def _parse(formula: str) -> formulaic.Formula:
     return parsed
 
 
-def _variables(parsed: formulaic.Formula, formula: str, frame: pd.DataFrame) -> list[str]:
-    """The columns of the frame that the formula needs, of NumPy nothing. formulaic cuts a name at its first dot: `gdp.real` is "gdp"."""
+def _variables(parsed: formulaic.Formula, formula: str, columns: pd.Index) -> list[str]:
+    """The columns that the formula needs, of NumPy nothing. formulaic cuts a name at its first dot: `gdp.real` is "gdp"."""
     found: set[str] = set()
     for variable in map(str, parsed.required_variables):
-        dotted = {name for name in map(str, frame.columns) if name.startswith(f"{variable}.") and f"`{name}`" in formula}
-        root = variable if variable in frame.columns else variable.split(".")[0]
-        if root in frame.columns:
+        dotted = {name for name in map(str, columns) if name.startswith(f"{variable}.") and f"`{name}`" in formula}
+        root = variable if variable in columns else variable.split(".")[0]
+        if root in columns:
             found.add(root)
         elif root != "np" and not dotted:
-            raise DataError(f"The formula {formula!r} needs a column {root!r}; the data have {', '.join(map(str, frame.columns))}.")
+            raise DataError(f"The formula {formula!r} needs a column {root!r}; the data have {', '.join(map(str, columns))}.")
         found |= dotted
     return sorted(found)
 
 
-def _require(bad: np.ndarray, labels: pd.Series, what: str, way_out: str) -> None:
-    if bad.any():
-        rows = ", ".join(map(str, labels[bad][:3]))
-        raise DataError(f"{what} in {int(bad.sum())} rows ({rows}{', ...' if bad.sum() > 3 else ''}): {way_out}.")
+def _factors(parsed: formulaic.Formula) -> list:
+    return [factor for part in (parsed.lhs, parsed.rhs) for term in part for factor in term.factors]
+
+
+def _expression(text: str) -> tuple[ast.expr, dict[str, str]]:
+    """The syntax tree of a factor, with stand-ins for names in backticks, and what the stand-ins are for."""
+    names: dict[str, str] = {}
+
+    def stand_in(match: re.Match) -> str:
+        names[f"quoted_{len(names)}_"] = match.group(1)
+        return f"quoted_{len(names) - 1}_"
+
+    return ast.parse(re.sub("`([^`]*)`", stand_in, text), mode="eval").body, names
+
+
+def _named(text: str, names: dict[str, str]) -> str:
+    for stand_in, name in names.items():
+        text = text.replace(stand_in, f"`{name}`")
+    return text
+
+
+def _not_by_row(node: ast.expr) -> ast.expr | None:
+    """The first part of an expression that is not known to work on each row by itself."""
+    match node:
+        case ast.Name() | ast.Constant():
+            return None
+        case ast.BinOp(left=left, right=right):
+            inner = [left, right]
+        case ast.UnaryOp(operand=operand):
+            inner = [operand]
+        case ast.Compare(left=left, comparators=others, ops=ops) if all(
+            isinstance(op, ast.Eq | ast.NotEq | ast.Lt | ast.LtE | ast.Gt | ast.GtE) for op in ops
+        ):
+            inner = [left, *others]
+        case ast.Call(func=ast.Name(id="C"), args=[first, *_]):  # the rest are contrasts and levels
+            inner = [first]
+        case ast.Call(func=function, args=arguments, keywords=keywords) if _is_by_row(function):
+            inner = [*arguments, *(keyword.value for keyword in keywords)]
+        case ast.Attribute(value=ast.Name(id="np"), attr=name) if isinstance(getattr(np, name, None), float):
+            return None
+        case _:
+            return node
+    return next((culprit for culprit in map(_not_by_row, inner) if culprit is not None), None)
+
+
+def _is_by_row(function: ast.expr) -> bool:
+    match function:
+        case ast.Name(id=name):
+            return name in BY_ROW
+        case ast.Attribute(value=ast.Name(id="np"), attr=name):
+            found = getattr(np, name, None)
+            return name in NUMPY_BY_ROW or (isinstance(found, np.ufunc) and found.signature is None)
+    return False
+
+
+def _encoded(tree: ast.expr, names: dict[str, str]) -> set[str]:
+    """The names that stand by themselves in C(...)."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "C"]
+    found = {call.args[0].id for call in calls if call.args and isinstance(call.args[0], ast.Name)}
+    return {names.get(name, name) for name in found}

@@ -1,12 +1,15 @@
-"""The validation border: a frame and weights become sorted, aligned, checked arrays."""
+"""The validation border: a table and weights become sorted, aligned, checked arrays."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from spillover.engine.formula import read
+from spillover.engine.formula import SHOWN, Columns, Plan, plan, read
+from spillover.engine.sources import Source, joined, levels_of, open_source
 from spillover.engine.weights import Weights, align
 from spillover.kernels.errors import DataError, SpecificationError
 from spillover.models.design import INTERCEPT
@@ -25,66 +28,151 @@ class Panel:
     period_name: str
 
 
-def read_panel(formula: str, frame: pd.DataFrame, weights: Weights, *, unit: str | None, period: str | None, effects: str) -> Panel:
-    """The panel that `formula` takes from `frame`, units matched to `weights.ids` by label whatever the order of the rows.
+@dataclass(frozen=True)
+class Labels:
+    """One axis of a table: its distinct labels in the order in which they come, for every row, chunk by chunk, the position of its own,
+    and how many rows are `missing` one."""
 
+    found: pd.Index = field(default_factory=lambda: pd.Index([]))
+    chunks: tuple[np.ndarray, ...] = ()
+    missing: int = 0
+
+    def extended(self, labels: pd.Series) -> "Labels":
+        """These and the labels of one more chunk."""
+        codes, new = pd.factorize(labels, use_na_sentinel=False)
+        found, at = joined(self.found if self.chunks else None, pd.Index(new))
+        return Labels(found, (*self.chunks, at[codes].astype(np.int32)), self.missing + int(labels.isna().sum()))
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """(rows,), in one piece."""
+        return np.concatenate((np.empty(0, np.int32), *self.chunks))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the rows of a table go: `place`, the position of each in an array of (T, N); the labels of both axes."""
+
+    place: np.ndarray
+    units: pd.Index
+    periods: pd.Index
+    period: str | None
+
+    def label(self, row: int) -> str:
+        """The row by its labels, for errors."""
+        t, unit = divmod(int(self.place[row]), len(self.units))
+        return _pair(self.units[unit], self.periods[t], self.period)
+
+
+def read_panel(formula: str, data: Any, weights: Weights, *, unit: str | None, period: str | None, effects: str) -> Panel:
+    """The panel that `formula` takes from `data`, units matched to `weights.ids` by label whatever the order of the rows.
+
+    `data`: a pandas DataFrame, the path of a Parquet file or folder, or a Dask DataFrame; the last two are read twice, a chunk at a time.
     DataError names duplicated or missing (unit, period) pairs, missing values, and units that only one side has.
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"The data are a {type(frame).__name__}; a pandas DataFrame is wanted.")
+    source = open_source(data)
     if period is not None and unit is None:
         raise SpecificationError(f"period={period!r} needs unit= as well: the column that names the units.")
     if effects != "none" and period is None:
         raise SpecificationError(f"effects={effects!r} need a panel: say which columns are unit= and period=.")
-    units, times = _labels(frame, unit, "unit"), _labels(frame, period, "period")
-    columns = read(formula, frame, _pairs(units, times, period))
-    _complete(units, times, period)
-    periods = pd.Index(times.unique()).sort_values()
-    if effects in ("unit", "twoway") and len(periods) < 2:
-        raise SpecificationError(f"effects={effects!r} need at least two periods; the data have one, {periods[0]!r}.")
-    position = align(weights.ids, pd.Index(units.unique()))
-    order = pd.Series(np.arange(len(frame)), index=pd.MultiIndex.from_arrays([times, units]))
-    wanted = pd.MultiIndex.from_product([periods, pd.Index(units.unique())[position]])
-    rows = order.reindex(wanted).to_numpy().reshape(len(periods), weights.n)
-    kept = [i for i, name in enumerate(columns.names) if effects == "none" or name != INTERCEPT]  # the effects contain the intercept
-    if not kept:
+    for column, role in ((unit, "unit"), (period, "period")):
+        if column is not None and column not in source.columns:
+            raise DataError(f"{role}={column!r} is not a column of the data; they have {', '.join(map(str, source.columns))}.")
+    wanted = plan(formula, source)
+    units, times, levels = _first_pass(source, wanted, unit, period)
+    layout = _layout(units, times, weights, period)
+    if effects in ("unit", "twoway") and len(layout.periods) < 2:
+        raise SpecificationError(f"effects={effects!r} need at least two periods; the data have one, {layout.periods[0]!r}.")
+    chunks = read(wanted, source.chunks(wanted.variables, False), levels, layout.label)
+    y, x, response, names = _arrays(chunks, layout, without=INTERCEPT if effects != "none" else None)  # the effects contain the intercept
+    if not names:
         raise DataError(f"The formula {formula!r} has no regressor beside the constant, which the effects contain: give at least one.")
-    names = tuple(columns.names[i] for i in kept)
-    return Panel(columns.y[rows], columns.x[rows][:, :, kept], columns.response, names, weights.ids, periods, period or "period")
+    return Panel(y, x, response, names, weights.ids, layout.periods, period or "period")
 
 
-def _labels(frame: pd.DataFrame, column: str | None, role: str) -> pd.Series:
-    """The labels of the rows: a column, else the index for units and a single 0 for periods."""
-    if column is None:
-        return pd.Series(frame.index if role == "unit" else np.zeros(len(frame), int))
-    if column not in frame:
-        raise DataError(f"{role}={column!r} is not a column of the data; they have {', '.join(map(str, frame.columns))}.")
-    labels = frame[column].reset_index(drop=True)
-    if labels.isna().any():
-        raise DataError(f"Column {column!r}, the {role}, is missing in {int(labels.isna().sum())} rows: drop them or fill them in.")
-    return labels
+def _first_pass(source: Source, wanted: Plan, unit: str | None, period: str | None) -> tuple[Labels, Labels, dict[str, pd.Index]]:
+    """The labels of every row, a column's or else the index for units and a single 0 for periods; the levels of the categories."""
+    units, times = Labels(), Labels()
+    levels: dict[str, pd.Index] = {}
+    columns = [column for column in (unit, period) if column is not None]
+    for frame in source.chunks([*columns, *wanted.levels], unit is None):
+        units = units.extended(pd.Series(frame.index) if unit is None else frame[unit])
+        times = times.extended(pd.Series(np.zeros(len(frame), int)) if period is None else frame[period])
+        for name in wanted.levels:
+            levels[name] = levels_of(frame[name], levels.get(name))
+    for column, role, axis in ((unit, "unit", units), (period, "period", times)):
+        if column is not None and axis.missing:
+            raise DataError(f"Column {column!r}, the {role}, is missing in {axis.missing} rows: drop them or fill them in.")
+    return units, times, levels
 
 
-def _pairs(units: pd.Series, times: pd.Series, period: str | None) -> pd.Series:
-    return units.map(repr) if period is None else pd.Series([f"({u!r}, {t!r})" for u, t in zip(units, times, strict=True)])
+def _layout(units: Labels, times: Labels, weights: Weights, period: str | None) -> Layout:
+    """The place of every row, from the order of W and the sorted periods; refuses duplicated rows, an unbalanced panel and other units."""
+    total, count = len(times.found), len(units.found)
+    key = times.codes.astype(np.int64) * count + units.codes
+    seen = np.zeros(total * count if len(key) == total * count else 0, bool)
+    if len(key) == len(seen):
+        seen[key] = True
+    if len(key) != len(seen) or not seen.all():
+        _refuse(key, units.found, times.found, period)
+    position = align(weights.ids, units.found)
+    periods, order = times.found.sort_values(return_indexer=True)
+    row, column = np.empty(total, np.int64), np.empty(count, np.int64)
+    row[order], column[position] = np.arange(total), np.arange(count)
+    return Layout(row[times.codes] * count + column[units.codes], weights.ids, periods, period)
 
 
-def _complete(units: pd.Series, times: pd.Series, period: str | None) -> None:
-    """Refuse duplicated rows and an unbalanced panel."""
-    pairs = _pairs(units, times, period)
+def _refuse(key: np.ndarray, units: pd.Index, times: pd.Index, period: str | None) -> None:
+    """DataError that names duplicated rows, else the (unit, period) pairs that have none; `key`: number of the period, times N, + unit."""
+    pairs = pd.Series(key)
     twice = pairs[pairs.duplicated()].unique()
     if len(twice):
         way_out = "aggregate them, or name the period= column" if period is None else "aggregate or drop the copies"
-        raise DataError(f"{len(twice)} labels appear more than once ({_few(twice)}): {way_out}.")
-    counts = units.value_counts(sort=False)
-    total = times.nunique()
-    if (counts != total).any():
-        missing = pd.MultiIndex.from_product([units.unique(), times.unique()]).difference(pd.MultiIndex.from_arrays([units, times]))
-        raise DataError(
-            f"The panel is unbalanced: {len(missing)} (unit, {period}) pairs have no row ({_few([tuple(p) for p in missing])}). "
-            f"Fill them in, or keep the units that have all {total} periods and subset the weights with W[ids]."
-        )
+        named = [_pair(units[k % len(units)], times[k // len(units)], period) for k in twice[:SHOWN]]
+        raise DataError(f"{len(twice)} labels appear more than once ({_few(named, len(twice))}): {way_out}.")
+    short = np.flatnonzero(np.bincount(key % len(units), minlength=len(units)) < len(times))
+    named = []
+    for unit in _sorted(units[short])[:SHOWN]:
+        there = times[key[key % len(units) == units.get_loc(unit)] // len(units)]
+        named += [_pair(unit, time, period) for time in _sorted(times.difference(there, sort=False))]
+    missing = len(units) * len(times) - len(key)
+    raise DataError(
+        f"The panel is unbalanced: {missing} (unit, {period}) pairs have no row ({_few(named[:SHOWN], missing)}). "
+        f"Fill them in, or keep the units that have all {len(times)} periods and subset the weights with W[ids]."
+    )
 
 
-def _few(labels: Sequence) -> str:
-    return ", ".join(map(str, labels[:3])) + (", ..." if len(labels) > 3 else "")
+def _arrays(chunks: Iterator[Columns], layout: Layout, without: str | None) -> tuple[np.ndarray, np.ndarray, str, tuple[str, ...]]:
+    """y, (T, N), and x, (T, N, k), filled chunk by chunk, the name of y and those of x, but for the column `without`."""
+    shape = len(layout.periods), len(layout.units)
+    names: tuple[str, ...] = ()
+    y, x, response, start = np.empty(0), np.empty((0, 0)), "", 0
+    for columns in chunks:
+        kept = [i for i, name in enumerate(columns.names) if name != without]
+        if not start:
+            response, names = columns.response, tuple(columns.names[i] for i in kept)
+            y, x = np.empty(shape[0] * shape[1]), np.empty((shape[0] * shape[1], len(kept)))
+        place = layout.place[start : start + len(columns.y)]
+        if len(place) != len(columns.y):
+            break
+        y[place], x[place] = columns.y, columns.x[:, kept]
+        start += len(place)
+    if start != len(layout.place):
+        raise DataError(f"The data changed while they were read: {len(layout.place)} rows at first, then {start} that fit.")
+    return y.reshape(shape), x.reshape(*shape, len(names)), response, names
+
+
+def _pair(unit: Any, time: Any, period: str | None) -> str:
+    unit, time = (label.item() if isinstance(label, np.generic) else label for label in (unit, time))
+    return repr(unit) if period is None else f"({unit!r}, {time!r})"
+
+
+def _sorted(labels: pd.Index) -> pd.Index:
+    try:
+        return labels.sort_values()
+    except TypeError:  # labels of several types have no order
+        return labels
+
+
+def _few(named: list[str], count: int) -> str:
+    return ", ".join(named) + (", ..." if count > len(named) else "")

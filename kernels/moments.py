@@ -13,7 +13,8 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sparse
 
-ROWS = 65_536  # rows factored at a time: the block of Z stays in the cache, the memory bounded
+ROWS = 8192  # rows made and factored at a time: the block of Z stays in the cache, the memory bounded
+PANEL = 32  # columns that LAPACK factors at a time
 
 
 class Moments(NamedTuple):
@@ -28,10 +29,10 @@ class Moments(NamedTuple):
 
 
 def lag(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
-    """W x within every period, for x of shape (T, N, columns)."""
+    """W x within every period, for x of shape (T, N, columns); some rows of W give those rows of W x."""
     periods, units, columns = values.shape
     wide = values.transpose(1, 0, 2).reshape(units, periods * columns)
-    return (matrix @ wide).reshape(units, periods, columns).transpose(1, 0, 2)
+    return (matrix @ wide).reshape(matrix.shape[0], periods, columns).transpose(1, 0, 2)
 
 
 def lag_basis(
@@ -41,34 +42,45 @@ def lag_basis(
 
     y: (T, N); regressors: (T, N, k); `weights` is None without a spatial lag, `error_weights` None without a spatial error.
     """
-    k = regressors.shape[2]
-    blocks, parts = [regressors], ["d"] * k
-    responses, names = [y[:, :, None]], ["y"]
+    own, ends = [regressors], [y[:, :, None]]
     if weights is not None:
-        responses.append(lag(weights, responses[0]))
-        names.append("wy")
+        ends.append(lag(weights, ends[0]))
     if error_weights is not None:
-        blocks.append(lag(error_weights, regressors))
-        parts += ["md"] * k
-        responses += [lag(error_weights, column) for column in responses]
-        names += ["m" + name for name in names]
-    return np.concatenate(blocks + responses, axis=2), (*parts, *names)
+        own, ends = ([*columns, *(lag(error_weights, column) for column in columns)] for columns in (own, ends))
+    return np.concatenate(own + ends, axis=2), parts_of(regressors.shape[2], weights is not None, error_weights is not None)
+
+
+def parts_of(k: int, has_lag: bool, has_error: bool) -> tuple[str, ...]:
+    """The part of the model of every column of Z for k regressors.
+
+    >>> parts_of(2, True, False)
+    ('d', 'd', 'y', 'wy')
+    """
+    ends = ("y", "wy") if has_lag else ("y",)
+    if not has_error:
+        return ("d",) * k + ends
+    return ("d",) * k + ("md",) * k + ends + tuple("m" + end for end in ends)
 
 
 def r_factor(columns: np.ndarray) -> np.ndarray:
     """The triangular factor of the rows of `columns`, (..., c), block by block: factors of blocks stack and factor again (TSQR)."""
     width = columns.shape[-1]
     rows = columns.reshape(-1, width)
-    factor = np.zeros((0, width))
+    factor = np.zeros((width, width))
     for start in range(0, len(rows), ROWS):
-        factor = _triangle(np.vstack([factor, rows[start : start + ROWS]]))
+        factor = merge(factor, rows[start : start + ROWS])
     return factor
 
 
-def _triangle(rows: np.ndarray) -> np.ndarray:
-    """R of rows = QR, square, with rows of zeros where there are fewer rows than columns."""
-    factor = scipy.linalg.qr(rows, mode="r", check_finite=False)[0][: rows.shape[1]]
-    return np.vstack([factor, np.zeros((rows.shape[1] - len(factor), rows.shape[1]))])
+def merge(*blocks: np.ndarray) -> np.ndarray:
+    """R, (c, c), of the rows of all blocks, each (rows, c); rows of zeros where there are fewer rows than columns."""
+    width = blocks[0].shape[1]
+    rows = np.zeros((max(sum(map(len, blocks)), width), width), order="F")
+    at = 0
+    for block in blocks:
+        rows[at : at + len(block)] = block
+        at += len(block)
+    return np.triu(scipy.linalg.lapack.dgeqrf(rows, lwork=PANEL * width, overwrite_a=True)[0][:width])
 
 
 def split(factor: np.ndarray, parts: tuple[str, ...]) -> Moments:
@@ -89,4 +101,4 @@ def stacked(factor: np.ndarray, parts: tuple[str, ...], d: np.ndarray, y: np.nda
     rows = np.zeros((len(y), len(parts)))
     rows[:, [p == "d" for p in parts]] = d
     rows[:, parts.index("y")] = y
-    return _triangle(np.vstack([factor, rows]))
+    return merge(factor, rows)

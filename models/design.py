@@ -6,9 +6,10 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sparse
 
+from spillover.kernels import blocks
+from spillover.kernels.blocks import Regressors
 from spillover.kernels.errors import DataError
-from spillover.kernels.moments import lag, r_factor
-from spillover.kernels.within import demean
+from spillover.kernels.moments import merge
 from spillover.models.effects import Transformation
 
 LAG = "W:"  # a lagged regressor's label is this before the regressor's
@@ -20,51 +21,66 @@ DEPENDENT = 1e-9  # share of a column that must lie outside the others for its c
 class Design:
     """Regressor columns in time-major order, before demeaning, with their labels.
 
-    `columns`: (T, N, k); `terms`: k labels. `own` and `lagged` give for each explanatory variable the position of its own column and of
-    its lag, -1 where there is none; `variables` their names.
+    `regressors`: (T, N, k), made as they are needed; `terms`: k labels. `own` and `lagged` give for each explanatory variable the position
+    of its own column and of its lag, -1 where there is none; `variables` their names.
     """
 
-    columns: np.ndarray
+    regressors: Regressors
     terms: tuple[str, ...]
     variables: tuple[str, ...]
     own: np.ndarray
     lagged: np.ndarray
+
+    @property
+    def columns(self) -> np.ndarray:
+        """The regressors as one array, (T, N, k), worked out anew at every call."""
+        return self.regressors.whole()
 
 
 def build(
     x: np.ndarray, names: tuple[str, ...], lagged: tuple[str, ...], weights: sparse.csr_array | None, periods: tuple[str, ...]
 ) -> Design:
     """X, then W X for the `lagged` names, then a dummy for each label in `periods` (the last ones). x: (T, N, k)."""
-    blocks, terms = [x], list(names)
-    if lagged and weights is not None:
-        blocks.append(lag(weights, x[:, :, [names.index(name) for name in lagged]]))
-        terms += [LAG + name for name in lagged]
-    if periods:
-        dummies = np.zeros((*x.shape[:2], len(periods)))
-        first = x.shape[0] - len(periods)
-        dummies[np.arange(first, x.shape[0]), :, np.arange(len(periods))] = 1
-        blocks.append(dummies)
-        terms += list(periods)
+    repeated = lagged if weights is not None else ()
+    terms = (*names, *(LAG + name for name in repeated), *periods)
     variables = tuple(name for name in names if name != INTERCEPT)
     own = np.array([terms.index(name) for name in variables], int)
     lags = np.array([terms.index(LAG + name) if LAG + name in terms else -1 for name in variables], int)
-    return Design(np.concatenate(blocks, axis=2), tuple(terms), variables, own, lags)
+    regressors = Regressors(x, weights, tuple(names.index(name) for name in repeated), len(periods))
+    return Design(regressors, terms, variables, own, lags)
 
 
 def check(design: Design, effects: Transformation) -> None:
     """Refuse, by name, a column that the effects absorb or that the columns before it reproduce; DataError says which and the way out."""
-    raw = np.sqrt((design.columns**2).sum(axis=(0, 1)))
-    within = demean(design.columns, over_periods=effects.over_periods, over_units=effects.over_units)
-    norms = np.sqrt((within**2).sum(axis=(0, 1)))
+    factor, raw = _reduced(design.regressors, effects)
+    norms = np.sqrt((factor**2).sum(axis=0))
     for term, before, after in zip(design.terms, raw, norms, strict=True):
         if after <= DEPENDENT * before:
             raise DataError(_absorbed(term, effects, zero=before == 0))
-    factor = r_factor(within / norms)
+    factor = factor / norms
     for j, term in enumerate(design.terms):
         if abs(factor[j, j]) <= DEPENDENT:
             shares = np.abs(scipy.linalg.lstsq(factor[:, :j], factor[:, j])[0])
             others = [design.terms[i] for i in np.flatnonzero(shares > 1e-6)]
             raise DataError(f"Column {term!r} is a linear combination of {', '.join(map(repr, others))}: {_way_out(term)}")
+
+
+def _reduced(regressors: Regressors, effects: Transformation) -> tuple[np.ndarray, np.ndarray]:
+    """R of the demeaned columns, and the norms of the columns before: |x|^2 = |x - x-bar|^2 + T |x-bar|^2 over periods."""
+    periods, units, k = regressors.shape
+    mean = regressors.x.mean(axis=0) if effects.over_periods else None
+    factor, squares = np.zeros((k, k)), np.zeros(k)
+    for span in blocks.spans(periods, units):
+        pieces = regressors.pieces(span, mean)
+        shift = blocks.unit_means(pieces) if effects.over_units else 0.0
+        for rows in blocks.rows(pieces):
+            squares += np.einsum("tnk,tnk->k", rows, rows)
+            factor = merge(factor, (rows - shift).reshape(-1, k))
+    if mean is not None:
+        about = Regressors(mean[None], regressors.weights, regressors.lagged)
+        level = sum(np.einsum("tnk,tnk->k", rows, rows) for rows in blocks.rows(about.pieces(slice(None))))
+        squares += np.append(periods * level, np.full(regressors.dummies, units / periods))
+    return factor, np.sqrt(squares)
 
 
 def _absorbed(term: str, effects: Transformation, *, zero: bool) -> str:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sparse
 
-from spillover.kernels.moments import lag_basis, r_factor
+from spillover.kernels import blocks
+from spillover.kernels.blocks import Piece, Regressors
+from spillover.kernels.moments import merge, parts_of
 from spillover.kernels.within import demean
 from spillover.models.spec import Spec
 
@@ -57,18 +59,30 @@ def transformation(spec: Spec, units: int, periods: int, *, row_standardized: bo
 
 def factorize(
     y: np.ndarray,
-    regressors: np.ndarray,
+    regressors: np.ndarray | Regressors,
     effects: Transformation,
     weights: sparse.csr_array | None,
     error_weights: sparse.csr_array | None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """R of the transformed lag basis and the part each column plays. y: (T, N); regressors: (T, N, k)."""
+    """R of the transformed lag basis and the part each column plays. y: (T, N); regressors: (T, N, k), an array or described.
 
-    def within(values: np.ndarray) -> np.ndarray:
-        return demean(values, over_periods=effects.over_periods, over_units=effects.over_units)
+    One pass over the data; beside them it holds the lags of one period, never the basis or demeaned data.
+    """
+    given = regressors if isinstance(regressors, Regressors) else Regressors(regressors)
+    parts = parts_of(given.shape[2], weights is not None, error_weights is not None)
+    mean, mean_y = (values.mean(axis=0) if effects.over_periods else None for values in (given.x, y))
+    factor = np.zeros((len(parts), len(parts)))
+    for periods in blocks.spans(*y.shape):
+        own, response = given.pieces(periods, mean), y[periods] if mean_y is None else y[periods] - mean_y
+        if effects.over_units and not effects.lag_first:
+            own = [Piece(_across(blocks.product(piece).values)) for piece in own]
+            response = _across(response[:, :, None])[:, :, 0]
+        pieces = blocks.basis(response, own, weights, error_weights)
+        shift = blocks.unit_means(pieces) if effects.over_units and effects.lag_first else 0.0
+        for rows in blocks.rows(pieces):
+            factor = merge(factor, (rows - shift).reshape(-1, len(parts)))
+    return factor, parts
 
-    if effects.lag_first:
-        basis, parts = lag_basis(y, regressors, weights, error_weights)
-        return r_factor(within(basis)), parts
-    basis, parts = lag_basis(within(y[:, :, None])[:, :, 0], within(regressors), weights, error_weights)
-    return r_factor(basis), parts
+
+def _across(values: np.ndarray) -> np.ndarray:
+    return demean(values, over_periods=False, over_units=True)

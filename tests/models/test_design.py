@@ -6,6 +6,7 @@ import scipy.sparse as sparse
 from oracles import dense
 from oracles.hostile import knn, row_standardise
 
+from spillover.kernels import moments
 from spillover.kernels.errors import DataError
 from spillover.models import design as designs
 from spillover.models.effects import transformation
@@ -154,3 +155,19 @@ def test_nearly_collinear_but_told_apart_passes():
     x = panel()
     x[:, :, 2] = x[:, :, 1] + 1e-5 * np.random.default_rng(3).normal(size=(T, N))
     designs.check(build(x), effects_of("none"))
+
+
+@pytest.mark.parametrize("rows", [1, 5, N, 2 * N])
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+def test_blocks_find_what_the_whole_finds(effects, rows, monkeypatch):
+    monkeypatch.setattr(moments, "ROWS", rows)
+    x = panel()[:, :, 1:]
+    mix = np.concatenate([x, (x[:, :, 0] - 4 * x[:, :, 1])[:, :, None]], axis=2)
+    designs.check(build(x, NAMES[1:], lagged=("a", "b")), effects_of(effects))
+    with pytest.raises(DataError, match=r"'c' is a linear combination of 'a', 'b': leave it out"):
+        designs.check(build(mix, (*NAMES[1:], "c")), effects_of(effects))
+    with pytest.raises(DataError, match="'b' is zero everywhere"):
+        designs.check(build(replaced(2, 0.0)[:, :, 1:], NAMES[1:]), effects_of(effects))
+    if effects in ("unit", "twoway"):
+        with pytest.raises(DataError, match="'b' is absorbed"):
+            designs.check(build(replaced(2, BY_UNIT)[:, :, 1:], NAMES[1:]), effects_of(effects))

@@ -3,10 +3,15 @@
 import jax
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 from oracles import dense
+from oracles.hostile import knn
 
+from spillover.kernels import moments
+from spillover.kernels.blocks import Regressors
+from spillover.kernels.within import demean
 from spillover.models import likelihood as gaussian
-from spillover.models.effects import transformation
+from spillover.models.effects import factorize, transformation
 from spillover.models.spec import Spec
 
 HOSTILE = list(dense.hostile())
@@ -114,3 +119,43 @@ def test_effects_drop_out_of_the_likelihood(case):
     shift = np.kron(np.eye(p.T), np.linalg.inv(np.eye(40) - 0.4 * p.raw_W)) @ p.flat @ np.random.default_rng(1).normal(size=p.flat.shape[1])
     moved = dense.problem(p.raw_y + shift, np.column_stack([np.ones(len(p.raw_y)), p.raw_X[:, :2]]), p.raw_W, "SDM", "twoway", p.T)
     np.testing.assert_allclose(moved.y, p.y, atol=1e-10)
+
+
+BLOCKS = [(kind, effects) for kind in ("transformed", "direct", "lsdv") for effects in dense.EFFECTS]
+
+
+@pytest.mark.parametrize("name", ["knn", "sinks", "raw", "islands"])
+@pytest.mark.parametrize(("kind", "effects"), BLOCKS)
+@pytest.mark.parametrize("model", ["OLS", "SDM", "GNS"])
+def test_r_does_not_depend_on_the_blocks(model, kind, effects, name, monkeypatch):
+    """R'R of one row, a few and all rows at a time, against the cross-products of the whole basis, demeaned whole."""
+    W = 0.7 * knn(20, 3, seed=4) if name == "raw" else dense.hostile()[name][0]
+    n, rng = len(W), np.random.default_rng(len(name))
+    lag, error = (sparse.csr_array(A) if there else None for A, there in ((W, model != "OLS"), (W.copy(), model == "GNS")))
+    found = transformation(Spec(model, effects), n, T, row_standardized=dense.row_standardised(W), likelihood=kind)
+    y, x = rng.normal(size=(T, n)), rng.normal(size=(T, n, 2)) + rng.normal(size=(n, 2))
+    described = Regressors(x, sparse.csr_array(W), () if model == "OLS" else (1, 0), found.dummies)
+
+    def within(values):
+        return demean(values, over_periods=found.over_periods, over_units=found.over_units)
+
+    data = (y, described.whole()) if found.lag_first else (within(y[:, :, None])[:, :, 0], within(described.whole()))
+    basis, parts = moments.lag_basis(*data, lag, error)
+    z = (within(basis) if found.lag_first else basis).reshape(n * T, -1)
+    for rows in (1, 7, n, 2 * n + 1, 10**6):
+        monkeypatch.setattr(moments, "ROWS", rows)
+        for regressors in (described, described.whole()):
+            factor, named = factorize(y, regressors, found, lag, error)
+            assert named == parts
+            np.testing.assert_allclose(factor.T @ factor, z.T @ z, rtol=1e-11, atol=1e-11)
+
+
+def test_the_data_are_left_as_they_were():
+    rng = np.random.default_rng(0)
+    y, x = rng.normal(size=(T, 20)), rng.normal(size=(T, 20, 2))
+    before = y.copy(), x.copy()
+    effects = transformation(Spec("GNS", "twoway"), 20, T, row_standardized=True)
+    W = sparse.csr_array(knn(20, 3))
+    factorize(y, Regressors(x, W, (0, 1)), effects, W, W)
+    for value, kept in zip((y, x), before, strict=True):
+        np.testing.assert_array_equal(value, kept)

@@ -1,0 +1,145 @@
+"""Where tables come from: a pandas frame at once, a Parquet file or a Dask dataframe a few rows at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from spillover.kernels.errors import DataError
+
+CHUNK = 131_072  # rows of a Parquet file in memory at a time
+LEVELS = 1000  # categories of a column, at most, where the table comes in chunks
+WANTED = "a pandas DataFrame, a Dask DataFrame or the path of a Parquet file or folder is wanted"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table that may be read more than once, in chunks of rows whose order does not change.
+
+    `dtypes`: by column; `chunks(columns, index)`: frames with at least those columns, and with the table's index where `index` says so;
+    `whole`: one chunk has all rows; `what` it is, for errors.
+    """
+
+    dtypes: pd.Series
+    chunks: Callable[[Sequence[str], bool], Iterator[pd.DataFrame]]
+    whole: bool
+    what: str
+
+    @property
+    def columns(self) -> pd.Index:
+        """The names of the columns."""
+        return self.dtypes.index
+
+
+def open_source(data: Any) -> Source:
+    """The source behind a pandas DataFrame, a path (str or Path) to a Parquet file or folder, or a Dask DataFrame.
+
+    DataError for anything else, for a path where there is no Parquet file, and where pyarrow (extra `parquet`) is missing.
+    """
+    if isinstance(data, pd.DataFrame):
+        return Source(data.dtypes, lambda columns, index: iter((data,)), True, "a DataFrame")
+    if isinstance(data, str | Path):
+        return _parquet(str(data))
+    if type(data).__module__.partition(".")[0] in ("dask", "dask_expr"):
+        return _dask(data)
+    raise DataError(f"The data are a {type(data).__name__}; {WANTED}.")
+
+
+def _parquet(path: str) -> Source:
+    try:
+        import pyarrow
+        import pyarrow.dataset
+    except ImportError as error:
+        raise DataError(f"Reading {path} needs pyarrow: pip install 'spillover[parquet]'.") from error
+    if "://" not in path and not Path(path).exists():
+        raise DataError(f"There is no file or folder {path}.")
+    try:
+        table = pyarrow.dataset.dataset(path, format="parquet", partitioning="hive")
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+    if not table.schema.names:
+        raise DataError(f"{path} holds no Parquet file.")
+    label, start, step = _stored_index(table.schema)
+    lean, ahead = pyarrow.dataset.ParquetFragmentScanOptions(pre_buffer=False), {"batch_readahead": 1, "fragment_readahead": 1}
+
+    def chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
+        read = list(dict.fromkeys([*columns, *([label] if index and label is not None else [])]))
+        row = start
+        for batch in table.scanner(columns=read, batch_size=CHUNK, fragment_scan_options=lean, **ahead).to_batches():
+            frame = batch.to_pandas(ignore_metadata=True)
+            end = row + step * batch.num_rows
+            frame.index = pd.Index(frame[label], name=label) if index and label is not None else pd.RangeIndex(row, end, step)
+            row = end
+            yield frame
+
+    return Source(table.schema.empty_table().to_pandas(ignore_metadata=True).dtypes, chunks, False, "a Parquet file")
+
+
+def _stored_index(schema: Any) -> tuple[str | None, int, int]:
+    """The column that pandas wrote its index to, or where the index starts and its step; rows count from 0 where pandas wrote none."""
+    stored = (schema.pandas_metadata or {}).get("index_columns", [])
+    if len(stored) == 1 and isinstance(stored[0], str) and stored[0] in schema.names:
+        return stored[0], 0, 1
+    if len(stored) == 1 and isinstance(stored[0], dict):
+        return None, int(stored[0]["start"]), int(stored[0]["step"])
+    return None, 0, 1
+
+
+def _dask(data: Any) -> Source:
+    import dask.dataframe
+
+    if not isinstance(data, dask.dataframe.DataFrame):
+        raise DataError(f"The data are a Dask {type(data).__name__}; {WANTED}.")
+
+    def chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
+        chosen = data[list(columns)]
+        for number in range(chosen.npartitions):
+            yield _default_text(chosen.partitions[number].compute())
+
+    return Source(data.dtypes, chunks, False, "a Dask dataframe")
+
+
+def _default_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text as pandas itself keeps it, which formulas know as categories; Dask turns it into a type of its own."""
+    default = pd.Series(["text"]).dtype
+
+    def foreign(dtype: Any) -> bool:
+        return isinstance(dtype, pd.StringDtype) and dtype != default
+
+    frame = frame.astype({name: default for name, dtype in frame.dtypes.items() if foreign(dtype)})
+    return frame.set_axis(frame.index.astype(default)) if foreign(frame.index.dtype) else frame
+
+
+def joined(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, np.ndarray]:
+    """`known` with those of `labels` that are new at its end, and the position of each of `labels` there. Neither has repeats.
+
+    >>> joined(pd.Index(["a", "b"]), pd.Index(["c", "a"]))[1]
+    array([2, 0])
+    """
+    if known is None:
+        return labels, np.arange(len(labels))
+    at = known.get_indexer(labels)
+    new = at < 0
+    at[new] = len(known) + np.arange(new.sum())
+    if isinstance(known, pd.CategoricalIndex) and isinstance(labels, pd.CategoricalIndex) and known.dtype != labels.dtype:
+        try:
+            return pd.CategoricalIndex(union_categoricals([known, labels[new]])), at
+        except TypeError as error:
+            raise DataError("The categories of a column are ordered in different ways in different chunks: make them the same.") from error
+    return known.append(labels[new]) if new.any() else known, at
+
+
+def levels_of(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
+    """The levels of a column, after those already known: the categories that it declares, else the values that it has."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        found = pd.CategoricalIndex(column.cat.categories, dtype=column.dtype)
+        every, _ = joined(known, found)
+        return pd.CategoricalIndex(every.categories, dtype=every.dtype)
+    every, _ = joined(known, pd.Index(column.dropna().unique()))
+    if len(every) > LEVELS:
+        raise DataError(f"Column {column.name!r} has more than {LEVELS} levels: is it a number stored as text?")
+    return every
