@@ -7,8 +7,8 @@ Cases: "64" and "96", so many coefficients over all of the interval; "sparse", t
 interval; "density", models.posterior.log_density of an SDM with 12 coefficients; "centred", its models.centred.log_density.
 Contenders for the series: "package", kernels.chebyshev as it is; Clenshaw's recurrence by "scan" so many steps at a time, or "unrolled";
 the terms of each k mod m apart, a recurrence in T_m, as m numbers ("chains") or a vector ("lanes"); "basis", all T_k by doubling, then
-a dot product. Their derivative rule sums the differentiated series, and one of zeros for coefficients that have no tangent; "lean" leaves the
-latter out; "dual" differentiates the recurrence instead of the coefficients, for the first derivative.
+a dot product. Their derivative rule sums the differentiated series, and one of zeros for coefficients that have no tangent; "lean"
+leaves the latter out; "dual" differentiates the recurrence instead of the coefficients, for the first derivative.
 A call depends on the one before it; all numbers of the record are arguments of the program. `value_us`, `gradient_us` (value and
 gradient), `hessian_us` (the second derivative): CPU microseconds a call, the best of REPEATS; `*_compile_s`: CPU seconds to trace, lower
 and compile it, alone, in a process that has compiled before.
