@@ -15,6 +15,7 @@ from spillover.engine.panel import Panel, read_panel
 from spillover.engine.progress import sampling
 from spillover.engine.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError
+from spillover.kernels.leaf import leaf
 from spillover.kernels.logdet import LogDet, without_unit_root
 from spillover.kernels.moments import split, stacked
 from spillover.models import design as designs
@@ -44,6 +45,7 @@ class Model:
     error_weights: Weights
     lagged: tuple[str, ...]
     priors: Priors
+    contrasts: bool | None = None  # whether period effects leave by contrasts, not dummies; None: where every row of W and M sums to 1
 
     def __repr__(self) -> str:
         t, n = self.panel.y.shape
@@ -64,8 +66,8 @@ class Model:
         """Draws from the posterior, `chains` times `draws`.
 
         "nuts": NumPyro's NUTS, chains side by side, `tune` iterations discarded of each; warns of divergences, R-hat above 1.01 and
-        effective sample sizes below 400. "exact": independent draws by quadrature, with the evidence `fit.log_marginal_likelihood`; for conjugate
-        priors of beta and sigma, and without need of `tune` and `target_accept`. The same seed gives the same draws on the same machine.
+        effective sample sizes below 400. "exact": independent draws by quadrature, with the evidence `fit.log_marginal_likelihood`, for
+        conjugate priors of beta and sigma; `tune` and `target_accept` do not matter. The same seed gives the same draws.
         """
         if sampler not in SAMPLERS:
             raise SpecificationError(f"There is no sampler {sampler!r}; choose one of {', '.join(map(repr, SAMPLERS))}.")
@@ -134,6 +136,7 @@ class Model:
     def effects_for(self, likelihood: str) -> Transformation:
         """The row of the effects' table for a kind of likelihood."""
         standard = self.weights.is_row_standardized and self.error_weights.is_row_standardized
+        standard = standard if self.contrasts is None else self.contrasts
         t, n = self.panel.y.shape
         return transformation(self.spec, n, t, row_standardized=standard, likelihood=likelihood)
 
@@ -166,20 +169,30 @@ class Model:
             return without_unit_root(logdet) if logdet is not None and effects.contrasts else logdet
 
         lag, error = on_contrasts(self.weights, self.spec.lag, reach[0]), on_contrasts(self.error_weights, self.spec.error, reach[1])
-        nu, multiplicity = (jnp.asarray(np.float64(count)) for count in (effects.nu, effects.multiplicity))
-        return Likelihood(split(factor, parts), lag, error, nu, multiplicity)
+        return Likelihood(split(factor, parts), lag, error, leaf(effects.nu), leaf(effects.multiplicity))
+
+    def unplaced(self, reach: tuple[Reach, Reach] = ((0.0, 0.0), (0.0, 0.0))) -> Posterior:
+        """The posterior, with log-determinants good for logit variables within `reach`, before anything is known of where it lies."""
+        factor, parts, prior = self._with_prior
+        likelihood = self._likelihood(factor, parts, self.effects, reach)
+        return Posterior(likelihood, prior, leaf(np.zeros(len(self.dependence))), leaf(np.ones(len(self.dependence))))
+
+    @cached_property
+    def _with_prior(self) -> tuple[np.ndarray, tuple[str, ...], Prior]:
+        """R with the prior's rows, the part each column plays, and the prior."""
+        factor, parts = self.factor(self.effects)
+        scale = scales(factor, parts, self.design.terms, self.design.own, self.effects.nu)
+        prior = resolve(self.priors, self.design.terms, scale, self.dependence)
+        return stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts, prior
 
     @cached_property
     def _posterior(self) -> tuple[Posterior, Mass]:
         """The posterior with its prior, and where (rho, lam) have their mass."""
         with jax.enable_x64(True):
-            factor, parts = self.factor(self.effects)
-            scale = scales(factor, parts, self.design.terms, self.design.own, self.effects.nu)
-            prior = resolve(self.priors, self.design.terms, scale, self.dependence)
-            with_prior = stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
-            likelihood, mass = self.explored(with_prior, parts, self.effects, lambda data: lambda points: _collapsed(data, prior, points))
+            factor, parts, prior = self._with_prior
+            likelihood, mass = self.explored(factor, parts, self.effects, lambda data: lambda points: _collapsed(data, prior, points))
             centre, spread = centre_and_scale(mass)
-            return Posterior(likelihood, prior, jnp.asarray(centre), jnp.asarray(spread)), mass
+            return Posterior(likelihood, prior, leaf(centre), leaf(spread)), mass
 
 
 def _about(found: exact.Exact, seed: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -15,6 +15,7 @@ from spillover.kernels import logdet as kernel
 from spillover.kernels import nodes, spectrum
 from spillover.kernels.chebyshev import END, to_rho
 from spillover.kernels.errors import SpecificationError, WeightsError
+from spillover.kernels.leaf import leaf
 
 METHODS = ("auto", "eigenvalues", "sparse", "stochastic")
 LARGE = 1_000_000  # units beyond which exact nodes over the whole interval take minutes
@@ -173,6 +174,5 @@ def _arrays(made: LogDet) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: cache.Arrays) -> LogDet:
-    with jax.enable_x64(True):
-        record = kernel.LogDet(*(jnp.asarray(arrays[name]) for name in kernel.LogDet._fields))
+    record = kernel.LogDet(*(leaf(arrays[name]) for name in kernel.LogDet._fields))
     return LogDet(record, str(arrays["method"]), int(arrays["nodes"]), float(arrays["shift"]), float(arrays["seconds"]))

@@ -1,7 +1,6 @@
 """What depends on W alone and carries impacts, worked out once for each content of W."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -9,6 +8,7 @@ from spillover.engine import cache
 from spillover.engine.logdet import LogDet, build_covering
 from spillover.engine.weights import Weights
 from spillover.kernels import multiplier
+from spillover.kernels.leaf import leaf
 from spillover.kernels.multiplier import Multiplier
 from spillover.models.impacts import Channels
 
@@ -21,7 +21,7 @@ def row_multiplier(weights: Weights, found: LogDet) -> Multiplier | None:
     key = (weights.digest, weights.given_bounds, "multiplier", low, high)
     with jax.enable_x64(True):
         arrays = cache.remembered(key, lambda: multiplier.build(weights.matrix, found.bounds, (low, high))._asdict())
-        return Multiplier(*(jnp.asarray(arrays[name]) for name in Multiplier._fields))
+    return Multiplier(*(leaf(arrays[name]) for name in Multiplier._fields))
 
 
 def channels(weights: Weights, rho: ArrayLike | None) -> Channels:

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 
 from spillover.kernels import chebyshev, spectrum
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.leaf import leaf
 
 TOLERANCE = 1e-11  # hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
 NEAR = 0.35  # distance in the logit variable, where real eigenvalues are at pi/2
@@ -87,7 +88,7 @@ def _record(
     coef: np.ndarray, bounds: tuple[float, float], size: int, error: float, ends: tuple[float, float], pairs: np.ndarray
 ) -> LogDet:
     leaves = (coef, np.array(bounds), np.float64(size), np.float64(error), pairs, np.array(ends))
-    return LogDet(*(jnp.asarray(leaf) for leaf in leaves))
+    return LogDet(*map(leaf, leaves))
 
 
 def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
@@ -119,4 +120,4 @@ def without_unit_root(logdet: LogDet) -> LogDet:
     low, high = np.asarray(logdet.ends)
     s = chebyshev.nodes(count, (float(low), float(high)))
     log_one_minus_rho = np.log((1 - b) + (b - a) / (1 + np.exp(2 * s)))
-    return logdet._replace(coef=jnp.asarray(np.asarray(logdet.coef) - chebyshev.coefficients(log_one_minus_rho)))
+    return logdet._replace(coef=leaf(np.asarray(logdet.coef) - chebyshev.coefficients(log_one_minus_rho)))

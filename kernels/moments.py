@@ -8,10 +8,11 @@ with D the regressors (lags of X included), W the weights of the lag, M those of
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sparse
+
+from spillover.kernels.leaf import leaf
 
 ROWS = 8192  # rows made and factored at a time: the block of Z stays in the cache, the memory bounded
 PANEL = 32  # columns that LAPACK factors at a time
@@ -87,13 +88,13 @@ def split(factor: np.ndarray, parts: tuple[str, ...]) -> Moments:
     """R cut into the parts of the model."""
 
     def columns(part: str) -> jax.Array | None:
-        return jnp.asarray(factor[:, [p == part for p in parts]]) if part in parts else None
+        return leaf(factor[:, [p == part for p in parts]]) if part in parts else None
 
     def column(part: str) -> jax.Array | None:
-        return jnp.asarray(factor[:, parts.index(part)]) if part in parts else None
+        return leaf(factor[:, parts.index(part)]) if part in parts else None
 
-    d = jnp.asarray(factor[:, [p == "d" for p in parts]])
-    return Moments(d, columns("md"), jnp.asarray(factor[:, parts.index("y")]), column("wy"), column("my"), column("mwy"))
+    d = leaf(factor[:, [p == "d" for p in parts]])
+    return Moments(d, columns("md"), leaf(factor[:, parts.index("y")]), column("wy"), column("my"), column("mwy"))
 
 
 def stacked(factor: np.ndarray, parts: tuple[str, ...], d: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from spillover.kernels import chebyshev, spectrum
 from spillover.kernels.factor import factorise
+from spillover.kernels.leaf import leaf
 from spillover.kernels.ordering import elimination_order
 
 TOLERANCE = 1e-9  # noise of the solves next to a pole is a tenth of it
@@ -53,7 +54,7 @@ def build(matrix: sparse.csr_array, bounds: tuple[float, float], ends: tuple[flo
     order = 1.0 + round(max(np.log(growth), 0) / 2)  # each pole left over grows by exp(2) over a unit of s
     coef, _ = chebyshev.interpolate(lambda s: function(s, order), TOLERANCE, ends=ends)
     leaves = (coef, np.asarray(bounds), np.float64(order), np.asarray(ends))
-    return Multiplier(*(jnp.asarray(leaf) for leaf in leaves))
+    return Multiplier(*map(leaf, leaves))
 
 
 def _mean_resolvent(matrix: sparse.csr_array) -> Callable[[float], float]:

@@ -28,7 +28,7 @@ SCORES = np.linspace(-6.5, 6.5, 131)  # normal scores at which its quantiles are
 
 
 class Noise(NamedTuple):
-    """What draws are made of: uniform `rho`, `lam`, gamma variates `gamma` of `shape(posterior)`, each (n,); standard normal `beta`: (n, k)."""
+    """What draws are made of: uniform `rho`, `lam` and gamma variates of `shape(posterior)`, (n,) each; standard normal `beta`: (n, k)."""
 
     rho: jax.Array
     lam: jax.Array

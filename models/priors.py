@@ -15,6 +15,7 @@ import scipy.special
 
 from spillover.kernels.chebyshev import log_slope, to_rho
 from spillover.kernels.errors import PriorError
+from spillover.kernels.leaf import leaf
 from spillover.models.design import INTERCEPT
 
 
@@ -195,13 +196,13 @@ def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: t
     rank = float(proper.sum())
     constant -= 0.5 * rank * np.log(2 * np.pi) + sum(beta_constants)
     return Prior(
-        root=_array(root),
-        target=_array(target),
-        rank=_array(rank),
-        half_log=_array(log_det),
-        a0=_array(a0),
-        d0=_array(d0),
-        log_constant=_array(constant),
+        root=leaf(root),
+        target=leaf(target),
+        rank=leaf(rank),
+        half_log=leaf(log_det),
+        a0=leaf(a0),
+        d0=leaf(d0),
+        log_constant=leaf(constant),
         dependence=around,
         beta=own,
         sigma=sigma,
@@ -219,11 +220,6 @@ def _check(priors: Priors) -> None:
             values = {field.name: getattr(family, field.name) for field in fields(family)}
             if any(value is not None and not 0 < value < np.inf for value in values.values()):
                 raise PriorError(f"The prior of {name} is {family!r}: its numbers must be positive.")
-
-
-def _array(value: Any) -> jax.Array:
-    """A strongly typed array: a Python number would make a weakly typed one, and another compiled program."""
-    return jnp.asarray(np.asarray(value, float))
 
 
 def _distributions(family: Any, terms: tuple[str, ...]) -> dict[tuple[int, ...], dist.Distribution]:
@@ -288,7 +284,7 @@ def _dependence(family: Any) -> Any:
     if isinstance(family, dist.Distribution):
         return family
     ends = (family.a, family.b) if isinstance(family, ScaledBeta) else (1.0, 1.0)
-    return _array(ends)
+    return leaf(ends)
 
 
 def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array) -> jax.Array:
