@@ -156,7 +156,7 @@ def _with_error(posterior: Posterior, error: LogDet, noise: Noise, points: int, 
     table = tabulate(lambda _: value, ends, points)
     s = quantile(table, noise.lam)
     lam = chebyshev.to_rho(s, error.bounds)
-    step = nodes[1] - nodes[0]
+    step = (ends[1] - ends[0]) / (points - 1)
     rho = None if lag is None else chebyshev.to_rho(_looked_up(quantiles, (s - nodes[0]) / step, noise.rho), lag.bounds)
 
     def one(row: tuple) -> tuple[jax.Array, jax.Array]:
