@@ -25,8 +25,8 @@ ROUNDING = 1e-2  # of the tolerance, the error that factorisations are thought t
 class LocalResult(NamedTuple):
     """l(rho) as in `nodes.NodeResult`, exact on `window`.
 
-    `error`: on the window, the larger of the last test and of the standard error that is left; `expansion`: for
-    `stochastic.standard_errors` and `stochastic.mode_shift` inside and outside.
+    `error`: on the window, the larger of the last test and of the standard error that is left, and what the series leaves out;
+    `expansion`: for `stochastic.standard_errors` and `stochastic.mode_shift` inside and outside.
     """
 
     coef: np.ndarray
@@ -79,6 +79,7 @@ def refine(
     interval = nodes.to_rho(np.array(pilot.ends), pilot.bounds)
     coef, ends = stochastic.series(expansion, pilot.bounds, (float(interval[0]), float(interval[1])))
     lap("series")
+    error += stochastic.TAIL * float(np.abs(coef).max())
     return LocalResult(coef, ends, pilot.bounds, error, count, stored, lap.seconds, how, window, expansion)
 
 

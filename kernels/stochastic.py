@@ -31,7 +31,7 @@ POWERS = 0.95  # of 1 / radius, where powers take the place of Chebyshev polynom
 RANGE = 0.9  # of 1 / radius, up to which the error is reported
 MOMENTS = 512  # at most
 SHARE = 0.1  # of the target that the truncation may take
-GUESS = 0.01  # of n, the trace beyond the last, before any is known
+GUESS = 1e-3  # of n, the traces beyond the last, before any is known
 FLAT = 1e-4  # controls that differ by less, relative, tell the same
 SLACK = 2 * nodes.LANCZOS  # bounds given may exceed those found by this, relative
 STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
@@ -256,12 +256,15 @@ def _interval(empty: Expansion, bounds: tuple[float, float], given: tuple[float,
 
 
 def _count(empty: Expansion, interval: tuple[float, float], target: float) -> int:
-    """How many traces keep the truncation within a share of the target over the interval, a multiple of BLOCK plus one."""
+    """How many traces keep the truncation within a share of the target over the interval, a multiple of BLOCK plus one.
+
+    The traces left out are taken for GUESS of n and the noise of a probe, sqrt(n).
+    """
     if not empty.spread[0]:
         return 1
-    ends, sd = np.array(interval), 1 / np.sqrt(empty.spread[0])
+    ends, sd, trace = np.array(interval), 1 / np.sqrt(empty.spread[0]), GUESS * empty.size + np.sqrt(empty.size)
     for count in range(BLOCK + 1, MOMENTS, BLOCK):
-        if (_rest(empty, ends, count, GUESS * empty.size)[1] * sd).max() <= SHARE * target:
+        if (_rest(empty, ends, count, trace)[1] * sd).max() <= SHARE * target:
             return count
     return MOMENTS + 1
 
