@@ -83,7 +83,8 @@ def read_panel(formula: str, data: Any, weights: Weights, *, unit: str | None, p
     layout = _layout(units, times, weights, period)
     if effects in ("unit", "twoway") and len(layout.periods) < 2:
         raise SpecificationError(f"effects={effects!r} need at least two periods; the data have one, {layout.periods[0]!r}.")
-    chunks = read(wanted, source.chunks(wanted.variables, False), levels, layout.label)
+    frames = _second_pass(source, wanted, [(unit, units), (period, times)][: 1 if period is None else 2])
+    chunks = read(wanted, frames, levels, layout.label)
     y, x, response, names = _arrays(chunks, layout, without=INTERCEPT if effects != "none" else None)  # the effects contain the intercept
     if not names:
         raise DataError(f"The formula {formula!r} has no regressor beside the constant, which the effects contain: give at least one.")
@@ -104,6 +105,22 @@ def _first_pass(source: Source, wanted: Plan, unit: str | None, period: str | No
         if column is not None and axis.missing:
             raise DataError(f"Column {column!r}, the {role}, is missing in {axis.missing} rows: drop them or fill them in.")
     return units, times, levels
+
+
+def _second_pass(source: Source, wanted: Plan, axes: list[tuple[str | None, Labels]]) -> Iterator[pd.DataFrame]:
+    """The variables, in the order of the first pass: its labels, by column or None for the index, are compared where that is not sure."""
+    compared = [] if source.fixed else axes
+    columns = [column for column, _ in compared if column is not None]
+    start = 0
+    for frame in source.chunks([*wanted.variables, *columns], len(columns) < len(compared)):
+        for column, labels in compared:
+            again = labels.found.get_indexer(frame.index if column is None else pd.Index(frame[column]))
+            if not np.array_equal(again, labels.codes[start : start + len(frame)]):
+                raise DataError(
+                    "The data changed while they were read: the rows came in another order the second time. Persist them first."
+                )
+        start += len(frame)
+        yield frame
 
 
 def _layout(units: Labels, times: Labels, weights: Weights, period: str | None) -> Layout:

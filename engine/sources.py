@@ -18,16 +18,17 @@ WANTED = "a pandas DataFrame, a Dask DataFrame or the path of a Parquet file or 
 
 @dataclass(frozen=True)
 class Source:
-    """A table that may be read more than once, in chunks of rows whose order does not change.
+    """A table that may be read more than once, in chunks of rows.
 
     `dtypes`: by column; `chunks(columns, index)`: frames with at least those columns, and with the table's index where `index` says so;
-    `whole`: one chunk has all rows; `what` it is, for errors.
+    `whole`: one chunk has all rows; `what` it is, for errors; `fixed`: the rows come in the same order at every reading.
     """
 
     dtypes: pd.Series
     chunks: Callable[[Sequence[str], bool], Iterator[pd.DataFrame]]
     whole: bool
     what: str
+    fixed: bool = True
 
     @property
     def columns(self) -> pd.Index:
@@ -63,30 +64,29 @@ def _parquet(path: str) -> Source:
         raise DataError(f"{path} cannot be read as Parquet: {error}") from error
     if not table.schema.names:
         raise DataError(f"{path} holds no Parquet file.")
-    label, start, step = _stored_index(table.schema)
     lean, ahead = pyarrow.dataset.ParquetFragmentScanOptions(pre_buffer=False), {"batch_readahead": 1, "fragment_readahead": 1}
 
     def chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
-        read = list(dict.fromkeys([*columns, *([label] if index and label is not None else [])]))
-        row = start
+        label, row, step = _stored_index(table, path) if index else (None, 0, 1)
+        read = list(dict.fromkeys([*columns, *([] if label is None else [label])]))
         for batch in table.scanner(columns=read, batch_size=CHUNK, fragment_scan_options=lean, **ahead).to_batches():
             frame = batch.to_pandas(ignore_metadata=True)
             end = row + step * batch.num_rows
-            frame.index = pd.Index(frame[label], name=label) if index and label is not None else pd.RangeIndex(row, end, step)
+            frame.index = pd.RangeIndex(row, end, step) if label is None else pd.Index(frame[label], name=label)
             row = end
             yield frame
 
     return Source(table.schema.empty_table().to_pandas(ignore_metadata=True).dtypes, chunks, False, "a Parquet file")
 
 
-def _stored_index(schema: Any) -> tuple[str | None, int, int]:
-    """The column that pandas wrote its index to, or where the index starts and its step; rows count from 0 where pandas wrote none."""
-    stored = (schema.pandas_metadata or {}).get("index_columns", [])
-    if len(stored) == 1 and isinstance(stored[0], str) and stored[0] in schema.names:
+def _stored_index(table: Any, path: str) -> tuple[str | None, int, int]:
+    """The column that pandas wrote its index to, or where the index starts and its step; the rows of one file count from 0 without any."""
+    stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    if len(stored) == 1 and isinstance(stored[0], str) and stored[0] in table.schema.names:
         return stored[0], 0, 1
-    if len(stored) == 1 and isinstance(stored[0], dict):
-        return None, int(stored[0]["start"]), int(stored[0]["step"])
-    return None, 0, 1
+    if len(stored) > 1 or len(table.files) > 1:  # numbers that start anew in every file, or rows in the order of the files' names
+        raise DataError(f"{path} has no single column of labels as its index: say which column is unit=.")
+    return (None, int(stored[0]["start"]), int(stored[0]["step"])) if stored and isinstance(stored[0], dict) else (None, 0, 1)
 
 
 def _dask(data: Any) -> Source:
@@ -100,7 +100,7 @@ def _dask(data: Any) -> Source:
         for number in range(chosen.npartitions):
             yield _default_text(chosen.partitions[number].compute())
 
-    return Source(data.dtypes, chunks, False, "a Dask dataframe")
+    return Source(data.dtypes, chunks, False, "a Dask dataframe", fixed=False)
 
 
 def _default_text(frame: pd.DataFrame) -> pd.DataFrame:

@@ -283,3 +283,28 @@ def test_a_table_that_changes_between_readings_is_refused(shorter, frame, monkey
     monkeypatch.setattr("spillover.engine.panel.open_source", lambda data: source)
     with pytest.raises(so.DataError, match="changed while they were read"):
         so.SAR("y ~ x", frame, W[ids], **PANEL)
+
+
+@pytest.mark.parametrize("panel", [True, False])
+def test_rows_that_move_between_readings_are_refused(panel, frame):
+    """As after a shuffle, whose order Dask does not promise."""
+    data = frame if panel else frame[frame["year"] == 2003].drop(columns="year").set_index("town")
+    readings = iter(range(9))
+
+    def partition(number):
+        return data.iloc[number::2].sample(frac=1.0, random_state=next(readings))
+
+    moving = dd.from_map(partition, range(2), meta=data.iloc[:0])
+    with pytest.raises(so.DataError, match="another order the second time"):
+        read_panel("y ~ x", moving, W, effects="none", **(PANEL if panel else {"unit": None, "period": None}))
+
+
+@pytest.mark.parametrize("index", ["numbers", "two levels"])
+def test_rows_of_many_files_without_labels_are_refused(index, frame, stored):
+    towns = frame[frame["year"] == 2003].reset_index(drop=True)
+    if index == "two levels":
+        data = stored(towns.set_index(["year", "town"]), "file")
+    else:
+        data = stored(pd.concat([towns, towns]).reset_index(drop=True), "folder")
+    with pytest.raises(so.DataError, match="no single column of labels as its index: say which column is unit="):
+        read_panel("y ~ x", data, W, unit=None, period=None, effects="none")
