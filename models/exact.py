@@ -23,7 +23,7 @@ from spillover.models.likelihood import filtered
 from spillover.models.posterior import Draw, Posterior
 from spillover.models.priors import log_dependence
 
-CONDITIONAL = 129  # points of the density of rho given lam
+CONDITIONAL = 257  # points of the density of rho given lam
 SCORES = np.linspace(-6.5, 6.5, 131)  # normal scores at which its quantiles are kept; 8e-11 of the draws lie beyond
 
 

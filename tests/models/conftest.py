@@ -82,8 +82,12 @@ def rows(n, seed, k=2, periods=PERIODS):
 
 
 def weights(name):
-    """A hostile W by its name, or k nearest neighbours of few units as "small <n>"."""
-    return row_standardise(knn(int(name.split()[1]), 3)) if name.startswith("small") else HOSTILE[name]
+    """A hostile W by its name, or nearest neighbours of few units: row-standardised as "small <n>", with any weights as "raw <n>"."""
+    kind, _, n = name.partition(" ")
+    if not n:
+        return HOSTILE[name]
+    near = knn(int(n), 3)
+    return row_standardise(near) if kind == "small" else near * np.random.default_rng(8).uniform(0.2, 2.0, near.shape)
 
 
 def error_weights(kind, W):
@@ -131,6 +135,12 @@ def double_precision():
 def case():
     """case(name, model, effects, other=..., kind=...): the oracle's problem and the package's likelihood of the same data."""
     return make_case
+
+
+@pytest.fixture(scope="session")
+def assembled():
+    """assembled(problem): the `Case` of an oracle's problem."""
+    return assemble
 
 
 @pytest.fixture(scope="session")
