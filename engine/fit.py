@@ -231,7 +231,7 @@ def specify_model(name: str, formula: str, data: Any, weights: Weights, options:
         raise SpecificationError(f"{name} has no spatial error: leave out error_weights, or choose SEM, SDEM, SAC or GNS.")
     panel = read_panel(formula, data, weights, unit=options.unit, period=options.period, effects=spec.effects)
     error_weights = weights if options.error_weights is None else options.error_weights[weights.ids]
-    model = Model(spec, formula, panel, weights, error_weights, _lagged(spec, panel, options.lagged), options.priors)
+    model = Model(spec, formula, panel, weights, error_weights, lagged_variables(spec, panel, options.lagged), options.priors)
     designs.check(model.design, model.effects)
     if len(model.design.terms) >= model.effects.nu:
         raise DataError(
@@ -240,7 +240,8 @@ def specify_model(name: str, formula: str, data: Any, weights: Weights, options:
     return model
 
 
-def _lagged(spec: Spec, panel: Panel, lagged: Sequence[str] | None) -> tuple[str, ...]:
+def lagged_variables(spec: Spec, panel: Panel, lagged: Sequence[str] | None) -> tuple[str, ...]:
+    """The regressors that get a W X term: those given, else all but the constant; none in a model without such terms."""
     variables = tuple(name for name in panel.names if name != INTERCEPT)
     if not spec.durbin:
         if lagged is not None:

@@ -35,15 +35,13 @@ def _potential(posterior: Posterior) -> Callable[[dict], jax.Array]:
     return partial(potential_energy, model, (posterior,), {})
 
 
-@partial(jax.jit, compiler_options=ALONE)
-def _begin(posterior: Posterior, start: jax.Array) -> ParamInfo:
+def _origin(posterior: Posterior, start: jax.Array) -> ParamInfo:
     """Potential energy and gradient at the start of every chain; not in `_advance`, so that one copy of them is compiled there."""
     energy, slope = jax.vmap(jax.value_and_grad(_potential(posterior)))({"flat": start})
     return ParamInfo({"flat": start}, energy, slope)
 
 
-@partial(jax.jit, static_argnames="settings", compiler_options=ALONE)
-def _advance(settings: Settings, posterior: Posterior, state: HMCState, origin: ParamInfo, key: jax.Array, first: jax.Array) -> tuple:
+def _iterate(settings: Settings, posterior: Posterior, state: HMCState, origin: ParamInfo, key: jax.Array, first: jax.Array) -> tuple:
     """`steps` iterations of every chain; where `first`, from `origin` instead of `state`. Returns the state and the path."""
     initialise, sample = hmc(potential_fn_gen=_potential, algo="NUTS")
 
@@ -68,8 +66,7 @@ def _advance(settings: Settings, posterior: Posterior, state: HMCState, origin: 
     return jax.vmap(chain)(state, origin, key)
 
 
-@jax.jit
-def _blank(posterior: Posterior, origin: ParamInfo, key: jax.Array) -> HMCState:
+def _empty(posterior: Posterior, origin: ParamInfo, key: jax.Array) -> HMCState:
     """A state of the right shapes, for the first call, which does not look at it."""
     initialise, _ = hmc(potential_fn_gen=_potential, algo="NUTS")
 
@@ -78,6 +75,30 @@ def _blank(posterior: Posterior, origin: ParamInfo, key: jax.Array) -> HMCState:
 
     shapes = jax.eval_shape(jax.vmap(one), origin, key)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+_begin = jax.jit(_origin, compiler_options=ALONE)
+_begin_many = jax.jit(jax.vmap(_origin))
+_blank = jax.jit(_empty)
+_blank_many = jax.jit(jax.vmap(_empty))
+_advance = jax.jit(_iterate, static_argnames="settings", compiler_options=ALONE)
+
+
+@partial(jax.jit, static_argnames="settings")
+def _advance_many(
+    settings: Settings, posteriors: Posterior, states: HMCState, origins: ParamInfo, keys: jax.Array, first: jax.Array
+) -> tuple:
+    """`_advance` of stacked posteriors, all of their chains together."""
+    return jax.vmap(partial(_iterate, settings), in_axes=(0, 0, 0, 0, None))(posteriors, states, origins, keys, first)
+
+
+def sample_many(posteriors: Posterior, start: np.ndarray, *, tune: int, draws: int, keys: jax.Array, target_accept: float) -> Chains:
+    """Chains of stacked posteriors from `start`, (member, chain, size), with a key (member, chain, ...) each."""
+    settings = Settings(tune, target_accept, tune + draws)
+    origin = _begin_many(posteriors, jnp.asarray(start))
+    state = _blank_many(posteriors, origin, keys)
+    _, (flat, stats) = _advance_many(settings, posteriors, state, origin, keys, jnp.asarray(True))
+    return Chains(np.asarray(flat)[:, :, tune:], {name: np.asarray(value)[:, :, tune:] for name, value in stats.items()})
 
 
 def sample(

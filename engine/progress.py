@@ -8,6 +8,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
+def counting(label: str, total: int, done: int, *, show: bool) -> Iterator[Callable[[int], None]]:
+    """A function report(more) that moves a bar with its rate and the time left on the standard error stream, or does nothing."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not show, transient=True) as progress:
+        task = progress.add_task(label, total=total, completed=done, rate="")
+
+        def report(more: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(task, advance=more, rate="" if speed is None else f"{speed:.3g}/s")
+
+        yield report
+
+
+@contextmanager
 def sampling(label: str, chains: int, *, show: bool) -> Iterator[Callable[[int, int, int], None]]:
     """A function report(done, total, divergences) that moves a bar on the standard error stream, or does nothing."""
     columns = (

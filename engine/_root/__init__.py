@@ -21,6 +21,8 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
     "spillover.engine.logdet": ("LogDet",),
     "spillover.engine.ml": ("MLFit",),
     "spillover.engine.results": ("Fit", "load"),
+    "spillover.engine.sweep": ("sweep",),
+    "spillover.engine.swept": ("Sweep", "open_sweep"),
     "spillover.engine.weights": ("Weights",),
     "spillover.engine.weights_files": ("read_weights",),
     "spillover.kernels.errors": (
@@ -60,6 +62,9 @@ if TYPE_CHECKING:
     from spillover.engine.ml import MLFit as MLFit
     from spillover.engine.results import Fit as Fit
     from spillover.engine.results import load as load
+    from spillover.engine.sweep import sweep as sweep
+    from spillover.engine.swept import Sweep as Sweep
+    from spillover.engine.swept import open_sweep as open_sweep
     from spillover.engine.weights import Weights as Weights
     from spillover.engine.weights_files import read_weights as read_weights
     from spillover.kernels.errors import ConvergenceError as ConvergenceError

@@ -1,0 +1,179 @@
+"""Many weight matrices, many models, one call: which conclusions hold up."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+import pandas as pd
+
+from spillover.engine import members, store
+from spillover.engine.chunks import SAMPLERS, STACK, Block, Names, Settings, names_of, run
+from spillover.engine.members import Plan, Source
+from spillover.engine.progress import counting
+from spillover.engine.swept import Sweep, assemble
+from spillover.engine.weights import Weights
+from spillover.kernels.errors import SpecificationError
+from spillover.models.priors import Priors
+
+RETRIES = 3  # of a chunk whose worker died
+
+
+def sweep(
+    formula: str,
+    data: pd.DataFrame,
+    weights: Mapping[str, Weights],
+    *,
+    models: Sequence[str] = ("SAR", "SEM", "SDM"),
+    effects: Sequence[str] = ("none",),
+    unit: str | None = None,
+    period: str | None = None,
+    controls: Mapping[str, str] | None = None,
+    priors: Priors | Mapping[str, Priors] | None = None,
+    windows: Mapping[str, tuple[Any, Any]] | None = None,
+    lagged: Sequence[str] | None = None,
+    sampler: str = "exact",
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 1,
+    seed: int = 0,
+    target_accept: float = 0.8,
+    keep_draws: bool = False,
+    store: str | Path | None = None,
+    client: Any = None,
+    progress: bool = True,
+) -> Sweep:
+    """Every combination of weights, model and effects, and of controls, priors and windows where given, fitted to one data set.
+
+    `weights`: a dict of names and `Weights`. `controls`: names and what each adds to the formula, {"none": "", "full": "x3 + x4"};
+    `priors`: one `Priors`, or a dict of them; `windows`: names and the first and last period of each. `sampler`: "exact" (`Model.fit`),
+    "nuts" or "ml". `store`: a folder for the results, from which a sweep that was stopped goes on; `client`: a Dask client whose workers
+    take the chunks. `keep_draws`: keep draws as well as summaries.
+
+    With period effects, all members use contrasts where every W is row-standardised, and period dummies where one is not: only then do
+    their evidences compare. A member that fails is a row with its reason in `Sweep.failures`; SpilloverError for what no member could do.
+
+    Source: LeSage & Pace (2009), chapter 6; LeSage (2014), "What regional scientists need to know about spatial econometrics".
+
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> nearer = {"contiguity": W.row_standardize(), "spectral": W.spectral_standardize()}
+    >>> panel = {"effects": ["twoway"], "unit": "state", "period": "year"}
+    >>> out = so.sweep("np.log(gsp) ~ np.log(pc) + unemp", frame, nearer, models=["SAR", "SDM"], **panel, draws=500, progress=False)
+    >>> out.impacts["total"].sel(term="unemp", model="SDM", statistic="mean").shape
+    (2, 1)
+    """
+    plan = Plan(
+        formula,
+        dict(weights),
+        tuple(_several(models, "models")),
+        tuple(_several(effects, "effects")),
+        unit,
+        period,
+        **_given(controls=controls, priors={members.DEFAULT: priors} if isinstance(priors, Priors) else priors, windows=windows),
+        lagged=None if lagged is None else tuple(lagged),
+    )
+    settings = Settings(sampler, draws, tune, chains, seed, target_accept, keep_draws)
+    _check(settings)
+    return run_plan(members.read(plan, data), settings, store=store, client=client, progress=progress)
+
+
+def _several(values: Any, name: str) -> Iterable[str]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise SpecificationError(f"{name}={values!r}: give a list, such as {name}=[{values!r}].")
+    return values
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: dict(value) for name, value in options.items() if value is not None}
+
+
+def _check(settings: Settings) -> None:
+    if settings.sampler not in SAMPLERS:
+        raise SpecificationError(f"There is no sampler {settings.sampler!r}; choose one of {', '.join(map(repr, SAMPLERS))}.")
+    if min(settings.draws, settings.chains) < 1 or settings.tune < 0:
+        raise SpecificationError(f"draws={settings.draws}, tune={settings.tune}, chains={settings.chains}: at least one draw is wanted.")
+
+
+def run_plan(source: Source, settings: Settings, *, store: str | Path | None, client: Any, progress: bool) -> Sweep:
+    """Fit the members that are not in the store yet, chunk by chunk, and put all of them together."""
+    names = names_of(source)
+    about = _about(source, settings, names)
+    path = None if store is None else Path(store)
+    blocks = [] if path is None else _store.open_store(path, about)
+    done = {int(position) for block in blocks for position in block.index}
+    todo = chunks(source, done)
+    total = len(source.plan.labels)
+    with counting(f"sweep of {total} members", total, len(done), show=progress) as report:
+        for block in _on_cluster(client, source, todo, settings) if client is not None else _here(source, todo, settings):
+            if path is not None:
+                _store.write_block(path, block)
+            blocks.append(block)
+            report(len(block.index))
+    return assemble(blocks, about)
+
+
+_store = store
+
+
+def _about(source: Source, settings: Settings, names: Names) -> dict[str, Any]:
+    """What describes a sweep, as JSON can hold it."""
+    return {
+        "digest": members.digest(source, [settings]),
+        "formula": source.plan.formula,
+        "coords": source.plan.coords,
+        "parameters": list(names.parameters),
+        "variables": list(names.variables),
+        "settings": asdict(settings),
+    }
+
+
+def chunks(source: Source, done: set[int]) -> list[list[int]]:
+    """The positions still to do, in chunks of members that differ in W alone; one of every kind first, so that each is compiled once."""
+    kinds: dict[tuple[str, ...], list[int]] = {}
+    for position, label in enumerate(source.plan.labels):
+        if position not in done:
+            kinds.setdefault(label[1:], []).append(position)
+    parts = [[kind[start : start + STACK] for start in range(0, len(kind), STACK)] for kind in kinds.values()]
+    return [part[step] for step in range(max(map(len, parts), default=0)) for part in parts if step < len(part)]
+
+
+def _here(source: Source, todo: list[list[int]], settings: Settings) -> Iterator[Block]:
+    """Chunks in threads of this process: compiled code runs beside the Python that prepares the next."""
+    threads = (os.cpu_count() or 1) if jax.default_backend() == "cpu" and jax.local_device_count() == 1 else 1
+    with ThreadPoolExecutor(min(threads, 8)) as pool:
+        yield from _as_they_come(lambda part: pool.submit(run, source, part, settings), todo, ahead=2 * threads)
+
+
+def _as_they_come(submit: Callable[[list[int]], Future], todo: list[list[int]], ahead: int) -> Iterator[Block]:
+    """Results as they arrive, no more than `ahead` chunks being under way."""
+    waiting, running = list(reversed(todo)), set[Future]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < ahead:
+                running.add(submit(waiting.pop()))
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _on_cluster(client: Any, source: Source, todo: list[list[int]], settings: Settings) -> Iterator[Block]:
+    """Chunks on the workers of a Dask client; what a dying worker had goes to another."""
+    try:
+        from distributed import as_completed
+    except ImportError as error:
+        raise SpecificationError("client= needs Dask: pip install 'spillover[dask]'.") from error
+    shared = client.scatter(source, broadcast=True, hash=False)
+    futures = [client.submit(run, shared, part, settings, pure=False, retries=RETRIES) for part in todo]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+            future.release()
+    finally:
+        client.cancel(futures)
