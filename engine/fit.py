@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from spillover.engine import exact, ml, nuts, results
-from spillover.engine.logdet import build_covering, covers
+from spillover.engine.logdet import LogDet, build_covering, improved
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.progress import sampling
 from spillover.engine.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError
 from spillover.kernels.leaf import leaf
-from spillover.kernels.logdet import LogDet, without_unit_root
+from spillover.kernels.logdet import without_unit_root
 from spillover.kernels.moments import split, stacked
 from spillover.models import design as designs
 from spillover.models import posterior as posteriors
@@ -152,29 +152,33 @@ class Model:
     def explored(
         self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation, density_of: Callable[[Likelihood], Density]
     ) -> tuple[Likelihood, Mass]:
-        """The data as a likelihood needs them, and where `density_of` it has its mass in (rho, lam), all of it on the log-determinants."""
-        likelihood = self._likelihood(factor, parts, effects, reach=((0.0, 0.0), (0.0, 0.0)))
+        """The data as a likelihood needs them, and where `density_of` it has its mass in (rho, lam), the log-determinants good there."""
+        usual = tuple(LogDet.build(weights) for weights in self._spatial)
+        likelihood = self._likelihood(factor, parts, effects, usual)
         mass = explore(density_of(likelihood), len(self.dependence))
-        ends = [(float(side.min()), float(side.max())) for side in mass.inside.T]
-        if all(covers(part, *end) for part, end in zip(dependence(likelihood), ends, strict=True)):
+        better = tuple(improved(*pair, mass, i) for i, pair in enumerate(zip(self._spatial, usual, strict=True)))
+        if all(one is other for one, other in zip(better, usual, strict=True)):
             return likelihood, mass
-        likelihood = self._likelihood(factor, parts, effects, reach=(ends[0], ends[-1]))
+        likelihood = self._likelihood(factor, parts, effects, better)
         return likelihood, explore(density_of(likelihood), len(self.dependence))
 
-    def _likelihood(self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation, reach: tuple[Reach, Reach]) -> Likelihood:
-        """The data, with log-determinants good for logit variables of rho and of lam within `reach`."""
+    @property
+    def _spatial(self) -> tuple[Weights, ...]:
+        """The weights of each of the dependence parameters."""
+        return (self.weights,) * self.spec.lag + (self.error_weights,) * self.spec.error
 
-        def on_contrasts(weights: Weights, present: bool, ends: Reach) -> LogDet | None:
-            logdet = build_covering(weights, *ends).record if present else None
-            return without_unit_root(logdet) if logdet is not None and effects.contrasts else logdet
-
-        lag, error = on_contrasts(self.weights, self.spec.lag, reach[0]), on_contrasts(self.error_weights, self.spec.error, reach[1])
+    def _likelihood(self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation, found: Sequence[LogDet]) -> Likelihood:
+        """The data, with the log-determinant of each of the dependence parameters."""
+        records = [without_unit_root(one.record) if effects.contrasts else one.record for one in found]
+        lag, error = (records.pop(0) if present else None for present in (self.spec.lag, self.spec.error))
         return Likelihood(split(factor, parts), lag, error, leaf(effects.nu), leaf(effects.multiplicity))
 
     def unplaced(self, reach: tuple[Reach, Reach] = ((0.0, 0.0), (0.0, 0.0))) -> Posterior:
-        """The posterior, with log-determinants good for logit variables within `reach`, before anything is known of where it lies."""
+        """The posterior before anything is known of where it lies, its log-determinants good for logit variables within `reach`, of each of
+        the dependence parameters in turn."""
         factor, parts, prior = self._with_prior
-        likelihood = self._likelihood(factor, parts, self.effects, reach)
+        found = tuple(build_covering(weights, *ends) for weights, ends in zip(self._spatial, reach, strict=False))
+        likelihood = self._likelihood(factor, parts, self.effects, found)
         return Posterior(likelihood, prior, leaf(np.zeros(len(self.dependence))), leaf(np.ones(len(self.dependence))))
 
     @cached_property

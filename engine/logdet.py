@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -11,14 +12,17 @@ from numpy.typing import ArrayLike
 
 from spillover.engine import cache
 from spillover.engine.weights import Weights
+from spillover.kernels import local, nodes, spectrum, stochastic
 from spillover.kernels import logdet as kernel
-from spillover.kernels import nodes, spectrum
 from spillover.kernels.chebyshev import END, to_rho
 from spillover.kernels.errors import SpecificationError, WeightsError
 from spillover.kernels.leaf import leaf
+from spillover.models.search import Mass
 
 METHODS = ("auto", "eigenvalues", "sparse", "stochastic")
 LARGE = 1_000_000  # units beyond which exact nodes over the whole interval take minutes
+TARGET = 0.02  # standard deviations that a stochastic log-determinant may move a posterior by
+NARROWEST = 1e-6  # standard deviation of a posterior
 ROUNDING = 1e-6  # of the logit variable
 OUTERMOST = 1e-6  # share of the interval left out where a posterior needs all of it
 
@@ -28,9 +32,10 @@ class LogDet:
     """l(rho) = log|I - rho W| on the admissible interval, with its derivative, at a cost that does not depend on N.
 
     `record`: the arrays that models evaluate (`spillover.kernels.logdet.LogDet`); `method`: "eigenvalues" (all of them), "sparse" (exact
-    factorisations at `nodes` values of rho) or "stochastic" (random probes, `nodes` of them); `error`: of l, measured at rho not used, for
-    "stochastic" its standard error; `shift`: what the error of l' can move the mode of a posterior by, in its standard deviations, 0
-    where l is exact; `interval`: where the error holds; `seconds`: of processor time it took to make.
+    factorisations at `nodes` values of rho), "stochastic" (random probes, `nodes` of them) or "local" (these, refined by `nodes`
+    factorisations around a posterior); `error`: of l, measured at rho not used, for "stochastic" its standard error; `shift`: what the
+    error of l' can move the mode of a posterior by, in its standard deviations, 0 where l is exact; `interval`: where the error holds;
+    `seconds`: of processor time it took to make.
 
     >>> import spillover as so
     >>> W = so.Weights([[0, 1, 1], [1, 0, 0], [1, 0, 0]]).row_standardize()
@@ -75,7 +80,7 @@ class LogDet:
         values = np.asarray(rho, float)
         a, b = self.bounds
         if not ((values > a) & (values < b)).all():
-            raise WeightsError(f"rho={rho} is not inside the admissible interval ({a:.6g}, {b:.6g}).")
+            raise WeightsError(f"rho={rho!r} is not inside the admissible interval ({a:.6g}, {b:.6g}).")
         with jax.enable_x64(True):
             found = np.asarray(function(self.record, jnp.asarray(values)))
         return found[()]
@@ -99,7 +104,13 @@ class LogDet:
         return float(self.record.error)
 
     def __repr__(self) -> str:
-        count = {"eigenvalues": "all eigenvalues", "sparse": f"{self.nodes} exact nodes", "stochastic": f"{self.nodes} probes"}[self.method]
+        kinds = {
+            "eigenvalues": "all eigenvalues",
+            "sparse": "exact nodes",
+            "stochastic": "probes",
+            "local": "exact nodes around a posterior",
+        }
+        count = kinds[self.method] if self.method == "eigenvalues" else f"{self.nodes} {kinds[self.method]}"
         shift = f", posterior shift <= {self.shift:.2g} sd" if self.method == "stochastic" else ""
         a, b = self.interval
         where = f"rho in ({a:.4g}, {b:.4g})"
@@ -113,6 +124,42 @@ def build_covering(W: Weights, low: float, high: float) -> LogDet:
         return usual
     a, b = usual.bounds
     return LogDet.build(W, interval=(a + OUTERMOST * (b - a), b - OUTERMOST * (b - a)))
+
+
+def improved(W: Weights, usual: LogDet, mass: Mass, dimension: int) -> LogDet:
+    """The log-determinant for a posterior whose mass, by the usual one, lies there: the usual one, one that reaches further, or beyond
+    LARGE units one that is exact around it."""
+    s = mass.inside[:, dimension]
+    if usual.method != "stochastic":
+        return usual if covers(usual.record, float(s.min()), float(s.max())) else build_covering(W, float(s.min()), float(s.max()))
+    with jax.enable_x64(True):
+        rho = np.asarray(to_rho(mass.points[:, dimension], usual.record.bounds))
+    centre = float(mass.weight @ rho)
+    sd = max(float(np.sqrt(mass.weight @ (rho - centre) ** 2)), NARROWEST)
+    key = (W.digest, W.given_bounds, "local", round(centre / sd), sd)
+    try:
+        return _from_arrays(cache.remembered(key, lambda: _arrays(_local(W, centre, sd))))
+    except WeightsError as error:  # factors of this W do not fit: the probes tell how far off the posterior may be
+        if "memory" not in str(error):
+            raise
+        return usual
+
+
+def _local(W: Weights, centre: float, sd: float) -> LogDet:
+    """The pilot with exact factorisations around the posterior."""
+    start = time.process_time()
+    structure, pilot = _pilot(W, None, None, TARGET)
+    made = local.refine(structure, pilot, centre, sd)
+    _pilot.cache_clear()  # it holds another copy of W
+    record = kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends)
+    return LogDet(record, "local", made.nodes, 0.0, time.process_time() - start)
+
+
+@lru_cache(maxsize=1)
+def _pilot(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, target: float) -> tuple[Any, Any]:
+    """The stochastic log-determinant, and what was learnt of W on the way: kept until it is refined."""
+    structure = stochastic.prepare(W.matrix)
+    return structure, stochastic.stochastic_logdet(structure, bounds=bounds, interval=interval, target=target)
 
 
 def covers(record: kernel.LogDet, low: float, high: float) -> bool:
@@ -157,10 +204,7 @@ def _sparse(W: Weights, bounds: tuple[float, float] | None, interval: tuple[floa
 
 
 def _stochastic(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, tol: float | None) -> Found:
-    from spillover.kernels.stochastic import stochastic_logdet
-
-    options = {} if tol is None else {"target": tol}
-    made = stochastic_logdet(W.matrix, bounds=bounds, interval=interval, **options)
+    made = _pilot(W, bounds, interval, TARGET if tol is None else tol)[1]
     return kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends), "stochastic", made.probes, made.shift
 
 

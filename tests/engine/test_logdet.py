@@ -175,3 +175,30 @@ def test_impacts_of_a_binary_w_by_either_method(monkeypatch):
 def test_precision_of_the_caller_is_left_alone():
     so.LogDet.build(weights("knn"))(0.5)
     assert jax.numpy.ones(1).dtype == np.float32
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_beyond_a_size_a_pilot_is_refined_where_the_posterior_lies(monkeypatch, asymmetric):
+    """The same estimates as by exact nodes over the whole interval."""
+    W = so.Weights(sparse.csr_array(knn(2000, 6, seed=1))).row_standardize() if asymmetric else lattice(45)
+    frame = frame_of(W, 0.6)
+    exact = so.SAR("y ~ x", frame, W).fit_ml()
+    so.cache.clear()
+    monkeypatch.setattr(logdet, "LARGE", 1000)
+    pilot = so.LogDet.build(W)
+    assert (pilot.method, pilot.shift <= 0.02) == ("stochastic", True)
+    assert f"{pilot.nodes} probes" in repr(pilot)
+    assert "posterior shift" in repr(pilot)
+    refined = so.SAR("y ~ x", frame, W).fit_ml()
+    np.testing.assert_allclose(refined.params, exact.params, atol=1e-4 * exact.std_errors.max())
+    np.testing.assert_allclose(refined.std_errors, exact.std_errors, rtol=1e-3)
+    assert refined.loglik == pytest.approx(exact.loglik, abs=1e-4)
+
+
+def test_where_factors_do_not_fit_the_probes_remain(monkeypatch):
+    W = lattice(30)
+    monkeypatch.setattr(logdet.nodes, "sparse_logdet", lambda *_, **__: (_ for _ in ()).throw(so.WeightsError("do not fit into memory")))
+    monkeypatch.setattr(logdet.local, "refine", lambda *_, **__: (_ for _ in ()).throw(so.WeightsError("do not fit into memory")))
+    assert so.LogDet.build(W).method == "stochastic"
+    fit = so.SAR("y ~ x", frame_of(W, 0.5), W).fit_ml()
+    assert abs(fit.params["rho"] - 0.5) < 5 * fit.std_errors["rho"]
