@@ -27,7 +27,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     names = [f"x{j}" for j in range(REGRESSORS)]
     frame = pd.DataFrame(rng.normal(size=(n, REGRESSORS)), columns=names)
-    import spillover as so
+    from spillover import SAR, LogDet, Weights
     from spillover.kernels import factor
 
     for name in ("y", "z"):
@@ -37,12 +37,12 @@ def main() -> None:
     seconds, fits = [], []
     for response in ("y", "z"):
         start = time.process_time()
-        W = so.Weights(links)
-        fits.append(so.SAR(f"{response} ~ {formula}", frame, W).fit_ml())
+        W = Weights(links)
+        fits.append(SAR(f"{response} ~ {formula}", frame, W).fit_ml())
         seconds.append(round(time.process_time() - start, 3))
     found = {"question": "ML of a SAR", "n": n, "cpu_s": seconds[0], "second_cpu_s": seconds[1], "rho": float(fits[0].params["rho"])}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({**found, "logdet": repr(so.LogDet.build(W)), "peak_mb": peak, "before_mb": before, **machine()}))
+    print(json.dumps({**found, "logdet": repr(LogDet.build(W)), "peak_mb": peak, "before_mb": before, **machine()}))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -22,7 +22,7 @@ from spillover.models import design as designs
 from spillover.models import posterior as posteriors
 from spillover.models.design import INTERCEPT, Design
 from spillover.models.effects import Transformation, factorize, transformation
-from spillover.models.likelihood import Likelihood, dependence
+from spillover.models.likelihood import ONCE, Likelihood, dependence
 from spillover.models.posterior import Posterior
 from spillover.models.priors import Prior, Priors, draw, resolve, scales
 from spillover.models.search import Mass, centre_and_scale, explore
@@ -206,7 +206,7 @@ def _about(found: exact.Exact, seed: int) -> tuple[dict[str, np.ndarray], dict[s
     return stats, {"sampler": "exact", "seed": seed, **evidence}
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=ONCE)
 def _collapsed(likelihood: Likelihood, prior: Prior, points: jax.Array) -> jax.Array:
     return jax.lax.map(lambda s: posteriors.collapsed(likelihood, prior, s), points)  # not vmap: see nuts.parameters
 

@@ -19,7 +19,7 @@ from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models import impacts as formulas
 from spillover.models import information as informations
 from spillover.models.design import Design
-from spillover.models.likelihood import Likelihood, concentrated, parameters, regress
+from spillover.models.likelihood import ONCE, Likelihood, concentrated, parameters, regress
 from spillover.models.search import Mass, newton
 from spillover.models.spec import Spec
 
@@ -126,19 +126,19 @@ def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({"estimate": estimate, "std_error": errors, "z": z, "p": 2 * scipy.stats.norm.sf(np.abs(z))})
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=ONCE)
 def _profile(likelihood: Likelihood, points: jax.Array) -> jax.Array:
     return jax.lax.map(partial(concentrated, likelihood), points)  # not vmap: see nuts.parameters
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=ONCE)
 def _derivatives(likelihood: Likelihood, point: jax.Array) -> tuple:
     """The concentrated log-likelihood, its gradient and its Hessian at the logit variables of (rho, lam)."""
     density = partial(concentrated, likelihood)
-    return density(point), jax.grad(density)(point), jax.hessian(density)(point)
+    return density(point), jax.jacfwd(density)(point), jax.jacfwd(jax.jacfwd(density))(point)
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=ONCE)
 def _estimates(likelihood: Likelihood, point: jax.Array) -> jax.Array:
     """(beta, rho, lam, sigma^2) maximising the likelihood at the logit variables of (rho, lam)."""
     rho, lam = parameters(likelihood, point)

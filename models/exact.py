@@ -64,7 +64,7 @@ def shape(posterior: Posterior) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("points", "batch"))
 def sample(posterior: Posterior, noise: Noise, *, points: int, batch: int | None = None) -> tuple[Draw, Quality]:
-    """A draw for each row of the noise, and how good they are. `points`: odd, of the table of rho, or of lam where the model has it;
+    """A draw for each row of the noise, and how good they are. `points`: 4 n + 1, of the table of rho, or of lam where the model has it;
     `batch`: values of lam worked on at a time, by default one, which suits a CPU."""
     likelihood = posterior.likelihood
     if likelihood.error is not None:

@@ -4,6 +4,7 @@ Parameters in the order (beta, rho, lam, sigma^2), rho and lam where the model h
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import numpy as np
@@ -12,7 +13,7 @@ import scipy.sparse as sparse
 
 from spillover.kernels.within import demean
 from spillover.models.effects import Transformation
-from spillover.models.likelihood import Likelihood, joint, named
+from spillover.models.likelihood import ONCE, Likelihood, joint, named
 
 
 def unpacked(likelihood: Likelihood) -> Callable[[jax.Array | np.ndarray], tuple]:
@@ -25,7 +26,7 @@ def unpacked(likelihood: Likelihood) -> Callable[[jax.Array | np.ndarray], tuple
     return unpack
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=ONCE)
 def observed(likelihood: Likelihood, vector: jax.Array) -> jax.Array:
     """Minus the Hessian of the log-likelihood, by automatic differentiation."""
     unpack = unpacked(likelihood)

@@ -13,6 +13,8 @@ from spillover.kernels import chebyshev
 from spillover.kernels.logdet import LogDet
 from spillover.kernels.moments import Moments
 
+ONCE = {"xla_backend_optimization_level": 0}  # programs that run a few times: they cost more to optimise than they could ever save
+
 
 class Likelihood(NamedTuple):
     """The data of a Gaussian spatial model: `moments`; l on what the effects leave, for rho (`lag`) and lam (`error`), None without;

@@ -80,15 +80,15 @@ def newton(derivatives: Callable[[np.ndarray], tuple], start: np.ndarray, reach:
     derivatives: s -> (value, gradient, Hessian). Where the curvature is not that of a maximum, the step follows the gradient.
     """
     point = start
-    value, gradient, hessian = derivatives(point)
+    value, gradient, hessian = map(np.asarray, derivatives(point))
     for _ in range(steps):
-        curvature, axes = np.linalg.eigh(np.asarray(hessian))
-        step = axes @ ((axes.T @ np.asarray(gradient)) / np.maximum(np.abs(curvature), 1e-12))
+        curvature, axes = np.linalg.eigh(hessian)
+        step = axes @ ((axes.T @ gradient) / np.maximum(np.abs(curvature), 1e-12))
         step *= min(1.0, reach / max(np.abs(step).max(), 1e-300))
-        new = derivatives(point + step)
+        new = tuple(map(np.asarray, derivatives(point + step)))
         while not new[0] >= value - 1e-13 * abs(value) and np.abs(step).max() > 1e-12:
             step /= 2
-            new = derivatives(point + step)
+            new = tuple(map(np.asarray, derivatives(point + step)))
         point, (value, gradient, hessian) = point + step, new
         if np.abs(step).max() < 1e-11:
             break
