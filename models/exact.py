@@ -6,6 +6,7 @@ beta and sigma integrate out in closed form; what is left is a density of lam wh
 the logit variables. A QR at each lam makes everything else quadratic in rho. Hepple (1995); LeSage & Pace (2009), chapters 5 and 6.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from spillover.models.priors import log_dependence
 
 CONDITIONAL = 257  # points of the density of rho given lam
 SCORES = np.linspace(-6.5, 6.5, 131)  # normal scores at which its quantiles are kept; 8e-11 of the draws lie beyond
+NEAR = 6  # nodes of lam between which a regression is interpolated
 
 
 class Noise(NamedTuple):
@@ -87,13 +89,19 @@ def sliced(moments: Moments, lam: jax.Array | None) -> Slice:
     d, y = filtered(moments, None, lam)
     k = d.shape[1]
     if moments.wy is None:
-        factor = jnp.linalg.qr(jnp.column_stack([d, y]), mode="r")
+        factor = _triangular(jnp.column_stack([d, y]))
         solved = solve_triangular(factor[:k, :k], factor[:k, k])
         return Slice(solved, jnp.zeros(k), factor[k:, k], jnp.zeros(factor.shape[0] - k), factor[:k, :k])
     wy = moments.wy if lam is None or moments.mwy is None else moments.wy - lam * moments.mwy
-    factor = jnp.linalg.qr(jnp.column_stack([d, wy, y]), mode="r")
+    factor = _triangular(jnp.column_stack([d, wy, y]))
     solved = solve_triangular(factor[:k, :k], factor[:k, k:])
     return Slice(solved[:, 1], solved[:, 0], factor[k:, k + 1], factor[k:, k], factor[:k, :k])
+
+
+def _triangular(columns: jax.Array) -> jax.Array:
+    """R with a positive diagonal, which makes it a smooth function of lam."""
+    factor = jnp.linalg.qr(columns, mode="r")
+    return factor * jnp.where(jnp.diagonal(factor) < 0, -1.0, 1.0)[:, None]
 
 
 def _log_volume(slice_: Slice) -> jax.Array:
@@ -140,43 +148,53 @@ def _with_error(posterior: Posterior, error: LogDet, noise: Noise, points: int, 
     likelihood, prior = posterior.likelihood, posterior.prior
     lag, constant = likelihood.lag, _constant(posterior)
 
-    def at(s: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
-        """log p(s) of one logit variable of lam, and of rho given it the quantiles at SCORES, the error, and the ends of the mass."""
+    def at(s: jax.Array) -> tuple[jax.Array, tuple[Slice, jax.Array, jax.Array, jax.Array]]:
+        """log p(s) of one logit variable of lam, its slice, and of rho given it quantiles at SCORES, the error, the ends of the mass."""
         slice_ = sliced(likelihood.moments, chebyshev.to_rho(s, error.bounds))
         own = constant + likelihood.multiplicity * error.at(s) + log_dependence(prior.dependence[-1], s, error.bounds) - _log_volume(slice_)
         if lag is None:
-            return own + _log_rest(posterior, slice_, jnp.zeros(1))[0], (jnp.zeros(len(SCORES)), jnp.zeros(()), jnp.zeros(2))
+            return own + _log_rest(posterior, slice_, jnp.zeros(1))[0], (slice_, jnp.zeros(len(SCORES)), jnp.zeros(()), jnp.zeros(2))
         table = _rho_table(posterior, lag, slice_, CONDITIONAL)
-        return own + table.log_integral, (quantile(table, ndtr(SCORES)), table.error, table.s[jnp.array([0, -1])])
+        return own + table.log_integral, (slice_, quantile(table, ndtr(SCORES)), table.error, table.s[jnp.array([0, -1])])
 
     marginal: LogDensity = lambda s: jax.lax.map(lambda one: at(one)[0], s, batch_size=batch)  # noqa: E731
     ends = locate(marginal)
     nodes = jnp.linspace(*ends, points)
-    value, (quantiles, errors, reach) = jax.lax.map(at, nodes, batch_size=batch)
+    value, (slices, quantiles, errors, reach) = jax.lax.map(at, nodes, batch_size=batch)
     table = tabulate(lambda _: value, ends, points)
     s = quantile(table, noise.lam)
-    lam = chebyshev.to_rho(s, error.bounds)
     step = (ends[1] - ends[0]) / (points - 1)
-    rho = None if lag is None else chebyshev.to_rho(_looked_up(quantiles, (s - nodes[0]) / step, noise.rho), lag.bounds)
-
-    def one(row: tuple) -> tuple[jax.Array, jax.Array]:
-        lam, rho, gamma, z = row
-        slice_ = sliced(likelihood.moments, lam)
-        beta, sigma = _given(posterior, slice_, rho[None], gamma[None], z[None])
-        return beta[0], sigma[0]
-
-    beta, sigma = jax.lax.map(one, (lam, jnp.zeros_like(lam) if rho is None else rho, noise.gamma, noise.beta), batch_size=batch)
+    position = (s - nodes[0]) / step
+    rho = None if lag is None else chebyshev.to_rho(_looked_up(quantiles, position, noise.rho), lag.bounds)
+    beta, sigma = _between(posterior, slices, position, jnp.zeros_like(s) if rho is None else rho, noise)
     weight = table.density * step
     worst = table.error + jnp.sum(weight * errors)
     carried = weight > jnp.max(weight) * 1e-9
     within = jnp.array([jnp.min(jnp.where(carried, reach[:, 0], jnp.inf)), jnp.max(jnp.where(carried, reach[:, 1], -jnp.inf))])
-    return Draw(beta, rho, lam, sigma), Quality(table.log_integral, worst, within, jnp.stack(ends))
+    return Draw(beta, rho, chebyshev.to_rho(s, error.bounds), sigma), Quality(table.log_integral, worst, within, jnp.stack(ends))
+
+
+def _between(posterior: Posterior, slices: Slice, position: jax.Array, rho: jax.Array, noise: Noise) -> tuple[jax.Array, jax.Array]:
+    """beta and sigma at rho and at fractional positions among the slices of the table of lam: by polynomials through NEAR of these, which
+    is a fraction of the price of a QR for every draw."""
+    first, weights = stencil(position, slices.intercept.shape[0], NEAR)
+    identity = jnp.eye(slices.triangle.shape[1])
+    inverses = jax.vmap(lambda triangle: solve_triangular(triangle, identity))(slices.triangle)
+
+    def mixed(rows: Callable[[jax.Array], jax.Array]) -> jax.Array:
+        return sum((weight[:, None] * rows(first + j) for j, weight in enumerate(weights)), jnp.zeros(()))
+
+    residual = mixed(lambda j: slices.tail_y[j] - rho[:, None] * slices.tail_wy[j])
+    sigma = jnp.sqrt((posterior.prior.d0 + 0.5 * jnp.sum(residual**2, axis=1)) / noise.gamma)
+    centre = mixed(lambda j: slices.intercept[j] - rho[:, None] * slices.slope[j])
+    spread = mixed(lambda j: jnp.sum(inverses[j] * noise.beta[:, None, :], axis=2))
+    return centre + sigma[:, None] * spread, sigma
 
 
 def _looked_up(quantiles: jax.Array, position: jax.Array, u: jax.Array) -> jax.Array:
     """Quantiles of rho given lam, (nodes, scores), at fractional nodes and uniform u, by cubics in both."""
-    first, weights = stencil(position, quantiles.shape[0])
+    first, weights = stencil(position, quantiles.shape[0], 4)
     scores = (ndtri(u) - SCORES[0]) / (SCORES[1] - SCORES[0])
-    second, others = stencil(scores, quantiles.shape[1])
+    second, others = stencil(scores, quantiles.shape[1], 4)
     terms = [weights[i] * others[j] * quantiles[first + i, second + j] for i in range(4) for j in range(4)]
     return sum(terms, jnp.zeros(()))

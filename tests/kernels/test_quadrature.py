@@ -219,7 +219,7 @@ def test_the_error_bounds_what_too_few_points_miss(name, count):
     known = KNOWN[name]
     found = table(known.family, known.parameters, count)
     missed = abs(np.expm1(float(found.log_integral) - known.log_integral))
-    if float(found.error) < 0.1:
+    if float(found.error) < 0.01:  # below, neither grid may see the peak
         assert missed <= float(found.error) + 1e-13 + 4e-15 * abs(known.log_integral)
     if missed > 1e-6:
         assert float(found.error) > 1e-4
@@ -280,7 +280,7 @@ def test_the_ends_of_the_unit_interval_are_the_ends_of_the_table():
 @pytest.mark.parametrize("at", [0.2, 1.0, 1.5, 7.99, 8.0, 8.7])
 def test_the_stencil_is_exact_for_cubics(at):
     """Inside, and by extrapolation in the outer cells."""
-    first, weights = quadrature.stencil(jnp.asarray(at), 10)
+    first, weights = quadrature.stencil(jnp.asarray(at), 10, 4)
     assert 0 <= int(first) <= 6
     cubic = np.polynomial.Polynomial([0.3, -1.0, 0.5, 0.25])
     assert sum(float(w) * cubic(int(first) + i) for i, w in enumerate(weights)) == pytest.approx(cubic(at), abs=1e-12)
