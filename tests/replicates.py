@@ -1,0 +1,188 @@
+"""Many simulated panels of one design, and their exact posteriors by one program: for tests of coverage and of evidence."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+import pandas as pd
+from oracles.hostile import contiguity, knn, points, row_standardise
+from scipy.spatial import distance_matrix
+from scipy.special import softmax
+
+import spillover as so
+from spillover.engine import batch, exact
+from spillover.engine.batch import Member
+from spillover.engine.logdet import LogDet
+from spillover.engine.members import member_of
+from spillover.kernels.leaf import leaf
+from spillover.kernels.moments import split, stacked
+from spillover.models.likelihood import Likelihood
+from spillover.models.priors import resolve, scales
+
+STACK = 500  # members to a program
+TERMS = 64  # series have a multiple of this many terms, so that one program does for more than one W
+LARGEST = 1e-6  # relative error of the quadrature: two hundred times finer than ranks of a thousand draws and shares of panels can tell
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a panel is made with. beta, theta: (k,); theta None for a model without lags."""
+
+    beta: np.ndarray
+    theta: np.ndarray | None
+    rho: float
+    sigma: float
+
+
+def neighbours(n: int, k: int = 4) -> so.Weights:
+    """Row-standardised k nearest neighbours of seeded points, an asymmetric W."""
+    return so.Weights(row_standardise(knn(n, k)))
+
+
+def panel(weights: so.Weights, periods: int, effects: str, truth: Truth, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """y, (T, N), and x, (T, N, k), with "unit" or "twoway" effects that x depends on."""
+    n, k = weights.n, len(truth.beta)
+    fixed = rng.standard_normal(n)[None] + (effects == "twoway") * rng.standard_normal(periods)[:, None]
+    x = rng.standard_normal((periods, n, k)) + 0.5 * fixed[:, :, None]
+    options = {"rho": truth.rho, "sigma": truth.sigma, "effects": fixed}
+    return so.simulate(weights.matrix, x, beta=truth.beta, theta=truth.theta, **options, rng=rng), x
+
+
+def model(name: str, effects: str, weights: so.Weights, shape: tuple[int, int], priors: so.Priors | None = None) -> so.Model:
+    """A model of (T, k) panels, on data that are to be replaced by `on`."""
+    (periods, k), rng = shape, np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([range(periods), weights.ids], names=["period", "unit"])
+    names = [f"x{j}" for j in range(1, k + 1)]
+    frame = pd.DataFrame(rng.standard_normal((len(index), k + 1)), index, ["y", *names]).reset_index()
+    return getattr(so, name)(f"y ~ {' + '.join(names)}", frame, weights, effects=effects, unit="unit", period="period", priors=priors)
+
+
+def on(model: so.Model, y: np.ndarray, x: np.ndarray) -> so.Model:
+    """The model on other data."""
+    return replace(model, panel=replace(model.panel, y=y, x=x))
+
+
+def member(model: so.Model, likelihood: str = "transformed") -> Member:
+    """What the batched sampler needs; with the likelihood "direct": demeaned data as N T observations, T log|S|, the same priors."""
+    found = member_of(model)
+    if likelihood == "transformed":
+        return found
+    effects = model.effects_for(likelihood)
+    factor, parts = model.factor(effects)
+    scale = scales(factor, parts, model.design.terms, model.design.own, effects.nu)
+    prior = resolve(model.priors, model.design.terms, scale, model.dependence)
+    rows = stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
+    data = Likelihood(split(rows, parts), LogDet.build(model.weights).record, None, leaf(effects.nu), leaf(effects.multiplicity))
+    return found._replace(posterior=found.posterior._replace(likelihood=data, prior=prior))
+
+
+def drawn(members: Sequence[Member], draws: int, rng: np.random.Generator) -> batch.Drawn:
+    """Exact draws of members of one signature, arrays (members, draws, ...); tables as fine as a model's own would be."""
+    with jax.enable_x64(True):
+        longest = [-(-max(found) // TERMS) * TERMS for found in zip(*map(batch.lengths, members), strict=True)]
+        blocks = [members[start : start + STACK] for start in range(0, len(members), STACK)]
+        found = [_block([batch.padded_to(one, *longest) for one in block], draws, rng) for block in blocks]
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+
+
+def _block(members: list[Member], draws: int, rng: np.random.Generator) -> batch.Drawn:
+    stack, noise = batch.stack(members), batch.stack([exact.make_noise(one.posterior, draws, rng) for one in members])
+    for fineness in exact.POINTS:
+        found = batch.sample(stack, noise, points=fineness, batch=None, mesh=batch.mesh_of())
+        if np.asarray(found.quality.error).max() < LARGEST:
+            return jax.tree.map(np.asarray, found)
+    raise AssertionError("The quadrature is not good enough.")
+
+
+def log_evidence(members: Sequence[Member], rng: np.random.Generator) -> np.ndarray:
+    """log p(y) of each member: (members,)."""
+    found = drawn(members, 1, rng).quality.log_evidence
+    return np.array([exact.log_evidence(one, float(value)) for one, value in zip((m.posterior for m in members), found, strict=True)])
+
+
+def impacts(weights: so.Weights, truth: Truth) -> tuple[np.ndarray, np.ndarray]:
+    """Direct and total impacts, (k,) each, by the dense inverse."""
+    n, w = weights.n, weights.matrix.toarray()
+    inverse = np.linalg.inv(np.eye(n) - truth.rho * w)
+    theta = np.zeros_like(truth.beta) if truth.theta is None else truth.theta
+    direct = truth.beta * np.trace(inverse) / n + theta * np.trace(inverse @ w) / n
+    return direct, truth.beta * inverse.sum() / n + theta * (inverse @ w).sum() / n
+
+
+def ranks(found: batch.Drawn, truths: Sequence[Truth], weights: so.Weights) -> dict[str, np.ndarray]:
+    """How many draws of each quantity lie below its true value: (members, columns), uniform on 0 ... draws where all is right."""
+    k = len(truths[0].beta)
+    effects = [impacts(weights, truth) for truth in truths]
+    pairs = {
+        "rho": (found.draw.rho[..., None], [[truth.rho] for truth in truths]),
+        "beta": (found.draw.beta[..., :k], [truth.beta for truth in truths]),
+        "sigma2": (found.draw.sigma[..., None] ** 2, [[truth.sigma**2] for truth in truths]),
+        "direct": (found.impacts.direct, [direct for direct, _ in effects]),
+        "total": (found.impacts.total, [total for _, total in effects]),
+    }
+    if truths[0].theta is not None:
+        pairs["theta"] = (found.draw.beta[..., k:], [truth.theta for truth in truths])
+    return {name: (values < np.asarray(true)[:, None]).sum(axis=1) for name, (values, true) in pairs.items()}
+
+
+def covered(ranks: np.ndarray, draws: int, level: float) -> np.ndarray:
+    """Whether the true value lies in the central interval of `level`, by rank: of draws + 1 equally likely ones, the middle."""
+    out = round((1 - level) / 2 * (draws + 1))
+    return (ranks >= out) & (ranks <= draws - out)
+
+
+def candidates(n: int = 31) -> dict[str, so.Weights]:
+    """Four W of the same points: contiguity, inverse distance, four nearest neighbours, contiguity of other units; row-standardised."""
+    near = contiguity(n)
+    distance = distance_matrix(points(n), points(n)) + np.diag(np.full(n, np.inf))
+    other = np.random.default_rng(6).permutation(n)
+    matrices = {"contiguity": near, "inverse_distance": 1 / distance, "nearest": knn(n, 4), "permuted": near[np.ix_(other, other)]}
+    return {name: so.Weights(row_standardise(matrix)) for name, matrix in matrices.items()}
+
+
+def prior_of(k: int, *, durbin: bool, spread: float) -> tuple[so.Priors, Callable[[so.Weights, np.random.Generator], Truth]]:
+    """A proper prior that does not look at the data, beta and theta ~ N(0, sigma^2 spread), and how a truth is drawn from it."""
+    shape, rate, count = 6.0, 5.0, k * (1 + durbin)
+    beta = so.Conjugate((0.0,) * count, tuple(map(tuple, spread * np.eye(count))))
+
+    def draw(weights: so.Weights, rng: np.random.Generator) -> Truth:
+        sigma = np.sqrt(rate / rng.gamma(shape))
+        beta = sigma * np.sqrt(spread) * rng.standard_normal(count)
+        return Truth(beta[:k], beta[k:] if durbin else None, rng.uniform(*weights.bounds), sigma)
+
+    return so.Priors(beta=beta, sigma=so.InverseGamma(shape, rate), rho=so.Uniform()), draw
+
+
+def probabilities(
+    name: str,
+    choices: dict[str, so.Weights],
+    periods: int,
+    draw: Callable[[so.Weights, np.random.Generator], Truth],
+    priors: so.Priors | None,
+    panels: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Panels with two-way effects from candidates drawn uniformly: the true one of each, (panels,), and the posterior probabilities of
+    all, (panels, candidates)."""
+    weights = list(choices.values())
+    true = rng.integers(len(weights), size=panels)
+    truths = [draw(weights[one], rng) for one in true]
+    data = [panel(weights[one], periods, "twoway", truth, rng) for one, truth in zip(true, truths, strict=True)]
+    models = [model(name, "twoway", w, (periods, len(truths[0].beta)), priors) for w in weights]
+    evidence = log_evidence([member(on(one, *pair)) for pair in data for one in models], rng).reshape(panels, -1)
+    return true, softmax(evidence, axis=1)
+
+
+def reliability_table(true: np.ndarray, p: np.ndarray, bins: np.ndarray) -> list[dict[str, float]]:
+    """By bin of the probability given to a candidate: its mean, the share of those that were true, the standard error of the share if p is
+    right, and how many there were."""
+    hit = np.arange(p.shape[1])[None] == true[:, None]
+    which = np.minimum(np.digitize(p, bins) - 1, len(bins) - 2)
+    rows = []
+    for cell in range(len(bins) - 1):
+        inside = which == cell
+        if count := int(inside.sum()):
+            error = np.sqrt((p[inside] * (1 - p[inside])).sum()) / count
+            rows.append({"mean": float(p[inside].mean()), "share": float(hit[inside].mean()), "error": float(error), "count": count})
+    return rows
