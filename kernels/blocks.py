@@ -104,4 +104,5 @@ def unit_means(pieces: list[Piece]) -> np.ndarray:
 
 
 def _share(matrix: sparse.csr_array | None, units: int) -> np.ndarray:
-    return np.full(units, 1 / units) if matrix is None else np.asarray(matrix.sum(axis=0)) / units
+    """The column sums of W over N, of the identity without W."""
+    return np.full(units, 1 / units) if matrix is None else np.bincount(matrix.indices, matrix.data, units) / units

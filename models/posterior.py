@@ -17,7 +17,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 
 from spillover.models.likelihood import Likelihood, Regression, dependence, log_determinant, parameters, regress
-from spillover.models.priors import Prior, log_dependence
+from spillover.models.priors import Prior, log_dependence, log_prob
 
 
 class Posterior(NamedTuple):
@@ -76,9 +76,9 @@ def _log_prior(posterior: Posterior, draw: Draw, s: jax.Array) -> jax.Array:
     prior, log_sigma = posterior.prior, jnp.log(draw.sigma)
     total = prior.log_constant + prior.half_log - (prior.rank + 2 * prior.a0) * log_sigma - prior.d0 / draw.sigma**2
     for positions, distribution in prior.beta.items():
-        total += jnp.sum(distribution.log_prob(draw.beta[jnp.asarray(positions)]))
+        total += jnp.sum(log_prob(distribution, draw.beta[jnp.asarray(positions)]))
     if prior.sigma is not None:
-        total += prior.sigma.log_prob(draw.sigma) + log_sigma
+        total += log_prob(prior.sigma, draw.sigma) + log_sigma
     return total + _log_prior_dependence(posterior.likelihood, prior, s)
 
 

@@ -287,10 +287,15 @@ def _dependence(family: Any) -> Any:
     return leaf(ends)
 
 
+def log_prob(distribution: dist.Distribution, value: jax.Array) -> jax.Array:
+    """log density, -inf outside the support: NumPyro's own check is lost where a distribution is an argument of a compiled function."""
+    return jnp.where(distribution.support(value), distribution.log_prob(value), -jnp.inf)
+
+
 def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array) -> jax.Array:
     """log prior density of s, the logit variable of rho (or lam): Beta (a, b) on the bounds, up to B(a, b), or a distribution of rho."""
     if isinstance(prior, dist.Distribution):
-        return prior.log_prob(to_rho(s, bounds)) + log_slope(s, bounds)
+        return log_prob(prior, to_rho(s, bounds)) + log_slope(s, bounds)
     a, b = prior
     return jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
 

@@ -335,3 +335,21 @@ def test_another_generator_gives_other_draws_of_every_parameter(name):
     first, other = (draws(OWNED, seed=seed, size=50)[name] for seed in (3, 4))
     columns = (first[:, 1], other[:, 1]) if name == "beta" else (first, other)
     assert not np.isclose(*columns).any()
+
+
+BOUNDED = [  # a distribution, values inside and outside of its support
+    (dist.Uniform(0.4, 5.0), 0.7, 0.3),
+    (dist.HalfNormal(1.0), 0.2, -0.2),
+    (dist.TruncatedNormal(0.2, 0.4, low=0.0, high=1.0), 0.5, 1.5),
+    (dist.Beta(2.0, 2.0), 0.5, -0.5),
+    (dist.Gamma(2.0, 1.0), 0.5, -0.5),
+]
+
+
+@pytest.mark.parametrize(("own", "inside", "outside"), BOUNDED)
+def test_a_distribution_ends_where_its_support_does_in_compiled_programs(own, inside, outside):
+    """As a constant of the program and as an argument of it, where NumPyro forgets to look."""
+    for found in (jax.jit(families.log_prob), lambda own, value: jax.jit(lambda value: families.log_prob(own, value))(value)):
+        assert float(found(own, jnp.asarray(inside))) == pytest.approx(float(own.log_prob(jnp.asarray(inside))), rel=1e-12)
+        assert float(found(own, jnp.asarray(outside))) == -np.inf
+    assert np.isfinite(float(jax.jit(jax.grad(families.log_prob, argnums=1))(own, jnp.asarray(inside))))
