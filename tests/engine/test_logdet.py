@@ -202,3 +202,15 @@ def test_where_factors_do_not_fit_the_probes_remain(monkeypatch):
     assert so.LogDet.build(W).method == "stochastic"
     fit = so.SAR("y ~ x", frame_of(W, 0.5), W).fit_ml()
     assert abs(fit.params["rho"] - 0.5) < 5 * fit.std_errors["rho"]
+
+
+@pytest.mark.parametrize("program", ["columbus_r", "columbus_exact"])
+@pytest.mark.parametrize("method", ["eigenvalues", "sparse"])
+def test_columbus_as_other_programs_have_it(columbus, reference, program, method):
+    """spatialreg in R, and a dense computation that shares nothing with this one."""
+    stored = reference(program)["logdet"]
+    options = {} if method == "eigenvalues" else {"interval": (-0.995, 0.995), "tol": 1e-11}
+    ld = so.LogDet.build(columbus[1], method, **options)
+    np.testing.assert_allclose(ld(stored["rho"]), stored["value"], rtol=1e-10, atol=1e-11)
+    if "derivative" in stored:
+        np.testing.assert_allclose(ld.derivative(stored["rho"]), stored["derivative"], rtol=1e-8)
