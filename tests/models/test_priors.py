@@ -350,6 +350,8 @@ BOUNDED = [  # a distribution, values inside and outside of its support
 def test_a_distribution_ends_where_its_support_does_in_compiled_programs(own, inside, outside):
     """As a constant of the program and as an argument of it, where NumPyro forgets to look."""
     for found in (jax.jit(families.log_prob), lambda own, value: jax.jit(lambda value: families.log_prob(own, value))(value)):
-        assert float(found(own, jnp.asarray(inside))) == pytest.approx(float(own.log_prob(jnp.asarray(inside))), rel=1e-12)
+        assert float(found(own, jnp.asarray(inside))) == pytest.approx(
+            float(own.log_prob(jnp.asarray(inside))), rel=1e-5
+        )  # float32 parameters
         assert float(found(own, jnp.asarray(outside))) == -np.inf
     assert np.isfinite(float(jax.jit(jax.grad(families.log_prob, argnums=1))(own, jnp.asarray(inside))))
