@@ -124,7 +124,8 @@ class Sweep:
 
     def plot(self, kind: str = "total", *, term: str | None = None) -> "Figure":
         """`kind` "total" (or "direct", "indirect"): a heat map of the posterior means over weights and models, a panel a term, dots where
-        the 95 % interval excludes 0. "forest": the total effect of one `term` over weights. "probability": the posterior probabilities."""
+        the 95 % interval excludes 0. "forest": the total effect of one `term`, the first unless said, over weights, by model.
+        "probability": the posterior probabilities."""
         from spillover.engine import sweep_plots
 
         if kind not in (*EFFECTS, "forest", "probability"):
