@@ -236,6 +236,11 @@ def specify_model(name: str, formula: str, data: Any, weights: Weights, options:
     panel = read_panel(formula, data, weights, unit=options.unit, period=options.period, effects=spec.effects)
     error_weights = weights if options.error_weights is None else options.error_weights[weights.ids]
     model = Model(spec, formula, panel, weights, error_weights, lagged_variables(spec, panel, options.lagged), options.priors)
+    return checked(model)
+
+
+def checked(model: Model) -> Model:
+    """The model itself. DataError names a column that the effects absorb or that others make up, or says that there are too many."""
     designs.check(model.design, model.effects)
     if len(model.design.terms) >= model.effects.nu:
         raise DataError(

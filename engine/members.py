@@ -2,23 +2,25 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import product
 from typing import Any
 
+import jax
 import numpy as np
+import numpyro.distributions as dist
 import pandas as pd
 
 from spillover.engine.batch import Member
 from spillover.engine.exact import refuse_other_priors
-from spillover.engine.fit import Model, lagged_variables
+from spillover.engine.fit import Model, Reach, checked, lagged_variables
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.spatial import channels
 from spillover.engine.weights import Weights
+from spillover.kernels.chebyshev import to_rho
 from spillover.kernels.errors import SpecificationError, SpilloverError
 from spillover.kernels.leaf import leaf
-from spillover.models import design as designs
-from spillover.models.posterior import Posterior
+from spillover.models.impacts import Channels
 from spillover.models.priors import Priors
 from spillover.models.spec import specify
 
@@ -56,18 +58,23 @@ class Plan:
 
 def check(plan: Plan) -> None:
     """Refuse a plan that no member could follow."""
-    if not plan.weights:
-        raise SpecificationError("weights is empty: give a dict of at least one name and spillover.Weights.")
+    for name, labels in plan.coords.items():
+        if not labels:
+            raise SpecificationError(f"{name} is empty: there would be no member to fit.")
+        for label in labels:
+            if not isinstance(label, str) or not label:
+                raise SpecificationError(f"{name}: {label!r} is no name; give text that is not empty.")
+            if labels.count(label) > 1:
+                raise SpecificationError(f"{name}: {label!r} is listed twice.")
     for name, weights in plan.weights.items():
         if not isinstance(weights, Weights):
             raise SpecificationError(f"weights[{name!r}] is a {type(weights).__name__}: make it spillover.Weights(matrix, ids) first.")
     for name, priors in plan.priors.items():
         if not isinstance(priors, Priors):
             raise SpecificationError(f"priors[{name!r}] is a {type(priors).__name__}: make it spillover.Priors(...).")
-    for labels in plan.coords.values():
-        repeated = [label for label in labels if labels.count(label) > 1]
-        if repeated:
-            raise SpecificationError(f"{repeated[0]!r} is listed twice.")
+    for name, span in plan.windows.items():
+        if span is not None and (isinstance(span, str) or not isinstance(span, Sequence) or len(span) != 2):
+            raise SpecificationError(f"windows[{name!r}] is {span!r}: give its first and last period, such as (1990, 1999).")
     for model, effects in product(plan.models, plan.effects):
         specify(model, effects)
 
@@ -84,7 +91,7 @@ class Source:
 def read(plan: Plan, data: pd.DataFrame) -> Source:
     """The panels of a plan. Weights with the same units in another order share a panel in the order of the first."""
     check(plan)
-    orders = {_units(weights): weights for weights in reversed(plan.weights.values())}
+    orders = {_units(weights): weights for weights in reversed(list(plan.weights.values()))}
     panels: dict[tuple, Panel | str] = {}
     for (control, extra), effects, (window, span) in product(plan.controls.items(), plan.effects, plan.windows.items()):
         formula = f"{plan.formula} + {extra}" if extra else plan.formula
@@ -107,8 +114,8 @@ def _units(weights: Weights) -> frozenset:
 def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None) -> pd.DataFrame:
     if span is None:
         return data
-    if period is None or period not in data:
-        raise SpecificationError("windows need the column period= to choose from.")
+    if period is None or not isinstance(data, pd.DataFrame) or period not in data:
+        raise SpecificationError("windows need a pandas DataFrame and its column period= to choose from.")
     chosen = data[(data[period] >= span[0]) & (data[period] <= span[1])]
     if chosen.empty:
         raise SpecificationError(f"No row of the data lies in the window from {span[0]} to {span[1]}.")
@@ -131,19 +138,35 @@ def model_of(source: Source, label: tuple[str, ...]) -> Model:
     spec = specify(model, effects)
     lagged = lagged_variables(spec, panel, plan.lagged if spec.durbin else None)
     formula = f"{plan.formula} + {plan.controls[control]}" if plan.controls[control] else plan.formula
-    made = Model(spec, formula, panel, weights, weights, lagged, plan.priors[priors], source.contrasts)
-    designs.check(made.design, made.effects)
-    return made
+    return checked(Model(spec, formula, panel, weights, weights, lagged, plan.priors[priors], source.contrasts))
 
 
-def member_of(model: Model, posterior: Posterior | None = None) -> Member:
-    """What a sampler of many needs of a model; without a posterior that knows where it lies, what the exact sampler does."""
-    if posterior is None:
-        posterior = model.unplaced()
-        refuse_other_priors(posterior)
-    carried = channels(model.weights, np.zeros(1) if model.spec.lag else None)
-    route = carried._replace(mean_row_sum=leaf(carried.mean_row_sum))
-    return Member(posterior, route, model.design.own, model.design.lagged)
+def member_of(model: Model, reach: tuple[Reach, Reach] | None = None) -> Member:
+    """What the exact sampler of many needs of a model, good for logit variables of rho and of lam within `reach`, else where usual."""
+    posterior = model.unplaced() if reach is None else model.unplaced(reach)
+    refuse_other_priors(posterior)
+    rho = np.zeros(1)
+    if reach is not None and posterior.likelihood.lag is not None:
+        rho = np.asarray(to_rho(np.asarray(reach[0]), posterior.likelihood.lag.bounds))
+    return Member(posterior, route_of(model, rho), model.design.own, model.design.lagged)
+
+
+def route_of(model: Model, rho: np.ndarray) -> Channels:
+    """What carries impacts in a model, good at the values of rho, as arrays of one type."""
+    carried = channels(model.weights, rho if model.spec.lag else None)
+    return carried._replace(mean_row_sum=leaf(carried.mean_row_sum))
+
+
+def _content(family: Any) -> Any:
+    """A prior by its kind and its numbers, all digits of them."""
+    if isinstance(family, dict):
+        return {term: _content(part) for term, part in family.items()}
+    if isinstance(family, dist.Distribution):
+        base = getattr(family, "base_dist", None)
+        return type(family).__qualname__, [np.asarray(part).tolist() for part in jax.tree.leaves(family)], _content(base)
+    if is_dataclass(family):
+        return type(family).__qualname__, [_content(getattr(family, entry.name)) for entry in fields(family)]
+    return None if family is None else np.asarray(family).tolist()
 
 
 def digest(source: Source, settings: Sequence[Any]) -> str:
@@ -154,7 +177,7 @@ def digest(source: Source, settings: Sequence[Any]) -> str:
     for name, weights in plan.weights.items():
         found.update(repr((name, weights.digest, weights.given_bounds, list(weights.ids))).encode())
     for name, priors in plan.priors.items():
-        found.update(repr((name, priors)).encode())
+        found.update(repr((name, [_content(getattr(priors, entry.name)) for entry in fields(priors)])).encode())
     for key, panel in source.panels.items():
         found.update(repr(key[:3]).encode())
         if isinstance(panel, str):

@@ -29,7 +29,7 @@ def open_store(path: Path, about: Mapping[str, Any]) -> list[Block]:
         for unfinished in path.glob(".writing-*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         return read_blocks(path)
-    if path.exists() and any(path.iterdir()):
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise DataError(f"{path} is not empty and not a sweep: give another store.")
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
@@ -71,6 +71,6 @@ def read_blocks(path: Path) -> list[Block]:
         if not place.is_dir():
             continue
         group = zarr.open_group(place, mode="r")
-        arrays = [np.asarray(group[name][...]) for name in ("index", *ARRAYS)]
-        found.append(Block(*arrays, tuple(json.loads(group.attrs["failure"]))))
+        arrays = {name: np.asarray(group[name]) for name in ("index", *ARRAYS)}
+        found.append(Block(**arrays, failure=tuple(json.loads(str(group.attrs["failure"])))))
     return found

@@ -10,13 +10,14 @@ from typing import Any
 import jax
 import pandas as pd
 
-from spillover.engine import members, store
+from spillover.engine import members
+from spillover.engine import store as stores
 from spillover.engine.chunks import SAMPLERS, STACK, Block, Names, Settings, names_of, run
 from spillover.engine.members import Plan, Source
 from spillover.engine.progress import counting
 from spillover.engine.swept import Sweep, assemble
 from spillover.engine.weights import Weights
-from spillover.kernels.errors import SpecificationError
+from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models.priors import Priors
 
 RETRIES = 3  # of a chunk whose worker died
@@ -66,29 +67,39 @@ def sweep(
     >>> out.impacts["total"].sel(term="unemp", model="SDM", statistic="mean").shape
     (2, 1)
     """
+    several = {"controls": controls, "priors": {members.DEFAULT: priors} if isinstance(priors, Priors) else priors, "windows": windows}
     plan = Plan(
         formula,
-        dict(weights),
-        tuple(_several(models, "models")),
-        tuple(_several(effects, "effects")),
+        _named(weights, "weights", '{"queen": W}'),
+        _several(models, "models"),
+        _several(effects, "effects"),
         unit,
         period,
-        **_given(controls=controls, priors={members.DEFAULT: priors} if isinstance(priors, Priors) else priors, windows=windows),
-        lagged=None if lagged is None else tuple(lagged),
+        **{name: _named(value, name, EXAMPLES[name]) for name, value in several.items() if value is not None},
+        lagged=None if lagged is None else _several(lagged, "lagged"),
     )
     settings = Settings(sampler, draws, tune, chains, seed, target_accept, keep_draws)
     _check(settings)
     return run_plan(members.read(plan, data), settings, store=store, client=client, progress=progress)
 
 
-def _several(values: Any, name: str) -> Iterable[str]:
+EXAMPLES = {
+    "controls": '{"none": "", "full": "x3 + x4"}',
+    "priors": '{"vague": Priors(), "tight": Priors(beta=Ridge(0.5))}',
+    "windows": '{"early": (1970, 1979), "late": (1980, 1989)}',
+}
+
+
+def _several(values: Any, name: str) -> tuple[Any, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise SpecificationError(f"{name}={values!r}: give a list, such as {name}=[{values!r}].")
-    return values
+    return tuple(values)
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: dict(value) for name, value in options.items() if value is not None}
+def _named(values: Any, name: str, example: str) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        raise SpecificationError(f"{name} is a {type(values).__name__}: give a dict of names, such as {example}.")
+    return dict(values)
 
 
 def _check(settings: Settings) -> None:
@@ -96,6 +107,8 @@ def _check(settings: Settings) -> None:
         raise SpecificationError(f"There is no sampler {settings.sampler!r}; choose one of {', '.join(map(repr, SAMPLERS))}.")
     if min(settings.draws, settings.chains) < 1 or settings.tune < 0:
         raise SpecificationError(f"draws={settings.draws}, tune={settings.tune}, chains={settings.chains}: at least one draw is wanted.")
+    if settings.seed < 0:
+        raise SpecificationError(f"seed={settings.seed}: give a whole number from 0 on.")
 
 
 def run_plan(source: Source, settings: Settings, *, store: str | Path | None, client: Any, progress: bool) -> Sweep:
@@ -103,20 +116,17 @@ def run_plan(source: Source, settings: Settings, *, store: str | Path | None, cl
     names = names_of(source)
     about = _about(source, settings, names)
     path = None if store is None else Path(store)
-    blocks = [] if path is None else _store.open_store(path, about)
+    blocks = [] if path is None else stores.open_store(path, about)
     done = {int(position) for block in blocks for position in block.index}
     todo = chunks(source, done)
     total = len(source.plan.labels)
     with counting(f"sweep of {total} members", total, len(done), show=progress) as report:
         for block in _on_cluster(client, source, todo, settings) if client is not None else _here(source, todo, settings):
             if path is not None:
-                _store.write_block(path, block)
+                stores.write_block(path, block)
             blocks.append(block)
             report(len(block.index))
     return assemble(blocks, about)
-
-
-_store = store
 
 
 def _about(source: Source, settings: Settings, names: Names) -> dict[str, Any]:
@@ -132,13 +142,16 @@ def _about(source: Source, settings: Settings, names: Names) -> dict[str, Any]:
 
 
 def chunks(source: Source, done: set[int]) -> list[list[int]]:
-    """The positions still to do, in chunks of members that differ in W alone; one of every kind first, so that each is compiled once."""
+    """The positions still to do, in chunks of members that differ in W alone; one of every kind first, so that each is compiled once.
+
+    A chunk is a chunk whatever is done already: a sweep that goes on stacks the same members as one that was never stopped.
+    """
     kinds: dict[tuple[str, ...], list[int]] = {}
     for position, label in enumerate(source.plan.labels):
-        if position not in done:
-            kinds.setdefault(label[1:], []).append(position)
+        kinds.setdefault(label[1:], []).append(position)
     parts = [[kind[start : start + STACK] for start in range(0, len(kind), STACK)] for kind in kinds.values()]
-    return [part[step] for step in range(max(map(len, parts), default=0)) for part in parts if step < len(part)]
+    ordered = [part[step] for step in range(max(map(len, parts))) for part in parts if step < len(part)]
+    return [part for part in ordered if not done.issuperset(part)]
 
 
 def _here(source: Source, todo: list[list[int]], settings: Settings) -> Iterator[Block]:
@@ -164,16 +177,25 @@ def _as_they_come(submit: Callable[[list[int]], Future], todo: list[list[int]], 
 
 
 def _on_cluster(client: Any, source: Source, todo: list[list[int]], settings: Settings) -> Iterator[Block]:
-    """Chunks on the workers of a Dask client; what a dying worker had goes to another."""
+    """Chunks on the workers of a Dask client. What a dying worker had goes to another; where the last copy of the data died with it, they
+    are sent again."""
     try:
         from distributed import as_completed
     except ImportError as error:
         raise SpecificationError("client= needs Dask: pip install 'spillover[dask]'.") from error
-    shared = client.scatter(source, broadcast=True, hash=False)
-    futures = [client.submit(run, shared, part, settings, pure=False, retries=RETRIES) for part in todo]
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-            future.release()
-    finally:
-        client.cancel(futures)
+    waiting = {part[0]: part for part in todo}
+    for _ in range(RETRIES + 1):
+        shared = client.scatter(source, broadcast=True, hash=False)
+        futures = {client.submit(run, shared, part, settings, pure=False, retries=RETRIES): first for first, part in waiting.items()}
+        try:
+            for future in as_completed(futures):
+                if future.status == "cancelled":
+                    continue
+                yield future.result()
+                del waiting[futures[future]]
+                future.release()
+        finally:
+            client.cancel(list(futures))
+        if not waiting:
+            return
+    raise ConvergenceError(f"{len(waiting)} chunks of the sweep were lost with the Dask workers that had them, {RETRIES + 1} times over.")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import ndtr, ndtri
 
 from spillover.engine import store
 from spillover.engine.chunks import EFFECTS, LEVELS, SCORES, STATISTICS, Block
 from spillover.engine.members import DIMS
-from spillover.kernels.errors import SpecificationError
+from spillover.kernels.errors import DataError, SpecificationError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,6 +22,7 @@ ALWAYS = ("weights", "model", "effects")  # dimensions that are there even with 
 SEPARATE = ("effects", "window")  # between these the data differ, and evidences do not compare
 INTERVAL = (0.025, 0.975)
 MEMBER = "member"
+NEGLIGIBLE = 1e-9  # share of a mixture that does not move its quantiles
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,63 +54,78 @@ class Sweep:
     def average(self, *, over: Sequence[str] | None = None) -> xr.Dataset:
         """Impacts averaged over the members, by their posterior probabilities: Dataset of direct, indirect and total by term and statistic.
 
-        The posterior of an impact is the mixture sum_m p(m | y) p(impact | y, m): its mean and sd follow from those of the members, its
-        quantiles from the mixture of their distribution functions, linear between the levels kept (with draws kept, from the draws).
-        `over`: the dimensions averaged over, by default all but effects and window. A term that a member lacks has the impact 0 there.
+        The posterior of an impact is the mixture sum_m p(m | y) p(impact | y, m). Its mean, sd and probability of a positive value follow
+        from those of the members; its quantiles from the draws where they were kept, else from the quantiles of the members, whose
+        distribution functions are linear in normal scores between them. `over`: the dimensions averaged over, by default all but effects
+        and window. A term that a member lacks has the impact 0 there.
 
         SpecificationError where the members have no posterior probabilities. Hoeting et al. (1999), Statistical Science 14.
         """
-        over = [name for name in self.members.dims if name not in SEPARATE] if over is None else list(over)
-        wrong = [name for name in over if name not in self.members.dims or name in SEPARATE]
-        if wrong:
-            raise SpecificationError(f"over={over}: {wrong[0]!r} is not a dimension to average over.")
+        over = self._averaged(over)
         weight = self.members.fillna(0.0)
-        if not float(weight.sum()) > 0:
+        total = weight.sum(over)
+        if not float(total.sum()) > 0:
             raise SpecificationError("Averages need posterior probabilities: sweep with sampler='exact' and proper priors.")
-        share = weight / weight.sum(over)
-        return xr.Dataset({name: _mixture(self.impacts[name].fillna(0.0), share, over) for name in EFFECTS})
+        share = (weight / total.where(total > 0)).fillna(0.0)
+        draws = {} if self.draws is None else self.draws
+        found = {name: _mixture(self.impacts[name].fillna(0.0), share, over, draws.get(name)) for name in EFFECTS}
+        return xr.Dataset(found).where(total > 0)
 
-    def conclusions(self, *, interval: tuple[float, float] = INTERVAL) -> pd.DataFrame:
-        """How each conclusion fares: one row for each impact and term, with the range of its means over the members, the share of members
-        that find it positive, and whose central interval excludes 0, below and above; and the probability of a positive impact, averaged
-        over the members by posterior probability."""
-        rows = {}
+    def _averaged(self, over: Sequence[str] | None) -> list[str]:
+        if over is None:
+            return [str(name) for name in self.members.dims if name not in SEPARATE]
+        known = [str(name) for name in self.members.dims if name not in SEPARATE]
+        wrong = [over] if isinstance(over, str) else [name for name in over if name not in known]
+        if wrong:
+            raise SpecificationError(f"over={over!r}: {wrong[0]!r} is not a list of dimensions to average over; choose among {known}.")
+        return list(over)
+
+    def conclusions(self, *, by: Sequence[str] = (), interval: tuple[float, float] = INTERVAL) -> pd.DataFrame:
+        """How each conclusion fares over the members: one row for each impact and term, and for each label of the dimensions in `by`.
+
+        `members`: how many have the term; `lowest`, `highest`: of their posterior means; `positive`: the share of them whose mean is above
+        0; `significantly_negative`, `significantly_positive`: the shares whose central `interval` lies below and above 0;
+        `probability_positive`: the probability of a positive impact averaged over the members by their posterior probabilities, where they
+        have them, and equally over effects and windows. A term that a member lacks has the impact 0 there.
+        """
+        keep = [by] if isinstance(by, str) else list(by)
+        over = [str(name) for name in self.members.dims if name not in keep]
         levels = [f"{level:g}" for level in interval]
         if not set(levels) <= set(self.impacts["statistic"].to_numpy()):
             raise SpecificationError(f"interval={interval}: choose levels among {', '.join(f'{level:g}' for level in LEVELS)}.")
-        weight = self.members.fillna(0.0) / max(float(self.members.sum()), 1e-300)
-        for name in EFFECTS:
-            for term in self.impacts["term"].to_numpy():
-                one = self.impacts[name].sel(term=term)
-                mean, low, high = (one.sel(statistic=key) for key in ("mean", *levels))
-                known = int(np.isfinite(mean).sum())
-                likely = (weight * one.sel(statistic="positive").fillna(0.0)).sum()
-                rows[name, term] = {
-                    "members": known,
-                    "lowest": float(mean.min()),
-                    "highest": float(mean.max()),
-                    "positive": float((mean > 0).sum()) / max(known, 1),
-                    "significantly_negative": float((high < 0).sum()) / max(known, 1),
-                    "significantly_positive": float((low > 0).sum()) / max(known, 1),
-                    "probability_positive": float(likely) if float(weight.sum()) else np.nan,
-                }
-        table = pd.DataFrame.from_dict(rows, orient="index")
-        return table.set_axis(pd.MultiIndex.from_tuples(rows, names=["impact", "term"]))
+        if not set(keep) <= set(self.members.dims):
+            raise SpecificationError(f"by={by!r}: choose among {', '.join(map(str, self.members.dims))}.")
+        found = self.impacts.to_dataarray("impact")
+        mean, low, high, positive = (found.sel(statistic=key, drop=True) for key in ("mean", *levels, "positive"))
+        known = np.isfinite(mean).sum(over)
+        weight = self.members.sum(over)
+        table = xr.Dataset(
+            {
+                "members": known,
+                "lowest": mean.min(over),
+                "highest": mean.max(over),
+                "positive": (mean > 0).sum(over) / known.where(known > 0),
+                "significantly_negative": (high < 0).sum(over) / known.where(known > 0),
+                "significantly_positive": (low > 0).sum(over) / known.where(known > 0),
+                "probability_positive": (self.members * positive.fillna(0.0)).sum(over) / weight.where(weight > 0),
+            }
+        )
+        return table.to_dataframe(dim_order=[*keep, "impact", "term"])
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a member: evidence, posterior probability, and mean and sd of every parameter and of every impact."""
-        scores = self.summary[["log_marginal_likelihood", "posterior_probability", "loglik"]].to_dataframe()
-        wide = [scores]
+        """One row a member: evidence, posterior probability, log-likelihood, and mean and sd of every parameter and of every impact."""
+        dims = [str(name) for name in self.members.dims]
+        wide = [self.summary[["log_marginal_likelihood", "posterior_probability", "loglik"]].to_dataframe(dim_order=dims)]
         for key in ("mean", "sd"):
-            wide.append(self.summary[key].to_series().unstack("parameter").add_suffix(f" {key}"))
+            wide.append(_wide(self.summary[key], "parameter", f"{{}} {key}"))
             for name in EFFECTS:
-                one = self.impacts[name].sel(statistic=key, drop=True).to_series().unstack("term")
-                wide.append(one.add_prefix(f"{name} ").add_suffix(f" {key}"))
-        return pd.concat(wide, axis=1).loc[scores.index]
+                wide.append(_wide(self.impacts[name].sel(statistic=key, drop=True), "term", f"{name} {{}} {key}"))
+        return pd.concat(wide, axis=1)
 
     def plot(self, kind: str = "total", *, term: str | None = None) -> "Figure":
         """`kind` "total" (or "direct", "indirect"): a heat map of the posterior means over weights and models, a panel a term, dots where
-        the 95 % interval excludes 0. "forest": the total effect of one `term` over weights. "probability": the posterior probabilities."""
+        the 95 % interval excludes 0. "forest": the total effect of one `term`, the first unless said, over weights, by model.
+        "probability": the posterior probabilities."""
         from spillover.engine import sweep_plots
 
         if kind not in (*EFFECTS, "forest", "probability"):
@@ -118,11 +135,14 @@ class Sweep:
 
 def open_sweep(path: str | Path) -> Sweep:
     """The members of a stored sweep that are finished. DataError for a folder that is none."""
-    return assemble(store.read_blocks(Path(path)), store.description(Path(path)))
+    about = store.description(Path(path))
+    return assemble(store.read_blocks(Path(path)), {name: value for name, value in about.items() if name != "format"})
 
 
 def assemble(blocks: Sequence[Block], about: Mapping[str, Any]) -> Sweep:
     """The results of all blocks over the dimensions of the sweep; members of which there is no block are missing values."""
+    if not blocks:
+        raise DataError("No member of this sweep is finished yet.")
     coords = {name: list(labels) for name, labels in about["coords"].items()}
     dims = {name: labels for name, labels in zip(DIMS, coords.values(), strict=True) if name in ALWAYS or len(labels) > 1}
     shape = tuple(len(labels) for labels in coords.values())
@@ -150,7 +170,7 @@ class _Gather:
         self._blocks, self._total, self._shape = blocks, total, shape
 
     def __call__(self, name: str) -> np.ndarray:
-        inner = getattr(self._blocks[0], name).shape[1:] if self._blocks else ()
+        inner = getattr(self._blocks[0], name).shape[1:]
         whole = np.full((self._total, *inner), np.nan)
         for block in self._blocks:
             whole[block.index] = getattr(block, name)
@@ -159,9 +179,10 @@ class _Gather:
 
 def _probabilities(evidence: xr.DataArray) -> xr.DataArray:
     """p(member | y) under equal prior probabilities, among the members with the same data and effects."""
-    over = [name for name in evidence.dims if name not in SEPARATE]
+    over = [str(name) for name in evidence.dims if name not in SEPARATE]
     relative = np.exp(evidence - evidence.max(over))
-    return relative / relative.sum(over, min_count=1)
+    total = relative.sum(over)
+    return relative / total.where(total > 0)
 
 
 def _draws(gather: _Gather, dims: Mapping[str, list], about: Mapping[str, Any]) -> xr.Dataset | None:
@@ -182,32 +203,63 @@ def _failures(failures: Sequence[tuple[int, str]], coords: Mapping[str, list[str
     return pd.DataFrame(rows, columns=[*DIMS, "reason"])
 
 
-def _mixture(impacts: xr.DataArray, share: xr.DataArray, over: list[str]) -> xr.DataArray:
+def _wide(values: xr.DataArray, column: str, label: str) -> pd.DataFrame:
+    """One row a member, one column for each label along `column`."""
+    dims = [name for name in values.dims if name != column]
+    flat = values.stack({MEMBER: dims}).transpose(MEMBER, column)  # noqa: PD013
+    index = pd.MultiIndex.from_product([values[name].to_numpy() for name in dims], names=dims)
+    return pd.DataFrame(flat.to_numpy(), index=index, columns=[label.format(name) for name in values[column].to_numpy()])
+
+
+def _mixture(impacts: xr.DataArray, share: xr.DataArray, over: list[str], draws: xr.DataArray | None) -> xr.DataArray:
     """The statistics of the mixture of members with these shares."""
-    mean, sd = impacts.sel(statistic="mean", drop=True), impacts.sel(statistic="sd", drop=True)
+    mean, sd, positive = (impacts.sel(statistic=name, drop=True) for name in STATISTICS)
     middle = (share * mean).sum(over)
-    spread = np.sqrt((share * (sd**2 + (mean - middle) ** 2)).sum(over))
-    positive = (share * impacts.sel(statistic="positive", drop=True)).sum(over)
+    spread = (share * (sd**2 + (mean - middle) ** 2)).sum(over) ** 0.5
+    likely = (share * positive).sum(over)
     levels = [f"{level:g}" for level in LEVELS]
-    stacked = impacts.sel(statistic=levels).stack({MEMBER: over})  # noqa: PD013
-    shares = share.stack({MEMBER: over})  # noqa: PD013
-    quantiles = xr.apply_ufunc(
-        _quantiles, stacked, shares, input_core_dims=[[MEMBER, "statistic"], [MEMBER]], output_core_dims=[["statistic"]], vectorize=True
-    )
-    parts = [middle, spread, positive]
-    heads = [part.expand_dims(statistic=[name], axis=-1) for part, name in zip(parts, STATISTICS, strict=True)]
+    rule = _quantiles if draws is None else _weighted
+    inner = impacts.sel(statistic=levels).rename(statistic="known") if draws is None else draws.fillna(0.0).rename(sample="known")
+    stacked, shares = (part.stack({MEMBER: over}) for part in (inner, share))  # noqa: PD013
+    cores = [[MEMBER, "known"], [MEMBER]]
+    quantiles = xr.apply_ufunc(rule, stacked, shares, input_core_dims=cores, output_core_dims=[["statistic"]], vectorize=True)
+    heads = [part.expand_dims(statistic=[name], axis=-1) for part, name in zip((middle, spread, likely), STATISTICS, strict=True)]
     joined = xr.concat([*heads, quantiles.assign_coords(statistic=levels)], dim="statistic")
     return joined.assign_coords(statistic=joined["statistic"].astype(str)).transpose(*middle.dims, "statistic")
 
 
 def _quantiles(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Quantiles at LEVELS of a mixture, (levels,), from those of its components, (members, levels)."""
-    used = shares > 0
-    values, shares = values[used], shares[used]
+    """Quantiles at LEVELS of a mixture, (levels,), from those of its components, (members, levels): the sum of their distribution
+    functions, each linear in normal scores and going on so beyond its ends, or a step where all its quantiles are one value."""
+    used = shares > NEGLIGIBLE
+    if not used.any():
+        return np.full(len(LEVELS), np.nan)
+    values, shares, scores = values[used], shares[used], ndtri(LEVELS)
     points = np.unique(values)
-    below = np.zeros(len(points))
+    below = np.zeros((len(points), 2))  # from the left, and at the point
     for row, share in zip(values, shares, strict=True):
-        right = np.searchsorted(row, points, side="right")
-        inside = np.interp(points, row, LEVELS) if np.ptp(row) > 0 else (points >= row[0]).astype(float)
-        below += share * np.where(right == 0, 0.0, np.where(right == len(row), 1.0, inside))
-    return np.interp(LEVELS, below / below[-1], points)
+        if row[-1] > row[0]:
+            below += share * ndtr(_straight(points, row, scores))[:, None]
+        else:
+            below += share * np.column_stack([points > row[0], points >= row[0]])
+    return np.interp(scores, ndtri(below.ravel() / shares.sum()), np.repeat(points, 2))
+
+
+def _straight(points: np.ndarray, row: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The piecewise linear function through (row, scores), its outermost pieces going on."""
+    found = np.interp(points, row, scores)
+    for first, second, outside in ((0, 1, points < row[0]), (-1, -2, points > row[-1])):
+        if row[first] != row[second]:
+            slope = (scores[second] - scores[first]) / (row[second] - row[first])
+            found[outside] = scores[first] + slope * (points[outside] - row[first])
+    return found
+
+
+def _weighted(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Quantiles at LEVELS of pooled draws, (members, draws), each with the share of its member."""
+    if not shares.any():
+        return np.full(len(LEVELS), np.nan)
+    weight = np.repeat(shares[:, None], values.shape[1], axis=1).ravel()
+    order = np.argsort(values, axis=None)
+    below = np.cumsum(weight[order])
+    return values.ravel()[order][np.minimum(np.searchsorted(below, np.asarray(LEVELS) * below[-1]), len(order) - 1)]

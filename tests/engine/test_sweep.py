@@ -1,0 +1,615 @@
+"""Sweeps: every member is the single fit of the same model, whatever the chunks, devices, workers and interruptions."""
+
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+import xarray as xr
+from oracles import dense
+
+import spillover as so
+from spillover.engine import chunks, store
+from spillover.engine import sweep as sweeps
+from spillover.engine.swept import LEVELS
+from spillover.kernels import nodes
+from spillover.models import exact as formulas
+
+DRAWS = 2000
+MODELS = ("OLS", "SLX", "SAR", "SEM", "SDM", "SAC")
+PANEL = {"unit": "unit", "period": "year", "progress": False}
+KINDS = ("direct", "indirect", "total")
+NO_INTERVAL = np.triu(np.ones((13, 13)), 1)  # nilpotent: log|I - rho W| = 0 everywhere
+
+
+def weights_of(small, *names: str) -> dict[str, so.Weights]:
+    """Weights by the names of the small panel's matrices."""
+    ids = [f"u{i:02d}" for i in range(13)]
+    return {name: so.Weights(small("OLS", w=name).W, ids, islands="allow") for name in names}
+
+
+def swept(case, weights, **options) -> so.Sweep:
+    """A sweep over a small panel."""
+    options = {"draws": DRAWS, "seed": 3, "lagged": ["x1"]} | PANEL | options
+    return so.sweep(case.formula, case.frame, weights, **options)
+
+
+def single(case, weights: so.Weights, model: str, effects: str, contrasts: bool) -> so.Model:
+    """The same member by itself."""
+    options = {"lagged": ["x1"]} if model in ("SLX", "SDM") else {}
+    made = getattr(so, model)(case.formula, case.frame, weights, effects=effects, unit="unit", period="year", **options)
+    return replace(made, contrasts=contrasts)
+
+
+def assert_same(one: so.Sweep, other: so.Sweep) -> None:
+    """Not a bit differs."""
+    xr.testing.assert_identical(one.summary, other.summary)
+    xr.testing.assert_identical(one.impacts, other.impacts)
+    pd.testing.assert_frame_equal(one.failures, other.failures)
+    assert (one.draws is None) == (other.draws is None)
+    if one.draws is not None:
+        xr.testing.assert_identical(one.draws, other.draws)
+
+
+def assert_member(out: so.Sweep, label: dict, fit: so.Fit, monte_carlo) -> None:
+    """Evidence to 1e-8; parameters and impacts within the Monte Carlo errors of both; no dummies among the parameters."""
+    summary, impacts = out.summary.sel(label), out.impacts.sel(label)
+    assert float(summary["log_marginal_likelihood"]) == pytest.approx(fit.log_marginal_likelihood, abs=1e-8)
+    posterior = fit.posterior
+    draws = {term: posterior["beta"].sel(term=term) for term in posterior["term"].to_numpy() if not term.startswith("year")}
+    draws |= {name: posterior[name] for name in ("rho", "lam", "sigma") if name in posterior}
+    found = summary["mean"].to_series().dropna()
+    assert set(found.index) == set(draws)
+    for name, values in draws.items():
+        compare(monte_carlo(values), summary.sel(parameter=name), name)
+    for kind in KINDS:
+        for term in fit.impacts()["term"].to_numpy():
+            numbers = impacts[kind].sel(term=term)
+            own = {key: numbers.sel(statistic=key) for key in ("mean", "sd")}
+            compare(monte_carlo(fit.impacts()[kind].sel(term=term)), own, (kind, term))
+
+
+def compare(truth, own, what) -> None:
+    """Two independent samples of one size: the difference has sqrt(2) times the error of either."""
+    for key, error in (("mean", truth.mean_error), ("sd", truth.sd_error)):
+        assert abs(float(own[key]) - getattr(truth, key)) <= 4.5 * np.sqrt(2) * error + 1e-12, (what, key, own[key], truth)
+
+
+@pytest.fixture(scope="module")
+def case(small):
+    """A SAR with two-way effects."""
+    return small("SAR", "twoway", "spectral")
+
+
+@pytest.fixture(scope="module")
+def family(small, case):
+    """Six models on W of which not every row sums to one: period effects are dummies."""
+    return swept(case, weights_of(small, "spectral", "islands", "sinks"), models=MODELS, effects=["twoway"], keep_draws=True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_member_is_the_single_exact_fit(model, small, case, family, monte_carlo):
+    for name, weights in weights_of(small, "spectral", "islands").items():
+        fit = single(case, weights, model, "twoway", contrasts=False).fit("exact", draws=DRAWS, chains=1, seed=8)
+        assert_member(family, {"weights": name, "model": model, "effects": "twoway"}, fit, monte_carlo)
+
+
+@pytest.mark.parametrize("effects", ["none", "unit", "twoway"])
+def test_row_standardised_weights_leave_period_effects_to_contrasts(effects, small, monte_carlo):
+    """Every kind of effects; the same number of columns, so that all share their programs."""
+    one = small("SAR", effects, "knn")
+    weights = weights_of(small, "knn", "contiguity")
+    out = swept(one, weights, models=["SAR"], effects=[effects])
+    fit = single(one, weights["knn"], "SAR", effects, contrasts=True).fit("exact", draws=DRAWS, chains=1, seed=8)
+    assert_member(out, {"weights": "knn", "model": "SAR", "effects": effects}, fit, monte_carlo)
+
+
+def test_one_weights_without_unit_row_sums_makes_dummies_for_all(small, case, family):
+    """The evidence of a row-standardised W with dummies differs from that with contrasts, and is what is compared."""
+    weights = weights_of(small, "knn", "spectral")
+    out = swept(case, weights, models=["SAR"], effects=["twoway"])
+    for contrasts in (False, True):
+        fit = single(case, weights["knn"], "SAR", "twoway", contrasts).fit("exact", draws=DRAWS, chains=1, seed=8)
+        same = abs(float(out.summary["log_marginal_likelihood"].sel(weights="knn").squeeze()) - fit.log_marginal_likelihood) < 1e-8
+        assert same != contrasts
+    evidence = [sweep.summary["log_marginal_likelihood"].sel(weights="spectral", model="SAR", effects="twoway") for sweep in (out, family)]
+    np.testing.assert_allclose(*evidence, rtol=0, atol=1e-9)
+
+
+def test_probabilities_are_evidences_normalised_within_effects(small):
+    """p(m) = exp(log evidence) / sum, for each kind of effects by itself."""
+    case = small("SAR", "unit", "knn")
+    out = swept(case, weights_of(small, "knn", "contiguity"), models=["SAR", "OLS"], effects=["unit", "twoway"])
+    for effects in ("unit", "twoway"):
+        chosen = out.summary.sel(effects=effects)
+        likelihoods = np.exp(chosen["log_marginal_likelihood"] - float(chosen["log_marginal_likelihood"].max()))
+        np.testing.assert_allclose(chosen["posterior_probability"], likelihoods / likelihoods.sum(), rtol=1e-12)
+
+
+def test_chunks_do_not_change_the_numbers(small, case, monkeypatch):
+    """Three members in one stack, or in a stack of two and one left over."""
+    weights = weights_of(small, "spectral", "islands", "sinks")
+    options = {"models": ["SAR"], "effects": ["twoway"], "keep_draws": True}
+    whole = swept(case, weights, **options)
+    monkeypatch.setattr(sweeps, "STACK", 2)
+    parts = swept(case, weights, **options)
+    np.testing.assert_allclose(parts.draws["parameters"], whole.draws["parameters"], rtol=1e-9)
+    for name in ("log_marginal_likelihood", "mean", "sd", "quantile"):
+        np.testing.assert_allclose(parts.summary[name], whole.summary[name], rtol=1e-9)
+
+
+def test_summaries_are_those_of_the_kept_draws(family):
+    for label in ({"weights": "islands", "model": "SAC"}, {"weights": "sinks", "model": "SDM"}):
+        draws = family.draws["parameters"].sel(effects="twoway", **label).dropna("parameter")
+        summary = family.summary.sel(effects="twoway", parameter=draws["parameter"], **label)
+        np.testing.assert_allclose(summary["mean"], draws.mean("sample"), rtol=1e-10)
+        np.testing.assert_allclose(summary["sd"], draws.std("sample", ddof=1), rtol=1e-10)
+        np.testing.assert_allclose(summary["positive"], (draws > 0).mean("sample"))
+        np.testing.assert_allclose(summary["quantile"].T, draws.quantile(list(LEVELS), dim="sample"), rtol=1e-9, atol=1e-12)
+        for kind in KINDS:
+            own = family.impacts[kind].sel(effects="twoway", statistic="mean", **label)
+            np.testing.assert_allclose(own, family.draws[kind].sel(effects="twoway", **label).mean("sample"), rtol=1e-10, atol=1e-14)
+
+
+def test_averages_are_the_mixture_of_the_members(family):
+    """Mean and sd in closed form; quantiles of draws pooled and resampled by probability, within their Monte Carlo error."""
+    rng, size = np.random.default_rng(5), 400_000
+    share = family.members.squeeze("effects").stack(member=("weights", "model"))  # noqa: PD013
+    chosen = rng.choice(share.size, size=size, p=share.to_numpy())
+    for out in (family, replace(family, draws=None)):
+        found = out.average().squeeze("effects")
+        for kind in KINDS:
+            members_ = family.draws[kind].squeeze("effects").stack(member=("weights", "model"))  # noqa: PD013
+            for term in ("x1", "x2"):
+                draws = members_.sel(term=term).transpose("member", "sample").to_numpy()
+                pooled = draws[chosen, rng.integers(0, draws.shape[1], size)]
+                mean = share.to_numpy() @ draws.mean(axis=1)
+                sd = np.sqrt(share.to_numpy() @ (draws.var(axis=1, ddof=1) + (draws.mean(axis=1) - mean) ** 2))
+                own = found[kind].sel(term=term)
+                np.testing.assert_allclose(own.sel(statistic=["mean", "sd"]), [mean, sd], rtol=1e-10)
+                np.testing.assert_allclose(own.sel(statistic="positive"), (pooled > 0).mean(), atol=5 * 0.5 / np.sqrt(size))
+                for level in LEVELS[1:-1]:
+                    near = np.quantile(pooled, [max(level - 0.015, 0), min(level + 0.015, 1)])
+                    assert near[0] - 1e-12 <= float(own.sel(statistic=f"{level:g}")) <= near[1] + 1e-12, (kind, term, level)
+
+
+def test_a_mixture_of_normals_has_their_quantiles():
+    """The distribution function at the quantile is the level, for normal components far apart and a point mass; levels inside a step
+    belong to it."""
+    from scipy.stats import norm
+
+    from spillover.engine.swept import _quantiles
+
+    means, sds, shares = np.array([-1.0, 0.4, 3.0]), np.array([0.5, 0.1, 0.3]), np.array([0.5, 0.2, 0.3])
+    values = means[:, None] + sds[:, None] * norm.ppf(LEVELS)
+    below = (shares * norm.cdf((_quantiles(values, shares)[:, None] - means) / sds)).sum(axis=1)
+    np.testing.assert_allclose(below, LEVELS, atol=2e-3)
+    single = _quantiles(values[:1], np.ones(1))
+    np.testing.assert_allclose(single, values[0], atol=1e-12)
+    values[1] = 0.4
+    found = dict(zip(LEVELS, _quantiles(values, shares), strict=True))
+    assert all(found[level] == pytest.approx(0.4, abs=1e-9) for level in LEVELS if 0.5 < level < 0.69)
+
+
+def test_averages_over_some_dimensions(family):
+    """Over W alone: within each model, by p(W | model, y)."""
+    found = family.average(over=["weights"])["total"].sel(statistic="mean", term="x1", model="SAR", effects="twoway")
+    chosen = family.summary.sel(model="SAR", effects="twoway")["posterior_probability"]
+    means = family.impacts["total"].sel(statistic="mean", term="x1", model="SAR", effects="twoway")
+    np.testing.assert_allclose(found, float((chosen * means).sum() / chosen.sum()), rtol=1e-12)
+    with pytest.raises(so.SpecificationError, match="effects"):
+        family.average(over=["effects"])
+
+
+def test_conclusions_count_members(family):
+    table = family.conclusions()
+    total = family.impacts["total"].sel(term="x1")
+    row = table.loc[("total", "x1")]
+    assert row["members"] == 18
+    assert row["lowest"] == float(total.sel(statistic="mean").min())
+    assert row["significantly_positive"] == float((total.sel(statistic="0.025") > 0).mean())
+    assert row["positive"] == float((total.sel(statistic="mean") > 0).mean())
+    np.testing.assert_allclose(row["probability_positive"], (family.members * total.sel(statistic="positive")).sum(), rtol=1e-12)
+    by = family.conclusions(by=["model"])
+    assert by.loc[("SDM", "total", "x1"), "members"] == 3
+    with pytest.raises(so.SpecificationError, match="levels"):
+        family.conclusions(interval=(0.1234, 0.9))
+
+
+def test_the_frame_has_a_row_a_member(family):
+    frame = family.to_frame()
+    assert len(frame) == 18
+    at = ("islands", "SDM", "twoway")
+    assert frame.loc[at, "rho mean"] == float(family.summary["mean"].sel(weights="islands", model="SDM", effects="twoway", parameter="rho"))
+    assert frame.loc[at, "total x1 sd"] == float(
+        family.impacts["total"].sel(weights="islands", model="SDM", effects="twoway", term="x1", statistic="sd")
+    )
+    assert repr(family) == "Sweep of 'y ~ x1 + x2': 3 weights x 6 model x 1 effects, by 'exact'"
+
+
+def test_a_posterior_beyond_the_usual_log_determinant_is_fitted_on_a_longer_one(small, monkeypatch):
+    """Exact nodes cover less than all of the interval; data almost without noise put rho beyond. The truth has all eigenvalues."""
+    ids = [f"u{i:02d}" for i in range(13)]
+    W, rng = small("OLS", w="knn").W, np.random.default_rng(4)
+    x = rng.standard_normal((39, 4))
+    level = x @ [1.0, -1.0, 0.5, 0.2] + 0.003 * rng.standard_normal(39)
+    y = dense.lag(np.linalg.inv(np.eye(13) - 0.9995 * W), level[:, None], 3)[:, 0]
+    labels = pd.MultiIndex.from_product([[2001, 2002, 2003], ids], names=["year", "unit"])
+    frame = pd.DataFrame(np.column_stack([y, x]), index=labels, columns=["y", "x1", "x2", "x3", "x4"]).reset_index()
+    options = {"models": ["SAR"], "effects": ["unit"], "draws": DRAWS, "seed": 3, **PANEL}
+
+    def fitted() -> tuple[so.Sweep, so.LogDet]:
+        weights = so.Weights(W, ids)
+        return so.sweep("y ~ x1 + x2 + x3 + x4", frame, {"knn": weights}, **options), so.LogDet.build(weights)
+
+    truth, _ = fitted()
+    with monkeypatch.context() as patch:
+        patch.setattr(nodes, "DENSE", 1)
+        patch.setattr(nodes, "FULL", 2.0)
+        so.cache.clear()
+        found, logdet = fitted()
+    so.cache.clear()
+    assert logdet.method == "sparse"
+    assert float(truth.summary["quantile"].sel(parameter="rho", level=0.995).squeeze()) > logdet.interval[1]
+    assert not len(found.failures)
+    np.testing.assert_allclose(found.summary["log_marginal_likelihood"], truth.summary["log_marginal_likelihood"], atol=1e-6)
+    np.testing.assert_allclose(found.impacts["total"], truth.impacts["total"], rtol=1e-4)
+
+
+def test_a_table_too_coarse_is_made_again_finer(small, case, family, monkeypatch):
+    """With 17 points at first the integral is not good to 1e-9: the next table is, and the numbers are those of 257 points."""
+    weights = weights_of(small, "spectral", "islands")
+    monkeypatch.setattr(chunks.exact, "POINTS", (17, 257))
+    out = swept(case, weights, models=["SAR"], effects=["twoway"])
+    assert float(out.summary["quadrature_error"].max()) < chunks.exact.GOOD
+    wanted = family.summary["log_marginal_likelihood"].sel(weights=list(weights), model=["SAR"])
+    np.testing.assert_allclose(out.summary["log_marginal_likelihood"], wanted, atol=1e-9)
+    monkeypatch.setattr(chunks.exact, "POINTS", (17,))
+    monkeypatch.setattr(chunks.exact, "BAD", 0.0)
+    failed = swept(case, weights, models=["SAR"], effects=["twoway"])
+    assert failed.failures["reason"].str.contains("quadrature").all()
+    assert failed.summary["mean"].isna().all()
+
+
+def test_maximum_likelihood_members_are_fit_ml(small, case):
+    """Estimates, standard errors, impacts by the delta method, the log-likelihood; with dummies for all, log-likelihoods compare."""
+    weights = weights_of(small, "knn", "spectral")
+    out = swept(case, weights, models=["OLS", "SAR"], effects=["twoway"], sampler="ml")
+    for model in ("OLS", "SAR"):
+        for name in weights:
+            ml = single(case, weights[name], model, "twoway", contrasts=False).fit_ml()
+            own = out.summary.sel(weights=name, model=model, effects="twoway")
+            terms = [term for term in ml.params.index if not term.startswith("year")]
+            np.testing.assert_allclose(own["mean"].sel(parameter=terms), ml.params[terms], rtol=1e-10)
+            np.testing.assert_allclose(own["sd"].sel(parameter=terms), ml.std_errors[terms], rtol=1e-10)
+            np.testing.assert_allclose(own["loglik"], ml.loglik, rtol=1e-12)
+            table = ml.impacts(method="delta")["estimate"]
+            own = out.impacts.sel(weights=name, model=model, effects="twoway", statistic="mean")
+            for kind in KINDS:
+                np.testing.assert_allclose(own[kind].sel(term=table[kind].index), table[kind], rtol=1e-10, atol=1e-14)
+    ols = out.summary["loglik"].sel(model="OLS").squeeze()
+    np.testing.assert_allclose(ols[0], ols[1], rtol=1e-12)  # no W in it: the same data, the same value
+    assert out.members.isna().all()
+    with pytest.raises(so.SpecificationError, match="sampler='exact'"):
+        out.average()
+
+
+def test_nuts_agrees_with_exact(small, case, family, monte_carlo):
+    """Chains and members side by side; two samples within their errors, ArviZ's effective sizes being those of the chains."""
+    weights = weights_of(small, "spectral", "islands")
+    out = swept(case, weights, models=["SAR"], effects=["twoway"], sampler="nuts", draws=500, tune=500, chains=2, keep_draws=True)
+    assert int(out.summary["divergences"].sum()) == 0
+    assert float(out.summary["r_hat"].max()) < 1.05
+    for name in weights:
+        label = {"weights": name, "model": "SAR", "effects": "twoway"}
+        for parameter in ("x1", "x2", "rho", "sigma"):
+            own = monte_carlo(out.draws["parameters"].sel(parameter=parameter, **label).to_numpy().reshape(2, 500))
+            truth = family.summary.sel(parameter=parameter, **label)
+            assert abs(own.mean - truth["mean"]) < 4.5 * np.hypot(own.mean_error, truth["sd"] / np.sqrt(DRAWS))
+            assert abs(own.sd - truth["sd"]) < 4.5 * np.hypot(own.sd_error, truth["sd"] / np.sqrt(DRAWS))
+
+
+def test_a_second_sweep_of_the_same_shapes_is_not_traced_again(small, case, family, monkeypatch):
+    """Other data, other W, as many members or fewer."""
+    traced = []
+    monkeypatch.setattr(formulas, "sliced", lambda *given: traced.append(1) or SLICED(*given))
+    rng = np.random.default_rng(9)
+    other = case.frame.assign(y=rng.standard_normal(len(case.frame)))
+    again = replace(case, frame=other)
+    out = swept(again, weights_of(small, "spectral", "sinks"), models=MODELS, effects=["twoway"], keep_draws=True)
+    assert not len(out.failures)
+    assert not traced
+    swept(again, weights_of(small, "spectral", "sinks"), models=["SAR"], effects=["twoway"], draws=7)
+    assert traced  # the counter counts
+
+
+SLICED = formulas.sliced
+
+
+def test_members_that_fail_are_rows_and_the_others_finish(small, case):
+    """No admissible interval, other units, a regressor that the effects absorb, a variable with a missing value."""
+    ids = [f"u{i:02d}" for i in range(13)]
+    frame = case.frame.assign(fixed=lambda data: data["unit"].str[1:].astype(int) * 1.0, gap=lambda data: data["x1"])
+    frame.loc[frame.index[0], "gap"] = np.nan
+    weights = weights_of(small, "spectral", "islands")
+    weights["nilpotent"] = so.Weights(NO_INTERVAL, ids, islands="allow")
+    weights["elsewhere"] = so.Weights(small("OLS").W, [f"v{i}" for i in range(13)])
+    controls = {"none": "", "fixed": "fixed", "gap": "gap"}
+    options = {"models": ["SAR"], "effects": ["twoway"], "lagged": None, "controls": controls}
+    out = swept(replace(case, frame=frame), weights, **options)
+    reasons = out.failures.set_index(["weights", "controls"])["reason"]
+    assert set(reasons.index) == {
+        ("nilpotent", "none"),
+        *((name, "fixed") for name in weights),
+        *((name, "gap") for name in weights),
+        ("elsewhere", "none"),
+    }
+    assert "give the bounds yourself" in reasons["nilpotent", "none"]
+    assert "v0" in reasons["elsewhere", "none"] or "u00" in reasons["elsewhere", "none"]
+    assert "'fixed' is absorbed" in reasons["spectral", "fixed"]
+    assert "gap" in reasons["spectral", "gap"]
+    fine = out.summary["mean"].sel(parameter="rho", controls="none", weights=["spectral", "islands"])
+    assert np.isfinite(fine).all()
+    assert "failed" in repr(out)
+    assert out.conclusions().loc[("total", "x1"), "members"] == 2
+    probabilities = out.members.sel(controls="none").squeeze()
+    np.testing.assert_allclose(probabilities.sum(), 1.0, rtol=1e-12)
+
+
+def test_controls_priors_and_windows_are_dimensions(small):
+    """A window of two of three years is the fit to these years; a control is the fit with it."""
+    case = small("SAR", "unit", "knn")
+    weights = weights_of(small, "knn")
+    priors = {"default": so.Priors(), "improper": so.Priors.reference()}
+    windows = {"all": (2001, 2003), "late": (2002, 2003)}
+    out = so.sweep(
+        "y ~ x1",
+        case.frame,
+        weights,
+        models=["OLS"],
+        effects=["unit"],
+        controls={"few": "", "more": "x2"},
+        priors=priors,
+        windows=windows,
+        draws=200,
+        **PANEL,
+    )
+    assert dict(out.members.sizes) == {"weights": 1, "model": 1, "effects": 1, "controls": 2, "priors": 2, "window": 2}
+    late = case.frame[case.frame["year"] > 2001]
+    for formula, control in (("y ~ x1", "few"), ("y ~ x1 + x2", "more")):
+        fit = so.OLS(formula, late, weights["knn"], effects="unit", unit="unit", period="year").fit("exact", draws=10, chains=1)
+        label = {"controls": control, "priors": "default", "window": "late"}
+        own = out.summary["log_marginal_likelihood"].sel(label).squeeze()
+        np.testing.assert_allclose(own, fit.log_marginal_likelihood, atol=1e-8)
+    assert out.members.sel(priors="improper").isna().all()
+    np.testing.assert_allclose(out.members.sum(["controls", "priors"]), 1.0, rtol=1e-12)
+    assert np.isnan(out.summary["mean"].sel(parameter="x2", controls="few")).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": "SAR"}, r"models='SAR': give a list"),
+        ({"models": ["SARX"]}, "SARX"),
+        ({"models": []}, "model is empty"),
+        ({"models": ["SAR", "SAR"]}, "'SAR' is listed twice"),
+        ({"effects": "unit"}, "effects='unit': give a list"),
+        ({"effects": ["units"]}, "units"),
+        ({"sampler": "gibbs"}, "gibbs"),
+        ({"draws": 0}, "draws=0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"weights": {}}, "weights is empty"),
+        ({"weights": {"W": np.eye(3)}}, "ndarray"),
+        ({"weights": {1: None}}, "1 is no name"),
+        ({"weights": [1, 2]}, "weights is a list"),
+        ({"controls": ["x2"]}, "controls is a list"),
+        ({"controls": {}}, "controls is empty"),
+        ({"priors": {"a": 3}}, "a Priors|Priors"),
+        ({"priors": 3}, "priors is a int"),
+        ({"windows": {"a": 3}}, "first and last"),
+        ({"windows": {"a": (1900, 1910)}}, "No row"),
+        ({"lagged": "x1"}, "lagged='x1': give a list"),
+        ({"unit": "county"}, "county"),
+        ({"effects": ["unit"], "period": None, "unit": None}, "unit="),
+    ],
+)
+def test_what_no_member_could_do_is_refused(change, message, small):
+    case = small("SAR", "unit", "knn")
+    given = {"weights": weights_of(small, "knn"), "models": ["SAR"], "effects": ["unit"], **PANEL} | change
+    with pytest.raises(so.SpilloverError, match=message):
+        so.sweep("y ~ x1", case.frame, **given)
+
+
+def test_priors_that_the_exact_sampler_cannot_use_are_failures_that_say_so(small):
+    case = small("SAR", "unit", "knn")
+    priors = so.Priors(sigma=dist.HalfNormal(1.0))
+    out = swept(case, weights_of(small, "knn"), models=["OLS"], effects=["unit"], lagged=None, priors=priors)
+    assert out.failures["reason"].str.contains("nuts").all()
+
+
+# stores
+
+
+def stored(case, weights, path, **options) -> so.Sweep:
+    options = {"models": ["OLS", "SAR"], "effects": ["unit"], "draws": 100, "keep_draws": True, "lagged": None, "store": path} | options
+    return swept(case, weights, **options)
+
+
+@pytest.fixture
+def one_by_one(monkeypatch):
+    """Chunks of a single member."""
+    monkeypatch.setattr(sweeps, "STACK", 1)
+
+
+def test_a_stored_sweep_is_the_one_returned(small, tmp_path, one_by_one):
+    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity")
+    weights["elsewhere"] = so.Weights(small("OLS").W, [f"v{i}" for i in range(13)])
+    out = stored(case, weights, tmp_path / "new" / "out.zarr")
+    assert len(out.failures) == 2
+    assert_same(so.open_sweep(tmp_path / "new" / "out.zarr"), out)
+    assert so.open_sweep(tmp_path / "new" / "out.zarr").about == out.about
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_by_one, monkeypatch):
+    """Only what is missing is fitted, and the numbers are those of a sweep never stopped."""
+    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity")
+    whole = stored(case, weights, None)
+    path, written, fitted = tmp_path / "out.zarr", [], []
+    with monkeypatch.context() as patch:
+
+        def write(place: Path, block: chunks.Block, write=store.write_block) -> None:
+            if len(written) == after:
+                raise KeyboardInterrupt
+            written.append(block)
+            write(place, block)
+
+        patch.setattr(store, "write_block", write)
+        with pytest.raises(KeyboardInterrupt):
+            stored(case, weights, path)
+    if after:
+        part = so.open_sweep(path)
+        assert int(part.summary["mean"].sel(parameter="x1").notna().sum()) == after
+    else:
+        with pytest.raises(so.DataError, match="finished"):
+            so.open_sweep(path)
+    monkeypatch.setattr(sweeps, "run", lambda source, part, settings: fitted.extend(part) or chunks.run(source, part, settings))
+    assert_same(stored(case, weights, path), whole)
+    assert len(fitted) == 4 - after
+    assert_same(stored(case, weights, path), whole)
+    assert len(fitted) == 4 - after
+
+
+@pytest.mark.parametrize("change", ["data", "weights", "draws", "prior", "models"])
+def test_a_store_of_another_sweep_is_refused(change, small, tmp_path):
+    """Any change: also one of the 12th digit of the data or of a prior."""
+    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn")
+    options = {"models": ["OLS"], "priors": so.Priors(rho=dist.TruncatedNormal(0.5, 0.1, low=0.0))}
+    stored(case, weights, tmp_path / "out.zarr", **options)
+    if change == "data":
+        case = replace(case, frame=case.frame.assign(y=case.frame["y"] * (1 + 1e-12)))
+    elif change == "weights":
+        weights = {"knn": weights_of(small, "contiguity")["contiguity"]}
+    elif change == "prior":
+        options["priors"] = so.Priors(rho=dist.TruncatedNormal(0.5 + 1e-6, 0.1, low=0.0))
+    else:
+        options |= {"draws": {"draws": 101}, "models": {"models": ["SLX"]}}[change]
+    with pytest.raises(so.DataError, match="another sweep"):
+        stored(case, weights, tmp_path / "out.zarr", **options)
+
+
+def test_a_place_that_is_no_store_is_refused(small, tmp_path):
+    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine").touch()
+    for name in ("file", "folder"):
+        with pytest.raises(so.DataError, match="not a sweep"):
+            stored(case, weights, tmp_path / name, models=["OLS"])
+        with pytest.raises(so.DataError, match="not a stored sweep"):
+            so.open_sweep(tmp_path / name)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np, pandas as pd
+import spillover as so
+from spillover.engine import store, sweep
+
+folder, die_after = Path(sys.argv[1]), int(sys.argv[2])
+sweep.STACK = int(sys.argv[3])
+frame = pd.read_pickle(folder / "frame.pkl")
+W = dict(np.load(folder / "W.npz"))
+write, count = store.write_block, []
+
+def dying(path, block):
+    count.append(1)
+    if len(count) == die_after:
+        Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    write(path, block)
+
+store.write_block = dying
+weights = {name: so.Weights(matrix, [f"u{i:02d}" for i in range(13)]) for name, matrix in W.items()}
+so.sweep(sys.argv[4], frame, weights, models=["SAR"], effects=["unit"], unit="unit", period="year", draws=100, seed=3,
+         keep_draws=True, store=folder / "out.zarr", progress=False)
+"""
+
+
+def launched(folder: Path, case, weights, die_after: int, stack: int, **environment) -> int:
+    """A sweep in another process, by default one that never dies; its exit status."""
+    case.frame.to_pickle(folder / "frame.pkl")
+    np.savez(folder / "W.npz", **{name: W.matrix.toarray() for name, W in weights.items()})
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(die_after), str(stack), case.formula]
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+
+def test_a_killed_process_leaves_a_store_that_goes_on(small, tmp_path, one_by_one):
+    """SIGKILL while the third chunk is written: its leftovers are cleared away, two chunks are kept, the numbers are the same."""
+    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity", "knn5")
+    status = launched(tmp_path, case, weights, die_after=3, stack=1)
+    path = tmp_path / "out.zarr"
+    assert status == -signal.SIGKILL
+    assert len(list(path.glob(".writing-*"))) == 1
+    assert int(so.open_sweep(path).summary["mean"].sel(parameter="rho").notna().sum()) == 2
+    resumed = stored(case, weights, path, models=["SAR"])
+    assert_same(resumed, stored(case, weights, None, models=["SAR"]))
+    assert not list(path.glob(".writing-*"))
+
+
+def test_four_devices_give_the_numbers_of_one(small, tmp_path):
+    """Bit for bit; three members, so that a device has nothing of its own to do."""
+    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity", "knn5")
+    assert launched(tmp_path, case, weights, 0, 64, XLA_FLAGS="--xla_force_host_platform_device_count=4") == 0
+    assert jax.local_device_count() == 1
+    assert_same(so.open_sweep(tmp_path / "out.zarr"), stored(case, weights, None, models=["SAR"]))
+
+
+# Dask
+
+
+@pytest.fixture
+def client():
+    """Two worker processes that are started again when they die."""
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    quiet = {"distributed.admin.tick.limit": "1h", "distributed.comm.timeouts.connect": "60s"}
+    with (
+        warnings.catch_warnings(),
+        dask.config.set(quiet),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=60) as cluster,
+        distributed.Client(cluster) as found,
+    ):
+        warnings.simplefilter("ignore")
+        yield found
+
+
+@pytest.mark.parametrize("killed", [1, 2])
+def test_a_worker_killed_in_the_middle_costs_only_its_chunk(killed, small, tmp_path, client, one_by_one, monkeypatch):
+    """After the first chunk one worker dies, or both and the data with them: the sweep finishes, each chunk is written once, and the
+    numbers are those of this process."""
+    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity", "knn5")
+    pids, written = list(client.run(os.getpid).values()), []
+
+    def write(place: Path, block: chunks.Block, write=store.write_block) -> None:
+        if not written:
+            for pid in pids[:killed]:
+                os.kill(pid, signal.SIGKILL)
+        written.append(int(block.index[0]))
+        write(place, block)
+
+    monkeypatch.setattr(store, "write_block", write)
+    found = stored(case, weights, tmp_path / "out.zarr", client=client)
+    assert sorted(written) == list(range(6))
+    assert os.getpid() not in pids
+    assert_same(found, stored(case, weights, None))
