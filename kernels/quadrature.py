@@ -96,7 +96,7 @@ def _error(p: jax.Array) -> jax.Array:
 def _slope(value: jax.Array, h: jax.Array) -> jax.Array:
     """Derivatives by central differences of fourth order, of second order next to the ends."""
     inner = (value[:-4] - 8 * value[1:-3] + 8 * value[3:-1] - value[4:]) / (12 * h)
-    return (jnp.gradient(value) / h).at[2:-2].set(inner)
+    return (jnp.asarray(jnp.gradient(value)) / h).at[2:-2].set(inner)
 
 
 def quantile(table: Table, u: jax.Array) -> jax.Array:
@@ -118,4 +118,4 @@ def stencil(at: jax.Array, count: int, order: int) -> tuple[jax.Array, list[jax.
     """The first of `order` neighbours of a position among `count` equidistant nodes, and Lagrange's weight of each of them."""
     first = jnp.clip(jnp.floor(at).astype(int) - (order // 2 - 1), 0, count - order)
     t = at - first
-    return first, [math.prod([(t - m) / (j - m) for m in range(order) if m != j]) for j in range(order)]
+    return first, [math.prod([(t - m) / (j - m) for m in range(order) if m != j], start=jnp.ones(())) for j in range(order)]
