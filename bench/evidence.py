@@ -8,7 +8,8 @@ neighbours, contiguity with the units permuted. Truth: the W of the simulation, 
 "found": rho = 0.4, beta = `strength`, theta = strength / 2, sigma = 1, default priors; the share of PANELS where the true W has the highest
 evidence, to be at least 0.90 for SAR and 0.98 for SDM at strength 1.
 "reliability": every parameter drawn from a prior that the model has too, so that by the law of total probability a candidate given the
-probability p is the true one in a share p of cases: by bin of p its mean, the share, its standard error and the number of candidates.
+probability p is the true one in a share p of cases: by bin of p its mean, the share, its standard error and the number of candidates;
+`surprise`: the log score of all less its expectation, in standard errors, below 0 where the probabilities are too sure.
 """
 
 import json
@@ -31,11 +32,11 @@ BINS = np.linspace(0, 1, 11)
 
 def found(name: str, strength: float) -> dict:
     """How often the true W has the highest evidence."""
-    from replicates import Truth, candidates, probabilities
+    from replicates import Truth, probabilities
 
     beta = strength * np.ones(REGRESSORS)
     truth = Truth(beta, beta / 2 if name == "SDM" else None, 0.4, 1.0)
-    true, p = probabilities(name, candidates(), 10, lambda _weights, _rng: truth, None, PANELS, np.random.default_rng(2))
+    true, p = probabilities(name, 10, lambda _weights, _rng: truth, None, PANELS, seed=2)
     right = p.argmax(axis=1) == true
     return {
         "model": name,
@@ -48,11 +49,11 @@ def found(name: str, strength: float) -> dict:
 
 def reliability(name: str) -> dict:
     """Probabilities against shares, where the parameters are drawn from the prior."""
-    from replicates import candidates, prior_of, probabilities, reliability_table
+    from replicates import prior_of, probabilities, reliability_table, surprise
 
     priors, draw = prior_of(REGRESSORS, durbin=name == "SDM", spread=0.1)
-    true, p = probabilities(name, candidates(), 10, draw, priors, RELIABILITY_PANELS, np.random.default_rng(3))
-    return {"model": name, "panels": RELIABILITY_PANELS, "reliability": reliability_table(true, p, BINS)}
+    true, p = probabilities(name, 10, draw, priors, RELIABILITY_PANELS, seed=3)
+    return {"model": name, "panels": RELIABILITY_PANELS, "surprise": surprise(true, p), "reliability": reliability_table(true, p, BINS)}
 
 
 def main() -> None:

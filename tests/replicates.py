@@ -156,21 +156,23 @@ def prior_of(k: int, *, durbin: bool, spread: float) -> tuple[so.Priors, Callabl
 
 def probabilities(
     name: str,
-    choices: dict[str, so.Weights],
     periods: int,
     draw: Callable[[so.Weights, np.random.Generator], Truth],
     priors: so.Priors | None,
     panels: int,
-    rng: np.random.Generator,
+    *,
+    seed: int,
+    likelihood: str = "transformed",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Panels with two-way effects from candidates drawn uniformly: the true one of each, (panels,), and the posterior probabilities of
+    """Panels with two-way effects from `candidates` drawn uniformly: the true one of each, (panels,), and the posterior probabilities of
     all, (panels, candidates)."""
-    weights = list(choices.values())
+    rng = np.random.default_rng(seed)
+    weights = list(candidates().values())
     true = rng.integers(len(weights), size=panels)
     truths = [draw(weights[one], rng) for one in true]
     data = [panel(weights[one], periods, "twoway", truth, rng) for one, truth in zip(true, truths, strict=True)]
     models = [model(name, "twoway", w, (periods, len(truths[0].beta)), priors) for w in weights]
-    evidence = log_evidence([member(on(one, *pair)) for pair in data for one in models], rng).reshape(panels, -1)
+    evidence = log_evidence([member(on(one, *pair), likelihood) for pair in data for one in models], rng).reshape(panels, -1)
     return true, softmax(evidence, axis=1)
 
 
@@ -186,3 +188,12 @@ def reliability_table(true: np.ndarray, p: np.ndarray, bins: np.ndarray) -> list
             error = np.sqrt((p[inside] * (1 - p[inside])).sum()) / count
             rows.append({"mean": float(p[inside].mean()), "share": float(hit[inside].mean()), "error": float(error), "count": count})
     return rows
+
+
+def surprise(true: np.ndarray, p: np.ndarray) -> float:
+    """log p of the true candidates less what it should be on average if p is right, sum p log p, in standard errors: below 0 where the
+    probabilities are too sure of themselves, above 0 where they are too timid."""
+    safe = np.maximum(p, np.finfo(float).tiny)
+    mean = (p * np.log(safe)).sum(axis=1)
+    variance = (p * np.log(safe) ** 2).sum(axis=1) - mean**2
+    return float((np.log(safe)[np.arange(len(p)), true] - mean).sum() / np.sqrt(variance.sum()))
