@@ -47,17 +47,38 @@ def fit(config: Annotated[Path, typer.Argument(help="A TOML file: data, formula,
 
 
 @app.command()
+def sweep(config: Annotated[Path, typer.Argument(help="A TOML file: data, formula, [weights], models, effects; see the README.")]) -> None:
+    """Fit every combination of weights, models and effects that a TOML file lists; run again, it goes on where it was stopped."""
+    with _session() as console:
+        from spillover.engine import run_sweep
+        from spillover.engine.sweep import sweep as fit_all
+        from spillover.engine.sweep_config import read_sweep
+
+        task = read_sweep(config)
+        task.output.mkdir(parents=True, exist_ok=True)
+        out = fit_all(**task.arguments)
+        console.print(Text(repr(out), style="bold"))
+        console.print(run_sweep.for_terminal(out))
+        if len(out.failures):
+            console.print(Text(f"{len(out.failures)} members failed: failures.csv says why.", style="yellow"))
+        for path in run_sweep.write(out, task.output):
+            console.print(Text(f"wrote {path}"), soft_wrap=True)
+
+
+@app.command()
 def devices() -> None:
-    """Show what JAX runs on, the precision in use, and where compiled programs are kept."""
+    """Show what JAX runs on, the precision in use, and where compiled programs and log-determinants are kept."""
     with _session() as console:
         import jax
 
+        from spillover.engine import cache
         from spillover.engine.devices import cache_folder
         from spillover.engine.devices import devices as found
 
         console.print(f"JAX {jax.__version__}")
         console.print(found().to_string(index=False), highlight=False)
         console.print(f"compiled programs: {cache_folder()}", highlight=False, soft_wrap=True)
+        console.print(f"log-determinants: {cache.folder()}", highlight=False, soft_wrap=True)
 
 
 def _publish(model: "Model", output: Path, console: Console, sampler: dict[str, Any]) -> None:
@@ -77,11 +98,13 @@ def _publish(model: "Model", output: Path, console: Console, sampler: dict[str, 
 
 @contextmanager
 def _session() -> Iterator[Console]:
-    """A console; compiled programs kept on disk; errors and warnings of ours as one line instead of a traceback."""
+    """A console; compiled programs and log-determinants kept on disk; errors and warnings of ours as one line instead of a traceback."""
+    from spillover.engine import cache
     from spillover.engine.devices import keep_compiled
 
     console, errors = Console(), Console(stderr=True)
     keep_compiled()
+    cache.keep()
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         name = "warning" if issubclass(category, SpilloverWarning) else category.__name__

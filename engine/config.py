@@ -41,37 +41,45 @@ def read_task(path: Path) -> Task:
         unit=config.get("unit"),
         period=config.get("period"),
         lagged=config.get("lagged"),
-        error_weights=_weights(base / config["error_weights"], config) if "error_weights" in config else None,
+        error_weights=weights_from(base / config["error_weights"], config) if "error_weights" in config else None,
     )
-    weights = _weights(base / config["weights"], config)
-    model = specify_model(config["model"], config["formula"], _table(base / config["data"]), weights, options)
+    weights = weights_from(base / config["weights"], config)
+    model = specify_model(config["model"], config["formula"], read_table(base / config["data"]), weights, options)
     return Task(model, config.get("sampler", {}), base / config.get("output", path.stem))
 
 
 def _parse(path: Path) -> dict[str, Any]:
+    config = parse(path, REQUIRED, OPTIONAL)
+    known(config.get("sampler", {}), SAMPLER, f"[sampler] in {path}")
+    return config
+
+
+def parse(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
+    """The keys of a TOML file. SpecificationError for a file that is none, a key unknown or missing, and an unknown `standardize`."""
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SpecificationError(f"There is no file {path}.") from error
     except tomllib.TOMLDecodeError as error:
         raise SpecificationError(f"{path} is not valid TOML: {error}.") from error
-    _known(config, REQUIRED + OPTIONAL, str(path))
-    _known(config.get("sampler", {}), SAMPLER, f"[sampler] in {path}")
-    missing = [name for name in REQUIRED if name not in config]
+    known(config, required + optional, str(path))
+    missing = [name for name in required if name not in config]
     if missing:
-        raise SpecificationError(f"{path} lacks {', '.join(missing)}; it needs {', '.join(REQUIRED)}.")
-    if config.get("standardize", "row") not in STANDARDS:
-        raise SpecificationError(f"standardize = {config['standardize']!r} in {path}: choose one of {', '.join(STANDARDS)}.")
+        raise SpecificationError(f"{path} lacks {', '.join(missing)}; it needs {', '.join(required)}.")
     return config
 
 
-def _known(table: dict[str, Any], names: tuple[str, ...], where: str) -> None:
+def known(table: Any, names: tuple[str, ...], where: str) -> None:
+    """SpecificationError for what is not a table, or has a key that is not among `names`."""
+    if not isinstance(table, dict):
+        raise SpecificationError(f"{where} is {table!r}: give a table with keys among {', '.join(names)}.")
     unknown = [name for name in table if name not in names]
     if unknown:
         raise SpecificationError(f"{where} has an unknown key {unknown[0]!r}; the keys are {', '.join(names)}.")
 
 
-def _table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """The frame in a .csv or .parquet file."""
     if not path.exists():
         raise DataError(f"There is no data file {path}.")
     if path.suffix == ".parquet":
@@ -81,9 +89,12 @@ def _table(path: Path) -> pd.DataFrame:
     raise DataError(f"{path.name}: data are read from .csv and .parquet files.")
 
 
-def _weights(path: Path, config: dict[str, Any]) -> Weights:
-    weights = read_weights(path, islands=config.get("islands", "error"))
+def weights_from(path: Path, config: dict[str, Any]) -> Weights:
+    """The weights in a file, standardised as the keys `standardize` and `islands` of `config` say."""
     standard = config.get("standardize", "row")
+    if standard not in STANDARDS:
+        raise SpecificationError(f"standardize = {standard!r} for {path.name}: choose one of {', '.join(STANDARDS)}.")
+    weights = read_weights(path, islands=config.get("islands", "error"))
     if standard == "none":
         return weights
     return weights.row_standardize() if standard == "row" else weights.spectral_standardize()

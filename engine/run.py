@@ -59,9 +59,9 @@ def for_terminal(frames: dict[str, pd.DataFrame]) -> list[Table]:
     comparison = frames["comparison"]
     headings = [name if kind == "estimate" else "sd" for name, kind in comparison.columns]
     return [
-        _rich(_short(frames["coefficients"]), "Posterior of the parameters"),
-        _rich(_short(frames["impacts"]), "Posterior of the impacts"),
-        _rich(comparison.set_axis(headings, axis=1), "Estimates and their standard deviations"),
+        framed(_short(frames["coefficients"]), "Posterior of the parameters"),
+        framed(_short(frames["impacts"]), "Posterior of the impacts"),
+        framed(comparison.set_axis(headings, axis=1), "Estimates and their standard deviations"),
     ]
 
 
@@ -71,7 +71,8 @@ def _short(summary: pd.DataFrame) -> pd.DataFrame:
     return summary[["mean", "sd", *ends, "ess_bulk", "r_hat"]].set_axis(labels)
 
 
-def _rich(table: pd.DataFrame, title: str) -> Table:
+def framed(table: pd.DataFrame, title: str) -> Table:
+    """A frame for the terminal."""
     shown = Table(title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in table.index.names:
         shown.add_column(Text("" if name is None else str(name)), no_wrap=True)

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 import spillover as so
-from spillover.engine import devices
+from spillover.engine import cache, devices
 from spillover.engine.cli import app
 
 runner = CliRunner()
@@ -28,9 +28,11 @@ seed = 1
 
 
 @pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    """The commands set JAX's own configuration for their process; this process is the tests'."""
+def no_cache(monkeypatch, tmp_path):
+    """The commands set JAX's own configuration and the folder of log-determinants for their process; this process is the tests'."""
     monkeypatch.setattr(devices.jax.config, "update", lambda *_: None)
+    monkeypatch.setattr(cache._shelf, "folder", None)
+    monkeypatch.setenv("SPILLOVER_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
