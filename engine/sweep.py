@@ -180,7 +180,7 @@ def _on_cluster(client: Any, source: Source, todo: list[list[int]], settings: Se
     """Chunks on the workers of a Dask client. What a dying worker had goes to another; where the last copy of the data died with it, they
     are sent again."""
     try:
-        from distributed import as_completed
+        from distributed import CancelledError, as_completed
     except ImportError as error:
         raise SpecificationError("client= needs Dask: pip install 'spillover[dask]'.") from error
     waiting = {part[0]: part for part in todo}
@@ -189,9 +189,11 @@ def _on_cluster(client: Any, source: Source, todo: list[list[int]], settings: Se
         futures = {client.submit(run, shared, part, settings, pure=False, retries=RETRIES): first for first, part in waiting.items()}
         try:
             for future in as_completed(futures):
-                if future.status == "cancelled":
+                try:
+                    block = future.result()
+                except CancelledError:  # the worker is gone with the data or the result
                     continue
-                yield future.result()
+                yield block
                 del waiting[futures[future]]
                 future.release()
         finally:

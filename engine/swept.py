@@ -63,7 +63,7 @@ class Sweep:
         """
         over = self._averaged(over)
         weight = self.members.fillna(0.0)
-        total = weight.sum(over)
+        total = weight.sum(dim=over)
         if not float(total.sum()) > 0:
             raise SpecificationError("Averages need posterior probabilities: sweep with sampler='exact' and proper priors.")
         share = (weight / total.where(total > 0)).fillna(0.0)
@@ -180,7 +180,7 @@ class _Gather:
 def _probabilities(evidence: xr.DataArray) -> xr.DataArray:
     """p(member | y) under equal prior probabilities, among the members with the same data and effects."""
     over = [str(name) for name in evidence.dims if name not in SEPARATE]
-    relative = np.exp(evidence - evidence.max(over))
+    relative = xr.apply_ufunc(np.exp, evidence - evidence.max(over))
     total = relative.sum(over)
     return relative / total.where(total > 0)
 
