@@ -97,7 +97,7 @@ class Sweep:
             raise SpecificationError(f"by={by!r}: choose among {', '.join(map(str, self.members.dims))}.")
         found = self.impacts.to_dataarray("impact")
         mean, low, high, positive = (found.sel(statistic=key, drop=True) for key in ("mean", *levels, "positive"))
-        known = np.isfinite(mean).sum(over)
+        known = mean.count(over)
         weight = self.members.sum(over)
         table = xr.Dataset(
             {
