@@ -54,7 +54,7 @@ def named(model, seed: int, kept: dict) -> None:
 
     with jax.enable_x64(True):
         if not kept:
-            kept["likelihood"] = model.likelihood(*model.factor(model.effects), model.effects)
+            kept["likelihood"] = model._posterior[0].likelihood
             options = {"num_warmup": 1000, "num_samples": 1000, "num_chains": 4, "chain_method": "vectorized", "progress_bar": False}
             kept["mcmc"] = MCMC(NUTS(sites), jit_model_args=True, **options)
         kept["mcmc"].run(jax.random.PRNGKey(seed), kept["likelihood"])

@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
-KEPT = 256  # records in memory: some kilobytes each
+KEPT = 10_000  # records in memory: some kilobytes each, and a sweep may have thousands of W
 
 
 class _Shelf:

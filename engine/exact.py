@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from spillover.kernels.errors import ConvergenceError, SpecificationError
+from spillover.kernels.leaf import leaf
 from spillover.kernels.quadrature import locate, tabulate
 from spillover.models.exact import Noise, sample, shape
 from spillover.models.likelihood import dependence
@@ -61,7 +61,7 @@ def make_noise(posterior: Posterior, size: int, rng: np.random.Generator) -> Noi
     k = posterior.likelihood.moments.d.shape[1]
     gamma = float(shape(posterior))
     parts = (rng.random(size), rng.random(size), rng.standard_gamma(gamma, size), rng.standard_normal((size, k)))
-    return Noise(*map(jnp.asarray, parts))
+    return Noise(*map(leaf, parts))
 
 
 def width() -> int | None:
