@@ -4,7 +4,7 @@
 
 W: 6 nearest neighbours of N uniform points, symmetrised and row-standardised; 12 regressors. `cpu_s`: processor time of the whole, all
 threads; `second_cpu_s`: of another response on the same W, the programs compiled and the log-determinant known; `peak_mb`: of the process.
-R's spatialreg takes 0.83 s on 25,357 house prices with its Matrix method, with the Hessian (measured by the authors of the target of 1.5 s).
+R's spatialreg with its Matrix method takes 0.83 s for 25,357 house prices with 12 regressors, the Hessian included.
 """
 
 import json

@@ -81,11 +81,12 @@ def solve_info(
     """
     b = jnp.asarray(b, jnp.result_type(b, op.forward.values))
     within, rho = inner(lax.stop_gradient(op)), jnp.asarray(rho, b.dtype)
+    lowest = jnp.dtype(b.dtype if low is None else low)
     tolerance = jnp.asarray(jnp.finfo(b.dtype).eps ** (2 / 3) if tolerance is None else tolerance, b.dtype)
 
     def inverse(flip: bool) -> Callable[[Matvec, jax.Array], tuple[jax.Array, tuple]]:
-        methods = _methods(within, rho, flip, low or b.dtype)
-        return lambda matvec, v: _refine(matvec, methods, v, tolerance, jnp.asarray(limit), low or b.dtype)
+        methods = _methods(within, rho, flip, lowest)
+        return lambda matvec, v: _refine(matvec, methods, v, tolerance, jnp.asarray(limit), lowest)
 
     value, (iterations, residual, converged) = lax.custom_linear_solve(
         lambda x: multiply(within, rho, x, transpose=transpose),

@@ -84,9 +84,7 @@ def from_series(coef: np.ndarray, bounds: tuple[float, float], size: int, error:
     return _record(coef, bounds, size, error, ends, np.zeros((0, 2)))
 
 
-def _record(
-    coef: np.ndarray, bounds: tuple[float, float], size: int, error: float, ends: tuple[float, float], pairs: np.ndarray
-) -> LogDet:
+def _record(coef: np.ndarray, bounds: tuple[float, float], size: int, error: float, ends: tuple[float, float], pairs: np.ndarray) -> LogDet:
     leaves = (coef, np.array(bounds), np.float64(size), np.float64(error), pairs, np.array(ends))
     return LogDet(*map(leaf, leaves))
 

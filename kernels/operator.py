@@ -8,6 +8,7 @@ throughput-oriented processors".
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -165,7 +166,7 @@ def shifted(slots: Ell, rho: jax.Array, x: jax.Array) -> jax.Array:
 
 def symmetric(op: Operator) -> Ell:
     """The slots of D^1/2 W D^-1/2, for an operator with `d`."""
-    slots, root = op.forward, jnp.sqrt(op.d)
+    slots, root = op.forward, jnp.sqrt(jnp.asarray(op.d))
     values = slots.values * root[None] / _take(root, slots.columns)
     more = slots.more_values * _take(root, slots.rows)[None] / _take(root, slots.more_columns)
     return slots._replace(values=values, more_values=more)
@@ -221,8 +222,8 @@ def apply_transpose(op: Operator, x: ArrayLike) -> jax.Array:
 def _both(op: Operator, x: ArrayLike, transpose: bool) -> jax.Array:
     op = lax.stop_gradient(op)
     x = enter(op, jnp.asarray(x, jnp.result_type(x, op.forward.values)))
-    ways = [lambda v, way=way: _guarded(way, op, v) for way in (_forward, _backward)]
-    return leave(op, _linear(*(reversed(ways) if transpose else ways), x))
+    ways = _backward if transpose else _forward, _forward if transpose else _backward
+    return leave(op, _linear(partial(_guarded, ways[0], op), partial(_guarded, ways[1], op), x))
 
 
 def _guarded(way: Callable[[Operator, jax.Array], jax.Array], op: Operator, x: jax.Array) -> jax.Array:
