@@ -1,4 +1,4 @@
-"""Many posteriors of one shape in one program: stacked, mapped, shared out over the devices."""
+"""Many posteriors of one shape in one program: stacked and mapped."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
 
 from spillover.kernels.leaf import leaf
 from spillover.kernels.logdet import LogDet
@@ -16,8 +15,6 @@ from spillover.models import exact, impacts
 from spillover.models.exact import Noise, Quality
 from spillover.models.impacts import Channels, Impacts
 from spillover.models.posterior import Draw, Posterior
-
-AXIS = "members"
 
 
 class Member(NamedTuple):
@@ -78,23 +75,16 @@ def stack(members: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *members)
 
 
-@partial(jax.jit, static_argnames=("points", "batch", "mesh"))
-def sample(members: Member, noise: Noise, *, points: int, batch: int | None, mesh: Mesh) -> Drawn:
-    """Exact draws of stacked members, an equal share of them on every device of `mesh`: the same numbers whatever their count."""
+@partial(jax.jit, static_argnames=("points", "batch"))
+def sample(members: Member, noise: Noise, *, points: int, batch: int | None) -> Drawn:
+    """Exact draws of stacked members, `batch` of them at a time, by default one by one, which suits a CPU."""
 
     def one(pair: tuple[Member, Noise]) -> Drawn:
         member, own_noise = pair
         draw, quality = exact.sample(member.posterior, own_noise, points=points)
         return Drawn(draw, effects_of(member, draw), quality)
 
-    share = jax.shard_map(
-        lambda members, noise: jax.lax.map(one, (members, noise), batch_size=batch),
-        mesh=mesh,
-        in_specs=PartitionSpec(AXIS),
-        out_specs=PartitionSpec(AXIS),
-        check_vma=False,
-    )
-    return share(members, noise)
+    return jax.lax.map(one, (members, noise), batch_size=batch)
 
 
 def effects_of(member: Member, draw: Draw) -> Impacts:
@@ -102,8 +92,3 @@ def effects_of(member: Member, draw: Draw) -> Impacts:
     beta = draw.beta[:, member.own]
     theta = jnp.where(member.lagged[None] >= 0, draw.beta[:, member.lagged], 0.0)
     return impacts.average(member.channels, beta, theta, draw.rho)
-
-
-def mesh_of(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """All devices of this host, or those given, in a row."""
-    return Mesh(np.asarray(jax.local_devices() if devices is None else devices), (AXIS,))

@@ -78,13 +78,16 @@ def names_of(source: Source) -> Names:
     return Names((*own, *(LAG + name for name in variables), *DEPENDENCE, "sigma"), variables)
 
 
-def run(source: Source, index: Sequence[int], settings: Settings) -> Block:
-    """Fit the members at these positions. One that fails is a row with its reason; the others finish."""
+def run(source: Source, index: Sequence[int], settings: Settings, device: jax.Device | None = None) -> Block:
+    """Fit the members at these positions, on one device, by default JAX's own choice: the numbers do not depend on how many there are.
+
+    A member that fails is a row with its reason; the others finish.
+    """
     labels, names = source.plan.labels, names_of(source)
     block = _blank(index, names, settings)
     failure = [""] * len(index)
     models: dict[int, Model] = {}
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.default_device(device):
         for row, position in enumerate(index):
             model = _attempt(failure, row, model_of, source, labels[position])
             if model is not None:
@@ -205,17 +208,15 @@ def _padded(members: Sequence[Member]) -> list[Member]:
 
 def _drawn(members: list[Member], index: list[int], settings: Settings, points: int) -> batch.Drawn:
     """Exact draws of members of one signature, as arrays of NumPy with a leading axis."""
-    mesh = batch.mesh_of()
-    devices = mesh.devices.size
     size = next(size for size in (1, FEW, STACK, len(members)) if size >= len(members))
-    more = -(-size // devices) * devices - len(members)
+    more = size - len(members)
     noise = [
         exact.make_noise(member.posterior, settings.draws * settings.chains, np.random.default_rng([settings.seed, position]))
         for member, position in zip(members, index, strict=True)
     ]
     padded = _padded(members)
     stacked = batch.stack([*padded, *padded[:1] * more]), batch.stack([*noise, *noise[:1] * more])
-    found = batch.sample(*stacked, points=points, batch=exact.width(), mesh=mesh)
+    found = batch.sample(*stacked, points=points, batch=exact.width())
     return jax.tree.map(np.asarray, found)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models.priors import Priors
 
 RETRIES = 3  # of a chunk whose worker died
+CORES = 8  # of a CPU, at most: Python prepares the members one by one
 
 
 def sweep(
@@ -155,10 +157,24 @@ def chunks(source: Source, done: set[int]) -> list[list[int]]:
 
 
 def _here(source: Source, todo: list[list[int]], settings: Settings) -> Iterator[Block]:
-    """Chunks in threads of this process: compiled code runs beside the Python that prepares the next."""
-    threads = (os.cpu_count() or 1) if jax.default_backend() == "cpu" and jax.local_device_count() == 1 else 1
-    with ThreadPoolExecutor(min(threads, 8)) as pool:
-        yield from _as_they_come(lambda part: pool.submit(run, source, part, settings), todo, ahead=2 * threads)
+    """Chunks in threads of this process, one for every device of this host, on a single CPU one for every core: compiled code runs beside
+    the Python that prepares the next."""
+    devices = jax.local_devices()
+    alone = len(devices) == 1 and devices[0].platform == "cpu"
+    free: SimpleQueue[jax.Device] = SimpleQueue()
+    for device in devices * min(os.cpu_count() or 1, CORES) if alone else devices:
+        free.put(device)
+
+    def work(part: list[int]) -> Block:
+        device = free.get()
+        try:
+            return run(source, part, settings, device)
+        finally:
+            free.put(device)
+
+    threads = free.qsize()
+    with ThreadPoolExecutor(threads) as pool:
+        yield from _as_they_come(lambda part: pool.submit(work, part), todo, ahead=2 * threads)
 
 
 def _as_they_come(submit: Callable[[list[int]], Future], todo: list[list[int]], ahead: int) -> Iterator[Block]:

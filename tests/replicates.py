@@ -89,7 +89,7 @@ def drawn(members: Sequence[Member], draws: int, rng: np.random.Generator) -> ba
 def _block(members: list[Member], draws: int, rng: np.random.Generator) -> batch.Drawn:
     stack, noise = batch.stack(members), batch.stack([exact.make_noise(one.posterior, draws, rng) for one in members])
     for fineness in exact.POINTS:
-        found = batch.sample(stack, noise, points=fineness, batch=None, mesh=batch.mesh_of())
+        found = batch.sample(stack, noise, points=fineness, batch=None)
         if np.asarray(found.quality.error).max() < LARGEST:
             return jax.tree.map(np.asarray, found)
     raise AssertionError("The quadrature is not good enough.")
