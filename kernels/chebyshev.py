@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 END = 0.5 * np.log(1e6)  # leaves out 1e-6 of the interval at either end
 FULL = (-END, END)  # what a series covers unless its values are dear; beyond, it goes on as a straight line in s
 BLOCK = 32  # lengths are padded to multiples of this, so that different W share one compiled program
-UNROLLED = 128  # longest series whose recurrence is written out: half the time of a loop, a third of a second to compile
+UNROLLED = 64  # longest series whose recurrence is written out, in half the time of a loop; a longer one costs NUTS two seconds to compile
 
 
 class Series(NamedTuple):

@@ -15,6 +15,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_cpu_enable_async_dispatch", False)  # each result is there before the next line: a failure shows where it arose
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled_programs():
+    """Programs compiled for one file are let go after it: kept to the end they take six gigabytes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def columbus() -> tuple[pd.DataFrame, so.Weights]:
     """Crime in 49 neighbourhoods of Columbus, Ohio, with row-standardised contiguity."""

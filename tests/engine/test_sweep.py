@@ -475,7 +475,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_b
     else:
         with pytest.raises(so.DataError, match="finished"):
             so.open_sweep(path)
-    monkeypatch.setattr(sweeps, "run", lambda source, part, settings: fitted.extend(part) or chunks.run(source, part, settings))
+    monkeypatch.setattr(sweeps, "run", lambda source, part, settings, device: fitted.extend(part) or chunks.run(source, part, settings))
     assert_same(stored(case, weights, path), whole)
     assert len(fitted) == 4 - after
     assert_same(stored(case, weights, path), whole)
