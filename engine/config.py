@@ -14,7 +14,7 @@ from spillover.kernels.errors import DataError, SpecificationError
 
 REQUIRED = ("data", "formula", "weights", "model")
 OPTIONAL = ("effects", "unit", "period", "lagged", "error_weights", "standardize", "islands", "output", "sampler")
-SAMPLER = ("draws", "tune", "chains", "seed", "target_accept")
+SAMPLER = ("sampler", "draws", "tune", "chains", "seed", "target_accept")
 STANDARDS = ("row", "spectral", "none")
 
 
@@ -32,7 +32,7 @@ def read_task(path: Path) -> Task:
 
     Keys: data (.csv, .parquet), formula, weights (any file `read_weights` takes), model; and, if wanted, effects, unit, period, lagged,
     error_weights, standardize ("row" unless said, "spectral", "none"), islands ("error", "allow"), output, and a table [sampler] with
-    draws, tune, chains, seed, target_accept. SpecificationError for an unknown or missing key.
+    sampler, draws, tune, chains, seed, target_accept. SpecificationError for an unknown or missing key.
     """
     config = _parse(path)
     base = path.parent

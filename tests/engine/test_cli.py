@@ -65,6 +65,18 @@ def test_fit_writes_what_python_gives(folder):
     assert "wrote" in result.output
 
 
+def test_fit_by_exact_draws(folder):
+    """The same files, and the evidence of the same fit in Python."""
+    (folder / "config.toml").write_text(CONFIG.replace("[sampler]", '[sampler]\nsampler = "exact"'))
+    result = runner.invoke(app, ["fit", str(folder / "config.toml")])
+    assert result.exit_code == 0, result.output
+    frame, contiguity = so.munnell()
+    model = so.SAR("np.log(gsp) ~ np.log(pcap) + unemp", frame, contiguity.row_standardize(), effects="unit", unit="state", period="year")
+    evidence = model.fit("exact", draws=10).log_marginal_likelihood
+    assert so.load(folder / "out" / "posterior.nc").log_marginal_likelihood == pytest.approx(evidence, abs=1e-9)
+    assert len(list((folder / "out").glob("*.png"))) == 3
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
