@@ -13,6 +13,7 @@ from oracles import dense
 from spillover.kernels import chebyshev, logdet, moments, operator, spectrum
 from spillover.kernels import filter as filters
 from spillover.models import effects as tables
+from spillover.models import exact
 from spillover.models import likelihood as likelihoods
 from spillover.models import posterior as posteriors
 from spillover.models import priors as families
@@ -145,3 +146,12 @@ def test_posterior_density_and_gradient_export(model, dtype):
     _, posterior = tiny(model)
     flat = np.linspace(-0.4, 0.5, posteriors.size(posterior))
     assert_exports(jax.value_and_grad(posteriors.log_density, argnums=1), (posterior, flat), dtype)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("model", ["SAR", "SAC"])
+def test_exact_draws_export(model, dtype):
+    _, posterior = tiny(model)
+    rng, shape = np.random.default_rng(3), float(exact.shape(posterior))
+    noise = exact.Noise(rng.random(7), rng.random(7), rng.gamma(shape, size=7), rng.normal(size=(7, 2)))
+    assert_exports(lambda posterior, noise: exact.sample(posterior, noise, points=65), (posterior, noise), dtype)
