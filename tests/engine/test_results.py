@@ -51,9 +51,9 @@ def test_the_tree_has_the_groups_dims_and_coords_of_the_contract(panel_fit, smal
 
 
 @pytest.mark.parametrize("name", dense.MODELS)
-def test_a_posterior_has_only_the_parameters_of_its_model(name, small, sampled):
+def test_a_posterior_has_only_the_parameters_of_its_model(name, small):
     has_rho, durbin, has_lambda = dense.MODELS[name]
-    fit = sampled(small(name, "unit").model(), draws=50, quiet=True)
+    fit = small(name, "unit").model().fit("exact", draws=50)
     expected = {"beta", "sigma", *(["rho"] if has_rho else []), *(["lam"] if has_lambda else [])}
     assert set(fit.posterior.data_vars) == expected
     assert ("W:x1" in fit.posterior["term"]) == durbin
