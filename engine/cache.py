@@ -58,21 +58,22 @@ def clear(*, disk: bool = False) -> None:
 def remembered(key: tuple, make: Callable[[], Arrays]) -> Arrays:
     """The arrays made for a key, by `make` the first time. The key holds all that they depend on, the digest of W first."""
     name = hashlib.sha256(repr(key).encode()).hexdigest()
-    if name not in _shelf.records:
-        _shelf.records[name] = _read(name) or _made(name, make)
-        while len(_shelf.records) > KEPT:
-            _shelf.records.popitem(last=False)
+    stored = _shelf.records.get(name) or _read(name)
+    found = stored or {field: np.asarray(value) for field, value in make().items()}
+    _shelf.records[name] = found
     _shelf.records.move_to_end(name)
-    return _shelf.records[name]
+    while len(_shelf.records) > KEPT:
+        _shelf.records.popitem(last=False)
+    if _shelf.folder is not None and (stored is None or not (_shelf.folder / f"{name}.npz").exists()):
+        _write(_shelf.folder / f"{name}.npz", found)  # also a record made before `keep` was called, and over a torn file
+    return found
 
 
-def _made(name: str, make: Callable[[], Arrays]) -> Arrays:
-    arrays = {key: np.asarray(value) for key, value in make().items()}
-    if _shelf.folder is not None:
-        with tempfile.NamedTemporaryFile(dir=_shelf.folder, suffix=".part", delete=False) as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        os.replace(file.name, _shelf.folder / f"{name}.npz")  # whole or not at all, whoever else writes
-    return arrays
+def _write(path: Path, arrays: Arrays) -> None:
+    """Put a record on disk, whole or not at all, whoever else writes."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    os.replace(file.name, path)
 
 
 def _read(name: str) -> Arrays | None:

@@ -122,6 +122,16 @@ def test_on_disk_for_the_next_session(tmp_path, monkeypatch):
     assert not list((tmp_path / "kept").iterdir())
 
 
+def test_what_was_made_before_goes_to_disk_when_it_is_used_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(so.cache._shelf, "folder", None)
+    W = lattice(25)
+    so.LogDet.build(W)
+    so.cache.keep(tmp_path)
+    assert not list(tmp_path.iterdir())
+    so.LogDet.build(W)
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+
+
 def test_a_torn_file_is_made_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(so.cache._shelf, "folder", None)
     so.cache.keep(tmp_path)
