@@ -10,7 +10,7 @@ demo: $(STAMP)  ## fit the packaged panel; tables on the screen, figures and Net
 	$(BIN)/spillover demo
 
 test: $(STAMP)  ## the whole test-suite
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 check: $(STAMP)  ## style and types
 	$(BIN)/ruff check .
