@@ -18,6 +18,7 @@ from oracles import dense
 from oracles.hostile import contiguity, knn, row_standardise
 
 import spillover as so
+from spillover.engine import devices
 
 N, T = 13, 3
 TUNE = 500  # NUTS is compiled for a length of the warm-up: one for the whole suite
@@ -234,3 +235,22 @@ def monte_carlo():
         return MonteCarlo(mean, sd / np.sqrt(ess["mean"]), sd, spread / np.sqrt(ess["sd"]) / (2 * sd))
 
     return moments
+
+
+@pytest.fixture
+def no_cache(monkeypatch, tmp_path):
+    """The commands set JAX's own configuration and the folder of log-determinants for their process; this process is the tests'."""
+    monkeypatch.setattr(devices.jax.config, "update", lambda *_: None)
+    monkeypatch.setattr(so.cache._shelf, "folder", None)
+    monkeypatch.setenv("SPILLOVER_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def munnell_files(tmp_path):
+    """A folder with the packaged panel and its weights as an edge list."""
+    frame, contiguity = so.munnell()
+    frame.to_csv(tmp_path / "panel.csv", index=False)
+    links = contiguity.matrix.tocoo()
+    edges = {"origin": contiguity.ids[links.row], "destination": contiguity.ids[links.col]}
+    pd.DataFrame(edges).to_csv(tmp_path / "states.csv", index=False)
+    return tmp_path

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 import spillover as so
-from spillover.engine import cache, devices
+from spillover.engine import devices
 from spillover.engine.cli import app
 
 runner = CliRunner()
@@ -27,24 +27,14 @@ seed = 1
 """
 
 
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch, tmp_path):
-    """The commands set JAX's own configuration and the folder of log-determinants for their process; this process is the tests'."""
-    monkeypatch.setattr(devices.jax.config, "update", lambda *_: None)
-    monkeypatch.setattr(cache._shelf, "folder", None)
-    monkeypatch.setenv("SPILLOVER_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(munnell_files):
     """A folder with the panel, its weights as an edge list, and a config."""
-    frame, contiguity = so.munnell()
-    frame.to_csv(tmp_path / "panel.csv", index=False)
-    links = contiguity.matrix.tocoo()
-    edges = {"origin": contiguity.ids[links.row], "destination": contiguity.ids[links.col]}
-    pd.DataFrame(edges).to_csv(tmp_path / "states.csv", index=False)
-    (tmp_path / "config.toml").write_text(CONFIG)
-    return tmp_path
+    (munnell_files / "config.toml").write_text(CONFIG)
+    return munnell_files
 
 
 def test_fit_writes_what_python_gives(folder):

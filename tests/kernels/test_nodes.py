@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 from oracles import dense
+from oracles.graphs import lattice, nearest, row_standardised, without_rows
 from oracles.hostile import ring
-from scipy.spatial import cKDTree
 
 from spillover.kernels import factor, nodes, ordering, spectrum
 from spillover.kernels.errors import WeightsError
@@ -15,34 +15,6 @@ WIDE = (-0.99, 0.99)
 HOSTILE = {f"hostile {name}": sparse.csr_array(W) for name, (W, _) in dense.hostile().items()}
 GIVEN = {"hostile acyclic": (-1.5, 2.5)}
 PUNCTURED = {"hostile knn"}  # complex eigenvalues so near the interval that the nodes do not reach the tolerance
-
-
-def row_standardised(links):
-    links = sparse.csr_array(links)
-    sums = links.sum(axis=1)
-    return sparse.csr_array(sparse.diags_array(1 / np.where(sums > 0, sums, 1)) @ links)
-
-
-def nearest(n, k, *, symmetric=False, by_distance=False):
-    points = np.random.default_rng(n + k).uniform(size=(n, 2))
-    distance, neighbour = cKDTree(points).query(points, k + 1)
-    values = 1 / distance[:, 1:].ravel() if by_distance else np.ones(n * k)
-    links = sparse.csr_array((values, (np.repeat(np.arange(n), k), neighbour[:, 1:].ravel())), shape=(n, n))
-    return links.maximum(links.T) if symmetric else links
-
-
-def lattice(rows, columns, *, queen=False):
-    paths = [sparse.diags_array([np.ones(m - 1)] * 2, offsets=[-1, 1], shape=(m, m)) for m in (rows, columns)]
-    links = sparse.kron(paths[0], sparse.eye_array(columns)) + sparse.kron(sparse.eye_array(rows), paths[1])
-    return sparse.csr_array(links + sparse.kron(*paths) if queen else links)
-
-
-def without_rows(links, rows, *, columns=True):
-    """Some units lose their links: islands, or, with `columns` kept, sinks."""
-    keep = np.ones(links.shape[0])
-    keep[rows] = 0
-    kept = sparse.diags_array(keep) @ links
-    return sparse.csr_array(kept @ sparse.diags_array(keep) if columns else kept)
 
 
 GRAPHS = {

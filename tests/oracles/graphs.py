@@ -18,10 +18,11 @@ def row_standardised(links):
     return sparse.csr_array(sparse.diags_array(1 / np.where(sums > 0, sums, 1)) @ links)
 
 
-def nearest(n, k, *, symmetric=False):
+def nearest(n, k, *, symmetric=False, by_distance=False):
     points = np.random.default_rng(n + k).uniform(size=(n, 2))
-    neighbour = cKDTree(points).query(points, k + 1)[1][:, 1:]
-    links = sparse.csr_array((np.ones(n * k), (np.repeat(np.arange(n), k), neighbour.ravel())), shape=(n, n))
+    distance, neighbour = cKDTree(points).query(points, k + 1)
+    values = 1 / distance[:, 1:].ravel() if by_distance else np.ones(n * k)
+    links = sparse.csr_array((values, (np.repeat(np.arange(n), k), neighbour[:, 1:].ravel())), shape=(n, n))
     return links.maximum(links.T) if symmetric else links
 
 
@@ -32,6 +33,7 @@ def lattice(rows, columns, *, queen=False):
 
 
 def without_rows(links, rows, *, columns=True):
+    """Some units lose their links: islands, or, with `columns` kept, sinks."""
     keep = np.ones(links.shape[0])
     keep[rows] = 0
     kept = sparse.diags_array(keep) @ links
