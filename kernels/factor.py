@@ -150,7 +150,9 @@ def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determi
     except RuntimeError as error:
         if "singular" not in str(error):
             raise
-        raise WeightsError(f"I - rho W is singular at rho = {rho:.6g}: 1/rho is an eigenvalue of W.") from error
+        raise WeightsError(
+            f"I - rho W is singular at rho = {rho:.6g}: 1/rho is an eigenvalue of W; take a rho strictly inside the admissible interval."
+        ) from error
     pivots = lu.U.diagonal()
     if prepared.definite:
         sign = float((pivots > 0).all() and (lu.perm_r == lu.perm_c).all())

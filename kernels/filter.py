@@ -3,7 +3,7 @@
     y = S x,      x = S^-1 b,      and with S';      for x = S^-1 b and a cotangent c of x:    d b = l,   d rho = l'W x,   l = S^-T c
 
 On the device W goes in as an `Operator` and S^-1 by conjugate gradients where W is similar to a symmetric matrix, by BiCGSTAB otherwise,
-and by conjugate gradients on S'S where that fails. On the host by a sparse factorisation, for many solves at one rho.
+and by conjugate gradients on S'S where that fails. On the host a sparse factorisation (`factor`) serves many solves at one rho.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sparse
-import scipy.sparse.linalg
 from jax import lax
 from jax.typing import ArrayLike
 
-from spillover.kernels.errors import WeightsError
+from spillover.kernels.factor import Factor
 from spillover.kernels.operator import Operator, apart, apply, apply_transpose, enter, inner, leave, shifted, symmetric
 
 LIMIT = 2_000  # iterations; tolerance 1e-8 takes 13 at rho = 0.5, 35 at 0.9, 110 at 0.99 whatever n is
@@ -248,27 +247,10 @@ def _cg_normal(
     return x, count
 
 
-def host_solver(matrix: sparse.csr_array, rho: float) -> Callable[..., np.ndarray]:
-    """solve(b, transpose=False) for S^-1 b or S^-T b, b (n,) or (n, p), by one sparse factorisation of S. Demmel et al. (1999), SuperLU.
-
-    Raises WeightsError where S is singular.
-    """
-    filtered = sparse.csc_array(sparse.eye_array(matrix.shape[0]) - rho * matrix)
-    try:
-        factor = scipy.sparse.linalg.splu(filtered)
-    except RuntimeError as error:
-        raise WeightsError(f"I - rho W is singular at rho = {rho:.17g}: take a rho strictly inside the admissible interval.") from error
-
-    def solve(b: np.ndarray, transpose: bool = False) -> np.ndarray:
-        return factor.solve(np.asarray(b, float), trans="T" if transpose else "N")
-
-    return solve
-
-
 def host_pullback(
-    matrix: sparse.csr_array, solve: Callable[..., np.ndarray], value: np.ndarray, cotangent: np.ndarray, *, transpose: bool = False
+    matrix: sparse.csr_array, factor: Factor, value: np.ndarray, cotangent: np.ndarray, *, transpose: bool = False
 ) -> tuple[float, np.ndarray]:
-    """(d rho, d b) of `value` = solve(b, transpose) for a `cotangent` of the same shape, by one more solve."""
-    adjoint = solve(cotangent, not transpose)
+    """(d rho, d b) of `value` = S^-1 b, or S^-T b, by a `factor` of S, for a `cotangent` of the same shape: one more solve."""
+    adjoint = factor.solve(cotangent) if transpose else factor.solve_transpose(cotangent)
     lag = (matrix.T if transpose else matrix) @ value
     return float(np.sum(adjoint * lag)), adjoint

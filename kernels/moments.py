@@ -36,21 +36,6 @@ def lag(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
     return (matrix @ wide).reshape(matrix.shape[0], periods, columns).transpose(1, 0, 2)
 
 
-def lag_basis(
-    y: np.ndarray, regressors: np.ndarray, weights: sparse.csr_array | None, error_weights: sparse.csr_array | None
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Z, (T, N, columns), and the part of the model that each column belongs to, in the order of `Moments`.
-
-    y: (T, N); regressors: (T, N, k); `weights` is None without a spatial lag, `error_weights` None without a spatial error.
-    """
-    own, ends = [regressors], [y[:, :, None]]
-    if weights is not None:
-        ends.append(lag(weights, ends[0]))
-    if error_weights is not None:
-        own, ends = ([*columns, *(lag(error_weights, column) for column in columns)] for columns in (own, ends))
-    return np.concatenate(own + ends, axis=2), parts_of(regressors.shape[2], weights is not None, error_weights is not None)
-
-
 def parts_of(k: int, has_lag: bool, has_error: bool) -> tuple[str, ...]:
     """The part of the model of every column of Z for k regressors.
 
@@ -61,16 +46,6 @@ def parts_of(k: int, has_lag: bool, has_error: bool) -> tuple[str, ...]:
     if not has_error:
         return ("d",) * k + ends
     return ("d",) * k + ("md",) * k + ends + tuple("m" + end for end in ends)
-
-
-def r_factor(columns: np.ndarray) -> np.ndarray:
-    """The triangular factor of the rows of `columns`, (..., c), block by block: factors of blocks stack and factor again (TSQR)."""
-    width = columns.shape[-1]
-    rows = columns.reshape(-1, width)
-    factor = np.zeros((width, width))
-    for start in range(0, len(rows), ROWS):
-        factor = merge(factor, rows[start : start + ROWS])
-    return factor
 
 
 def merge(*blocks: np.ndarray) -> np.ndarray:

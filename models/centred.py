@@ -74,12 +74,14 @@ def expand(likelihood: Likelihood, prior: Prior | None, centre: ArrayLike, sprea
 
     >>> import jax, jax.numpy as jnp, numpy as np, scipy.sparse as sparse
     >>> from spillover.kernels import logdet, moments
+    >>> from spillover.models.effects import factorize, transformation
+    >>> from spillover.models.spec import Spec
     >>> rng, ring = np.random.default_rng(0), np.roll(np.eye(25), 1, axis=1)
     >>> x = rng.normal(size=(1, 25, 1))
     >>> y = np.linalg.solve(np.eye(25) - 0.6 * ring, x[0, :, 0] + rng.normal(size=25))[None]
     >>> with jax.enable_x64(True):
-    ...     basis, parts = moments.lag_basis(y, x, sparse.csr_array(ring), None)
-    ...     data = moments.split(moments.r_factor(basis), parts)
+    ...     none = transformation(Spec("SAR"), 25, 1, row_standardized=True)
+    ...     data = moments.split(*factorize(y, x, none, sparse.csr_array(ring), None))
     ...     series = logdet.from_eigenvalues(np.linalg.eigvals(ring))
     ...     likelihood = Likelihood(data, series, None, jnp.asarray(25.0), jnp.asarray(1.0))
     ...     record = expand(likelihood, None, [1.0], [[0.2]])

@@ -10,8 +10,8 @@ import scipy.sparse as sparse
 from oracles import dense
 from oracles.hostile import knn, row_standardise
 
+from spillover.kernels import factor, operator
 from spillover.kernels import filter as filters
-from spillover.kernels import operator
 from spillover.kernels.errors import WeightsError
 
 HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
@@ -238,10 +238,10 @@ def test_iterations_follow_rho_and_not_the_number_of_units():
 @pytest.mark.parametrize("name", HOSTILE)
 def test_host_solutions_are_the_dense_ones(name, share):
     W, rho, S, b = problem(name, share)
-    solve = filters.host_solver(sparse.csr_array(W), rho)
-    for transpose, A in ((False, S), (True, S.T)):
-        np.testing.assert_allclose(solve(b, transpose), np.linalg.solve(A, b), rtol=0, atol=error_bound(S, b, 0))
-        np.testing.assert_allclose(solve(b[:, 0], transpose=transpose), np.linalg.solve(A, b)[:, 0], rtol=0, atol=error_bound(S, b, 0))
+    found = factor.factorise(sparse.csr_array(W), rho)
+    for solve, A in ((found.solve, S), (found.solve_transpose, S.T)):
+        np.testing.assert_allclose(solve(b), np.linalg.solve(A, b), rtol=0, atol=error_bound(S, b, 0))
+        np.testing.assert_allclose(solve(b[:, 0]), np.linalg.solve(A, b)[:, 0], rtol=0, atol=error_bound(S, b, 0))
 
 
 @pytest.mark.parametrize("transpose", [False, True])
@@ -249,12 +249,13 @@ def test_host_solutions_are_the_dense_ones(name, share):
 def test_host_pullback_is_the_gradient(name, transpose):
     W, rho, _, b = problem(name, 0.7)
     matrix, weight = sparse.csr_array(W), np.random.default_rng(1).normal(size=b.shape)
-    solve = filters.host_solver(matrix, rho)
-    by_rho, by_b = filters.host_pullback(matrix, solve, solve(b, transpose), weight, transpose=transpose)
+    way = "solve_transpose" if transpose else "solve"
+    found = factor.factorise(matrix, rho)
+    by_rho, by_b = filters.host_pullback(matrix, found, getattr(found, way)(b), weight, transpose=transpose)
     step, direction = 1e-5, np.random.default_rng(2).normal(size=b.shape)
 
     def value(move, along):
-        return np.sum(weight * filters.host_solver(matrix, rho + move)(b + along * direction, transpose))
+        return np.sum(weight * getattr(factor.factorise(matrix, rho + move), way)(b + along * direction))
 
     np.testing.assert_allclose((value(step, 0) - value(-step, 0)) / (2 * step), by_rho, rtol=1e-7, atol=1e-7)
     np.testing.assert_allclose((value(0, step) - value(0, -step)) / (2 * step), np.sum(by_b * direction), rtol=1e-7, atol=1e-7)
@@ -263,4 +264,4 @@ def test_host_pullback_is_the_gradient(name, transpose):
 def test_host_names_the_rho_at_which_the_filter_is_singular():
     pair = sparse.csr_array(np.array([[0, 1.0], [1.0, 0]]))
     with pytest.raises(WeightsError, match=r"singular at rho = 1: .* inside the admissible interval"):
-        filters.host_solver(pair, 1.0)
+        factor.factorise(pair, 1.0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from oracles.graphs import GRAPHS, evaluated, exact, nearest, row_standardised
+from graphs import GRAPHS, evaluated, exact, nearest, row_standardised
 
 from spillover.kernels import local, nodes, stochastic
 from spillover.kernels.errors import WeightsError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse as sparse
+from graphs import lattice, nearest, row_standardised, without_rows
 from oracles import dense
-from oracles.graphs import lattice, nearest, row_standardised, without_rows
 from oracles.hostile import ring
 
 from spillover.kernels import factor, nodes, ordering, spectrum

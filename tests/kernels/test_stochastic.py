@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 import scipy.sparse.linalg
+from graphs import ALL, GRAPHS, eigenvalues, evaluated, exact, lattice, nearest, row_standardised
 from oracles import dense
-from oracles.graphs import ALL, GRAPHS, eigenvalues, evaluated, exact, lattice, nearest, row_standardised
 
 from spillover.kernels import logdet, nodes, operator, spectrum, stochastic
 from spillover.kernels.errors import WeightsError

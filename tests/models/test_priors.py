@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+import whole as whole_data
 from scipy import stats
 from scipy.special import betaln
 
-from spillover.kernels import moments
 from spillover.kernels.errors import PriorError
 from spillover.models import priors as families
 from spillover.models.design import INTERCEPT
@@ -29,7 +29,7 @@ def data(seed=0):
 
 def scales_of(d, y, terms=TERMS, own=OWN):
     parts = ("d",) * d.shape[1] + ("y",)
-    return families.scales(moments.r_factor(np.column_stack([d, y])), parts, terms, own, len(y))
+    return families.scales(whole_data.r_factor(np.column_stack([d, y])), parts, terms, own, len(y))
 
 
 def resolve(priors, d=None, y=None, dependence=("rho",)):
