@@ -25,7 +25,7 @@ def compare(fits: Mapping[str, Fit | MLFit], *, impacts: bool = True) -> pd.Data
         columns[name] = table
     joined = pd.concat(columns, axis=1, sort=False)
     order = {"parameter": 0, "direct": 1, "indirect": 2, "total": 3}
-    rows = sorted(joined.index, key=lambda row: (order[row[0]], row[1] in ("rho", "lam", "sigma"), row[1] == "sigma"))
+    rows = sorted(joined.index, key=lambda row: (order[row[0]], PARAMETERS.index(row[1]) if row[1] in PARAMETERS else 0))
     return joined.reindex(pd.MultiIndex.from_tuples(rows, names=["kind", "name"]))
 
 

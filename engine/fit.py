@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse as sparse
 
 from spillover.engine import exact, ml, nuts, results
 from spillover.engine.logdet import LogDet, build_covering, improved
@@ -17,14 +18,14 @@ from spillover.engine.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError
 from spillover.kernels.leaf import leaf
 from spillover.kernels.logdet import without_unit_root
-from spillover.kernels.moments import split, stacked
+from spillover.kernels.moments import merge, parts_of, split, stacked
 from spillover.models import design as designs
 from spillover.models import posterior as posteriors
 from spillover.models.design import INTERCEPT, Design
-from spillover.models.effects import Transformation, factorize, transformation
+from spillover.models.effects import Transformation, factorize, levels, transformation
 from spillover.models.likelihood import ONCE, Likelihood, dependence
 from spillover.models.posterior import Posterior
-from spillover.models.priors import Prior, Priors, draw, resolve, scales
+from spillover.models.priors import Prior, Priors, draw, draw_spread, resolve, scales
 from spillover.models.search import Mass, centre_and_scale, explore
 from spillover.models.spec import LIKELIHOODS, Spec, specify
 
@@ -67,12 +68,15 @@ class Model:
 
         "nuts": NumPyro's NUTS, chains side by side, `tune` iterations discarded of each; warns of divergences, R-hat above 1.01 and
         effective sample sizes below 400. "exact": independent draws by quadrature, with the evidence `fit.log_marginal_likelihood`, for
-        conjugate priors of beta and sigma; `tune` and `target_accept` do not matter. The same seed gives the same draws.
+        conjugate priors of beta and sigma and without random effects; `tune` and `target_accept` do not matter. The same seed gives the same
+        draws.
         """
         if sampler not in SAMPLERS:
             raise SpecificationError(f"There is no sampler {sampler!r}; choose one of {', '.join(map(repr, SAMPLERS))}.")
         if min(draws, chains) < 1 or tune < 0:
             raise SpecificationError(f"draws={draws}, tune={tune}, chains={chains}: at least one draw of one chain is wanted.")
+        if sampler == "exact" and self.spec.random:
+            raise SpecificationError("The exact sampler does not take random effects: use sampler='nuts'.")
         with jax.enable_x64(True):
             posterior, mass = self._posterior
             before = self._prior_draws(posterior, min(draws, PRIOR_DRAWS), seed)
@@ -83,7 +87,9 @@ class Model:
             with sampling(self.spec.name, chains, show=progress) as report:
                 path = nuts.sample(posterior, start, tune=tune, draws=draws, seed=seed, target_accept=target_accept, report=report)
             parameters = {name: np.asarray(values) for name, values in nuts.parameters(posterior, path.flat).items()}
-        about = {"sampler": sampler, "tune": tune, "seed": seed}
+            evidence = exact.evidence_of(posterior, mass, self._density) if self.spec.random else None
+        about: dict[str, Any] = {"sampler": sampler, "tune": tune, "seed": seed}
+        about |= {} if evidence is None else {"log_marginal_likelihood": evidence}
         fit = results.Fit(results.build_tree(self, parameters, before, path.stats, about))
         results.warn_of_trouble(fit.tree)
         return fit
@@ -99,13 +105,20 @@ class Model:
             raise SpecificationError(f"There is no method {method!r}; choose one of {', '.join(LIKELIHOODS)}.")
         if information not in ml.INFORMATION:
             raise SpecificationError(f"There is no information {information!r}; choose one of {', '.join(ml.INFORMATION)}.")
+        if information == "expected" and self.spec.random:
+            raise SpecificationError("With random effects the information is the observed one: leave out information='expected'.")
         return ml.fit(self, method, information)
 
     def _prior_draws(self, posterior: Posterior, size: int, seed: int) -> dict[str, np.ndarray]:
         """Draws from what is proper of the prior, to hold against the posterior."""
         parts = dependence(posterior.likelihood)
         bounds = tuple(np.asarray(part.bounds) for part in parts)
-        return draw(posterior.prior, bounds, self.dependence, size, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        found = draw(posterior.prior, bounds, self.dependence, size, rng)
+        if self.spec.random:
+            spread = draw_spread(posterior.prior, found.get("sigma"), len(self.panel.periods), size, rng)
+            found |= {} if spread is None else {"sigma_alpha": spread}
+        return found
 
     @property
     def dependence(self) -> tuple[str, ...]:
@@ -142,12 +155,29 @@ class Model:
 
     def design_for(self, effects: Transformation) -> Design:
         labels = tuple(f"{self.panel.period_name}[{label}]" for label in self.panel.periods)[len(self.panel.periods) - effects.dummies :]
-        return designs.build(self.panel.x, self.panel.names, self.lagged, self.weights.matrix, labels)
+        x, names, matrix = self.panel.x, self.panel.names, self.weights.matrix
+        if self.spec.effects != "correlated_random":
+            return designs.build(x, names, self.lagged, matrix, labels)
+        mean, others = designs.means(x, names, matrix)
+        wide = np.concatenate([x, np.broadcast_to(mean, (len(x), *mean.shape))], axis=2)
+        return designs.build(wide, (*names, *others), self.lagged, matrix, labels, others)
 
     def factor(self, effects: Transformation) -> tuple[np.ndarray, tuple[str, ...]]:
-        """R of the lag basis after the effects, and the part each column plays."""
-        matrices = (self.weights.matrix if self.spec.lag else None, self.error_weights.matrix if self.spec.error else None)
-        return factorize(self.panel.y, self.design_for(effects).regressors, effects, *matrices)
+        """R of the lag basis after the effects, and the part each column plays; within units, with random effects."""
+        if self.spec.random:
+            factor = self._levels[0]
+            return factor, parts_of(len(self.design.terms), self.spec.lag, self.spec.error)
+        return factorize(self.panel.y, self.design_for(effects).regressors, effects, *self._matrices)
+
+    @property
+    def _matrices(self) -> tuple[sparse.csr_array | None, sparse.csr_array | None]:
+        """W and M, where the model has them."""
+        return (self.weights.matrix if self.spec.lag else None, self.error_weights.matrix if self.spec.error else None)
+
+    @cached_property
+    def _levels(self) -> tuple[np.ndarray, np.ndarray]:
+        """R within units and R of their means, for random effects."""
+        return levels(self.panel.y, self.design.regressors, self.effects, *self._matrices)
 
     def explored(
         self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation, density_of: Callable[[Likelihood], Density]
@@ -155,12 +185,12 @@ class Model:
         """The data as a likelihood needs them, and where `density_of` it has its mass in (rho, lam), the log-determinants good there."""
         usual = tuple(LogDet.build(weights) for weights in self._spatial)
         likelihood = self._likelihood(factor, parts, effects, usual)
-        mass = explore(density_of(likelihood), len(self.dependence))
+        mass = explore(density_of(likelihood), likelihood.dimensions)
         better = tuple(improved(*pair, mass, i) for i, pair in enumerate(zip(self._spatial, usual, strict=True)))
         if all(one is other for one, other in zip(better, usual, strict=True)):
             return likelihood, mass
         likelihood = self._likelihood(factor, parts, effects, better)
-        return likelihood, explore(density_of(likelihood), len(self.dependence))
+        return likelihood, explore(density_of(likelihood), likelihood.dimensions)
 
     @property
     def _spatial(self) -> tuple[Weights, ...]:
@@ -171,7 +201,8 @@ class Model:
         """The data, with the log-determinant of each of the dependence parameters."""
         records = [without_unit_root(one.record) if effects.contrasts else one.record for one in found]
         lag, error = (records.pop(0) if present else None for present in (self.spec.lag, self.spec.error))
-        return Likelihood(split(factor, parts), lag, error, leaf(effects.nu), leaf(effects.multiplicity))
+        between = split(self._levels[1], parts) if self.spec.random else None
+        return Likelihood(split(factor, parts), lag, error, leaf(effects.nu), leaf(effects.multiplicity), between)
 
     def unplaced(self, reach: tuple[Reach, Reach] = ((0.0, 0.0), (0.0, 0.0))) -> Posterior:
         """The posterior before anything is known of where it lies, its log-determinants good for logit variables within `reach`, of each of
@@ -185,8 +216,9 @@ class Model:
     def _with_prior(self) -> tuple[np.ndarray, tuple[str, ...], Prior]:
         """R with the prior's rows, the part each column plays, and the prior."""
         factor, parts = self.factor(self.effects)
-        scale = scales(factor, parts, self.design.terms, self.design.own, self.effects.nu)
-        prior = resolve(self.priors, self.design.terms, scale, self.dependence)
+        whole = merge(*self._levels) if self.spec.random else factor
+        scale = scales(whole, parts, self.design.terms, self.design.own, self.effects.nu)
+        prior = resolve(self.priors, self.design.terms, scale, self.dependence, random=self.spec.random)
         return stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts, prior
 
     @cached_property
@@ -194,9 +226,13 @@ class Model:
         """The posterior with its prior, and where (rho, lam) have their mass."""
         with jax.enable_x64(True):
             factor, parts, prior = self._with_prior
-            likelihood, mass = self.explored(factor, parts, self.effects, lambda data: lambda points: _collapsed(data, prior, points))
+            likelihood, mass = self.explored(factor, parts, self.effects, lambda data: partial(_collapsed, data, prior))
             centre, spread = centre_and_scale(mass)
             return Posterior(likelihood, prior, leaf(centre), leaf(spread)), mass
+
+    def _density(self, points: np.ndarray) -> jax.Array:
+        """log p(y, s), beta and sigma integrated out, at logit variables."""
+        return _collapsed(self._posterior[0].likelihood, self._with_prior[2], points)
 
 
 def _about(found: exact.Exact, seed: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -287,7 +323,8 @@ def _family(name: str, equation: str) -> Callable[..., Model]:
     formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order, or what is read in chunks: the path of a Parquet
     file or folder, a Dask dataframe. Units are matched to weights.ids by label (the index, or the column `unit`); a panel names its
     `period` column too and is balanced. effects: "none", "unit", "period" or "twoway", taken out by the transformed likelihood of Lee & Yu
-    (2010). error_weights: M of the spatial error, W unless given. lagged: the regressors that get a W X term, all but the constant unless
+    (2010), or "random" and "correlated_random" for effects of the units alpha_i ~ N(0, sigma_alpha^2), the latter beside the means over time
+    of X and W X. error_weights: M of the spatial error, W unless given. lagged: the regressors that get a W X term, all but the constant unless
     given. priors: `Priors`. Returns a `Model`; SpilloverError says what does not fit.
     """
     return make

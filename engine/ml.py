@@ -19,7 +19,7 @@ from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models import impacts as formulas
 from spillover.models import information as informations
 from spillover.models.design import Design
-from spillover.models.likelihood import ONCE, Likelihood, concentrated, parameters, regress
+from spillover.models.likelihood import ONCE, Likelihood, Point, at, concentrated, parameters, sigma_alpha
 from spillover.models.search import Mass, newton
 from spillover.models.spec import Spec
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from spillover.engine.fit import Model
 
 INFORMATION = ("observed", "expected")
+SMALL = 4.0  # logit variable of w above which T sigma_alpha^2 is less than a thousandth of sigma^2
 SCORE = 1e-6  # largest slope left in units of one standard error: the estimate is within a millionth of a standard error of the maximum
 
 
@@ -34,7 +35,7 @@ SCORE = 1e-6  # largest slope left in units of one standard error: the estimate 
 class MLFit:
     """Maximum-likelihood estimates.
 
-    `params`: the terms, rho, lam (where present) and sigma (sigma^2 = SSR / nu); `covariance`: of the same; `loglik`; `nu` observations;
+    `params`: the terms, rho, lam, sigma_alpha (where present) and sigma (sigma^2 = SSR / nu); `covariance`: of the same; `loglik`; `nu` observations;
     `optima`: every local maximum found, one row each, the best first; `method` and `information` as asked for.
     """
 
@@ -70,9 +71,9 @@ class MLFit:
         return float(len(self.params) * np.log(self.nu) - 2 * self.loglik)
 
     def summary(self) -> pd.DataFrame:
-        """estimate, std_error, z and the two-sided p of each parameter; no test for sigma, whose null lies on the edge."""
+        """estimate, std_error, z and the two-sided p of each parameter; no test for sigma and sigma_alpha, whose null lies on the edge."""
         table = _table(self.params, self.std_errors)
-        table.loc["sigma", ["z", "p"]] = np.nan
+        table.loc[table.index.isin(["sigma", "sigma_alpha"]), ["z", "p"]] = np.nan
         return table
 
     def impacts(self, *, method: str = "simulation", draws: int = 2000, seed: int = 0) -> pd.DataFrame:
@@ -140,11 +141,12 @@ def _derivatives(likelihood: Likelihood, point: jax.Array) -> tuple:
 
 @partial(jax.jit, compiler_options=ONCE)
 def _estimates(likelihood: Likelihood, point: jax.Array) -> jax.Array:
-    """(beta, rho, lam, sigma^2) maximising the likelihood at the logit variables of (rho, lam)."""
-    rho, lam = parameters(likelihood, point)
-    fit = regress(likelihood.moments, rho, lam)
-    values = [value for value in (rho, lam) if value is not None]
-    return jnp.concatenate([fit.beta, jnp.stack([*values, fit.ssr / likelihood.nu])])
+    """(beta, rho, lam, sigma_alpha, sigma^2) maximising the likelihood at the logit variables of (rho, lam, w)."""
+    given: Point = parameters(likelihood, point)
+    fit = at(likelihood, given)
+    sigma2 = fit.ssr / likelihood.nu
+    spread = None if given.weight is None else sigma_alpha(likelihood, jnp.sqrt(sigma2), given.weight)
+    return jnp.concatenate([fit.beta, jnp.stack([value for value in (given.rho, given.lam, spread, sigma2) if value is not None])])
 
 
 def fit(model: "Model", method: str, information: str) -> MLFit:
@@ -156,7 +158,7 @@ def fit(model: "Model", method: str, information: str) -> MLFit:
         loglik, vector = peaks[0]
         info = np.asarray(informations.observed(likelihood, jnp.asarray(vector)))
     design = model.design_for(effects)
-    names = [*design.terms, *model.dependence, "sigma"]
+    names = [*design.terms, *model.dependence, *(["sigma_alpha"] if model.spec.random else []), "sigma"]
     if information == "expected":
         estimates = tuple(value if value is None else np.asarray(value) for value in informations.unpacked(likelihood)(vector))
         matrices = (model.weights.matrix, model.error_weights.matrix)
@@ -184,6 +186,8 @@ def _peaks(likelihood: Likelihood, mass: Mass, spec: Spec) -> list[tuple[float, 
         point = newton(derivatives, start, reach=1.0) if len(start) else start
         vector = np.asarray(_estimates(likelihood, point))
         value, interior = _interior(derivatives, point)
+        if not interior and not found and spec.random and point[-1] > SMALL:
+            raise ConvergenceError("The estimate of sigma_alpha is 0, its smallest value: units do not differ. Fit with effects='none'.")
         if not interior and not found:
             where = ", ".join(f"{float(value):.6g}" for value in vector[len(vector) - 1 - len(point) : -1])
             raise ConvergenceError(

@@ -14,6 +14,8 @@ from spillover.engine.weights import Weights, align
 from spillover.kernels.errors import DataError, SpecificationError
 from spillover.models.design import INTERCEPT
 
+CONSTANT = ("unit", "period", "twoway")  # effects that contain the intercept
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -81,11 +83,11 @@ def read_panel(formula: str, data: Any, weights: Weights, *, unit: str | None, p
     wanted = plan(formula, source)
     units, times, levels = _first_pass(source, wanted, unit, period)
     layout = _layout(units, times, weights, period)
-    if effects in ("unit", "twoway") and len(layout.periods) < 2:
+    if effects not in ("none", "period") and len(layout.periods) < 2:
         raise SpecificationError(f"effects={effects!r} need at least two periods; the data have one, {layout.periods[0]!r}.")
     frames = _second_pass(source, wanted, [(unit, units), (period, times)][: 1 if period is None else 2])
     chunks = read(wanted, frames, levels, layout.label)
-    y, x, response, names = _arrays(chunks, layout, without=INTERCEPT if effects != "none" else None)  # the effects contain the intercept
+    y, x, response, names = _arrays(chunks, layout, without=INTERCEPT if effects in CONSTANT else None)
     if not names:
         raise DataError(f"The formula {formula!r} has no regressor beside the constant, which the effects contain: give at least one.")
     return Panel(y, x, response, names, weights.ids, layout.periods, period or "period")

@@ -19,12 +19,12 @@ from spillover.engine.spatial import channels
 from spillover.engine.weights import Weights, spectral_radius
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
 from spillover.models import impacts as formulas
-from spillover.models.spec import FLAGS
+from spillover.models.spec import FLAGS, RANDOM
 
 if TYPE_CHECKING:
     from spillover.engine.fit import Model
 
-PARAMETERS = ("beta", "rho", "lam", "sigma")
+PARAMETERS = ("beta", "rho", "lam", "sigma_alpha", "sigma")
 RHAT, ESS = 1.01, 400  # Vehtari, Gelman, Simpson, Carpenter & Burkner (2021), section 4
 
 
@@ -47,7 +47,8 @@ class Fit:
 
     @property
     def log_marginal_likelihood(self) -> float:
-        """log p(y), beta, sigma, rho and lam integrated out with every constant, by sampler="exact" under a proper prior.
+        """log p(y), beta, sigma, rho and lam integrated out with every constant, by sampler="exact" under a proper prior; with random effects
+        by any sampler.
 
         Comparable between models of the same y under the same effects; period effects leave in one way for a W whose rows all sum to one
         and in another for others, and `spillover.sweep` sees to it that they leave alike. SpecificationError where there is none.
@@ -55,10 +56,10 @@ class Fit:
         """
         if "log_marginal_likelihood" in self.tree.attrs:
             return float(self.tree.attrs["log_marginal_likelihood"])
-        if self.tree.attrs["sampler"] != "exact":
+        if self.tree.attrs["sampler"] != "exact" and self.tree.attrs["effects"] not in RANDOM:
             raise SpecificationError("NUTS does not give the marginal likelihood: fit with sampler='exact'.")
         raise SpecificationError(
-            "The marginal likelihood needs proper priors of beta and sigma, and this fit has a flat one: see so.Priors()."
+            "The marginal likelihood needs proper conjugate priors, and this fit has a flat one or one of its own: see so.Priors()."
         )
 
     @cached_property

@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 
 from spillover.kernels.chebyshev import log_slope
 from spillover.kernels.errors import ConvergenceError, SpecificationError
-from spillover.models.likelihood import Likelihood, concentrated, dependence, parameters, regress
+from spillover.models.likelihood import Likelihood, at, concentrated, dependence, parameters
 from spillover.models.posterior import collapsed
 from spillover.models.priors import Prior
 from spillover.models.search import Mass
@@ -147,7 +147,7 @@ def _evaluate(likelihood: Likelihood, prior: Prior | None, points: jax.Array) ->
     def one(s: jax.Array) -> jax.Array:
         density = concentrated(likelihood, s) if prior is None else collapsed(likelihood, prior, s)
         values = parameters(likelihood, s)
-        fit = regress(likelihood.moments, *values)
+        fit = at(likelihood, values)
         scale = jnp.log((0.0 if prior is None else prior.d0) + 0.5 * fit.ssr)
         upright = fit.triangle * jnp.sign(jnp.diagonal(fit.triangle))[:, None]  # a QR's signs jump
         root = solve_triangular(upright, jnp.eye(len(upright)))

@@ -12,6 +12,7 @@ from spillover.kernels.errors import DataError
 from spillover.kernels.moments import merge
 from spillover.models.effects import Transformation
 
+MEAN = "mean({})"  # the label of a regressor's mean over time
 LAG = "W:"  # a lagged regressor's label is this before the regressor's
 INTERCEPT = "Intercept"
 DEPENDENT = 1e-9  # share of a column that must lie outside the others for its coefficient to have nine digits left of sixteen
@@ -38,16 +39,38 @@ class Design:
 
 
 def build(
-    x: np.ndarray, names: tuple[str, ...], lagged: tuple[str, ...], weights: sparse.csr_array | None, periods: tuple[str, ...]
+    x: np.ndarray,
+    names: tuple[str, ...],
+    lagged: tuple[str, ...],
+    weights: sparse.csr_array | None,
+    periods: tuple[str, ...],
+    others: tuple[str, ...] = (),
 ) -> Design:
-    """X, then W X for the `lagged` names, then a dummy for each label in `periods` (the last ones). x: (T, N, k)."""
+    """X, then W X for the `lagged` names, then a dummy for each label in `periods` (the last ones). x: (T, N, k).
+
+    `others`: the last of the names, which have impacts of no interest, such as means over time.
+    """
     repeated = lagged if weights is not None else ()
     terms = (*names, *(LAG + name for name in repeated), *periods)
-    variables = tuple(name for name in names if name != INTERCEPT)
+    variables = tuple(name for name in names if name != INTERCEPT and name not in others)
     own = np.array([terms.index(name) for name in variables], int)
     lags = np.array([terms.index(LAG + name) if LAG + name in terms else -1 for name in variables], int)
     regressors = Regressors(x, weights, tuple(names.index(name) for name in repeated), len(periods))
     return Design(regressors, terms, variables, own, lags)
+
+
+def means(x: np.ndarray, names: tuple[str, ...], weights: sparse.csr_array) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The means over time of the regressors and of their lags, (N, m), and their labels, for correlated random effects.
+
+    Only of what varies both over time and across units: other means are regressors already, or the constant. Mundlak (1978).
+    """
+    own = [i for i, name in enumerate(names) if name != INTERCEPT]
+    x, labels = x[:, :, own], [names[i] for i in own]
+    mean = x.mean(axis=0)
+    size = np.abs(x).max(axis=(0, 1), initial=0.0)
+    kept = np.flatnonzero((np.ptp(x, axis=0).max(axis=0) > DEPENDENT * size) & (np.ptp(mean, axis=0) > DEPENDENT * size))
+    lag = weights @ mean[:, kept]
+    return np.hstack([mean[:, kept], lag]), tuple(MEAN.format(mark + labels[i]) for mark in ("", LAG) for i in kept)
 
 
 def check(design: Design, effects: Transformation) -> None:

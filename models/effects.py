@@ -5,11 +5,16 @@
     unit      N (T-1)             (T-1) l(rho)
     period    (N-1) T             T [l(rho) - log(1-rho)]     dummies: N T, T l(rho)
     twoway    (N-1)(T-1)          (T-1) [l - log(1-rho)]      dummies: N (T-1), (T-1) l(rho)
+    random    N T                 T l(rho)                    the same
 
 Lee & Yu (2010). The transformed likelihood is the flat prior on the reduced-form effects S(rho)^-1 alpha.
+
+Random effects of the units are part of the error, u_t = lam M u_t + alpha + e_t (Kapoor, Kelejian & Prucha 2007): the contrasts over time
+have variance sigma^2, the scaled means sqrt(T) y-bar sigma^2 + T sigma_alpha^2, so that an R factor of either is all there is to know.
+Correlated ones add the means of X and of W X over time to the regressors. Mundlak (1978); Debarsy (2012).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sparse
@@ -23,7 +28,7 @@ from spillover.models.spec import Spec
 
 @dataclass(frozen=True)
 class Transformation:
-    """How the effects leave: demeaning `over_periods` and `over_units`, or period `dummies`; with what remains of the likelihood.
+    """How fixed effects leave: demeaning `over_periods` and `over_units`, or period `dummies`; with what remains of the likelihood.
 
     `nu` observations; the log-determinant counts `multiplicity` times, on `contrasts` between units where 1 - rho drops out;
     `lag_first`: W before demeaning, as the likelihood has it, or after, as several packages do.
@@ -82,6 +87,20 @@ def factorize(
         for rows in blocks.rows(pieces):
             factor = merge(factor, (rows - shift).reshape(-1, len(parts)))
     return factor, parts
+
+
+def levels(
+    y: np.ndarray,
+    regressors: Regressors,
+    effects: Transformation,
+    weights: sparse.csr_array | None,
+    error_weights: sparse.csr_array | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """R of the contrasts over time, and R of sqrt(T) times the means over time. Arguments as `factorize`."""
+    root = np.sqrt(len(y))
+    within, _ = factorize(y, regressors, replace(effects, over_periods=True), weights, error_weights)
+    means = replace(regressors, x=root * regressors.x.mean(axis=0)[None])
+    return within, factorize(root * y.mean(axis=0)[None], means, effects, weights, error_weights)[0]
 
 
 def _across(values: np.ndarray) -> np.ndarray:

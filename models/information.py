@@ -1,6 +1,6 @@
 """Information matrices of the Gaussian spatial models: the curvature of the log-likelihood, observed or expected.
 
-Parameters in the order (beta, rho, lam, sigma^2), rho and lam where the model has them.
+Parameters in the order (beta, rho, lam, sigma_alpha, sigma^2), those between beta and sigma^2 where the model has them.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,13 @@ from spillover.models.likelihood import ONCE, Likelihood, joint, named
 
 
 def unpacked(likelihood: Likelihood) -> Callable[[jax.Array | np.ndarray], tuple]:
-    """The function from a vector of parameters to (beta, rho, lam, sigma^2)."""
+    """The function from a vector of parameters to (beta, rho, lam, sigma^2, sigma_alpha), the last only where there is one."""
     k = likelihood.moments.d.shape[1]
 
     def unpack(vector: jax.Array | np.ndarray) -> tuple:
-        return (vector[:k], *named(likelihood, tuple(vector[k:-1])), vector[-1])
+        if likelihood.between is None:
+            return (vector[:k], *named(likelihood, tuple(vector[k:-1])), vector[-1])
+        return (vector[:k], *named(likelihood, tuple(vector[k:-2])), vector[-1], vector[-2])
 
     return unpack
 

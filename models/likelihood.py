@@ -1,8 +1,12 @@
 """Gaussian likelihoods on the R factor: what a draw or a gradient costs does not depend on N or T.
 
 log p(y | beta, rho, lam, sigma) = L(rho, lam) - nu/2 log(2 pi sigma^2) - |R v(rho, lam, beta)|^2 / (2 sigma^2)
+
+Random effects of N units over T periods have an R of the contrasts over time and one of the scaled means, which count by their standard
+deviations' ratio w = sigma / sqrt(sigma^2 + T sigma_alpha^2): R = [R_within; w R_between], and + N log w.
 """
 
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -18,13 +22,28 @@ ONCE = {"xla_backend_optimization_level": 0}  # programs that run a few times: t
 
 class Likelihood(NamedTuple):
     """The data of a Gaussian spatial model: `moments`; l on what the effects leave, for rho (`lag`) and lam (`error`), None without;
-    `nu` observations; `multiplicity` of the log-determinant."""
+    `nu` observations; `multiplicity` of the log-determinant. With random effects `moments` are those within units, `between` of their means.
+    """
 
     moments: Moments
     lag: LogDet | None
     error: LogDet | None
     nu: jax.Array
     multiplicity: jax.Array
+    between: Moments | None = None
+
+    @property
+    def dimensions(self) -> int:
+        """How many logit variables there are: of rho, lam and w, those that the model has."""
+        return len(dependence(self)) + (self.between is not None)
+
+
+class Point(NamedTuple):
+    """The parameters that least squares are conditional on, None where the model lacks them."""
+
+    rho: jax.Array | None
+    lam: jax.Array | None
+    weight: jax.Array | None
 
 
 class Regression(NamedTuple):
@@ -70,27 +89,64 @@ def regress(moments: Moments, rho: jax.Array | None, lam: jax.Array | None) -> R
     return Regression(solve_triangular(triangle, y[:k]), triangle, jnp.sum(y[k:] ** 2))
 
 
-def log_determinant(likelihood: Likelihood, s: jax.Array) -> jax.Array:
-    """L(rho, lam), at the logit variables s of the dependence parameters that the model has."""
-    parts = [part.at(value) for part, value in zip(dependence(likelihood), s, strict=True)]
-    return likelihood.multiplicity * sum(parts, jnp.zeros(()))
+def moments_at(likelihood: Likelihood, weight: jax.Array | None) -> Moments:
+    """The moments of the data; with random effects those of [R_within; w R_between]."""
+    if weight is None or likelihood.between is None:
+        return likelihood.moments
+    pairs = [(own, mean) for own, mean in zip(likelihood.moments, likelihood.between, strict=True) if own is not None and mean is not None]
+    blocks = [jnp.concatenate([own, weight * mean]) for own, mean in pairs]
+    factor = jnp.linalg.qr(jnp.column_stack(blocks), mode="r")
+    ends = list(itertools.accumulate(1 if block.ndim == 1 else block.shape[1] for block in blocks))
+    columns = iter(jnp.split(factor, ends[:-1], axis=1))
+    return Moments(*(None if own is None else next(columns).reshape(-1, *own.shape[1:]) for own in likelihood.moments))
 
 
-def parameters(likelihood: Likelihood, s: jax.Array) -> tuple[jax.Array | None, jax.Array | None]:
-    """(rho, lam) at the logit variables s."""
-    return named(likelihood, tuple(chebyshev.to_rho(value, part.bounds) for part, value in zip(dependence(likelihood), s, strict=True)))
+def at(likelihood: Likelihood, point: Point) -> Regression:
+    """Least squares at a point."""
+    return regress(moments_at(likelihood, point.weight), point.rho, point.lam)
 
 
-def joint(likelihood: Likelihood, beta: jax.Array, rho: jax.Array | None, lam: jax.Array | None, sigma2: jax.Array) -> jax.Array:
-    """The log-likelihood at all parameters."""
-    d, y = filtered(likelihood.moments, rho, lam)
+def volume(likelihood: Likelihood, s: jax.Array) -> jax.Array:
+    """L(rho, lam) + N log w, at the logit variables s of the parameters that the model has."""
+    parts = [part.at(value) for part, value in zip(dependence(likelihood), s, strict=False)]
+    logdet = likelihood.multiplicity * sum(parts, jnp.zeros(()))
+    return logdet if likelihood.between is None else logdet + units(likelihood) * jax.nn.log_sigmoid(2 * s[-1])
+
+
+def units(likelihood: Likelihood) -> jax.Array:
+    """N, of a likelihood with random effects, where nu = N T and the log-determinant counts T times."""
+    return likelihood.nu / likelihood.multiplicity
+
+
+def parameters(likelihood: Likelihood, s: jax.Array) -> Point:
+    """(rho, lam, w) at the logit variables s."""
+    values = tuple(chebyshev.to_rho(value, part.bounds) for part, value in zip(dependence(likelihood), s, strict=False))
+    return Point(*named(likelihood, values), None if likelihood.between is None else jax.nn.sigmoid(2 * s[-1]))
+
+
+def sigma_alpha(likelihood: Likelihood, sigma: jax.Array, weight: jax.Array) -> jax.Array:
+    """The standard deviation of the effects, sigma sqrt((1/w^2 - 1) / T)."""
+    return sigma * jnp.sqrt((1 / weight**2 - 1) / likelihood.multiplicity)
+
+
+def joint(
+    likelihood: Likelihood,
+    beta: jax.Array,
+    rho: jax.Array | None,
+    lam: jax.Array | None,
+    sigma2: jax.Array,
+    spread: jax.Array | None = None,
+) -> jax.Array:
+    """The log-likelihood at all parameters; `spread` is sigma_alpha, of random effects."""
+    weight = None if spread is None else jnp.sqrt(sigma2 / (sigma2 + likelihood.multiplicity * spread**2))
+    d, y = filtered(moments_at(likelihood, weight), rho, lam)
     values = [(part, value) for part, value in ((likelihood.lag, rho), (likelihood.error, lam)) if part is not None and value is not None]
     logdet = likelihood.multiplicity * sum((part(value) for part, value in values), jnp.zeros(()))
+    logdet += 0.0 if weight is None else units(likelihood) * jnp.log(weight)
     return logdet - 0.5 * likelihood.nu * jnp.log(2 * jnp.pi * sigma2) - 0.5 * jnp.sum((y - d @ beta) ** 2) / sigma2
 
 
 def concentrated(likelihood: Likelihood, s: jax.Array) -> jax.Array:
-    """The log-likelihood maximised over beta and sigma, at the logit variables s of (rho, lam)."""
-    ssr = regress(likelihood.moments, *parameters(likelihood, s)).ssr
-    nu = likelihood.nu
-    return log_determinant(likelihood, s) - 0.5 * nu * (jnp.log(2 * jnp.pi * ssr / nu) + 1)
+    """The log-likelihood maximised over beta and sigma, at the logit variables s of (rho, lam, w)."""
+    ssr, nu = at(likelihood, parameters(likelihood, s)).ssr, likelihood.nu
+    return volume(likelihood, s) - 0.5 * nu * (jnp.log(2 * jnp.pi * ssr / nu) + 1)

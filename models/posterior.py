@@ -16,12 +16,12 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 
-from spillover.models.likelihood import Likelihood, Regression, dependence, log_determinant, parameters, regress
-from spillover.models.priors import Prior, log_dependence, log_prob
+from spillover.models.likelihood import Likelihood, Regression, at, dependence, parameters, sigma_alpha, volume
+from spillover.models.priors import Prior, log_dependence, log_prob, log_ratio
 
 
 class Posterior(NamedTuple):
-    """A likelihood whose moments include the prior's rows, the prior, and `centre`, `scale` of the logit variables of (rho, lam)."""
+    """A likelihood whose moments include the prior's rows, the prior, and `centre`, `scale` of the logit variables of (rho, lam, w)."""
 
     likelihood: Likelihood
     prior: Prior
@@ -30,17 +30,18 @@ class Posterior(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """One draw: `beta`: (k,); `rho`, `lam`: None where the model lacks them; `sigma`."""
+    """One draw: `beta`: (k,); `rho`, `lam`, `sigma_alpha`: None where the model lacks them; `sigma`."""
 
     beta: jax.Array
     rho: jax.Array | None
     lam: jax.Array | None
     sigma: jax.Array
+    sigma_alpha: jax.Array | None = None
 
 
 def size(posterior: Posterior) -> int:
-    """Length of the flat site: k coefficients, sigma, and the dependence parameters."""
-    return posterior.likelihood.moments.d.shape[1] + 1 + len(dependence(posterior.likelihood))
+    """Length of the flat site: k coefficients, sigma, and the parameters that least squares are conditional on."""
+    return posterior.likelihood.moments.d.shape[1] + 1 + posterior.likelihood.dimensions
 
 
 def _place(posterior: Posterior, flat: jax.Array) -> tuple[Draw, Regression, jax.Array]:
@@ -48,11 +49,12 @@ def _place(posterior: Posterior, flat: jax.Array) -> tuple[Draw, Regression, jax
     likelihood = posterior.likelihood
     k = likelihood.moments.d.shape[1]
     s = posterior.centre + posterior.scale * flat[k + 1 :]
-    rho, lam = parameters(likelihood, s)
-    fit = regress(likelihood.moments, rho, lam)
-    nu = likelihood.nu
+    point, nu = parameters(likelihood, s), likelihood.nu
+    fit = at(likelihood, point)
     sigma = jnp.sqrt(fit.ssr / nu) * jnp.exp(flat[k] / jnp.sqrt(2 * nu))
-    return Draw(fit.beta + sigma * solve_triangular(fit.triangle, flat[:k]), rho, lam, sigma), fit, s
+    beta = fit.beta + sigma * solve_triangular(fit.triangle, flat[:k])
+    spread = None if point.weight is None else sigma_alpha(likelihood, sigma, point.weight)
+    return Draw(beta, point.rho, point.lam, sigma, spread), fit, s
 
 
 def constrain(posterior: Posterior, flat: jax.Array) -> Draw:
@@ -65,7 +67,7 @@ def log_density(posterior: Posterior, flat: jax.Array) -> jax.Array:
     likelihood = posterior.likelihood
     draw, fit, s = _place(posterior, flat)
     k, nu, log_sigma = draw.beta.shape[0], likelihood.nu, jnp.log(draw.sigma)
-    data = log_determinant(likelihood, s) - nu * (log_sigma + 0.5 * jnp.log(2 * jnp.pi))
+    data = volume(likelihood, s) - nu * (log_sigma + 0.5 * jnp.log(2 * jnp.pi))
     data -= 0.5 * (fit.ssr / draw.sigma**2 + jnp.sum(flat[:k] ** 2))
     jacobian = k * log_sigma - jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle)))) - 0.5 * jnp.log(2 * nu)
     return data + jacobian + _log_prior(posterior, draw, s) + jnp.sum(jnp.log(posterior.scale))
@@ -79,26 +81,29 @@ def _log_prior(posterior: Posterior, draw: Draw, s: jax.Array) -> jax.Array:
         total += jnp.sum(log_prob(distribution, draw.beta[jnp.asarray(positions)]))
     if prior.sigma is not None:
         total += log_prob(prior.sigma, draw.sigma) + log_sigma
-    return total + _log_prior_dependence(posterior.likelihood, prior, s)
+    return total + _log_prior_point(posterior.likelihood, prior, s, draw.sigma)
 
 
-def _log_prior_dependence(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
-    terms = [log_dependence(p, value, part.bounds) for p, value, part in zip(prior.dependence, s, dependence(likelihood), strict=True)]
+def _log_prior_point(likelihood: Likelihood, prior: Prior, s: jax.Array, sigma: jax.Array | None) -> jax.Array:
+    """Prior of the logit variables; the weight's needs sigma where it comes from a distribution of sigma_alpha, else is left as it is."""
+    terms = [log_dependence(p, value, part.bounds) for p, value, part in zip(prior.dependence, s, dependence(likelihood), strict=False)]
+    if likelihood.between is not None:
+        terms.append(log_ratio(prior.level, s[-1], sigma, likelihood.multiplicity))
     return sum(terms, jnp.zeros(()))
 
 
 def collapsed(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
-    """log p(y, s), beta and sigma integrated out, at the logit variables s of (rho, lam): conjugate priors, mathematics.md 4.
+    """log p(y, s), beta and sigma integrated out, at the logit variables s of (rho, lam, w): conjugate priors, mathematics.md 4.
 
     Where the user's own distributions take the place of conjugate ones they are left out, as if flat.
     """
-    fit = regress(likelihood.moments, *parameters(likelihood, s))
+    fit = at(likelihood, parameters(likelihood, s))
     k = fit.beta.shape[0]
     shape = prior.a0 + 0.5 * (likelihood.nu + prior.rank - k)
     constants = prior.log_constant + prior.half_log - 0.5 * (likelihood.nu - k) * jnp.log(2 * jnp.pi) - jnp.log(2.0) + gammaln(shape)
-    volume = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle))))
-    density = log_determinant(likelihood, s) - shape * jnp.log(prior.d0 + 0.5 * fit.ssr) - volume
-    return constants + density + _log_prior_dependence(likelihood, prior, s)
+    half_log = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle))))
+    density = volume(likelihood, s) - shape * jnp.log(prior.d0 + 0.5 * fit.ssr) - half_log
+    return constants + density + _log_prior_point(likelihood, prior, s, None)
 
 
 def model(posterior: Posterior) -> None:

@@ -75,11 +75,20 @@ class Uniform:
     """Uniform on the admissible interval (1/omega_min, 1/omega_max)."""
 
 
+@dataclass(frozen=True)
+class Shrinkage:
+    """sigma^2 / (sigma^2 + T sigma_alpha^2) uniform on (0, 1): the share by which the mean of a unit is drawn towards the others.
+
+    Proper, without a scale of its own, and hardly informative. Strawderman (1971); Daniels (1999), Canadian Journal of Statistics 27.
+    """
+
+
 FAMILIES = {
     "beta": (Ridge, Zellner, Conjugate, Flat),
     "sigma": (InverseGamma, Flat),
     "rho": (Uniform, ScaledBeta),
     "lam": (Uniform, ScaledBeta),
+    "sigma_alpha": (Shrinkage,),
 }
 
 
@@ -89,24 +98,27 @@ class Priors:
 
     beta: `Ridge`, `Zellner`, `Conjugate`, `Flat`, a NumPyro distribution for every coefficient, or a dict from term to distribution, the
     other terms keeping the default. sigma: `InverseGamma`, `Flat` or a distribution of sigma. rho, lam: `Uniform`, `ScaledBeta` or a
-    distribution, cut to the admissible interval. PriorError for an unknown parameter or a family that does not fit.
+    distribution, cut to the admissible interval. sigma_alpha, the standard deviation of random effects: `Shrinkage` or a distribution.
+    PriorError for an unknown parameter or a family that does not fit.
 
     >>> import numpyro.distributions as dist
     >>> Priors(rho=ScaledBeta(2, 2), sigma=dist.HalfNormal(1.0))
     Priors
-      beta   Ridge(scale=2.5)
-      sigma  HalfNormal(scale=1.0)
-      rho    ScaledBeta(a=2, b=2)
-      lam    Uniform()
+      beta        Ridge(scale=2.5)
+      sigma       HalfNormal(scale=1.0)
+      rho         ScaledBeta(a=2, b=2)
+      lam         Uniform()
+      sigma_alpha Shrinkage()
     """
 
     beta: Any
     sigma: Any
     rho: Any
     lam: Any
+    sigma_alpha: Any
 
     def __init__(self, **families: Any) -> None:
-        defaults = {"beta": Ridge(), "sigma": InverseGamma(), "rho": Uniform(), "lam": Uniform()}
+        defaults = {"beta": Ridge(), "sigma": InverseGamma(), "rho": Uniform(), "lam": Uniform(), "sigma_alpha": Shrinkage()}
         unknown = [name for name in families if name not in defaults]
         if unknown:
             raise PriorError(f"There is no parameter {unknown[0]!r}; priors are for {', '.join(defaults)}.")
@@ -123,7 +135,7 @@ class Priors:
         return cls(beta=Flat(), sigma=Flat())
 
     def __repr__(self) -> str:
-        lines = [f"  {field.name:<6} {_show(getattr(self, field.name))}" for field in fields(self)]
+        lines = [f"  {field.name:<11} {_show(getattr(self, field.name))}" for field in fields(self)]
         return "\n".join(["Priors", *lines])
 
 
@@ -167,7 +179,8 @@ def scales(factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], o
 class Prior(NamedTuple):
     """A prior as arrays. The conjugate part of beta is |root b - target|^2 / sigma^2, of rank `rank`, with `half_log` = 1/2 log |V0^-1|;
     sigma^2 ~ InverseGamma(`a0`, `d0`); `dependence`: Beta (a, b) of each of rho, lam; distributions of the user where there are any.
-    `log_constant`: the constants of the proper parts."""
+    `level`: (a, b) of a Beta of the weight w of random effects, or a distribution of sigma_alpha. `log_constant`: the constants of the proper
+    parts."""
 
     root: jax.Array
     target: jax.Array
@@ -179,10 +192,14 @@ class Prior(NamedTuple):
     dependence: tuple[Any, ...]
     beta: dict[tuple[int, ...], dist.Distribution]
     sigma: dist.Distribution | None
+    level: Any = None
 
 
-def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: tuple[str, ...]) -> Prior:
-    """The arrays of `priors` for a model with these terms and these dependence parameters ("rho", "lam")."""
+UNIFORM_SHARE = (2.0, 1.0)  # w ~ Beta(2, 1) where w^2, a unit's shrinkage, is uniform
+
+
+def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: tuple[str, ...], *, random: bool = False) -> Prior:
+    """The arrays of `priors` for a model with these terms and these dependence parameters ("rho", "lam"); `random`: with random effects."""
     _check(priors)
     own = _distributions(priors.beta, terms)
     around = tuple(_dependence(getattr(priors, name)) for name in dependence)
@@ -195,6 +212,10 @@ def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: t
     constant = np.log(2) + a0 * np.log(d0) - scipy.special.gammaln(a0) if a0 > 0 else 0.0
     rank = float(proper.sum())
     constant -= 0.5 * rank * np.log(2 * np.pi) + sum(beta_constants)
+    level = None
+    if random:
+        level = priors.sigma_alpha if isinstance(priors.sigma_alpha, dist.Distribution) else leaf(UNIFORM_SHARE)
+        constant -= 0.0 if isinstance(level, dist.Distribution) else scipy.special.betaln(*UNIFORM_SHARE)
     return Prior(
         root=leaf(root),
         target=leaf(target),
@@ -206,12 +227,13 @@ def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: t
         dependence=around,
         beta=own,
         sigma=sigma,
+        level=level,
     )
 
 
 def _check(priors: Priors) -> None:
     """Refuse numbers out of range and distributions of more than one number for sigma, rho and lam."""
-    for name in ("beta", "sigma", "rho", "lam"):
+    for name in FAMILIES:
         family = getattr(priors, name)
         if isinstance(family, dist.Distribution):
             if name != "beta" and family.batch_shape + family.event_shape != ():
@@ -300,6 +322,20 @@ def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array) -> jax.Array:
     return jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
 
 
+def log_ratio(prior: Any, s: jax.Array, sigma: jax.Array | None, periods: jax.Array) -> jax.Array:
+    """log prior density of s, the logit variable of w: Beta (a, b) of w, up to B(a, b), or a distribution of sigma_alpha at this sigma.
+
+    sigma_alpha = sigma sqrt((1/w^2 - 1) / T). Without sigma a distribution gives way to a uniform share.
+    """
+    if isinstance(prior, dist.Distribution) and sigma is not None:
+        weight = jax.nn.sigmoid(2 * s)
+        spread = sigma * jnp.sqrt((1 / weight**2 - 1) / periods)
+        slope = sigma**2 / (periods * spread * weight**3)  # -d sigma_alpha / d w
+        return log_prob(prior, spread) + jnp.log(slope) + log_slope(s, jnp.array([0.0, 1.0]))
+    ends = jnp.array(UNIFORM_SHARE) if isinstance(prior, dist.Distribution) else prior
+    return log_dependence(ends, s, jnp.array([0.0, 1.0]))
+
+
 def draw(
     prior: Prior, bounds: tuple[np.ndarray, ...], names: tuple[str, ...], size: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
@@ -322,6 +358,13 @@ def draw(
             a, b = map(float, family)
             found[name] = lower + (upper - lower) * rng.beta(a, b, size=size)
     return found
+
+
+def draw_spread(prior: Prior, sigma: np.ndarray | None, periods: int, size: int, rng: np.random.Generator) -> np.ndarray | None:
+    """Draws of sigma_alpha, (size,); None where its prior is that of a share and sigma has no proper one."""
+    if isinstance(prior.level, dist.Distribution):
+        return np.asarray(prior.level.sample(_key(rng), (size,)))
+    return None if sigma is None else sigma * np.sqrt((1 / rng.beta(*map(float, prior.level), size=size) ** 2 - 1) / periods)
 
 
 def _key(rng: np.random.Generator) -> jax.Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from spillover.kernels.chebyshev import END
 
-POINTS = {1: 257, 2: 65}  # a side of the grid
+POINTS = {1: 257, 2: 65, 3: 33}  # a side of the grid
 DEPTH = 18.0  # log units below the top that count as mass: exp(-18) = 1.5e-8
 MOST = 12  # zooms; each shrinks a side up to 30-fold
 

@@ -18,12 +18,13 @@ FLAGS = {  # name: (rho, theta, lam). LeSage & Pace (2009); Elhorst (2014)
     "GNS": (True, True, True),
 }
 EFFECTS = ("none", "unit", "period", "twoway")
+RANDOM = ("random", "correlated_random")
 LIKELIHOODS = ("transformed", "direct", "lsdv")
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A model's name, which of rho, theta and lam it has, and the fixed effects taken out."""
+    """A model's name, which of rho, theta and lam it has, and its effects."""
 
     name: str
     effects: str = "none"
@@ -43,11 +44,16 @@ class Spec:
         """Whether the model has lam M u."""
         return FLAGS[self.name][2]
 
+    @property
+    def random(self) -> bool:
+        """Whether the effects of the units are random: alpha_i ~ N(0, sigma_alpha^2)."""
+        return self.effects in RANDOM
+
 
 def specify(name: str, effects: str) -> Spec:
     """The checked specification; SpecificationError names what is unknown and what there is."""
     if name not in FLAGS:
         raise SpecificationError(f"There is no model {name!r}; choose one of {', '.join(FLAGS)}.")
-    if effects not in EFFECTS:
-        raise SpecificationError(f"There are no effects {effects!r}; choose one of {', '.join(EFFECTS)}.")
+    if effects not in EFFECTS + RANDOM:
+        raise SpecificationError(f"There are no effects {effects!r}; choose one of {', '.join(EFFECTS + RANDOM)}.")
     return Spec(name, effects)

@@ -34,7 +34,7 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
         "SpilloverWarning",
         "WeightsError",
     ),
-    "spillover.models.priors": ("Conjugate", "Flat", "InverseGamma", "Priors", "Ridge", "ScaledBeta", "Uniform", "Zellner"),
+    "spillover.models.priors": ("Conjugate", "Flat", "InverseGamma", "Priors", "Ridge", "ScaledBeta", "Shrinkage", "Uniform", "Zellner"),
     "spillover.models.simulate": ("simulate",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from spillover.models.priors import Priors as Priors
     from spillover.models.priors import Ridge as Ridge
     from spillover.models.priors import ScaledBeta as ScaledBeta
+    from spillover.models.priors import Shrinkage as Shrinkage
     from spillover.models.priors import Uniform as Uniform
     from spillover.models.priors import Zellner as Zellner
     from spillover.models.simulate import simulate as simulate

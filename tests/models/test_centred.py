@@ -59,7 +59,7 @@ def evaluate(record, points):
 
 pieces = jax.jit(centred.shifts)
 place = jax.jit(centred.draw)
-regress = jax.jit(lambda likelihood, s: gaussian.regress(likelihood.moments, *gaussian.parameters(likelihood, s)))
+regress = jax.jit(lambda likelihood, s: gaussian.at(likelihood, gaussian.parameters(likelihood, s)))
 
 
 def repeated(likelihood, times):

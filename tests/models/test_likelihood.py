@@ -133,7 +133,7 @@ def test_parameters_and_dependence_name_what_the_model_has(case):
     for model, (lag, _, error) in dense.MODELS.items():
         chosen = case("knn", model)
         assert len(gaussian.dependence(chosen.likelihood)) == lag + error
-        rho, lam = gaussian.parameters(chosen.likelihood, jnp.zeros(lag + error))
+        rho, lam, _ = gaussian.parameters(chosen.likelihood, jnp.zeros(lag + error))
         assert (rho is not None, lam is not None) == (lag, error)
         for value, bounds in zip([v for v in (rho, lam) if v is not None], chosen.bounds, strict=True):
             assert float(value) == pytest.approx(np.mean(bounds), abs=1e-14)

@@ -219,10 +219,11 @@ def test_repr_shows_every_prior():
     shown = repr(Priors(rho=ScaledBeta(2, 2), sigma=dist.HalfNormal(1.5), beta={"a": dist.Normal(0.5, 2.0)}))
     assert shown.splitlines() == [
         "Priors",
-        "  beta   a: Normal(loc=0.5, scale=2.0)",
-        "  sigma  HalfNormal(scale=1.5)",
-        "  rho    ScaledBeta(a=2, b=2)",
-        "  lam    Uniform()",
+        "  beta        a: Normal(loc=0.5, scale=2.0)",
+        "  sigma       HalfNormal(scale=1.5)",
+        "  rho         ScaledBeta(a=2, b=2)",
+        "  lam         Uniform()",
+        "  sigma_alpha Shrinkage()",
     ]
 
 
