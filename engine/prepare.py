@@ -152,7 +152,7 @@ def _refuse_infinite(frame: pd.DataFrame, values: np.ndarray, names: list, label
 
 
 def _refuse_empty(units: pd.Series, values: np.ndarray, names: list, codes: np.ndarray) -> None:
-    found = pd.DataFrame(~np.isnan(values)).groupby(codes).any().to_numpy()
+    found = pd.DataFrame(~np.isnan(values)).groupby(codes).any().to_numpy(bool)
     lost, columns = np.nonzero(~found)
     if len(lost):
         who = units.iloc[[int(np.argmax(codes == code)) for code in lost[columns == columns[0]]]]

@@ -93,7 +93,7 @@ class Prosperity:
 
 
 def gdp_per_capita(level: np.ndarray, periods: int, rng: np.random.Generator) -> np.ndarray:
-    """Gross domestic product a person, (T, N), in yuan: log-linear growth from a level that rises with `level` (N,), in any units.
+    """Gross domestic product a person, (T, N), in yuan: growth of about 7 % a year from a level that rises with `level` (N,), in any units.
 
     >>> import numpy as np
     >>> gdp_per_capita(np.arange(3.0), 2, np.random.default_rng(0)).shape
