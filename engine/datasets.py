@@ -2,9 +2,14 @@
 
 from importlib.resources import files
 
+import numpy as np
 import pandas as pd
 
 from spillover.engine.weights import Weights
+from spillover.models.simulate import CONTROLS, Prosperity, gdp_per_capita, prosperity
+
+YEARS = range(2014, 2024)
+GAPS, AT_THE_ENDS = 10, 3  # missing cells of `provinces`, and how many of them are in its first or last year
 
 
 def munnell() -> tuple[pd.DataFrame, Weights]:
@@ -19,10 +24,94 @@ def munnell() -> tuple[pd.DataFrame, Weights]:
 
     Source: Munnell (1990), "Why has productivity growth declined? Productivity and public investment", New England Economic Review.
     """
-    folder = files("spillover") / "data"
-    with (folder / "munnell.csv").open() as rows:
-        frame = pd.read_csv(rows)
-    with (folder / "states.csv").open() as rows:
-        states = pd.read_csv(rows)
-    edges = states.assign(neighbour=states["neighbours"].str.split(";")).explode("neighbour")
-    return frame, Weights.from_edges(edges, "state", "neighbour", ids=states["state"])
+    return _read("munnell"), _contiguity(_read("states"), "state")
+
+
+def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, Weights]:
+    """A SIMULATED panel of the 31 provinces of mainland China, 2014-2023, and which of them really share a border.
+
+    y = rho W y + x beta + W x theta + alpha_i + xi_t + sigma e,   y = the entropy index of the ten indicators of prosperity
+
+    with x the entropy index of the five indicators of integration and the five controls, the coefficients in
+    `spillover.models.simulate.TRUTH`, and W the row-standardised economic-geography weights: w_ij = g_j / d_ij^2, d_ij the great-circle
+    distance between the capitals and g_j the mean over the years of gdp_per_capita. Only the map is real; no number in the frame is.
+
+    `seed`: another one gives other data from the same truth; `complete`: leave out the gaps, for which the equation holds exactly.
+
+    Returns the frame (310 rows, sorted by province, then year: province, year, the 15 indicators that `province_indicators` describes,
+    government, openness, human_capital, industry, technology, and gdp_per_capita in yuan, which is not in the model) with ten cells of
+    the indicators missing, and binary contiguity weights.
+
+    >>> frame, W = provinces()
+    >>> frame.shape, int(frame.isna().sum().sum()), W.n, W.is_symmetric
+    ((310, 23), 10, 31, True)
+    """
+    rng = np.random.default_rng(seed)
+    places = province_coordinates()
+    gdp = gdp_per_capita(places["longitude"].to_numpy(), len(YEARS), rng)
+    weights = Weights(_economic_geography(places.to_numpy(), gdp.mean(axis=0)), places.index).row_standardize()
+    frame = _frame(prosperity(weights.matrix, gdp, rng), gdp, places.index)
+    return frame if complete else _with_gaps(frame, rng), _contiguity(_read("provinces"), "province")
+
+
+def province_coordinates() -> pd.DataFrame:
+    """Longitude and latitude of the capitals of the 31 provinces of `provinces`, in degrees, approximate, indexed by province.
+
+    >>> province_coordinates().loc["Tibet"].to_dict()
+    {'longitude': 91.13, 'latitude': 29.65}
+    """
+    return _read("provinces").set_index("province")[["longitude", "latitude"]]
+
+
+def province_indicators() -> pd.DataFrame:
+    """The indicators of `provinces`, one row each: the composite, dimension, direction, the ends of the scale, the meaning.
+
+    >>> table = province_indicators()
+    >>> table.index[(table["composite"] == "integration") & (table["direction"] == "negative")].tolist()
+    ['price_dispersion']
+    """
+    return _read("indicators").set_index("indicator")
+
+
+def _read(name: str) -> pd.DataFrame:
+    with (files("spillover") / "data" / f"{name}.csv").open(encoding="utf-8") as rows:
+        return pd.read_csv(rows)
+
+
+def _contiguity(places: pd.DataFrame, name: str) -> Weights:
+    edges = places.assign(neighbour=places["neighbours"].str.split(";")).explode("neighbour")
+    return Weights.from_edges(edges, name, "neighbour", ids=places[name])
+
+
+def _economic_geography(degrees: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """w_ij = v_j / d_ij^2, (n, n), d_ij the great-circle distance in radii of the earth between places at `degrees` (n, 2)."""
+    longitude, latitude = np.radians(degrees).T[:, :, None]
+    across = np.cos(latitude) * np.cos(latitude.T) * np.sin((longitude - longitude.T) / 2) ** 2
+    distance = 2 * np.arcsin(np.sqrt(np.sin((latitude - latitude.T) / 2) ** 2 + across))
+    np.fill_diagonal(distance, np.inf)
+    return values / distance**2
+
+
+def _frame(study: Prosperity, gdp: np.ndarray, ids: pd.Index) -> pd.DataFrame:
+    """The study as a table, its indicators on their own scales: worst + (best - worst) z."""
+    table = province_indicators()
+    worst, best = table["worst"].to_numpy(), table["best"].to_numpy()
+    indicators = worst + (best - worst) * np.concatenate([study.indicators, study.parts], axis=-1)
+    values = np.concatenate([indicators, study.x[..., 1:], gdp[..., None]], axis=-1).transpose(1, 0, 2)
+    rows = pd.MultiIndex.from_product([ids, YEARS], names=["province", "year"])
+    columns = [*table.index, *CONTROLS, "gdp_per_capita"]
+    return pd.DataFrame(values.reshape(len(rows), -1), rows, columns).reset_index()
+
+
+def _with_gaps(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """A copy with GAPS indicators missing, each in another province; none is its column's smallest or largest, which set the scale."""
+    out, years, columns = frame.copy(), len(YEARS), province_indicators().index
+    units = rng.permutation(frame["province"].nunique()).tolist()
+    for gap in range(GAPS):
+        column = columns[rng.integers(len(columns))]
+        ends = {int(frame[column].argmin()) // years, int(frame[column].argmax()) // years}
+        unit = next(unit for unit in units if unit not in ends)
+        units.remove(unit)
+        year = rng.choice([0, years - 1]) if gap < AT_THE_ENDS else rng.integers(1, years - 1)
+        out.loc[unit * years + year, column] = np.nan
+    return out

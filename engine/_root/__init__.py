@@ -15,11 +15,13 @@ __version__ = "0.1.0"
 
 _HOMES = {  # where each public name lives; a module loads when one of its names is first used, which keeps the import quick
     "spillover.engine.compare": ("compare",),
-    "spillover.engine.datasets": ("munnell",),
+    "spillover.engine.datasets": ("munnell", "province_coordinates", "province_indicators", "provinces"),
     "spillover.engine.devices": ("devices", "keep_compiled"),
     "spillover.engine.fit": ("GNS", "OLS", "SAC", "SAR", "SDEM", "SDM", "SEM", "SLX", "Model"),
+    "spillover.engine.indices": ("Index", "entropy_index"),
     "spillover.engine.logdet": ("LogDet",),
     "spillover.engine.ml": ("MLFit",),
+    "spillover.engine.prepare": ("Filled", "interpolate_panel"),
     "spillover.engine.results": ("Fit", "load"),
     "spillover.engine.sweep": ("sweep",),
     "spillover.engine.swept": ("Sweep", "open_sweep"),
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from spillover.engine import plots as plots
     from spillover.engine.compare import compare as compare
     from spillover.engine.datasets import munnell as munnell
+    from spillover.engine.datasets import province_coordinates as province_coordinates
+    from spillover.engine.datasets import province_indicators as province_indicators
+    from spillover.engine.datasets import provinces as provinces
     from spillover.engine.devices import devices as devices
     from spillover.engine.devices import keep_compiled as keep_compiled
     from spillover.engine.fit import GNS as GNS
@@ -58,8 +63,12 @@ if TYPE_CHECKING:
     from spillover.engine.fit import SEM as SEM
     from spillover.engine.fit import SLX as SLX
     from spillover.engine.fit import Model as Model
+    from spillover.engine.indices import Index as Index
+    from spillover.engine.indices import entropy_index as entropy_index
     from spillover.engine.logdet import LogDet as LogDet
     from spillover.engine.ml import MLFit as MLFit
+    from spillover.engine.prepare import Filled as Filled
+    from spillover.engine.prepare import interpolate_panel as interpolate_panel
     from spillover.engine.results import Fit as Fit
     from spillover.engine.results import load as load
     from spillover.engine.sweep import sweep as sweep
