@@ -19,6 +19,7 @@ from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models import impacts as formulas
 from spillover.models import information as informations
 from spillover.models.design import Design
+from spillover.models.effects import Transformation
 from spillover.models.likelihood import ONCE, Likelihood, Point, at, concentrated, parameters, sigma_alpha
 from spillover.models.search import Mass, newton
 from spillover.models.spec import Spec
@@ -35,8 +36,9 @@ SCORE = 1e-6  # largest slope left in units of one standard error: the estimate 
 class MLFit:
     """Maximum-likelihood estimates.
 
-    `params`: the terms, rho, lam, sigma_alpha (where present) and sigma (sigma^2 = SSR / nu); `covariance`: of the same; `loglik`; `nu` observations;
-    `optima`: every local maximum found, one row each, the best first; `method` and `information` as asked for.
+    `params`: the terms, rho, lam, sigma_alpha (where present) and sigma (sigma^2 = SSR / nu); `covariance`: of the same; `loglik`; `nu`
+    observations; `optima`: every local maximum found, one row each, the best first; `method` and `information` as asked for; `model`: what was fitted;
+    `absorbed`: the number of fixed effects.
     """
 
     spec: Spec
@@ -49,6 +51,8 @@ class MLFit:
     optima: pd.DataFrame
     design: Design
     weights: Weights
+    model: "Model"
+    absorbed: int
 
     def __repr__(self) -> str:
         effects = "" if self.spec.effects == "none" else f", effects={self.spec.effects!r}"
@@ -175,7 +179,14 @@ def fit(model: "Model", method: str, information: str) -> MLFit:
         optima=optima,
         design=design,
         weights=model.weights,
+        model=model,
+        absorbed=_absorbed(effects, *model.panel.y.shape),
     )
+
+
+def _absorbed(effects: Transformation, periods: int, units: int) -> int:
+    """How many effects were taken out: of the units, of the periods, less one where there are both."""
+    return units * effects.over_periods + periods * effects.over_units - (effects.over_periods and effects.over_units)
 
 
 def _peaks(likelihood: Likelihood, mass: Mass, spec: Spec) -> list[tuple[float, np.ndarray]]:
