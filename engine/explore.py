@@ -122,13 +122,13 @@ def moran(
     _check_options(W, permutations, alternative)
     for name, value, known in (("assumption", assumption, ASSUMPTIONS), ("islands", islands, ISLANDS)):
         _check_choice(name, value, known)
-    values, names = _columns(x, W)
+    deviations, names = _columns(x, W)
     n = W.n - (len(W.islands) if islands == "adjust" else 0)
     if n < FEWEST:
         raise DataError(f"{n} units with neighbours: the variance of I needs at least {FEWEST}.")
     about = formulas.sums(W.matrix, n)
     plan = _Plan(permutations, seed, alternative, assumption)
-    tests = tuple(_moran(z, W, about, str(name), plan) for name, z in zip(names, values.T, strict=True))
+    tests = tuple(_moran(z, W, about, str(name), plan) for name, z in zip(names, deviations, strict=True))
     return MoranPanel(tests, names) if isinstance(x, pd.DataFrame) else tests[0]
 
 
@@ -199,16 +199,15 @@ def moran_local(
         raise SpecificationError(f"fdr={fdr!r}: give a rate between 0 and 1, e.g. 0.05.")
     if isinstance(x, pd.DataFrame):
         raise DataError("moran_local takes one variable: give a column of the table, x[name].")
-    values, names = _columns(x, W)
+    (deviation, *_), names = _columns(x, W)
     if W.n < FEWEST:
         raise DataError(f"{W.n} units: local Moran's I needs at least {FEWEST}.")
-    deviation, matrix = values[:, 0], W.matrix
+    matrix, lonely = W.matrix, np.diff(W.matrix.indptr) == 0
     table = _local_tests(deviation, matrix, alternative, conditional)
     table["p_permutation"] = np.nan
     if permutations:
         counts = formulas.local_extremes(deviation, matrix, permutations, np.random.default_rng(seed))
         table["p_permutation"] = formulas.p_permutation(*counts, permutations, alternative)
-    lonely = np.diff(matrix.indptr) == 0
     table.loc[lonely, "p_permutation"] = np.nan
     table["p_adjusted"] = _adjusted(table["p_permutation" if permutations else "p"].to_numpy())
     table["quadrant"] = np.where(lonely, NOWHERE, _quadrants(deviation, matrix @ deviation))
@@ -282,7 +281,7 @@ def _adjusted(p: np.ndarray) -> np.ndarray:
 
 
 def _columns(x: Any, W: Weights) -> tuple[np.ndarray, pd.Index]:
-    """Deviations from the mean, (n, columns), units in the order of W.ids, and the names of the columns."""
+    """Deviations from the mean, (columns, n), units in the order of W.ids, and the names of the columns."""
     values = as_numbers(x, "x")
     if isinstance(x, pd.Series | pd.DataFrame):
         values = values[align(W.ids, x.index)]
@@ -297,13 +296,15 @@ def _columns(x: Any, W: Weights) -> tuple[np.ndarray, pd.Index]:
     if not values.shape[1]:
         raise DataError("x has no columns: give one for each period.")
     _check_values(values, W.ids, names, several=isinstance(x, pd.DataFrame))
-    return values - values.mean(axis=0), names
+    columns = np.ascontiguousarray(values.T)  # a column is summed in the same order alone and among others
+    return columns - columns.mean(axis=1, keepdims=True), names
 
 
 def _check_values(values: np.ndarray, ids: pd.Index, names: pd.Index, *, several: bool) -> None:
     row, column = np.nonzero(~np.isfinite(values))
     if len(row):
-        where = [(ids[i], names[j]) if several else ids[i] for i, j in zip(row.tolist(), column.tolist(), strict=True)]
+        units, periods = ids[row].tolist(), names[column].tolist()
+        where = list(zip(units, periods, strict=True)) if several else units
         raise DataError(
             f"{len(row)} values are missing or infinite: {few(where)}. Fill them in, or leave those units out of x and of W with W[ids]."
         )
