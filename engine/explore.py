@@ -16,7 +16,7 @@ from spillover.models import moran as formulas
 ASSUMPTIONS = ("randomisation", "normality")
 ISLANDS = ("adjust", "count")
 FEWEST = 4  # units: the variance under randomisation divides by n - 3
-NOWHERE = "no neighbours"
+UNCLEAR, NOWHERE = "not significant", "no neighbours"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -212,7 +212,7 @@ def moran_local(
     table["p_adjusted"] = _adjusted(table["p_permutation" if permutations else "p"].to_numpy())
     table["quadrant"] = np.where(lonely, NOWHERE, _quadrants(deviation, matrix @ deviation))
     found = (table["p_adjusted"] <= fdr).to_numpy() | lonely
-    table["cluster"] = table["quadrant"].where(found, "not significant")
+    table["cluster"] = table["quadrant"].where(found, UNCLEAR)
     return MoranLocal(str(names[0]), table.set_axis(W.ids), permutations, alternative, conditional, fdr)
 
 
