@@ -217,7 +217,7 @@ def _name_points(figure: "Figure", axis: "Axes", scatter: pd.DataFrame, count: i
         box = text.get_window_extent()
         for place in AROUND:
             low = points[at] + [(step - 1) / 2 * side + step * gap for step, side in zip(place, (box.width, box.height), strict=True)]
-            spot = np.concatenate([low - gap / 2, low + np.array([box.width, box.height]) + gap / 2])
+            spot = np.concatenate([low - gap / 4, low + np.array([box.width, box.height]) + gap / 4])
             inside = frame.x0 <= spot[0] and frame.y0 <= spot[1] and spot[2] <= frame.x1 and spot[3] <= frame.y1
             hides = ((points > spot[:2]) & (points < spot[2:])).all(axis=1).any()
             if inside and not hides and not any(_overlap(spot, other) for other in taken):

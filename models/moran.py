@@ -120,18 +120,19 @@ def local_extremes(z: np.ndarray, W: sparse.csr_array, permutations: int, rng: n
     """How many arrangements of the other values around unit i give an I_i at least, and how many one at most, the observed: (n,) each.
 
     One random order serves every unit: unit i is put back in its place by an exchange with the unit that stands there, which leaves the
-    others in a uniformly random order. So a permutation costs a product with W and, for the links j of i where the order has put i
-    itself, w_ij (z there - z_i).
+    others in a uniformly random order. So a permutation costs a product with W and a look-up: where j is the place that the order gave to
+    i, w_ij (z_k - z_i) for the unit k that stands at i.
     """
-    links = W.tocoo()
+    units = np.arange(len(z))[:, None]
     lag, sign = W @ z, np.sign(z)[:, None]
     slack = (TIE * np.abs(z).max() * np.asarray(W.sum(axis=1)))[:, None]
     above, below = np.zeros(len(z), np.int64), np.zeros(len(z), np.int64)
     for order in _orders(W, permutations, rng):
         shuffled = W @ z[order]
-        link, draw = np.nonzero(order[links.col] == links.row[:, None])
-        unit = links.row[link]
-        shuffled[unit, draw] += links.data[link] * (z[order[unit, draw]] - z[unit])
+        place = np.empty_like(order)
+        np.put_along_axis(place, order, units, axis=0)  # where the order has put each unit
+        weight = np.asarray(W[np.broadcast_to(units, place.shape).ravel(), place.ravel()]).reshape(place.shape)
+        shuffled += weight * (z[order] - z[:, None])
         excess = sign * (shuffled - lag[:, None])
         above += (excess >= -slack).sum(axis=1)
         below += (excess <= slack).sum(axis=1)
