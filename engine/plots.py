@@ -1,4 +1,4 @@
-"""Pictures of a fit, by arviz-plots where it has them."""
+"""Pictures of a fit, by arviz-plots where it has them, and those of spatial autocorrelation."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,6 +6,10 @@ import arviz_plots
 import numpy as np
 import xarray as xr
 
+from spillover.engine.explore_plots import choropleth as choropleth
+from spillover.engine.explore_plots import moran as moran
+from spillover.engine.explore_plots import moran_local as moran_local
+from spillover.engine.explore_plots import moran_over_time as moran_over_time
 from spillover.engine.results import PARAMETERS, Fit
 from spillover.kernels.errors import SpecificationError
 

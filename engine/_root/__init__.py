@@ -17,6 +17,7 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
     "spillover.engine.compare": ("compare",),
     "spillover.engine.datasets": ("munnell", "province_coordinates", "province_indicators", "provinces"),
     "spillover.engine.devices": ("devices", "keep_compiled"),
+    "spillover.engine.explore": ("Moran", "MoranLocal", "MoranPanel", "moran", "moran_by_period", "moran_local"),
     "spillover.engine.fit": ("GNS", "OLS", "SAC", "SAR", "SDEM", "SDM", "SEM", "SLX", "Model"),
     "spillover.engine.indices": ("Index", "entropy_index"),
     "spillover.engine.logdet": ("LogDet",),
@@ -54,6 +55,12 @@ if TYPE_CHECKING:
     from spillover.engine.datasets import provinces as provinces
     from spillover.engine.devices import devices as devices
     from spillover.engine.devices import keep_compiled as keep_compiled
+    from spillover.engine.explore import Moran as Moran
+    from spillover.engine.explore import MoranLocal as MoranLocal
+    from spillover.engine.explore import MoranPanel as MoranPanel
+    from spillover.engine.explore import moran as moran
+    from spillover.engine.explore import moran_by_period as moran_by_period
+    from spillover.engine.explore import moran_local as moran_local
     from spillover.engine.fit import GNS as GNS
     from spillover.engine.fit import OLS as OLS
     from spillover.engine.fit import SAC as SAC
