@@ -87,7 +87,7 @@ class Model:
             with sampling(self.spec.name, chains, show=progress) as report:
                 path = nuts.sample(posterior, start, tune=tune, draws=draws, seed=seed, target_accept=target_accept, report=report)
             parameters = {name: np.asarray(values) for name, values in nuts.parameters(posterior, path.flat).items()}
-            evidence = exact.evidence_of(posterior, mass, self._density) if self.spec.random else None
+            evidence = self.log_evidence() if self.spec.random else None
         about: dict[str, Any] = {"sampler": sampler, "tune": tune, "seed": seed}
         about |= {} if evidence is None else {"log_marginal_likelihood": evidence}
         fit = results.Fit(results.build_tree(self, parameters, before, path.stats, about))
@@ -229,6 +229,11 @@ class Model:
             likelihood, mass = self.explored(factor, parts, self.effects, lambda data: partial(_collapsed, data, prior))
             centre, spread = centre_and_scale(mass)
             return Posterior(likelihood, prior, leaf(centre), leaf(spread)), mass
+
+    def log_evidence(self) -> float | None:
+        """log p(y), as `Fit.log_marginal_likelihood`, without drawing; None where a prior is improper or not conjugate."""
+        with jax.enable_x64(True):
+            return exact.evidence_of(*self._posterior, self._density)
 
     def _density(self, points: np.ndarray) -> jax.Array:
         """log p(y, s), beta and sigma integrated out, at logit variables."""

@@ -22,7 +22,7 @@ from spillover.kernels.errors import SpecificationError, SpilloverError
 from spillover.kernels.leaf import leaf
 from spillover.models.impacts import Channels
 from spillover.models.priors import Priors
-from spillover.models.spec import specify
+from spillover.models.spec import EFFECTS, specify
 
 DIMS = ("weights", "model", "effects", "controls", "priors", "window")
 ALL = "all"  # the label of the only window there is when none is asked for
@@ -76,7 +76,8 @@ def check(plan: Plan) -> None:
         if span is not None and (isinstance(span, str) or not isinstance(span, Sequence) or len(span) != 2):
             raise SpecificationError(f"windows[{name!r}] is {span!r}: give its first and last period, such as (1990, 1999).")
     for model, effects in product(plan.models, plan.effects):
-        specify(model, effects)
+        if specify(model, effects).random:
+            raise SpecificationError(f"effects={effects!r}: a sweep takes fixed effects, {', '.join(map(repr, EFFECTS))}.")
 
 
 @dataclass(frozen=True)
