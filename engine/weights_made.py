@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from spillover.engine.weights import Weights
 from spillover.engine.weights_files import Labelled, libpysal_links
 from spillover.kernels.errors import WeightsError
 
+WHOLE, REAL = (int, np.integer), (int, float, np.integer, np.floating)
 METRICS = ("euclidean", "haversine")
 RADIUS = 6371.0088  # km: (2a + b) / 3 of the ellipsoid GRS80, adopted by the IUGG; Moritz (2000), J. Geodesy 74, 128-133
 LINKS = 20_000**2  # at most: checking so many takes some 15 GB
@@ -44,6 +44,8 @@ def contiguity(geodataframe: Any, rook: bool) -> Labelled:
         from libpysal.graph import Graph
     except ImportError as error:
         raise WeightsError("contiguity needs libpysal and geopandas: pip install 'spillover[geo]'.") from error
+    if not isinstance(rook, bool):
+        raise WeightsError(f"rook={rook!r}: say True for shared edges, False for shared vertices.")
     if not isinstance(geodataframe, geopandas.GeoDataFrame | geopandas.GeoSeries):
         raise WeightsError(f"a {type(geodataframe).__name__} has no polygons: give a GeoDataFrame, its index the ids.")
     try:
@@ -61,17 +63,17 @@ def knn(coordinates: Any, k: Any, ids: Any, metric: str) -> Labelled:
     """Links of 1 to the k nearest units: `Weights.knn`."""
     places = as_places(coordinates, ids, metric)
     n = len(places.ids)
-    if not isinstance(k, Integral) or isinstance(k, bool) or not 1 <= k < n:
+    if not isinstance(k, WHOLE) or isinstance(k, bool) or not 1 <= k < n:
         raise WeightsError(f"k={k!r}: give a whole number of neighbours from 1 to {n - 1}, the number of the other units.")
-    _check_size(n * int(k), f"k={k} neighbours of {n} units", "choose a smaller k")
-    tree = cKDTree(places.points)
-    columns = np.empty((n, k), dtype=np.int64)
-    rows, width = np.arange(n), int(k) + 2  # the unit itself, its k nearest, and one more to see a tie
+    k = int(k)
+    _check_size(n * k, f"k={k} neighbours of {n} units", "choose a smaller k")
+    tree, columns = cKDTree(places.points), np.empty((n, k), dtype=np.int64)
+    rows, width = np.arange(n), k + 2  # the unit itself, its k nearest, and one more to see a tie
     while len(rows):
         width = min(width, n)
         tied = []
         for part in np.array_split(rows, 1 + len(rows) * width // BLOCK):
-            columns[part], settled = _nearest(places, tree, part, int(k), width)
+            columns[part], settled = _nearest(places, tree, part, k, width)
             tied.append(part[~settled])
         rows, width = np.concatenate(tied), 2 * width
     starts = np.arange(0, n * k + 1, k)
@@ -125,7 +127,7 @@ def economic_geography(geography: Weights, values: Any) -> sparse.csr_array:
     x = _by_unit(values)[align(geography.ids, values.index)]
     low = x <= 0
     if low.any():
-        shown = few(np.flatnonzero(low).tolist(), lambda i: f"{few(geography.ids[[i]])} = {x[i]:g}")
+        shown = few([f"{few(geography.ids[[i]])} = {x[i]:g}" for i in np.flatnonzero(low)], str)
         raise WeightsError(f"values of 0 or less: {shown}. They scale the weights, so give positive ones, levels and not logs or growth.")
     scaled = geography.to_scipy()
     scaled.data *= (x / x.mean())[scaled.indices]
@@ -136,7 +138,7 @@ def nested(a: Weights, b: Weights, share: Any) -> sparse.csr_array:
     """share * a + (1 - share) * b, both row-standardised, in the order of a: `Weights.nested`."""
     _check_weights(a, "a")
     _check_weights(b, "b")
-    if not isinstance(share, Real) or isinstance(share, bool) or not 0 <= share <= 1:
+    if not isinstance(share, REAL) or isinstance(share, bool) or not 0 <= share <= 1:
         raise WeightsError(f"share={share!r}: give the share of the first weights, a number from 0 to 1.")
     ours, theirs = a.ids.difference(b.ids, sort=False), b.ids.difference(a.ids, sort=False)
     if len(ours) or len(theirs):
@@ -165,7 +167,7 @@ def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
     for degrees, what, low, high in ((given[:, 0], "longitude", -180, 360), (given[:, 1], "latitude", -90, 90)):
         out = np.flatnonzero((degrees < low) | (degrees > high)).tolist()
         if out:
-            shown = few(out, lambda i, degrees=degrees: f"{few(labels[[i]])} = {degrees[i]:g}")
+            shown = few([f"{few(labels[[i]])} = {degrees[i]:g}" for i in out], str)
             raise WeightsError(f"{what} outside [{low}, {high}]: {shown}. Give degrees, first the longitude, then the latitude.")
     return Places(_on_sphere(*given.T), labels, sphere=True)
 
@@ -262,6 +264,6 @@ def _check_size(links: int, what: str, way_out: str) -> None:
 
 
 def _positive(value: Any, name: str) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value < math.inf:
+    if not isinstance(value, REAL) or isinstance(value, bool) or not 0 < value < math.inf:
         raise WeightsError(f"{name}={value!r}: give a positive number.")
     return float(value)
