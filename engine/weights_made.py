@@ -115,7 +115,7 @@ def inverse_distance(coordinates: Any, power: Any, cutoff: Any, ids: Any, metric
 def economic(values: Any, power: Any) -> Labelled:
     """1 / |x_i - x_j|^power of all pairs: `Weights.economic`."""
     x, ids = _by_unit(values), as_index(values.index)
-    places, power = Places(x[:, None] + 0.0, ids), _positive(power, "power")
+    places, power = Places(x[:, None], ids), _positive(power, "power")
     _check_distinct(places, "have the same value, where 1/|x_i - x_j| has none", "Give more digits or another variable, or merge them.")
     _check_size(len(ids) * (len(ids) - 1), f"all pairs of {len(ids)} units", "use economic_geography with sparse weights")
     return _all_pairs(places, power)
@@ -163,22 +163,14 @@ def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
     if bad.any():
         raise WeightsError(f"coordinates that are missing or infinite: {few(labels[bad])}. Fill them in, or leave these units out.")
     if metric == "euclidean":
-        return Places(given + 0.0, labels)  # -0.0 is the same place as 0.0
+        return Places(given, labels)
     for degrees, what, low, high in ((given[:, 0], "longitude", -180, 360), (given[:, 1], "latitude", -90, 90)):
         out = np.flatnonzero((degrees < low) | (degrees > high)).tolist()
         if out:
             shown = few([f"{few(labels[[i]])} = {degrees[i]:g}" for i in out], str)
             raise WeightsError(f"{what} outside [{low}, {high}]: {shown}. Give degrees, first the longitude, then the latitude.")
-    return Places(_on_sphere(*given.T), labels, sphere=True)
-
-
-def _on_sphere(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-    """Points (n, 3) of the unit sphere; one place has one point, though it may have more than one longitude."""
-    pole = np.abs(latitude) == 90
-    turn = np.where(longitude > 180, longitude - 360, longitude)
-    lam, phi = np.deg2rad(np.where(pole, 0.0, np.where(turn == -180, 180.0, turn))), np.deg2rad(latitude)
-    across = np.where(pole, 0.0, np.cos(phi))
-    return np.column_stack((across * np.cos(lam), across * np.sin(lam), np.sin(phi))) + 0.0
+    lam, phi = np.deg2rad(given).T
+    return Places(np.column_stack((np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi))), labels, sphere=True)
 
 
 def distance(places: Places, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -193,7 +185,7 @@ def distance(places: Places, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _within(places: Places, limit: float, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The pairs i < j no farther apart than the limit, to rounding, and their distances."""
     straight = 2 * math.sin(min(limit / (2 * RADIUS), math.pi / 2)) if places.sphere else limit
-    reach = straight * (1 + 1e-9) + places.rounding  # a little more than the limit: the distances decide
+    reach = straight * (1 + 2 * EQUAL) + 2 * places.rounding  # no less than what the distances then let in
     tree, n = cKDTree(places.points), len(places.ids)
     if n * (n - 1) > LINKS:
         _check_size(int(tree.count_neighbors(tree, reach)) - n, f"{what}={limit:g} for {n} units", f"choose a smaller {what}")

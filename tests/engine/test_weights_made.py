@@ -78,7 +78,7 @@ LATTICE = np.array([(x, y) for y in range(SIDE) for x in range(SIDE)])
 
 @pytest.mark.parametrize("block", [1, weights_made.BLOCK])
 @pytest.mark.parametrize("k", [1, 2, 3, 7, 24])
-@pytest.mark.parametrize(("step", "start"), [(1, 0), (0.1, 0), (0.1, 1 / 3), (1e5 / 3, -4e6)])
+@pytest.mark.parametrize(("step", "start"), [(1, 0), (0.1, 0), (0.1, 1 / 3), (1e-3, 4e6), (1e5 / 3, -4e6)])
 def test_ties_go_to_the_first_unit_whatever_the_rounding(monkeypatch, step, start, k, block):
     """The order comes from squared distances in whole numbers."""
     monkeypatch.setattr(weights_made, "BLOCK", block)
@@ -123,12 +123,12 @@ def test_distance_band_is_that_of_libpysal():
     np.testing.assert_array_equal(dense(Weights.distance_band(PLANE, 9.0, islands="allow")), theirs.sparse.toarray())
 
 
-@pytest.mark.parametrize("step", [1, 0.1, 1e5 / 3])
-def test_a_distance_equal_to_the_threshold_is_within_it(step):
+@pytest.mark.parametrize(("step", "start"), [(1, 7), (0.1, 7 / 3), (1e-3, 4e6), (1e5 / 3, -4e6)])
+def test_a_distance_equal_to_the_threshold_is_within_it(step, start):
     """On a lattice the next units are the rook's neighbours, those across a corner make it the queen's."""
     exact = ((LATTICE[:, None] - LATTICE[None]) ** 2).sum(axis=2)
     for squared in (1, 2):
-        W = Weights.distance_band(7 / 3 + step * LATTICE, step * math.sqrt(squared))
+        W = Weights.distance_band(start + step * LATTICE, step * math.sqrt(squared))
         np.testing.assert_array_equal(dense(W), (exact > 0) & (exact <= squared))
 
 
@@ -339,6 +339,7 @@ REFUSED = {
     "two in one place": (Weights.inverse_distance, ([[0, 0], [1, 1], [-0.0, 0]],), {"ids": list("pqr")}, ["'p', 'r'", "knn"]),
     "two in one place, with a cutoff": (Weights.inverse_distance, ([[0, 0], [1, 1], [0, 0]], 1, 5), {"ids": list("pqr")}, ["'p', 'r'"]),
     "one place by two longitudes": (Weights.inverse_distance, ([[-180, 3], [0, 0], [180, 3]],), HAVERSINE, ["place.*: 0, 2"]),
+    "one place by a longitude counted on": (Weights.inverse_distance, ([[360, 3], [7, 0], [0, 3]],), HAVERSINE, ["place.*: 0, 2"]),
     "one pole": (Weights.inverse_distance, ([[7, 90], [0, 0], [100, 90]],), HAVERSINE, ["place.*: 0, 2"]),
     "weights too small": (Weights.inverse_distance, (PLANE, 500), {}, ["power=500", "range"]),
     "weights too large": (Weights.inverse_distance, (PLANE / 1e4, 500), {}, ["power=500", "range"]),
