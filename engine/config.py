@@ -92,9 +92,18 @@ def read_table(path: Path) -> pd.DataFrame:
 def weights_from(path: Path, config: dict[str, Any]) -> Weights:
     """The weights in a file, standardised as the keys `standardize` and `islands` of `config` say."""
     standard = config.get("standardize", "row")
+    check_standard(standard, path.name)
+    return standardized(read_weights(path, islands=config.get("islands", "error")), standard)
+
+
+def check_standard(standard: Any, where: str) -> None:
+    """SpecificationError for a standardisation that is none of ours."""
     if standard not in STANDARDS:
-        raise SpecificationError(f"standardize = {standard!r} for {path.name}: choose one of {', '.join(STANDARDS)}.")
-    weights = read_weights(path, islands=config.get("islands", "error"))
+        raise SpecificationError(f"standardize = {standard!r} for {where}: choose one of {', '.join(STANDARDS)}.")
+
+
+def standardized(weights: Weights, standard: str) -> Weights:
+    """The weights as `standardize` says: "row", "spectral" or "none"."""
     if standard == "none":
         return weights
     return weights.row_standardize() if standard == "row" else weights.spectral_standardize()

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from spillover.engine.formula import SHOWN, Columns, Plan, plan, read
+from spillover.engine.labels import align
 from spillover.engine.sources import Source, joined, levels_of, open_source
-from spillover.engine.weights import Weights, align
+from spillover.engine.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError
 from spillover.models.design import INTERCEPT
 

@@ -16,7 +16,8 @@ import scipy.sparse as sparse
 import xarray as xr
 
 from spillover.engine.spatial import channels
-from spillover.engine.weights import Weights, spectral_radius
+from spillover.engine.weights import Weights
+from spillover.engine.weights_checks import spectral_radius
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
 from spillover.models import impacts as formulas
 from spillover.models.spec import FLAGS, RANDOM

@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from spillover.engine.config import SAMPLER, known, parse, read_table, weights_from
+from spillover.engine.config import SAMPLER, known, parse, read_table
+from spillover.engine.weights_config import SHARED, weights_table
 from spillover.kernels.errors import SpecificationError
 from spillover.models.priors import FAMILIES, Priors
 
@@ -12,7 +13,6 @@ REQUIRED = ("data", "formula", "weights", "models")
 SAME = ("formula", "models", "effects", "unit", "period", "lagged", "controls", "windows")  # handed on to `sweep` as they are
 OPTIONAL = (*SAME[2:], "priors", "standardize", "islands", "sampler", "store", "output")
 SWEEP_SAMPLER = ("sampler", *SAMPLER, "keep_draws")
-OF_WEIGHTS = ("file", "standardize", "islands")
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class SweepTask:
 def read_sweep(path: Path) -> SweepTask:
     """The sweep in a TOML file; its paths are relative to the file's own folder.
 
-    Keys: data (.csv, .parquet), formula, a table [weights] of names and files, or {file, standardize, islands}, models; and, if wanted,
-    effects, unit, period, lagged, tables [controls] (what each adds to the formula), [windows] (first and last period) and [priors.NAME]
-    with a family for each of beta, sigma, rho, lam ("Flat", or {family = "Ridge", scale = 1.0}), standardize and islands for all weights,
-    output, store ("sweep.zarr" in the output unless said), and a table [sampler] with sampler, draws, tune, chains, seed, target_accept,
-    keep_draws. SpecificationError for an unknown or missing key.
+    Keys: data (.csv, .parquet), formula, a table [weights] of files and of ways to make weights (`weights_table`), models; and, if
+    wanted, effects, unit, period, lagged, tables [controls] (what each adds to the formula), [windows] (first and last period) and
+    [priors.NAME] with a family for each of beta, sigma, rho, lam ("Flat", or {family = "Ridge", scale = 1.0}), standardize and islands
+    for all weights, output, store ("sweep.zarr" in the output unless said), and a table [sampler] with sampler, draws, tune, chains,
+    seed, target_accept, keep_draws. SpecificationError for an unknown or missing key.
     """
     config = parse(path, REQUIRED, OPTIONAL)
     known(config.get("sampler", {}), SWEEP_SAMPLER, f"[sampler] in {path}")
@@ -39,28 +39,14 @@ def read_sweep(path: Path) -> SweepTask:
     arguments = {name: config[name] for name in SAME if name in config}
     arguments |= config.get("sampler", {})
     arguments["data"] = read_table(base / config["data"])
-    arguments["weights"] = _all_weights(base, config, path)
+    shared = {name: config[name] for name in SHARED if name in config}
+    unit, where = config.get("unit"), str(path)
+    arguments["weights"] = weights_table(base, config["weights"], arguments["data"], unit=unit, where=where, shared=shared)
     arguments["store"] = base / config["store"] if "store" in config else output / "sweep.zarr"
     if "priors" in config:
         known(config["priors"], tuple(config["priors"]), f"[priors] in {path}")
         arguments["priors"] = {name: _priors(table, f"[priors.{name}] in {path}") for name, table in config["priors"].items()}
     return SweepTask(arguments, output)
-
-
-def _all_weights(base: Path, config: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Each of [weights], with what is said for all where nothing is said for it."""
-    given = config["weights"]
-    if not isinstance(given, dict):
-        raise SpecificationError(f"weights = {given!r} in {path}: give a table [weights] of names and files.")
-    shared = {name: config[name] for name in OF_WEIGHTS if name in config}
-    found = {}
-    for name, entry in given.items():
-        own = {"file": entry} if isinstance(entry, str) else entry
-        known(own, OF_WEIGHTS, f"weights.{name} in {path}")
-        if "file" not in own:
-            raise SpecificationError(f"weights.{name} in {path} lacks its file.")
-        found[name] = weights_from(base / own["file"], shared | own)
-    return found
 
 
 def _priors(table: Any, where: str) -> Priors:

@@ -1,8 +1,7 @@
 """Spatial weights: one frozen record of a checked matrix and the labels of its units."""
 
 import hashlib
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,16 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sparse
-import scipy.sparse.csgraph as csgraph
-import scipy.sparse.linalg
 
-from spillover.kernels import nodes, spectrum
+from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
+from spillover.engine.weights_checks import (
+    SAME,
+    STANDARD,
+    Bounds,
+    acyclic,
+    as_csr,
+    as_interval,
+    check_admissible,
+    check_values,
+    spectral_radius,
+)
+from spillover.kernels import nodes
 from spillover.kernels.errors import WeightsError
-
-STANDARD = 1e-10  # a row sum this close to 1 is 1
-SAME = 1e-12  # numbers this close, relative to the largest, are equal
-Bounds = tuple[float, float] | None
-SHOWN = 5  # labels an error message names before it counts the rest
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -59,16 +63,16 @@ class Weights:
             from spillover.engine.weights_files import square
 
             matrix, ids = square(matrix, ids)
-        checked = _csr(matrix)
+        checked = as_csr(matrix)
         labels = as_index(np.arange(checked.shape[0]) if ids is None else ids, checked.shape[0])
-        _check_values(checked, labels)
+        check_values(checked, labels)
         lonely = labels[np.diff(checked.indptr) == 0]
         if len(lonely) and islands == "error":
             who = f"{len(lonely)} of {len(labels)} units have no neighbours: {few(lonely)}"
             raise WeightsError(f'{who}. Give them neighbours, leave them out, or keep them as zero rows with islands="allow".')
         for part in (checked.data, checked.indices, checked.indptr):
             part.flags.writeable = False
-        vars(self).update(matrix=checked, ids=labels, transform="raw", islands_allowed=islands == "allow", given_bounds=_interval(bounds))
+        vars(self).update(matrix=checked, ids=labels, transform="raw", islands_allowed=islands == "allow", given_bounds=as_interval(bounds))
 
     @classmethod
     def from_edges(
@@ -110,6 +114,126 @@ class Weights:
 
         return cls(*libpysal_links(w_or_graph), islands=islands, bounds=bounds)
 
+    @classmethod
+    def contiguity(cls, geodataframe: Any, *, rook: bool = False, islands: str = "error") -> "Weights":
+        """w_ij = 1 for polygons that share a vertex (queen) or, with `rook`, an edge; ids from the frame's index; needs the `geo` extra.
+
+        A border counts where both polygons have its vertices. Raises WeightsError for repeated labels, for what is no polygon, and for
+        islands.
+
+        >>> import geopandas, shapely
+        >>> squares = geopandas.GeoDataFrame(geometry=[shapely.box(x, 0, x + 1, 1) for x in range(3)], index=["a", "b", "c"])
+        >>> Weights.contiguity(squares, rook=True)
+        Weights(n=3, links=4, mean neighbours=1.33, max neighbours=2, islands=0, transform='raw')
+
+        Source: Anselin (1988), Spatial Econometrics, chapter 3; libpysal compares the vertices.
+        """
+        from spillover.engine import weights_made
+
+        return cls(*weights_made.contiguity(geodataframe, rook), islands=islands)
+
+    @classmethod
+    def knn(cls, coordinates: Any, k: int, *, ids: Any = None, metric: str = "euclidean") -> "Weights":
+        """w_ij = 1 for the k units j nearest to i, in general asymmetric; of units equally far, to rounding, the first in the order of ids.
+
+        `coordinates`: (n, 2), or a DataFrame of two columns whose index gives the ids. `metric`: "euclidean", or "haversine" for
+        longitude and latitude in degrees, with distances in km on a sphere of radius 6371.0088 km, the mean one of the earth.
+        Raises WeightsError for coordinates that are missing or off the globe, and for k outside 1 … n - 1.
+
+        >>> Weights.knn([[0, 0], [1, 0], [5, 0]], 1).to_scipy().indices
+        array([1, 0, 1], dtype=int32)
+
+        Source: Getis & Aldstadt (2004), Geographical Analysis 36, 90-104; the radius: Moritz (2000), Journal of Geodesy 74, 128-133.
+        """
+        from spillover.engine import weights_made
+
+        return cls(*weights_made.knn(coordinates, k, ids, metric))
+
+    @classmethod
+    def distance_band(
+        cls, coordinates: Any, threshold: float, *, ids: Any = None, metric: str = "euclidean", islands: str = "error"
+    ) -> "Weights":
+        """w_ij = 1 where d_ij <= threshold, to rounding; coordinates, metric, unit and errors as for `knn`, and islands.
+
+        >>> Weights.distance_band([[0, 0], [1, 0], [3, 0]], 2).to_scipy().toarray()[0]
+        array([0., 1., 0.])
+
+        Source: Getis & Aldstadt (2004), Geographical Analysis 36, 90-104.
+        """
+        from spillover.engine import weights_made
+
+        return cls(*weights_made.distance_band(coordinates, threshold, ids, metric), islands=islands)
+
+    @classmethod
+    def inverse_distance(
+        cls,
+        coordinates: Any,
+        power: float = 1,
+        cutoff: float | None = None,
+        *,
+        ids: Any = None,
+        metric: str = "euclidean",
+        islands: str = "error",
+    ) -> "Weights":
+        """w_ij = 1 / d_ij^power, of all pairs or where d_ij <= cutoff; coordinates, metric, unit and errors as for `knn`.
+
+        Raises WeightsError for units in the same place, and without a cutoff above 20,000 units.
+
+        >>> Weights.inverse_distance([[0, 0], [2, 0], [6, 0]], power=2, cutoff=5).to_scipy().toarray()[1]
+        array([0.25  , 0.    , 0.0625])
+
+        Source: Getis & Aldstadt (2004), Geographical Analysis 36, 90-104.
+        """
+        from spillover.engine import weights_made
+
+        return cls(*weights_made.inverse_distance(coordinates, power, cutoff, ids, metric), islands=islands)
+
+    @classmethod
+    def economic(cls, values: pd.Series, *, power: float = 1) -> "Weights":
+        """w_ij = 1 / |x_i - x_j|^power for `values` x, a Series indexed by unit, such as a mean over periods.
+
+        Raises WeightsError for missing and for equal values, and above 20,000 units.
+
+        >>> Weights.economic(pd.Series({"a": 1.0, "b": 3.0, "c": 4.0})).to_scipy().toarray()[1]
+        array([0.5, 0. , 1. ])
+
+        Source: Case, Rosen & Hines (1993), Journal of Public Economics 52, 285-307.
+        """
+        from spillover.engine import weights_made
+
+        return cls(*weights_made.economic(values, power))
+
+    @classmethod
+    def economic_geography(cls, geography: "Weights", values: pd.Series) -> "Weights":
+        """w_ij x_j / mean(x): weights w as they stand times the size x > 0 of unit j, a Series matched to their ids by its index.
+
+        Raises WeightsError for values that are missing or not positive, and for other units.
+
+        >>> Weights.economic_geography(Weights([[0, 1], [1, 0]], ["a", "b"]), pd.Series({"b": 3.0, "a": 1.0})).to_scipy().toarray()
+        array([[0. , 1.5],
+               [0.5, 0. ]])
+        """
+        from spillover.engine import weights_made
+
+        matrix = weights_made.economic_geography(geography, values)
+        return cls(matrix, geography.ids, islands="allow" if geography.islands_allowed else "error")
+
+    @classmethod
+    def nested(cls, a: "Weights", b: "Weights", share: float = 0.5) -> "Weights":
+        """share A + (1 - share) B of the row-standardised A and B, row-standardised, units in the order of a.
+
+        A unit that is an island of one has its row in the other. WeightsError for other units and for a share outside [0, 1].
+
+        >>> Weights.nested(Weights([[0, 1, 1], [1, 0, 0], [1, 0, 0]]), Weights([[0, 1, 0], [0, 0, 1], [1, 0, 0]])).to_scipy().toarray()[0]
+        array([0.  , 0.75, 0.25])
+
+        Source: Debarsy & LeSage (2018), Regional Science and Urban Economics 69, 48-68.
+        """
+        from spillover.engine import weights_made
+
+        matrix = weights_made.nested(a, b, share)
+        return cls(matrix, a.ids, islands="allow" if a.islands_allowed or b.islands_allowed else "error").row_standardize()
+
     @property
     def n(self) -> int:
         """The number of units."""
@@ -143,7 +267,7 @@ class Weights:
         """
         if self.given_bounds is None:
             return nodes.interval(self.matrix)
-        _check_admissible(self.matrix, self.given_bounds)
+        check_admissible(self.matrix, self.given_bounds)
         return self.given_bounds
 
     @cached_property
@@ -258,142 +382,3 @@ class Weights:
         k = np.diff(self.matrix.indptr)
         size = f"n={self.n}, links={self.matrix.nnz}, mean neighbours={k.mean():.2f}, max neighbours={k.max()}"
         return f"Weights({size}, islands={(k == 0).sum()}, transform={self.transform!r})"
-
-
-def align(ids: pd.Index, labels: Any) -> np.ndarray:
-    """The positions (n,) at which each of `ids` stands in `labels`, so that labels[positions] = ids.
-
-    Raises WeightsError naming the repeated labels, or those found on one side only.
-
-    >>> align(pd.Index(["a", "b", "c"]), ["c", "a", "b"])
-    array([1, 2, 0])
-    """
-    found = as_labels(labels)
-    if isinstance(found, pd.MultiIndex):
-        raise WeightsError(f"the data have an index of the levels {few(found.names)}: give one row a unit, indexed by the unit.")
-    if found.has_duplicates:
-        raise WeightsError(f"the data repeat the units {few(found[found.duplicated()].unique())}: give one row a unit.")
-    positions = found.get_indexer(ids)
-    extra, missing = found[ids.get_indexer(found) < 0], ids[positions < 0]
-    if len(extra) or len(missing):
-        both = (("in the data but not in W", extra), ("in W but not in the data", missing))
-        sides = "; ".join(f"{side}: {few(units)}" for side, units in both if len(units))
-        raise WeightsError(f"the units of the data are not those of W; {sides}.{type_hint(ids, found)}")
-    return positions
-
-
-def spectral_radius(matrix: sparse.csr_array) -> float:
-    """max |omega| over the eigenvalues of a non-negative W, which is its largest real eigenvalue (Perron-Frobenius)."""
-    sums = np.asarray(matrix.sum(axis=1))
-    if np.ptp(sums) <= SAME * sums.max():  # the radius lies between the least and the greatest row sum
-        return float(sums.max())
-    if matrix.shape[0] <= spectrum.DENSE_LIMIT:
-        return float(np.abs(spectrum.eigenvalues(matrix)).max())
-    if acyclic(matrix):
-        return 0.0
-    start = np.random.default_rng(0).uniform(0.5, 1.5, matrix.shape[0])  # positive, so not orthogonal to the Perron vector; fixed
-    return float(scipy.sparse.linalg.eigs(matrix, k=1, which="LR", v0=start, return_eigenvectors=False)[0].real)
-
-
-def acyclic(matrix: sparse.csr_array) -> bool:
-    """Whether no unit is reached from itself along the links, so that every eigenvalue is 0."""
-    return csgraph.connected_components(matrix, directed=True, connection="strong", return_labels=False) == matrix.shape[0]
-
-
-def few(labels: Any, show: Callable[[Any], str] = repr) -> str:
-    """The first few labels for an error message, and how many more there are."""
-    texts = [show(label.item() if isinstance(label, np.generic) else label) for label in labels[:SHOWN]]
-    return ", ".join(texts) + (f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
-
-
-def link_name(ids: pd.Index, i: int, j: int) -> str:
-    return f"{few(ids[[i]])} → {few(ids[[j]])}"
-
-
-def type_hint(ids: pd.Index, labels: pd.Index) -> str:
-    """A hint for labels of another type than the ids, like 1 and '1'."""
-    ours, theirs = ids.inferred_type, labels.inferred_type
-    return "" if ours == theirs or not len(labels) else f" The ids are of type {ours}, those labels of type {theirs}: convert one of them."
-
-
-def _csr(matrix: Any) -> sparse.csr_array:
-    """A float64 CSR copy with sorted indices and no explicit zeros."""
-    if not sparse.issparse(matrix):
-        matrix = as_numbers(matrix, "the matrix")
-    elif matrix.dtype.kind not in "biuf":
-        raise WeightsError(f"the matrix holds {matrix.dtype} values: weights are real numbers.")
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
-        raise WeightsError(f"the matrix has shape {matrix.shape}: weights are square and not empty, one row and one column a unit.")
-    csr = sparse.csr_array(matrix, dtype=np.float64, copy=True)
-    csr.sum_duplicates()
-    csr.eliminate_zeros()
-    kind = np.int32 if max(csr.nnz, csr.shape[0]) <= np.iinfo(np.int32).max else np.int64  # sparse factorisations want 32 bits
-    return sparse.csr_array((csr.data, csr.indices.astype(kind), csr.indptr.astype(kind)), shape=csr.shape)
-
-
-def as_numbers(values: Any, what: str) -> np.ndarray:
-    """A float64 array of what a user gave, without turning text or complex values into numbers."""
-    table = isinstance(values, pd.Series | pd.DataFrame)
-    array = values.to_numpy(na_value=np.nan) if table else np.asarray(values)
-    text = array.dtype.kind == "O" and any(isinstance(value, str) for value in array.flat)
-    if array.dtype.kind in "biufO" and not text:
-        with suppress(TypeError, ValueError):
-            return array.astype(np.float64)
-    columns = [name for name, kind in values.dtypes.items() if kind.kind not in "biuf"] if isinstance(values, pd.DataFrame) else []
-    where = f"look at the columns {few(columns)}" if columns else f"this is a {type(values).__name__} of type {array.dtype}"
-    raise WeightsError(f"{what} must be real numbers, as an array or a table: {where}.")
-
-
-def as_labels(labels: Any) -> pd.Index:
-    return labels if isinstance(labels, pd.Index) else pd.Index(labels, tupleize_cols=False)
-
-
-def as_index(ids: Any, n: int | None = None) -> pd.Index:
-    """The labels as an index that is flat, complete, unique and, where n is given, of that length."""
-    try:
-        index = as_labels(ids).copy(deep=True)
-    except (TypeError, ValueError) as error:
-        raise WeightsError(f"ids must be a list of labels, one a unit, not {ids!r}.") from error
-    if isinstance(index, pd.MultiIndex):
-        raise WeightsError(f"ids have the levels {few(index.names)}: give one label a unit.")
-    if n is not None and len(index) != n:
-        raise WeightsError(f"{len(index)} ids for {n} units: give one id for each row of the matrix.")
-    if index.hasnans:
-        raise WeightsError(f"{index.isna().sum()} ids are missing, the first at position {index.isna().argmax()}: label every unit.")
-    if index.has_duplicates:
-        raise WeightsError(f"ids occur more than once: {few(index[index.duplicated()].unique())}. Give each unit its own.")
-    return index
-
-
-def _check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
-    rows = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
-    for bad, what, way_out in (
-        (~np.isfinite(csr.data), "NaN or infinite", "Give a number, or 0 for no link."),
-        (csr.data < 0, "negative", "Weights say how near two units are: 0 for no link, more for nearer."),
-        (rows == csr.indices, "on the diagonal", "No unit is its own neighbour: set the diagonal to 0."),
-    ):
-        if bad.any():
-            where = np.flatnonzero(bad).tolist()
-            cells = few(where, lambda e: f"{link_name(ids, rows[e], csr.indices[e])} = {csr.data[e]}")
-            raise WeightsError(f"{len(where)} weights are {what}: {cells}. {way_out}")
-
-
-def _interval(bounds: Any) -> tuple[float, float] | None:
-    if bounds is None:
-        return None
-    given = as_numbers(bounds, "bounds")
-    if given.shape != (2,) or not np.isfinite(given).all() or not given[0] < 0 < given[1]:
-        raise WeightsError(f"bounds={bounds!r}: give two numbers around 0, e.g. (-1, 1); a prior can restrict rho further.")
-    return float(given[0]), float(given[1])
-
-
-def _check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> None:
-    """Refuse bounds outside the admissible interval, without eigenvalues where a row or column sum already bounds the radius."""
-    reach = max(-given[0], given[1])
-    if acyclic(matrix) or reach * min(matrix.sum(axis=0).max(), matrix.sum(axis=1).max()) <= 1 + SAME:
-        return
-    lower, upper = nodes.interval(matrix)
-    if matrix.shape[0] > nodes.DENSE:
-        lower = -np.inf  # there the lower end is a cautious one; factorisations that turn out singular refuse the rest
-    if given[0] < lower * (1 + STANDARD) or given[1] > upper * (1 + STANDARD):
-        raise WeightsError(f"bounds={given} reach beyond the admissible ({lower:.6g}, {upper:.6g}): narrow them, or leave them out.")

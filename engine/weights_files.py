@@ -14,7 +14,9 @@ import pandas as pd
 import scipy.io
 import scipy.sparse as sparse
 
-from spillover.engine.weights import Bounds, Weights, as_index, as_labels, as_numbers, few, link_name, type_hint
+from spillover.engine.labels import as_index, as_labels, as_numbers, few, link_name, type_hint
+from spillover.engine.weights import Weights
+from spillover.engine.weights_checks import Bounds
 from spillover.kernels.errors import WeightsError
 
 INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")  # no leading zeros: "01001" is a code, not a number

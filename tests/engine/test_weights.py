@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sparse
 
-from spillover.engine.weights import Weights, align, spectral_radius
+from spillover.engine.labels import align
+from spillover.engine.weights import Weights
+from spillover.engine.weights_checks import spectral_radius
 from spillover.kernels import spectrum
 from spillover.kernels.errors import WeightsError
 

@@ -1,0 +1,86 @@
+"""What a weights matrix must be, and what its eigenvalues leave to rho."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sparse
+import scipy.sparse.csgraph as csgraph
+import scipy.sparse.linalg
+
+from spillover.engine.labels import as_numbers, few, link_name
+from spillover.kernels import nodes, spectrum
+from spillover.kernels.errors import WeightsError
+
+STANDARD = 1e-10  # a row sum this close to 1 is 1
+SAME = 1e-12  # numbers this close, relative to the largest, are equal
+Bounds = tuple[float, float] | None
+
+
+def as_csr(matrix: Any) -> sparse.csr_array:
+    """A float64 CSR copy with sorted indices and no explicit zeros."""
+    if not sparse.issparse(matrix):
+        matrix = as_numbers(matrix, "the matrix")
+    elif matrix.dtype.kind not in "biuf":
+        raise WeightsError(f"the matrix holds {matrix.dtype} values: weights are real numbers.")
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
+        raise WeightsError(f"the matrix has shape {matrix.shape}: weights are square and not empty, one row and one column a unit.")
+    csr = sparse.csr_array(matrix, dtype=np.float64, copy=True)
+    csr.sum_duplicates()
+    csr.eliminate_zeros()
+    kind = np.int32 if max(csr.nnz, csr.shape[0]) <= np.iinfo(np.int32).max else np.int64  # sparse factorisations want 32 bits
+    return sparse.csr_array((csr.data, csr.indices.astype(kind), csr.indptr.astype(kind)), shape=csr.shape)
+
+
+def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
+    """Refuse weights that are not finite, negative or on the diagonal, naming their units."""
+    rows = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
+    for bad, what, way_out in (
+        (~np.isfinite(csr.data), "NaN or infinite", "Give a number, or 0 for no link."),
+        (csr.data < 0, "negative", "Weights say how near two units are: 0 for no link, more for nearer."),
+        (rows == csr.indices, "on the diagonal", "No unit is its own neighbour: set the diagonal to 0."),
+    ):
+        if bad.any():
+            where = np.flatnonzero(bad).tolist()
+            cells = few(where, lambda e: f"{link_name(ids, rows[e], csr.indices[e])} = {csr.data[e]}")
+            raise WeightsError(f"{len(where)} weights are {what}: {cells}. {way_out}")
+
+
+def as_interval(bounds: Any) -> Bounds:
+    """The bounds that a user gave as two numbers around 0."""
+    if bounds is None:
+        return None
+    given = as_numbers(bounds, "bounds")
+    if given.shape != (2,) or not np.isfinite(given).all() or not given[0] < 0 < given[1]:
+        raise WeightsError(f"bounds={bounds!r}: give two numbers around 0, e.g. (-1, 1); a prior can restrict rho further.")
+    return float(given[0]), float(given[1])
+
+
+def check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> None:
+    """Refuse bounds outside the admissible interval, without eigenvalues where a row or column sum already bounds the radius."""
+    reach = max(-given[0], given[1])
+    if acyclic(matrix) or reach * min(matrix.sum(axis=0).max(), matrix.sum(axis=1).max()) <= 1 + SAME:
+        return
+    lower, upper = nodes.interval(matrix)
+    if matrix.shape[0] > nodes.DENSE:
+        lower = -np.inf  # there the lower end is a cautious one; factorisations that turn out singular refuse the rest
+    if given[0] < lower * (1 + STANDARD) or given[1] > upper * (1 + STANDARD):
+        raise WeightsError(f"bounds={given} reach beyond the admissible ({lower:.6g}, {upper:.6g}): narrow them, or leave them out.")
+
+
+def spectral_radius(matrix: sparse.csr_array) -> float:
+    """max |omega| over the eigenvalues of a non-negative W, which is its largest real eigenvalue (Perron-Frobenius)."""
+    sums = np.asarray(matrix.sum(axis=1))
+    if np.ptp(sums) <= SAME * sums.max():  # the radius lies between the least and the greatest row sum
+        return float(sums.max())
+    if matrix.shape[0] <= spectrum.DENSE_LIMIT:
+        return float(np.abs(spectrum.eigenvalues(matrix)).max())
+    if acyclic(matrix):
+        return 0.0
+    start = np.random.default_rng(0).uniform(0.5, 1.5, matrix.shape[0])  # positive, so not orthogonal to the Perron vector; fixed
+    return float(scipy.sparse.linalg.eigs(matrix, k=1, which="LR", v0=start, return_eigenvectors=False)[0].real)
+
+
+def acyclic(matrix: sparse.csr_array) -> bool:
+    """Whether no unit is reached from itself along the links, so that every eigenvalue is 0."""
+    return csgraph.connected_components(matrix, directed=True, connection="strong", return_labels=False) == matrix.shape[0]

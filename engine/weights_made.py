@@ -1,0 +1,261 @@
+"""Spatial weights made from places, polygons, and numbers of the units: matrices and labels for the constructors of `Weights`."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sparse
+from scipy.spatial import cKDTree
+
+from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
+from spillover.engine.weights import Weights
+from spillover.engine.weights_files import Labelled, libpysal_links
+from spillover.kernels.errors import WeightsError
+
+WHOLE, REAL = (int, np.integer), (int, float, np.integer, np.floating)
+METRICS = ("euclidean", "haversine")
+RADIUS = 6371.0088  # km: (2a + b) / 3 of the ellipsoid GRS80, adopted by the IUGG; Moritz (2000), J. Geodesy 74, 128-133
+LINKS = 20_000**2  # at most: checking so many takes some 15 GB
+BLOCK = 4_000_000  # distances worked out at a time
+EQUAL = 1e-12  # distances this close, relative to themselves, are equal
+EPS = 8 * np.finfo(float).eps  # and so are those within the rounding of the largest coordinate
+
+
+@dataclass(frozen=True)
+class Places:
+    """Units as points: `points` (n, d) in a space where straight lines are as long as the way or, on the unit sphere, grow with it."""
+
+    points: np.ndarray
+    ids: pd.Index
+    sphere: bool = False
+
+    @property
+    def rounding(self) -> float:
+        """How far a straight line may be off."""
+        return EPS * float(np.abs(self.points).max())
+
+
+def contiguity(geodataframe: Any, rook: bool) -> Labelled:
+    """Links of 1 between polygons that share a vertex, or an edge: `Weights.contiguity`."""
+    try:
+        import geopandas
+        from libpysal.graph import Graph
+    except ImportError as error:
+        raise WeightsError("contiguity needs libpysal and geopandas: pip install 'spillover[geo]'.") from error
+    if not isinstance(rook, bool):
+        raise WeightsError(f"rook={rook!r}: say True for shared edges, False for shared vertices.")
+    if not isinstance(geodataframe, geopandas.GeoDataFrame | geopandas.GeoSeries):
+        raise WeightsError(f"a {type(geodataframe).__name__} has no polygons: give a GeoDataFrame, its index the ids.")
+    try:
+        polygons = geodataframe.geometry
+    except AttributeError as error:
+        raise WeightsError("the GeoDataFrame has no active geometry: choose its column by set_geometry().") from error
+    ids = as_index(polygons.index)
+    wrong = ~polygons.geom_type.isin(["Polygon", "MultiPolygon"]).to_numpy() | polygons.is_empty.to_numpy()
+    if wrong.any():
+        raise WeightsError(f"no polygon, or an empty one: {few(ids[wrong])}. Give each unit its area, or leave it out.")
+    return libpysal_links(Graph.build_contiguity(polygons, rook=rook))
+
+
+def knn(coordinates: Any, k: Any, ids: Any, metric: str) -> Labelled:
+    """Links of 1 to the k nearest units: `Weights.knn`."""
+    places = as_places(coordinates, ids, metric)
+    n = len(places.ids)
+    if not isinstance(k, WHOLE) or isinstance(k, bool) or not 1 <= k < n:
+        raise WeightsError(f"k={k!r}: give a whole number of neighbours from 1 to {n - 1}, the number of the other units.")
+    k = int(k)
+    _check_size(n * k, f"k={k} neighbours of {n} units", "choose a smaller k")
+    tree, columns = cKDTree(places.points), np.empty((n, k), dtype=np.int64)
+    rows, width = np.arange(n), k + 2  # the unit itself, its k nearest, and one more to see a tie
+    while len(rows):
+        width = min(width, n)
+        tied = []
+        for part in np.array_split(rows, 1 + len(rows) * width // BLOCK):
+            columns[part], settled = _nearest(places, tree, part, k, width)
+            tied.append(part[~settled])
+        rows, width = np.concatenate(tied), 2 * width
+    starts = np.arange(0, n * k + 1, k)
+    return sparse.csr_array((np.ones(n * k), np.sort(columns, axis=1).ravel(), starts), shape=(n, n)), places.ids
+
+
+def _nearest(places: Places, tree: cKDTree, rows: np.ndarray, k: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest others (m, k) of m units among the `width` nearest points, ties going to the unit that comes first, and whether
+    (m,) no unit tied for the last place can lie beyond those points."""
+    n = len(places.ids)
+    distance, index = tree.query(places.points[rows], k=width)
+    others = np.where(index == rows[:, None], np.inf, distance)
+    last = np.partition(others, k - 1, axis=1)[:, k - 1]
+    slack = EQUAL * last + places.rounding
+    nearer, tied = others < (last - slack)[:, None], others <= (last + slack)[:, None]
+    order = np.where(nearer, 0, np.where(tied, 1, 2)) * n + index
+    chosen = np.partition(order, k - 1, axis=1)[:, :k] % n
+    return chosen, (distance[:, -1] > last + slack) | (width == n)
+
+
+def distance_band(coordinates: Any, threshold: Any, ids: Any, metric: str) -> Labelled:
+    """Links of 1 up to a distance: `Weights.distance_band`."""
+    places = as_places(coordinates, ids, metric)
+    rows, columns, distance = _within(places, _positive(threshold, "threshold"), "threshold")
+    return _both_ways(rows, columns, np.ones_like(distance), places.ids)
+
+
+def inverse_distance(coordinates: Any, power: Any, cutoff: Any, ids: Any, metric: str) -> Labelled:
+    """1 / d^power, of all pairs or up to a cutoff: `Weights.inverse_distance`."""
+    places, power = as_places(coordinates, ids, metric), _positive(power, "power")
+    _check_distinct(places, "stand in the same place, where 1/d has no value", "Merge them, move one, or use knn or distance_band.")
+    if cutoff is None:
+        _check_size(len(places.ids) * (len(places.ids) - 1), f"all pairs of {len(places.ids)} units", "give a cutoff")
+        return _all_pairs(places, power)
+    rows, columns, distance = _within(places, _positive(cutoff, "cutoff"), "cutoff")
+    return _both_ways(rows, columns, _inverse(distance, power), places.ids)
+
+
+def economic(values: Any, power: Any) -> Labelled:
+    """1 / |x_i - x_j|^power of all pairs: `Weights.economic`."""
+    x, ids = _by_unit(values), as_index(values.index)
+    places, power = Places(x[:, None], ids), _positive(power, "power")
+    _check_distinct(places, "have the same value, where 1/|x_i - x_j| has none", "Give more digits or another variable, or merge them.")
+    _check_size(len(ids) * (len(ids) - 1), f"all pairs of {len(ids)} units", "use economic_geography with sparse weights")
+    return _all_pairs(places, power)
+
+
+def economic_geography(geography: Weights, values: Any) -> sparse.csr_array:
+    """w_ij x_j / mean(x): `Weights.economic_geography`."""
+    _check_weights(geography, "geography")
+    x = _by_unit(values)[align(geography.ids, values.index)]
+    low = x <= 0
+    if low.any():
+        shown = few([f"{few(geography.ids[[i]])} = {x[i]:g}" for i in np.flatnonzero(low)], str)
+        raise WeightsError(f"values of 0 or less: {shown}. They scale the weights, so give positive ones, levels and not logs or growth.")
+    scaled = geography.to_scipy()
+    scaled.data *= (x / x.mean())[scaled.indices]
+    return scaled
+
+
+def nested(a: Weights, b: Weights, share: Any) -> sparse.csr_array:
+    """share * a + (1 - share) * b, both row-standardised, in the order of a: `Weights.nested`."""
+    _check_weights(a, "a")
+    _check_weights(b, "b")
+    if not isinstance(share, REAL) or isinstance(share, bool) or not 0 <= share <= 1:
+        raise WeightsError(f"share={share!r}: give the share of the first weights, a number from 0 to 1.")
+    ours, theirs = a.ids.difference(b.ids, sort=False), b.ids.difference(a.ids, sort=False)
+    if len(ours) or len(theirs):
+        sides = "; ".join(f"only in {name}: {few(units)}" for name, units in (("a", ours), ("b", theirs)) if len(units))
+        raise WeightsError(f"a and b have other units; {sides}. Take those of both: a[ids] and b[ids].{type_hint(a.ids, b.ids)}")
+    return float(share) * a.row_standardize().matrix + (1 - float(share)) * b[a.ids].row_standardize().matrix
+
+
+def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
+    """The places of n units from (n, 2) coordinates: x and y, or longitude and latitude in degrees for the metric "haversine"."""
+    if metric not in METRICS:
+        raise WeightsError(f"metric={metric!r}: choose one of {', '.join(METRICS)}.")
+    given = as_numbers(coordinates, "coordinates")
+    if given.ndim != 2 or given.shape[1] != 2 or not len(given):
+        raise WeightsError(f"the coordinates have shape {given.shape}: give (n, 2), one row a unit, x and y or longitude and latitude.")
+    if isinstance(coordinates, pd.DataFrame):
+        if ids is not None:
+            raise WeightsError("a DataFrame carries its ids, its index: leave ids out, or give frame.to_numpy() with ids.")
+        ids = coordinates.index
+    labels = as_index(np.arange(len(given)) if ids is None else ids, len(given))
+    bad = ~np.isfinite(given).all(axis=1)
+    if bad.any():
+        raise WeightsError(f"coordinates that are missing or infinite: {few(labels[bad])}. Fill them in, or leave these units out.")
+    if metric == "euclidean":
+        return Places(given, labels)
+    for degrees, what, low, high in ((given[:, 0], "longitude", -180, 360), (given[:, 1], "latitude", -90, 90)):
+        out = np.flatnonzero((degrees < low) | (degrees > high)).tolist()
+        if out:
+            shown = few([f"{few(labels[[i]])} = {degrees[i]:g}" for i in out], str)
+            raise WeightsError(f"{what} outside [{low}, {high}]: {shown}. Give degrees, first the longitude, then the latitude.")
+    lam, phi = np.deg2rad(given).T
+    return Places(np.column_stack((np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi))), labels, sphere=True)
+
+
+def distance(places: Places, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The distances between the points a and b (…, d): straight, or in km along the sphere.
+
+    A chord of the unit sphere spans the angle 2 atan(|a - b| / |a + b|), which is exact for near points and for antipodes alike.
+    """
+    straight = np.linalg.norm(a - b, axis=-1)
+    return 2 * RADIUS * np.arctan2(straight, np.linalg.norm(a + b, axis=-1)) if places.sphere else straight
+
+
+def _within(places: Places, limit: float, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs i < j no farther apart than the limit, to rounding, and their distances."""
+    straight = 2 * math.sin(min(limit / (2 * RADIUS), math.pi / 2)) if places.sphere else limit
+    reach = straight * (1 + 2 * EQUAL) + 2 * places.rounding  # no less than what the distances then let in
+    tree, n = cKDTree(places.points), len(places.ids)
+    if n * (n - 1) > LINKS:
+        _check_size(int(tree.count_neighbors(tree, reach)) - n, f"{what}={limit:g} for {n} units", f"choose a smaller {what}")
+    rows, columns = tree.query_pairs(reach, output_type="ndarray").T
+    apart = distance(places, places.points[rows], places.points[columns])
+    slack = EQUAL * limit + places.rounding * (RADIUS if places.sphere else 1.0)
+    near = apart <= limit + slack
+    return rows[near], columns[near], apart[near]
+
+
+def _both_ways(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, ids: pd.Index) -> Labelled:
+    """The symmetric matrix of values given for the pairs i < j."""
+    half = sparse.csr_array((values, (rows, columns)), shape=(len(ids), len(ids)))
+    return (half + half.T).tocsr(), ids
+
+
+def _all_pairs(places: Places, power: float) -> Labelled:
+    """1 / d^power for all pairs, some rows at a time."""
+    n, points = len(places.ids), places.points
+    values, columns = np.empty(n * (n - 1)), np.empty(n * (n - 1), dtype=np.int32)
+    step = max(1, BLOCK // n)
+    for start in range(0, n, step):
+        rows = np.arange(start, min(start + step, n))
+        others = rows[:, None] != np.arange(n)
+        part = slice(start * (n - 1), (rows[-1] + 1) * (n - 1))
+        values[part] = _inverse(distance(places, points[rows, None], points[None])[others], power)
+        columns[part] = np.nonzero(others)[1]
+    return sparse.csr_array((values, columns, np.arange(n + 1) * (n - 1)), shape=(n, n)), places.ids
+
+
+def _inverse(distances: np.ndarray, power: float) -> np.ndarray:
+    """1 / d^power, refused where it is more or less than a float holds, which would make a link infinite or drop it."""
+    with np.errstate(divide="ignore", over="ignore"):
+        values = distances**-power
+    if not (np.isfinite(values) & (values > 0)).all():
+        reach = f"{distances.min():g} to {distances.max():g}"
+        raise WeightsError(f"power={power:g} of distances from {reach} leaves the range of numbers: lower the power or change the unit.")
+    return values
+
+
+def _by_unit(values: Any) -> np.ndarray:
+    """The numbers (n,) of a Series with one finite value a unit."""
+    if not isinstance(values, pd.Series):
+        raise WeightsError(f"values are a {type(values).__name__}: give a Series indexed by unit, e.g. frame.groupby(unit)[column].mean().")
+    x = as_numbers(values, "values")
+    if not np.isfinite(x).all():
+        bad = few(values.index[~np.isfinite(x)])
+        raise WeightsError(f"values that are missing or infinite: {bad}. Fill them in, or leave these units out.")
+    return x
+
+
+def _check_distinct(places: Places, what: str, way_out: str) -> None:
+    """Refuse units whose distance is 0, or rounding."""
+    again = cKDTree(places.points).query(places.points, k=2)[0][:, 1] <= places.rounding
+    if again.any():
+        order = np.lexsort(places.points[again].T)  # those that go together stand together
+        raise WeightsError(f"units {what}: {few(places.ids[again][order])}. {way_out}")
+
+
+def _check_weights(weights: Any, what: str) -> None:
+    if not isinstance(weights, Weights):
+        raise WeightsError(f"{what} is a {type(weights).__name__}: give Weights.")
+
+
+def _check_size(links: int, what: str, way_out: str) -> None:
+    if links > LINKS:
+        raise WeightsError(f"{what} are {links:,} links, and {LINKS:,} is the most that is made: {way_out}.")
+
+
+def _positive(value: Any, name: str) -> float:
+    if not isinstance(value, REAL) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise WeightsError(f"{name}={value!r}: give a positive number.")
+    return float(value)
