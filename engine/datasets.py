@@ -49,7 +49,8 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
     rng = np.random.default_rng(seed)
     places = province_coordinates()
     gdp = gdp_per_capita(places["longitude"].to_numpy(), len(YEARS), rng)
-    weights = Weights(_economic_geography(places.to_numpy(), gdp.mean(axis=0)), places.index).row_standardize()
+    near = Weights.inverse_distance(places, power=2, metric="haversine")
+    weights = Weights.economic_geography(near, pd.Series(gdp.mean(axis=0), places.index)).row_standardize()
     frame = _frame(prosperity(weights.matrix, gdp, rng), gdp, places.index)
     return frame if complete else _with_gaps(frame, rng), _contiguity(_read("provinces"), "province")
 
@@ -81,15 +82,6 @@ def _read(name: str) -> pd.DataFrame:
 def _contiguity(places: pd.DataFrame, name: str) -> Weights:
     edges = places.assign(neighbour=places["neighbours"].str.split(";")).explode("neighbour")
     return Weights.from_edges(edges, name, "neighbour", ids=places[name])
-
-
-def _economic_geography(degrees: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """w_ij = v_j / d_ij^2, (n, n), d_ij the great-circle distance in radii of the earth between places at `degrees` (n, 2)."""
-    longitude, latitude = np.radians(degrees).T[:, :, None]
-    across = np.cos(latitude) * np.cos(latitude.T) * np.sin((longitude - longitude.T) / 2) ** 2
-    distance = 2 * np.arcsin(np.sqrt(np.sin((latitude - latitude.T) / 2) ** 2 + across))
-    np.fill_diagonal(distance, np.inf)
-    return values / distance**2
 
 
 def _frame(study: Prosperity, gdp: np.ndarray, ids: pd.Index) -> pd.DataFrame:

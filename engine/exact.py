@@ -79,9 +79,9 @@ def width() -> int | None:
 def evidence_of(posterior: Posterior, mass: Mass, density: Callable[[np.ndarray], jax.Array]) -> float | None:
     """log p(y) without draws, of any model; None where a prior is improper or not conjugate.
 
-    `density`: log p(y, s) of the logit variables s = centre + root sinh(u), from where the mass lies; the trapezoidal rule in u, whose error
-    falls exponentially with the step for integrands like this one: Trefethen & Weideman (2014), SIAM Review 56. The step is halved until
-    twice the step gives the same; ConvergenceError where it never does.
+    `density`: log p(y, s) of the logit variables s = centre + root sinh(u), centre and root from the mass; the trapezoidal rule in u, whose
+    error falls exponentially with the step for integrands like this one. The step is halved until twice the step gives the same;
+    ConvergenceError where it never does. Trefethen & Weideman (2014), SIAM Review 56.
     """
     prior = posterior.prior
     if prior.beta or prior.sigma is not None or isinstance(prior.level, dist.Distribution):

@@ -9,7 +9,9 @@ import pandas as pd
 import scipy.sparse as sparse
 import scipy.stats
 
-from spillover.engine.weights import SAME, Weights, align, as_numbers, few
+from spillover.engine.labels import align, as_numbers, few
+from spillover.engine.weights import Weights
+from spillover.engine.weights_checks import SAME
 from spillover.kernels.errors import DataError, SpecificationError
 from spillover.models import moran as formulas
 

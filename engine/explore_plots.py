@@ -7,7 +7,7 @@ import pandas as pd
 import scipy.stats
 
 from spillover.engine.explore import NOWHERE, UNCLEAR, Moran, MoranLocal, MoranPanel
-from spillover.engine.weights import as_labels, as_numbers, few, type_hint
+from spillover.engine.labels import as_labels, as_numbers, few, type_hint
 from spillover.kernels.errors import DataError, SpecificationError
 
 if TYPE_CHECKING:

@@ -68,8 +68,7 @@ class Model:
 
         "nuts": NumPyro's NUTS, chains side by side, `tune` iterations discarded of each; warns of divergences, R-hat above 1.01 and
         effective sample sizes below 400. "exact": independent draws by quadrature, with the evidence `fit.log_marginal_likelihood`, for
-        conjugate priors of beta and sigma and without random effects; `tune` and `target_accept` do not matter. The same seed gives the same
-        draws.
+        conjugate priors of beta and sigma and fixed effects; `tune` and `target_accept` do not matter. The same seed, the same draws.
         """
         if sampler not in SAMPLERS:
             raise SpecificationError(f"There is no sampler {sampler!r}; choose one of {', '.join(map(repr, SAMPLERS))}.")
@@ -328,9 +327,9 @@ def _family(name: str, equation: str) -> Callable[..., Model]:
     formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order, or what is read in chunks: the path of a Parquet
     file or folder, a Dask dataframe. Units are matched to weights.ids by label (the index, or the column `unit`); a panel names its
     `period` column too and is balanced. effects: "none", "unit", "period" or "twoway", taken out by the transformed likelihood of Lee & Yu
-    (2010), or "random" and "correlated_random" for effects of the units alpha_i ~ N(0, sigma_alpha^2), the latter beside the means over time
-    of X and W X. error_weights: M of the spatial error, W unless given. lagged: the regressors that get a W X term, all but the constant unless
-    given. priors: `Priors`. Returns a `Model`; SpilloverError says what does not fit.
+    (2010); "random", alpha_i ~ N(0, sigma_alpha^2) for each unit, and "correlated_random", which adds the means over time of X and W X.
+    error_weights: M of the spatial error, W unless given. lagged: the regressors that get a W X term, all but the constant unless given.
+    priors: `Priors`. Returns a `Model`; SpilloverError says what does not fit.
     """
     return make
 

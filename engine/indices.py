@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spillover.engine.labels import few
 from spillover.engine.prepare import as_names, numbers
-from spillover.engine.weights import few
 from spillover.kernels.errors import DataError, SpilloverWarning
 from spillover.models import entropy
 

@@ -37,8 +37,8 @@ class MLFit:
     """Maximum-likelihood estimates.
 
     `params`: the terms, rho, lam, sigma_alpha (where present) and sigma (sigma^2 = SSR / nu); `covariance`: of the same; `loglik`; `nu`
-    observations; `optima`: every local maximum found, one row each, the best first; `method` and `information` as asked for; `model`: what was fitted;
-    `absorbed`: the number of fixed effects.
+    observations; `optima`: every local maximum found, one row each, the best first; `method` and `information` as asked for; `model`: what
+    was fitted; `absorbed`: the number of fixed effects.
     """
 
     spec: Spec

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spillover.engine.weights import few
+from spillover.engine.labels import few
 from spillover.kernels.errors import DataError
 
 

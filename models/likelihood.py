@@ -22,7 +22,8 @@ ONCE = {"xla_backend_optimization_level": 0}  # programs that run a few times: t
 
 class Likelihood(NamedTuple):
     """The data of a Gaussian spatial model: `moments`; l on what the effects leave, for rho (`lag`) and lam (`error`), None without;
-    `nu` observations; `multiplicity` of the log-determinant. With random effects `moments` are those within units, `between` of their means.
+    `nu` observations; `multiplicity` of the log-determinant. With random effects `moments` are those within units, `between` of their
+    means.
     """
 
     moments: Moments

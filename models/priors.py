@@ -179,8 +179,8 @@ def scales(factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], o
 class Prior(NamedTuple):
     """A prior as arrays. The conjugate part of beta is |root b - target|^2 / sigma^2, of rank `rank`, with `half_log` = 1/2 log |V0^-1|;
     sigma^2 ~ InverseGamma(`a0`, `d0`); `dependence`: Beta (a, b) of each of rho, lam; distributions of the user where there are any.
-    `level`: (a, b) of a Beta of the weight w of random effects, or a distribution of sigma_alpha. `log_constant`: the constants of the proper
-    parts."""
+    `level`: (a, b) of a Beta of the weight w of random effects, or a distribution of sigma_alpha. `log_constant`: the constants of the
+    proper parts."""
 
     root: jax.Array
     target: jax.Array

@@ -24,6 +24,7 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
     "spillover.engine.ml": ("MLFit",),
     "spillover.engine.prepare": ("Filled", "interpolate_panel"),
     "spillover.engine.results": ("Fit", "load"),
+    "spillover.engine.specification": ("hausman", "lm_tests", "lr_test", "mundlak", "wald_common_factor", "wald_no_lag", "TestResult"),
     "spillover.engine.sweep": ("sweep",),
     "spillover.engine.swept": ("Sweep", "open_sweep"),
     "spillover.engine.weights": ("Weights",),
@@ -78,6 +79,13 @@ if TYPE_CHECKING:
     from spillover.engine.prepare import interpolate_panel as interpolate_panel
     from spillover.engine.results import Fit as Fit
     from spillover.engine.results import load as load
+    from spillover.engine.specification import TestResult as TestResult
+    from spillover.engine.specification import hausman as hausman
+    from spillover.engine.specification import lm_tests as lm_tests
+    from spillover.engine.specification import lr_test as lr_test
+    from spillover.engine.specification import mundlak as mundlak
+    from spillover.engine.specification import wald_common_factor as wald_common_factor
+    from spillover.engine.specification import wald_no_lag as wald_no_lag
     from spillover.engine.sweep import sweep as sweep
     from spillover.engine.swept import Sweep as Sweep
     from spillover.engine.swept import open_sweep as open_sweep

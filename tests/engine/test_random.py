@@ -176,6 +176,6 @@ def test_what_random_effects_do_not_go_with_is_refused_by_name():
         model.fit(sampler="exact")
     with pytest.raises(so.SpecificationError, match="observed"):
         model.fit_ml(information="expected")
+    first = pd.DataFrame({"unit": np.arange(N), "period": 0, "y": np.arange(N) ** 2.0, "x": np.arange(N) % 3})
     with pytest.raises(so.SpecificationError, match="at least two periods"):
-        first = pd.DataFrame({"unit": np.arange(N), "period": 0, "y": np.arange(N) ** 2.0, "x": np.arange(N) % 3})
         so.SAR("y ~ x", first, model.weights, effects="random", unit="unit", period="period")
