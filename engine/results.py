@@ -50,9 +50,9 @@ class Fit:
     def log_marginal_likelihood(self) -> float:
         """log p(y), beta, sigma, rho and lam integrated out with every constant: of sampler="exact", and of random effects by NUTS.
 
-        It needs proper conjugate priors. Comparable between models of the same y under the same effects; period effects leave in one way for
-        a W whose rows all sum to one and in another for others, and `spillover.sweep` sees to it that they leave alike. SpecificationError
-        where there is none. Hepple (1995).
+        It needs proper conjugate priors. Comparable between models of the same y under the same effects; period effects leave in one way
+        for a W whose rows all sum to one and in another for others, and `spillover.sweep` sees to it that they leave alike.
+        SpecificationError where there is none. Hepple (1995).
         """
         if "log_marginal_likelihood" in self.tree.attrs:
             return float(self.tree.attrs["log_marginal_likelihood"])

@@ -1,0 +1,247 @@
+"""The published path from residuals to a specification: dependence, effects, Durbin terms, random or fixed; each step on record."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spillover.engine.fit import Model, checked, lagged_variables
+from spillover.engine.ml import MLFit
+from spillover.engine.panel import CONSTANT
+from spillover.engine.specification import TestResult, common_factor, hausman, lm_tests, lr_test, wald_common_factor, wald_no_lag
+from spillover.kernels.errors import ConvergenceError, SpecificationError
+from spillover.models.design import INTERCEPT
+from spillover.models.spec import specify
+
+LARGER = {"lm_error": ("OLS", "SEM"), "lm_lag": ("OLS", "SAR"), "robust_lm_error": ("SAR", "SAC"), "robust_lm_lag": ("SEM", "SAC")}
+PAIRS = {**LARGER, "sarma": ("OLS", "SAC")}  # the models without and with what each test looks for
+COLUMNS = ("step", "null", "statistic", "df", "p_value", "probability", "note")
+FEWER = {"twoway": ("unit", "period"), "unit": ("none",), "period": ("none",), "none": ()}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection:
+    """A specification and how it was come by.
+
+    `model`: the chosen one; `steps`: a row a test, by name: step, null, statistic, df, p_value, the posterior `probability` of the model
+    under the null against the one without it, note; `decisions`: a sentence for each step; `common_factor`: mean, sd, 2.5 % and 97.5 %
+    quantile of theta + rho beta and of theta by variable, from the posterior of the SDM; `fits`: the maximum-likelihood fits by name.
+    """
+
+    model: Model
+    steps: pd.DataFrame
+    decisions: tuple[str, ...]
+    common_factor: pd.DataFrame
+    fits: dict[str, MLFit]
+
+    def __repr__(self) -> str:
+        table = self.steps.to_string(float_format=lambda value: f"{value:.4g}", na_rep="")
+        return "\n".join([f"Chosen: {self.model.spec.name}, effects={self.model.spec.effects!r}", table, *self.decisions])
+
+
+def select_model(model: Model, *, alpha: float = 0.05, bayes: bool = True, draws: int = 4000, seed: int = 0) -> Selection:
+    """The decision path of Elhorst (2014), with the Bayesian counterpart beside each test.
+
+    1. Lagrange multipliers on least squares: without a spatial error or lag at the level `alpha`, OLS. 2. Likelihood ratios on the
+    likelihood with dummies: which of the model's effects are wanted. 3. Wald and likelihood ratio of the SDM against SAR (theta = 0) and
+    SEM (theta + rho beta = 0): SDM where both are rejected, else the one that is not and that the robust Lagrange multiplier points to.
+    4. Hausman and Mundlak: random effects of the units where neither rejects them, else fixed ones.
+
+    `model`: any model of the family with the effects in question; its priors, which must be proper, are those of the evidences. `bayes`:
+    add posterior probabilities (equal ones before) and draws of theta + rho beta, by sampler="exact".
+
+    SpecificationError for a model with random effects; ConvergenceError where a likelihood has no interior maximum.
+
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
+    >>> model = so.SDM("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize(), **panel)
+    >>> select_model(model, bayes=False).model.spec
+    Spec(name='SDM', effects='unit')
+
+    Source: Elhorst (2014), Spatial Econometrics, 2.3 and 3.3; LeSage & Pace (2009), chapter 6, for the probabilities.
+    """
+    if model.spec.random:
+        raise SpecificationError("select_model compares random with fixed effects itself: give a model with effects 'unit' or 'twoway'.")
+    if not 0 < alpha < 1:
+        raise SpecificationError(f"alpha={alpha}: give a level between 0 and 1, such as 0.05.")
+    path = _Path(model, alpha, bayes)
+    dependent = path.dependence()
+    effects = path.effects()
+    name = path.durbin(effects) if dependent else "OLS"
+    chosen = path.level(name, effects)
+    factor = _common_factor(variant(model, "SDM", effects), draws, seed) if bayes and dependent else pd.DataFrame()
+    steps = pd.DataFrame(path.rows, columns=["test", *COLUMNS]).set_index("test")
+    return Selection(chosen, steps, tuple(path.decisions), factor, path.fits)
+
+
+def variant(model: Model, name: str, effects: str, *, period_dummies: bool = False) -> Model:
+    """The model on the same data and weights under another name and other effects, with dummies of all periods but the first if wanted."""
+    panel, spec = model.panel, specify(name, effects)
+    own = [i for i, label in enumerate(panel.names) if label != INTERCEPT]
+    names, x = tuple(panel.names[i] for i in own), panel.x[:, :, own]
+    if effects not in CONSTANT:
+        names, x = (INTERCEPT, *names), np.concatenate([np.ones((*panel.y.shape, 1)), x], axis=2)
+    lagged = model.lagged if model.spec.durbin and spec.durbin else lagged_variables(spec, replace(panel, names=names), None)
+    if period_dummies:
+        dummies = np.eye(len(panel.periods))[:, None, 1:]
+        x = np.concatenate([x, np.broadcast_to(dummies, (*panel.y.shape, dummies.shape[2]))], axis=2)
+        names = (*names, *(f"{panel.period_name}[{label}]" for label in panel.periods[1:]))
+    return checked(replace(model, spec=spec, panel=replace(panel, names=names, x=x), lagged=lagged))
+
+
+class _Path:
+    """The walk: what was found so far, the fits it shares."""
+
+    def __init__(self, model: Model, alpha: float, bayes: bool) -> None:
+        self.model, self.alpha, self.bayes = model, alpha, bayes
+        self.rows: list[tuple[Any, ...]] = []
+        self.decisions: list[str] = []
+        self.fits: dict[str, MLFit] = {}
+        self._lm: dict[str, float] = {}
+        self._evidence: Callable[[str, str], float] = cache(lambda name, effects: _evidence(variant(model, name, effects)))
+
+    def dependence(self) -> bool:
+        """Whether least squares leave spatial dependence."""
+        effects = self.model.spec.effects
+        for test in lm_tests(variant(self.model, "OLS", effects)):
+            null, larger = PAIRS[test.name]
+            self._add("dependence", test, f"{null} against {larger}", null, larger, effects)
+            self._lm[test.name] = test.p_value
+        found = [name for name in ("lm_error", "lm_lag") if self._lm[name] < self.alpha]
+        words = {"lm_error": "a spatial error", "lm_lag": "a spatial lag"}
+        self.decisions.append(
+            f"Least squares leave {' and '.join(words[name] for name in found)} behind (level {self.alpha:g})."
+            if found
+            else f"Least squares leave no spatial dependence behind (level {self.alpha:g}): OLS."
+        )
+        return bool(found)
+
+    def effects(self) -> str:
+        """Those of the model's effects that the data ask for."""
+        given = self.model.spec.effects
+        wanted = {}
+        for fewer in FEWER[given]:
+            full, restricted = (variant(self.model, "SDM", name).fit_ml(method="lsdv") for name in (given, fewer))
+            test = lr_test(restricted, full)
+            self._add(
+                "effects", test, f"{fewer} effects instead of {given}", note="other effects leave other data: no posterior probability"
+            )
+            wanted[fewer] = test.p_value < self.alpha
+        if not wanted:
+            return given
+        kept = [fewer for fewer, rejected in wanted.items() if not rejected]
+        chosen = given if not kept else kept[0] if len(kept) == 1 else "none"
+        self.decisions.append(f"Effects: {chosen}, {_because(wanted)}.")
+        return chosen
+
+    def durbin(self, effects: str) -> str:
+        """SDM, SAR or SEM."""
+        self.fits["SDM"] = full = variant(self.model, "SDM", effects).fit_ml()
+        rejected = {}
+        for small, wald in (("SAR", wald_no_lag), ("SEM", wald_common_factor)):
+            tests = (*self._ratio(small, effects, full), wald(full))
+            for test in tests:
+                self._add("durbin", test, "theta = 0" if small == "SAR" else "theta + rho beta = 0", small, "SDM", effects)
+            rejected[small] = all(test.p_value < self.alpha for test in tests)
+        chosen, why = self._reduced(rejected)
+        self.decisions.append(f"{chosen}: {why}.")
+        return chosen
+
+    def _ratio(self, small: str, effects: str, full: MLFit) -> tuple[TestResult, ...]:
+        """The likelihood ratio of a simpler model against the SDM; none, which is said, where it cannot be estimated."""
+        try:
+            self.fits[small] = variant(self.model, small, effects).fit_ml()
+        except ConvergenceError as error:
+            self.decisions.append(f"No likelihood ratio of {small}, the Wald test decides: {error}")
+            return ()
+        return (lr_test(self.fits[small], full),)
+
+    def _reduced(self, rejected: dict[str, bool]) -> tuple[str, str]:
+        if all(rejected.values()):
+            return "SDM", "the likelihood-ratio and Wald tests reject both SAR and SEM"
+        points = {"SAR": self._lm["robust_lm_lag"] < self.alpha, "SEM": self._lm["robust_lm_error"] < self.alpha}
+        left = [name for name in ("SAR", "SEM") if not rejected[name] and points[name]]
+        if len(left) == 1:
+            return left[0], f"it is not rejected against SDM, and the robust Lagrange multiplier points to it (level {self.alpha:g})"
+        if len(left) == 2:
+            nearer = "SAR" if self._lm["robust_lm_lag"] < self._lm["robust_lm_error"] else "SEM"
+            return nearer, "neither SAR nor SEM is rejected against SDM, and its robust Lagrange multiplier is the stronger"
+        return "SDM", "the simpler models that are not rejected are not those that the robust Lagrange multipliers point to"
+
+    def level(self, name: str, effects: str) -> Model:
+        """Fixed or random effects of the units."""
+        fixed = variant(self.model, name, effects)
+        if effects not in ("unit", "twoway"):
+            return fixed
+        random, correlated = (
+            variant(self.model, name, kind, period_dummies=effects == "twoway") for kind in ("random", "correlated_random")
+        )
+        try:
+            self.fits |= {f"{name} fixed": fixed.fit_ml(), f"{name} random": random.fit_ml()}
+            test = hausman(self.fits[f"{name} fixed"], self.fits[f"{name} random"])
+        except ConvergenceError as error:
+            self.decisions.append(f"Fixed effects: no random ones can be estimated. {error}")
+            return fixed
+        probability = _probability(_evidence(random), _evidence(correlated)) if self.bayes else np.nan
+        for one in test:
+            self._add("level", one, "random effects, uncorrelated with the regressors", probability=probability)
+        rejecting = [one.name for one in test if one.p_value < self.alpha]
+        said = f"rejected by {' and '.join(rejecting)}" if rejecting else "rejected by neither Hausman nor Mundlak"
+        negative = "; the statistic of Hausman is negative and says nothing" if test.statistic < 0 else ""
+        self.decisions.append(f"{'Fixed' if rejecting else 'Random'} effects of the units: random ones are {said}{negative}.")
+        return fixed if rejecting else random
+
+    def _add(
+        self,
+        step: str,
+        test: TestResult,
+        null: str,
+        small: str = "",
+        large: str = "",
+        effects: str = "",
+        *,
+        probability: float = np.nan,
+        note: str = "",
+    ) -> None:
+        if small and self.bayes:
+            probability = _probability(self._evidence(small, effects), self._evidence(large, effects))
+        self.rows.append((test.name, step, null, test.statistic, test.df, test.p_value, probability, test.note or note))
+
+
+def _because(wanted: dict[str, bool]) -> str:
+    said = [f"{fewer} effects alone are {'' if rejected else 'not '}rejected" for fewer, rejected in wanted.items()]
+    return " and ".join(said)
+
+
+def _evidence(model: Model) -> float:
+    """log p(y), NaN where there is none."""
+    try:
+        found = model.log_evidence()
+    except ConvergenceError:
+        return float("nan")
+    return float("nan") if found is None else found
+
+
+def _probability(restricted: float, full: float) -> float:
+    """p(restricted | y) of two models with equal probabilities before."""
+    return float(1 / (1 + np.exp(full - restricted)))
+
+
+def _common_factor(model: Model, draws: int, seed: int) -> pd.DataFrame:
+    """The posterior of theta + rho beta (SEM where all are 0) and of theta (SAR)."""
+    posterior = model.fit(sampler="exact", draws=draws, chains=1, seed=seed, progress=False).posterior
+    beta = pd.DataFrame(posterior["beta"].to_numpy()[0], columns=posterior["term"].to_numpy())
+    found = {
+        "theta + rho beta": common_factor(beta, pd.Series(posterior["rho"].to_numpy()[0])),
+        "theta": common_factor(beta, pd.Series(np.zeros(len(beta)))),
+    }
+    return pd.concat({name: _described(table) for name, table in found.items()}, names=["quantity", "variable"])
+
+
+def _described(draws: pd.DataFrame, levels: Sequence[float] = (0.025, 0.975)) -> pd.DataFrame:
+    quantiles = draws.quantile(list(levels)).T.set_axis([f"{level:.1%}" for level in levels], axis=1)
+    return pd.concat([draws.mean().rename("mean"), draws.std(ddof=1).rename("sd"), quantiles], axis=1)
