@@ -21,7 +21,7 @@ GEOMETRY = ("file", "unit")
 
 
 @dataclass(frozen=True)
-class Study:
+class Material:
     """What entries are made from: the folder their files are in, the data, the column of the data that names the unit (None: the index);
     and the name of the TOML file, for errors."""
 
@@ -32,7 +32,7 @@ class Study:
 
 
 Entry = dict[str, Any]
-Make = Callable[[Entry, Study, dict[str, Weights]], Weights]
+Make = Callable[[Entry, Material, dict[str, Weights]], Weights]
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,19 @@ def weights_table(
     """
     if not isinstance(tables, dict):
         raise SpecificationError(f"weights = {tables!r} in {where}: give a table [weights] of names and files.")
-    study, common = Study(base, data, unit, where), shared or {}
-    entries = {name: {"file": given} if isinstance(given, str) else given for name, given in tables.items()}
+    given, common = Material(base, data, unit, where), shared or {}
+    entries = {name: {"file": entry} if isinstance(entry, str) else entry for name, entry in tables.items()}
     for name, entry in entries.items():
-        _check_keys(entry, _where(name, study))
-        _check_shared(common | entry, _where(name, study))
+        _check_keys(entry, _where(name, given))
+        _check_shared(common | entry, _where(name, given))
     made: dict[str, Weights] = {}
-    for name in _order(entries, study):
-        made[name] = _make(name, entries[name], study, common, made)
+    for name in _order(entries, given):
+        made[name] = _make(name, entries[name], given, common, made)
     return {name: standardized(made[name], (common | entry).get("standardize", "row")) for name, entry in entries.items()}
 
 
-def _where(name: str, study: Study) -> str:
-    return f"weights.{name} in {study.where}"
+def _where(name: str, given: Material) -> str:
+    return f"weights.{name} in {given.where}"
 
 
 def _check_shared(entry: Entry, where: str) -> None:
@@ -112,18 +112,18 @@ def _check_keys(entry: Any, where: str) -> None:
                 raise SpecificationError(f"{key} of {where} lacks {', '.join(lacks)}; it needs {', '.join(parts)}.")
 
 
-def _order(entries: dict[str, Entry], study: Study) -> list[str]:
+def _order(entries: dict[str, Entry], given: Material) -> list[str]:
     """The names so that each comes after those it refers to."""
-    links = {name: _refers(entry, _where(name, study)) for name, entry in entries.items()}
+    links = {name: _refers(entry, _where(name, given)) for name, entry in entries.items()}
     for name, others in links.items():
         unknown = [other for other in others if other not in entries]
         if unknown:
-            raise SpecificationError(f"{_where(name, study)} refers to {few(unknown)}, which [weights] lacks; it has {', '.join(entries)}.")
+            raise SpecificationError(f"{_where(name, given)} refers to {few(unknown)}, which [weights] lacks; it has {', '.join(entries)}.")
     try:
         return list(TopologicalSorter(links).static_order())
     except CycleError as error:
         circle = " → ".join(reversed(error.args[1]))
-        raise SpecificationError(f"[weights] in {study.where} goes in a circle, {circle}: make one from something else.") from None
+        raise SpecificationError(f"[weights] in {given.where} goes in a circle, {circle}: make one from something else.") from None
 
 
 def _refers(entry: Entry, where: str) -> list[str]:
@@ -141,47 +141,47 @@ def _refers(entry: Entry, where: str) -> list[str]:
     return names
 
 
-def _make(name: str, entry: Entry, study: Study, shared: Entry, made: dict[str, Weights]) -> Weights:
+def _make(name: str, entry: Entry, given: Material, shared: Entry, made: dict[str, Weights]) -> Weights:
     """The raw weights of one entry, with its name in what goes wrong."""
     make = KINDS[entry["kind"]].make if "kind" in entry else _file
     try:
-        weights = make(shared | entry, study, made)
+        weights = make(shared | entry, given, made)
         if entry.get("islands") == "error" and weights.islands:  # they came with the weights that this entry refers to
             Weights(weights.matrix, weights.ids)
     except WeightsError as error:
-        raise WeightsError(f"{_where(name, study)}: {error}") from error
+        raise WeightsError(f"{_where(name, given)}: {error}") from error
     return weights
 
 
-def _file(entry: Entry, study: Study, _: dict[str, Weights]) -> Weights:
-    return read_weights(study.base / _text(entry["file"], "file"), **_said(entry, "islands"))
+def _file(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return read_weights(given.base / _text(entry["file"], "file"), **_said(entry, "islands"))
 
 
-def _contiguity(entry: Entry, study: Study, _: dict[str, Weights]) -> Weights:
-    return Weights.contiguity(_polygons(entry["geometry"], study), **_said(entry, "rook", "islands"))
+def _contiguity(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return Weights.contiguity(polygons(entry["geometry"], given), **_said(entry, "rook", "islands"))
 
 
-def _knn(entry: Entry, study: Study, _: dict[str, Weights]) -> Weights:
-    return Weights.knn(_coordinates(entry["coordinates"], study), entry["k"], **_said(entry, "metric"))
+def _knn(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return Weights.knn(places(entry["coordinates"], given), entry["k"], **_said(entry, "metric"))
 
 
-def _distance_band(entry: Entry, study: Study, _: dict[str, Weights]) -> Weights:
-    return Weights.distance_band(_coordinates(entry["coordinates"], study), entry["threshold"], **_said(entry, "metric", "islands"))
+def _distance_band(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return Weights.distance_band(places(entry["coordinates"], given), entry["threshold"], **_said(entry, "metric", "islands"))
 
 
-def _inverse_distance(entry: Entry, study: Study, _: dict[str, Weights]) -> Weights:
-    return Weights.inverse_distance(_coordinates(entry["coordinates"], study), **_said(entry, "power", "cutoff", "metric", "islands"))
+def _inverse_distance(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return Weights.inverse_distance(places(entry["coordinates"], given), **_said(entry, "power", "cutoff", "metric", "islands"))
 
 
-def _economic(entry: Entry, study: Study, _: dict[str, Weights]) -> Weights:
-    return Weights.economic(_values(entry["values"], study), **_said(entry, "power"))
+def _economic(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return Weights.economic(_values(entry["values"], given), **_said(entry, "power"))
 
 
-def _economic_geography(entry: Entry, study: Study, made: dict[str, Weights]) -> Weights:
-    return Weights.economic_geography(made[entry["geography"]], _values(entry["values"], study))
+def _economic_geography(entry: Entry, given: Material, made: dict[str, Weights]) -> Weights:
+    return Weights.economic_geography(made[entry["geography"]], _values(entry["values"], given))
 
 
-def _nested(entry: Entry, _: Study, made: dict[str, Weights]) -> Weights:
+def _nested(entry: Entry, _: Material, made: dict[str, Weights]) -> Weights:
     first, second = entry["of"]
     return Weights.nested(made[first], made[second], **_said(entry, "share"))
 
@@ -196,27 +196,27 @@ def _text(value: Any, key: str) -> str:
     return value
 
 
-def _coordinates(table: Entry, study: Study) -> pd.DataFrame:
+def places(table: Entry, given: Material) -> pd.DataFrame:
     """Two columns of a table of places, by unit."""
     file = _text(table["file"], "file")
-    frame = read_table(study.base / file)
+    frame = read_table(given.base / file)
     unit, x, y = (_column(frame, table[key], file) for key in ("unit", "x", "y"))
     return frame[[x, y]].set_index(pd.Index(frame[unit]))
 
 
-def _polygons(table: Entry, study: Study) -> Any:
+def polygons(table: Entry, given: Material) -> Any:
     """A map, by unit."""
     try:
         import geopandas
     except ImportError as error:
         raise WeightsError("contiguity needs libpysal and geopandas: pip install 'spillover[geo]'.") from error
     file = _text(table["file"], "file")
-    if not (study.base / file).exists():
-        raise DataError(f"There is no file {study.base / file}.")
+    if not (given.base / file).exists():
+        raise DataError(f"There is no file {given.base / file}.")
     try:
-        frame = geopandas.read_file(study.base / file)
+        frame = geopandas.read_file(given.base / file)
     except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"{study.base / file} cannot be read as a map: {error}") from error
+        raise DataError(f"{given.base / file} cannot be read as a map: {error}") from error
     return frame.set_index(_column(frame, table["unit"], file))
 
 
@@ -226,10 +226,10 @@ def _column(frame: pd.DataFrame, name: Any, what: str) -> str:
     return name
 
 
-def _values(name: Any, study: Study) -> pd.Series:
+def _values(name: Any, given: Material) -> pd.Series:
     """The mean of a column of the data over the periods of each unit."""
-    column = pd.Series(as_numbers(study.data[_column(study.data, name, "the data")], f"the values in column {name!r}"))
-    units = study.data.index if study.unit is None else pd.Index(study.data[_column(study.data, study.unit, "the data")])
+    column = pd.Series(as_numbers(given.data[_column(given.data, name, "the data")], f"the values in column {name!r}"))
+    units = given.data.index if given.unit is None else pd.Index(given.data[_column(given.data, given.unit, "the data")])
     by_unit = column.groupby(units, sort=False, dropna=False, observed=True)
     lacking = by_unit.count() < by_unit.size()
     if lacking.any():
