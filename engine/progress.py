@@ -1,6 +1,6 @@
 """Progress of long work, by rich."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -46,3 +46,16 @@ def sampling(label: str, chains: int, *, show: bool) -> Iterator[Callable[[int, 
             progress.update(task, completed=done, total=total, note=f"{divergences} divergences" if divergences else "")
 
         yield report
+
+
+@contextmanager
+def stages(names: Sequence[str], *, show: bool) -> Iterator[Callable[[str], None]]:
+    """A function start(name) that says on the standard error stream which of the stages has begun, or does nothing."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not show, transient=True) as progress:
+        task = progress.add_task(names[0], total=len(names))
+
+        def start(name: str) -> None:
+            progress.update(task, description=name, completed=list(names).index(name))
+
+        yield start

@@ -26,6 +26,7 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
     "spillover.engine.results": ("Fit", "load"),
     "spillover.engine.select": ("select_model", "Selection"),
     "spillover.engine.specification": ("hausman", "lm_tests", "lr_test", "mundlak", "wald_common_factor", "wald_no_lag", "TestResult"),
+    "spillover.engine.study": ("Study", "study"),
     "spillover.engine.sweep": ("sweep",),
     "spillover.engine.swept": ("Sweep", "open_sweep"),
     "spillover.engine.weights": ("Weights",),
@@ -89,6 +90,8 @@ if TYPE_CHECKING:
     from spillover.engine.specification import mundlak as mundlak
     from spillover.engine.specification import wald_common_factor as wald_common_factor
     from spillover.engine.specification import wald_no_lag as wald_no_lag
+    from spillover.engine.study import Study as Study
+    from spillover.engine.study import study as study
     from spillover.engine.sweep import sweep as sweep
     from spillover.engine.swept import Sweep as Sweep
     from spillover.engine.swept import open_sweep as open_sweep

@@ -1,0 +1,31 @@
+"""The packaged study, written out as files that `spillover study` runs: data, places, borders and the TOML file."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+
+from spillover.engine.datasets import province_coordinates, provinces
+from spillover.models.simulate import TRUTH
+
+
+def write_demo(folder: Path, seed: int) -> Path:
+    """Write panel.csv, capitals.csv, borders.csv and study.toml, whose path is returned; `seed`: of the simulated data and of the study.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_demo(Path(folder), 0).name
+    'study.toml'
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    frame, contiguity = provinces(seed)
+    frame.to_csv(folder / "panel.csv", index=False)
+    province_coordinates().to_csv(folder / "capitals.csv")
+    links = contiguity.matrix.tocoo()
+    borders = pd.DataFrame({"origin": contiguity.ids[links.row], "destination": contiguity.ids[links.col], "weight": links.data})
+    borders.to_csv(folder / "borders.csv", index=False)
+    text = (files("spillover") / "data" / "study.toml").read_text(encoding="utf-8").replace("seed = 0\n", f"seed = {seed}\n", 1)
+    truth = "\n".join(f'"{name}" = {value}' for name, value in TRUTH.items())
+    path = folder / "study.toml"
+    path.write_text(f"{text}\n[truth]         # what the generator used\n{truth}\n", encoding="utf-8")
+    return path

@@ -1,0 +1,164 @@
+"""A study as a report: its tables and pictures in order, with what they say in words."""
+
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from spillover.engine import explore_plots, plots, study_plots
+from spillover.engine.ml import MLFit
+from spillover.engine.report import Picture, Report, Section, Table
+from spillover.engine.study_tables import slug
+
+if TYPE_CHECKING:
+    from spillover.engine.study import Study
+
+PACKAGES = ("spillover", "jax", "numpyro", "numpy", "scipy", "pandas", "xarray", "arviz-stats")
+ODDS = "Posterior probability: of the model under the null hypothesis against the one without it, both equally likely before."
+
+
+def report(study: "Study") -> Report:
+    """The report of a study: data, weights, exploration, tests, estimates, impacts, diagnostics, robustness and, of simulated data, truth."""
+    makers = (_data, _weights, _exploration, _tests, _estimates, _impacts, _diagnostics, _robustness, _truth)
+    sections = tuple(section for maker in makers if (section := maker(study)) is not None)
+    t, n = study.model.panel.y.shape
+    lead = f"{study.plan.note.strip()} {n} units, {t} periods; {study.model.spec.name} with {study.model.spec.effects} effects."
+    return Report(study.plan.title, lead.strip(), sections, about(study))
+
+
+def about(study: "Study") -> dict[str, str]:
+    """Versions and seeds: what it takes to do it again."""
+    found = {name: version(name) for name in PACKAGES}
+    settings = ", ".join(f"{name} {value}" for name, value in study.plan.sampler.items()) or "defaults"
+    return {"seed": str(study.plan.seed), "formula": study.plan.formula, "sampler": settings, "Python": platform.python_version(), **found}
+
+
+def _table(study: "Study", name: str, title: str, note: str = "") -> Table:
+    return Table(name, title, study.tables[name], note)
+
+
+def _data(study: "Study") -> Section:
+    cells = study.filled.cells
+    words = [f"{len(study.frame)} rows. {len(cells)} cells were missing" + (" and filled within their units." if len(cells) else ".")]
+    parts: list[Table | Picture] = [_table(study, "data", "The variables, gaps filled")]
+    if len(cells):
+        parts.append(_table(study, "filled", "Cells that were filled", "Straight lines between the periods of a unit, and on at its ends."))
+    for name in study.indices:
+        note = "Entropy method over all units and periods; a weight is the indicator's share of what tells observations apart."
+        parts.append(_table(study, f"index_{slug(name)}", f"Weights of the indicators of {name}", note))
+        if f"dimensions_{slug(name)}" in study.tables:
+            parts.append(_table(study, f"dimensions_{slug(name)}", f"Weights of the dimensions of {name}"))
+    if study.indices:
+        parts.append(_table(study, "index_by_period", "The composite indices over the units, by period"))
+        figure = study_plots.trajectories(study.frame, list(study.indices), unit=study.plan.unit, period=study.plan.period)
+        parts.append(Picture("trajectories", "The composite indices of every unit", figure))
+    return Section("Data and indices", tuple(words), tuple(parts))
+
+
+def _weights(study: "Study") -> Section:
+    table = study.tables["weights"]
+    best = table["posterior probability"].idxmax()
+    words = (
+        f"The models below use {study.plan.main}.",
+        f"Of {len(table)} weight matrices the data prefer {best}, with a posterior probability of {table.loc[best, 'posterior probability']:.3g} "
+        "summed over the models of the last section.",
+    )
+    note = "The interval of rho is the one that W admits; Moran's I is that of the response."
+    parts = (_table(study, "weights", "Weight matrices", note), _table(study, "moran_by_weights", "Moran's I of the response by weights"))
+    return Section("Weights", words, parts)
+
+
+def _exploration(study: "Study") -> Section:
+    words, parts = [], []
+    for name, panel in study.moran.items():
+        table, found, key = panel.table, study.local[name], slug(name)
+        significant = int((table["p_permutation"].fillna(table["p"]) < 0.05).sum())
+        low, high = table["I"].min(), table["I"].max()
+        words.append(f"{name}: Moran's I from {low:.3f} to {high:.3f}, significant at 5 % in {significant} of {len(table)} periods.")
+        last = f"{name}, {panel.periods[-1]}"
+        parts += [
+            _table(study, f"moran_{key}", f"Global Moran's I of {name}", "One-sided; p under randomisation and by permutation."),
+            Picture(f"moran_over_time_{key}", f"Moran's I of {name} over time", explore_plots.moran_over_time(panel)),
+            Picture(f"moran_scatter_{key}", f"Moran scatter plot of {last}", explore_plots.moran(panel.tests[-1])),
+            Picture(f"moran_scatters_{key}", f"Moran scatter plots of {name} by period", explore_plots.moran(panel)),
+            _table(study, f"local_{key}", f"Local Moran's I of {last}", f"Clusters at a false-discovery rate of {found.fdr:g}."),
+        ]
+        if study.plan.places is not None:
+            parts.append(Picture(f"clusters_{key}", f"Clusters of {last}", explore_plots.moran_local(found, study.plan.places)))
+            if hasattr(study.plan.places, "geometry"):
+                values = pd.Series(study.model.panel.y[-1], study.model.panel.units) if name == study.model.panel.response else None
+                if values is not None:
+                    parts.append(Picture(f"map_{key}", f"Map of {last}", explore_plots.choropleth(values, study.plan.places, label=name)))
+    return Section("Spatial autocorrelation", tuple(words), tuple(parts))
+
+
+def _tests(study: "Study") -> Section:
+    parts = [_table(study, "tests", "Specification tests and their decisions", ODDS)]
+    if "common_factor" in study.tables:
+        note = "All zero makes the model an SEM (theta + rho beta) or a SAR (theta)."
+        parts.append(_table(study, "common_factor", "Posterior of theta + rho beta and of theta in the SDM", note))
+    chosen = study.selection.model.spec
+    words = (*study.selection.decisions, f"The tests lead to {chosen.name} with {chosen.effects} effects.")
+    return Section("Specification", words, tuple(parts))
+
+
+def _estimates(study: "Study") -> Section:
+    spec = study.model.spec
+    note = "Maximum likelihood of the transformed data; NUTS under the default priors."
+    parts = [_table(study, "coefficients", f"{spec.name} with {spec.effects} effects", note)]
+    words = [f"Log-likelihood {study.ml.loglik:.2f} of {study.ml.nu} observations after the effects."]
+    if study.alternatives:
+        parts.append(_table(study, "alternatives", "The alternatives by maximum likelihood"))
+        parts.append(_table(study, "fit_statistics", "How the alternatives fit"))
+        words += [f"{name}: {fit}" for name, fit in study.alternatives.items() if not isinstance(fit, MLFit)]
+    return Section("Estimates", tuple(words), tuple(parts))
+
+
+def _impacts(study: "Study") -> Section:
+    table = study.tables["impacts"]["Bayes"]
+    spill = table.loc["indirect"]
+    sure = [name for name in spill.index if spill.loc[name, "2.5 %"] * spill.loc[name, "97.5 %"] > 0]
+    said = ", ".join(f"{name} ({spill.loc[name, 'mean']:.3g})" for name in sure) or "none"
+    words = (f"Spillovers whose 95 % interval excludes 0: {said}.",)
+    picture = Picture("impacts_forest", "Direct, indirect and total impacts: medians, central halves and 95 % intervals", plots.impacts(study.fit))
+    return Section("Impacts", words, (_table(study, "impacts", "Direct, indirect and total impacts"), picture))
+
+
+def _diagnostics(study: "Study") -> Section:
+    parts = (
+        _table(study, "sampler", "The sampler"),
+        _table(study, "diagnostics", "Effective sample sizes, R-hat and Monte Carlo errors"),
+        Picture("ranks", "Densities and ranks by chain: uniform ranks mean that the chains agree", plots.rank(study.fit)),
+    )
+    return Section("Diagnostics", (), parts)
+
+
+def _robustness(study: "Study") -> Section:
+    swept = study.robustness
+    first = str(swept.impacts["term"].to_numpy()[0])
+    words = [f"{swept.members.sizes['weights']} weight matrices x {swept.members.sizes['model']} models, all with {study.plan.effects} effects."]
+    if len(swept.failures):
+        words += [f"Failed: {row.weights}, {row.model}: {row.reason}" for row in swept.failures.itertuples()]
+    parts: list[Table | Picture] = [
+        _table(study, "sensitivity", "Every W and model: evidence, posterior probability, total impacts"),
+        _table(study, "conclusions", "How conclusions fare over the members"),
+        Picture("sensitivity_total", "Total impacts by weights and model", swept.plot("total")),
+        Picture("sensitivity_forest", f"Total impact of {first} by weights and model", swept.plot("forest", term=first)),
+    ]
+    if np.isfinite(swept.members).any():
+        parts.append(Picture("sensitivity_probability", "Posterior probabilities", swept.plot("probability")))
+    return Section("Sensitivity to the weights", tuple(words), tuple(parts))
+
+
+def _truth(study: "Study") -> Section | None:
+    if "truth" not in study.tables:
+        return None
+    table = study.tables["truth"]
+    words = (
+        "The data are simulated, and the coefficients that they come from are known.",
+        f"{int(table['inside'].sum())} of {len(table)} lie inside their 95 % interval.",
+    )
+    picture = Picture("truth_recovered", "The truth and what was found of it", study_plots.recovery(table))
+    return Section("Truth", words, (_table(study, "truth", "The truth and the estimates"), picture))
