@@ -26,7 +26,7 @@ SCREEN = 96  # pixels of CSS in an inch
 class Table:
     """A table: its index gives the headings of the rows, levels of a MultiIndex are grouped.
 
-    `name`: of its files, letters a-z, digits and underscores, once in a report; `title` and `note`: plain text.
+    `name`: of its files, letters a-z, digits and underscores, one table's in a report; `title` and `note`: plain text.
 
     >>> Table("scores", "Scores by unit", pd.DataFrame({"score": [0.25]}, index=["a"])).name
     'scores'
@@ -42,7 +42,7 @@ class Table:
 class Picture:
     """A matplotlib figure, which stays the caller's: nothing here changes or closes it.
 
-    `name`: as for `Table`; `title`: the caption and the alternative text; `note`: plain text.
+    `name`: as for `Table`, among the pictures; `title`: the caption and the alternative text; `note`: plain text.
 
     >>> from matplotlib.figure import Figure
     >>> Picture("curve", "Score over time", Figure()).note
@@ -90,7 +90,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     `folder`: made where it is not there; files of the same names are replaced. CSV has every digit, LaTeX (package booktabs) those of the
     page.
 
-    SpecificationError for a name that is no name of a file or is there twice.
+    SpecificationError for a name of a table or a picture with other characters, or there twice.
 
     >>> from tempfile import TemporaryDirectory
     >>> table = Table("scores", "Scores", pd.DataFrame({"score": [0.25]}, index=["a"]))
@@ -119,7 +119,7 @@ def to_html(report: Report) -> str:
 
     `report`: numbers are shown to four digits, and in full in the attribute data-value of their cells.
 
-    SpecificationError for a name that is no name of a file or is there twice.
+    SpecificationError for a name of a table or a picture with other characters, or there twice.
 
     >>> "<h1>R&amp;D</h1>" in to_html(Report("R&D", "", (), {}))
     True
@@ -134,12 +134,13 @@ def _parts(report: Report) -> list[Table | Picture]:
 
 def _check_names(report: Report) -> None:
     seen = set()
-    for name in (part.name for part in _parts(report)):
-        if not re.fullmatch("[a-z0-9_]+", name):
-            raise SpecificationError(f"{name!r} cannot name a table or a picture: use letters a-z, digits and underscores.")
-        if name in seen:
-            raise SpecificationError(f"Two parts of the report are named {name!r}: give each table and picture a name of its own.")
-        seen.add(name)
+    for part in _parts(report):
+        kind = type(part).__name__.lower()
+        if not re.fullmatch("[a-z0-9_]+", part.name):
+            raise SpecificationError(f"{part.name!r} cannot name a {kind}: use letters a-z, digits and underscores.")
+        if (kind, part.name) in seen:
+            raise SpecificationError(f"Two {kind}s of the report are named {part.name!r}: give each a name of its own.")
+        seen.add((kind, part.name))
 
 
 def _images(report: Report) -> dict[str, bytes]:

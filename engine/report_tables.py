@@ -60,7 +60,7 @@ def shown(value: Any) -> str:
 
 
 def head(frame: pd.DataFrame) -> list[list[Cell]]:
-    """The headings of the columns: a row for each level, and one more for the names of the index where those of the columns take the corner.
+    """The headings of the columns: a row a level, and one for the names of the index where those of the columns take the corner.
 
     `frame`: any; labels that go on over several columns are one cell.
 
