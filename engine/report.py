@@ -90,7 +90,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     `folder`: made where it is not there; files of the same names are replaced. CSV has every digit, LaTeX (package booktabs) those of the
     page.
 
-    SpecificationError for a name of a table or a picture with other characters, or there twice.
+    SpecificationError for a name of a table or a picture with other characters or there twice, and for paragraphs that are no tuple.
 
     >>> from tempfile import TemporaryDirectory
     >>> table = Table("scores", "Scores", pd.DataFrame({"score": [0.25]}, index=["a"]))
@@ -99,7 +99,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     ...     [path.name for path in write(report, Path(folder))]
     ['report.html', 'scores.csv', 'scores.tex']
     """
-    _check_names(report)
+    _check(report)
     images = _images(report)
     texts = {"report.html": _page(report, images)}
     for table in (part for part in _parts(report) if isinstance(part, Table)):
@@ -119,12 +119,12 @@ def to_html(report: Report) -> str:
 
     `report`: numbers are shown to four digits, and in full in the attribute data-value of their cells.
 
-    SpecificationError for a name of a table or a picture with other characters, or there twice.
+    SpecificationError for a name of a table or a picture with other characters or there twice, and for paragraphs that are no tuple.
 
     >>> "<h1>R&amp;D</h1>" in to_html(Report("R&D", "", (), {}))
     True
     """
-    _check_names(report)
+    _check(report)
     return _page(report, _images(report))
 
 
@@ -132,7 +132,10 @@ def _parts(report: Report) -> list[Table | Picture]:
     return [part for section in report.sections for part in section.parts]
 
 
-def _check_names(report: Report) -> None:
+def _check(report: Report) -> None:
+    for section in report.sections:
+        if isinstance(section.paragraphs, str):
+            raise SpecificationError(f"The paragraphs of section {section.title!r} are one string: give a tuple of strings.")
     seen = set()
     for part in _parts(report):
         kind = type(part).__name__.lower()

@@ -277,6 +277,11 @@ def test_a_name_may_be_used_once_for_each_kind():
         to_html(report(Picture("same", "A", drawing()), Picture("same", "B", drawing())))
 
 
+def test_paragraphs_are_a_tuple():
+    with pytest.raises(SpecificationError, match=r"section 'Data' are one string.*tuple"):
+        to_html(Report("Title", "", (Section("Data", "text"),), {}))
+
+
 def printed(latex):
     """The text that LaTeX prints; fails on anything it would take for a command."""
     tokens = TOKEN.findall(latex)
