@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from spillover.kernels.errors import SpilloverError, SpilloverWarning
+from spillover.kernels.errors import SpecificationError, SpilloverError, SpilloverWarning
 
 if TYPE_CHECKING:
     from spillover.engine.fit import Model
@@ -20,20 +20,65 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bayesian spa
 DEMO = "np.log(gsp) ~ np.log(pcap) + np.log(pc) + np.log(emp) + unemp"
 
 
+EXAMPLES = ("provinces", "states")
+
+
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for the tables, figures and NetCDF.")] = Path("spillover-demo"),
-    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 0,
+    output: Annotated[Path, typer.Option(help="Folder for the data, the report, its tables and figures.")] = Path("spillover-demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the simulated data and of the sampler.")] = 0,
+    example: Annotated[str, typer.Option(help='"provinces": a whole study, simulated data; "states": one model, real data.')] = "provinces",
 ) -> None:
-    """Fit a two-way fixed-effects spatial Durbin model to the productivity of 48 US states, 1970-1986."""
+    """A whole study of 31 provinces, 2014-2023 (simulated), from raw indicators to a report; or the productivity of 48 US states."""
     with _session() as console:
-        from spillover.engine.datasets import munnell
-        from spillover.engine.fit import SDM
+        if example not in EXAMPLES:
+            raise SpecificationError(f"There is no example {example!r}; choose one of {', '.join(EXAMPLES)}.")
+        if example == "states":
+            _states(output, seed, console)
+            return
+        from spillover.engine.demo import write_demo
 
-        frame, contiguity = munnell()
-        console.print("Productivity of the 48 contiguous US states, 1970-1986 (Munnell 1990): public capital and its spillovers.")
-        model = SDM(DEMO, frame, contiguity.row_standardize(), effects="twoway", unit="state", period="year")
-        _publish(model, output, console, {"seed": seed})
+        path = write_demo(output, seed)
+        console.print(Text(f"wrote {path}: change it and run it again with `spillover study {path}`"), soft_wrap=True)
+        _run_study(path, console)
+
+
+def _states(output: Path, seed: int, console: Console) -> None:
+    """A two-way fixed-effects spatial Durbin model of the productivity of 48 US states, 1970-1986."""
+    from spillover.engine.datasets import munnell
+    from spillover.engine.fit import SDM
+
+    frame, contiguity = munnell()
+    console.print("Productivity of the 48 contiguous US states, 1970-1986 (Munnell 1990): public capital and its spillovers.")
+    model = SDM(DEMO, frame, contiguity.row_standardize(), effects="twoway", unit="state", period="year")
+    _publish(model, output, console, {"seed": seed})
+
+
+@app.command()
+def study(config: Annotated[Path, typer.Argument(help="A TOML file: data, [indices], [weights], [model]; see the README.")]) -> None:
+    """The study that a TOML file describes: indices, weights, Moran's I, tests, models, impacts, sensitivity, and a report of all of it."""
+    with _session() as console:
+        _run_study(config, console)
+
+
+def _run_study(config: Path, console: Console) -> None:
+    """Run a study; print its main tables; write the report."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from spillover.engine import run_study
+    from spillover.engine.study import study as run
+
+    found = run(config)
+    console.print(Text(found.plan.title, style="bold"))
+    if found.plan.note:
+        console.print(Text(found.plan.note.strip()))
+    for table in run_study.for_terminal(found):
+        console.print(table)
+    for sentence in found.selection.decisions:
+        console.print(Text(sentence))
+    paths = found.write()
+    console.print(Text(f"wrote {paths[0]}, with {len(paths) - 1} tables, figures and the posterior beside it"), soft_wrap=True)
 
 
 @app.command()

@@ -4,11 +4,14 @@ from importlib.resources import files
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 from spillover.engine.weights import Weights
+from spillover.engine.weights_made import as_places
 from spillover.models.simulate import CONTROLS, Prosperity, gdp_per_capita, prosperity
 
 YEARS = range(2014, 2024)
+CENTRES = ["Beijing", "Shanghai", "Guangdong"]  # the simulated economy thins out with the distance from them
 GAPS, AT_THE_ENDS = 10, 3  # missing cells of `provinces`, and how many of them are in its first or last year
 
 
@@ -48,7 +51,7 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
     """
     rng = np.random.default_rng(seed)
     places = province_coordinates()
-    gdp = gdp_per_capita(places["longitude"].to_numpy(), len(YEARS), rng)
+    gdp = gdp_per_capita(-_remoteness(places), len(YEARS), rng)
     near = Weights.inverse_distance(places, power=2, metric="haversine")
     weights = Weights.economic_geography(near, pd.Series(gdp.mean(axis=0), places.index)).row_standardize()
     frame = _frame(prosperity(weights.matrix, gdp, rng), gdp, places.index)
@@ -82,6 +85,12 @@ def _read(name: str) -> pd.DataFrame:
 def _contiguity(places: pd.DataFrame, name: str) -> Weights:
     edges = places.assign(neighbour=places["neighbours"].str.split(";")).explode("neighbour")
     return Weights.from_edges(edges, name, "neighbour", ids=places[name])
+
+
+def _remoteness(places: pd.DataFrame) -> np.ndarray:
+    """The square root of the straight distance in radii of the earth from each capital to the nearest of the centres."""
+    points = as_places(places, None, "haversine").points
+    return np.sqrt(cKDTree(points[places.index.get_indexer(CENTRES)]).query(points)[0])
 
 
 def _frame(study: Prosperity, gdp: np.ndarray, ids: pd.Index) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import arviz_stats
+import numpy as np
 import pandas as pd
 import rich.box
 from rich.table import Table
@@ -78,13 +79,15 @@ def framed(table: pd.DataFrame, title: str) -> Table:
         shown.add_column(Text("" if name is None else str(name)), no_wrap=True)
     for column in table.columns:
         shown.add_column(Text(str(column)), justify="right", no_wrap=True)
-    for label, row in zip(table.index, table.to_numpy(), strict=True):
+    for label, row in zip(table.index, table.itertuples(index=False, name=None), strict=True):
         labels = label if isinstance(label, tuple) else (label,)
         shown.add_row(*(Text(str(part)) for part in labels), *(_number(value) for value in row))
     return shown
 
 
-def _number(value: float) -> str:
+def _number(value: Any) -> str:
     if pd.isna(value):
         return ""
+    if isinstance(value, int | np.integer):
+        return str(value)
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.4g}" if abs(value) >= 1 else f"{value:.3g}"

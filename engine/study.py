@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -112,9 +111,7 @@ def study(config: str | Path | StudyPlan, *, progress: bool = True) -> Study:
         alternatives = {name: _estimated(variant(base, name, plan.effects)) for name in plan.alternatives}
         start(STAGES[6])
         robustness = _swept(plan, frame, weights)
-    return Study(
-        plan, filled, indices, frame, weights, global_, local, by_weights, selection, model, fit, ml, alternatives, robustness
-    )
+    return Study(plan, filled, indices, frame, weights, global_, local, by_weights, selection, model, fit, ml, alternatives, robustness)
 
 
 def prepared(plan: StudyPlan) -> Filled:
@@ -124,7 +121,9 @@ def prepared(plan: StudyPlan) -> Filled:
     used = {name for given in plan.indices.values() for side in ("positive", "negative") for name in given.get(side, ())}
     gaps = plan.frame[[name for name in plan.frame.columns if name in used]].isna().sum()
     if gaps.any():
-        raise DataError(f"Column {gaps.idxmax()!r} of {plan.where} has {gaps.max()} missing values: add an empty table [fill] to fill them in.")
+        raise DataError(
+            f"Column {gaps.idxmax()!r} of {plan.where} has {gaps.max()} missing values: add an empty table [fill] to fill them in."
+        )
     return Filled(plan.frame, pd.DataFrame(columns=["unit", "period", "column", "value", "how"]))
 
 
@@ -139,7 +138,7 @@ def _explored(
 ) -> tuple[dict[str, MoranPanel], dict[str, MoranLocal], pd.DataFrame]:
     """Moran's I by period and of the units in the last period, of y and the plan's variables; and I of y under each of the weights."""
     panel, main = base.panel, weights[plan.main]
-    layout = {panel.response: pd.DataFrame(panel.y.T, index=panel.units, columns=panel.periods)}
+    layout = {panel.response: pd.DataFrame(panel.y.T, panel.units.rename(plan.unit), panel.periods.rename(plan.period))}
     for name in plan.explore.get("variables", ()):
         if name not in frame.columns and name != panel.response:
             raise DataError(f"[explore] of {plan.where} names {name!r}, which is no column of the data.")

@@ -67,8 +67,9 @@ def read_study(path: Path) -> StudyPlan:
     Keys: data (.csv, .parquet), unit, period, [weights] (see `spillover.engine.weights_config`), [model] with formula, weights (the name
     of the main ones), name ("auto", what `select_model` chooses, or a model), effects ("twoway" unless said), alternatives, lagged; and, if
     wanted, title, note, output, seed, [fill] with columns (missing values are an error without it), [indices.NAME] with positive, negative,
-    dimensions, [explore] with variables, permutations, fdr, [sampler] with draws, tune, chains, target_accept, [sweep] with weights, models,
-    draws, [map] with coordinates or geometry, [truth] with the coefficients of simulated data, standardize and islands for all weights.
+    dimensions, [explore] with variables, permutations, fdr, [sampler] with draws, tune, chains, target_accept, [sweep] with weights,
+    models, draws, [map] with coordinates or geometry, [truth] with the coefficients of simulated data, standardize and islands for all
+    weights.
 
     SpecificationError for an unknown or missing key, and for names that do not exist.
     """

@@ -1,6 +1,6 @@
 """Pictures of a study that no other module has."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ def trajectories(frame: pd.DataFrame, names: list[str], *, unit: str, period: st
     return figure
 
 
-def _named(axis: "Axes", at: object, values: pd.Series) -> None:
+def _named(axis: "Axes", at: Any, values: pd.Series) -> None:
     """Labels to the right of the last values, moved apart where they would touch."""
     low, high = axis.get_ylim()
     step = 0.05 * (high - low)
@@ -54,5 +54,5 @@ def recovery(table: pd.DataFrame) -> "Figure":
     axis.plot(table["truth"], height, "x", color="C3", markersize=8, markeredgewidth=2, label="truth")
     axis.set_yticks(height, [name if block != "Wx" else f"W {name}" for block, name in table.index])
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, loc="lower right")
+    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure

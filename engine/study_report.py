@@ -1,6 +1,7 @@
 """A study as a report: its tables and pictures in order, with what they say in words."""
 
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ ODDS = "Posterior probability: of the model under the null hypothesis against th
 
 
 def report(study: "Study") -> Report:
-    """The report of a study: data, weights, exploration, tests, estimates, impacts, diagnostics, robustness and, of simulated data, truth."""
+    """The report: data, weights, exploration, tests, estimates, impacts, diagnostics, sensitivity and, of simulated data, the truth."""
     makers = (_data, _weights, _exploration, _tests, _estimates, _impacts, _diagnostics, _robustness, _truth)
     sections = tuple(section for maker in makers if (section := maker(study)) is not None)
     t, n = study.model.panel.y.shape
@@ -62,8 +63,8 @@ def _weights(study: "Study") -> Section:
     best = table["posterior probability"].idxmax()
     words = (
         f"The models below use {study.plan.main}.",
-        f"Of {len(table)} weight matrices the data prefer {best}, with a posterior probability of {table.loc[best, 'posterior probability']:.3g} "
-        "summed over the models of the last section.",
+        f"Of {len(table)} weight matrices the data prefer {best}: posterior probability {table.loc[best, 'posterior probability']:.3g}, "
+        "summed over the models of the section on sensitivity.",
     )
     note = "The interval of rho is the one that W admits; Moran's I is that of the response."
     parts = (_table(study, "weights", "Weight matrices", note), _table(study, "moran_by_weights", "Moran's I of the response by weights"))
@@ -71,7 +72,8 @@ def _weights(study: "Study") -> Section:
 
 
 def _exploration(study: "Study") -> Section:
-    words, parts = [], []
+    words: list[str] = []
+    parts: list[Table | Picture] = []
     for name, panel in study.moran.items():
         table, found, key = panel.table, study.local[name], slug(name)
         significant = int((table["p_permutation"].fillna(table["p"]) < 0.05).sum())
@@ -81,7 +83,7 @@ def _exploration(study: "Study") -> Section:
         parts += [
             _table(study, f"moran_{key}", f"Global Moran's I of {name}", "One-sided; p under randomisation and by permutation."),
             Picture(f"moran_over_time_{key}", f"Moran's I of {name} over time", explore_plots.moran_over_time(panel)),
-            Picture(f"moran_scatter_{key}", f"Moran scatter plot of {last}", explore_plots.moran(panel.tests[-1])),
+            Picture(f"moran_scatter_{key}", f"Moran scatter plot of {last}", explore_plots.moran(replace(panel.tests[-1], name=last))),
             Picture(f"moran_scatters_{key}", f"Moran scatter plots of {name} by period", explore_plots.moran(panel)),
             _table(study, f"local_{key}", f"Local Moran's I of {last}", f"Clusters at a false-discovery rate of {found.fdr:g}."),
         ]
@@ -122,7 +124,9 @@ def _impacts(study: "Study") -> Section:
     sure = [name for name in spill.index if spill.loc[name, "2.5 %"] * spill.loc[name, "97.5 %"] > 0]
     said = ", ".join(f"{name} ({spill.loc[name, 'mean']:.3g})" for name in sure) or "none"
     words = (f"Spillovers whose 95 % interval excludes 0: {said}.",)
-    picture = Picture("impacts_forest", "Direct, indirect and total impacts: medians, central halves and 95 % intervals", plots.impacts(study.fit))
+    picture = Picture(
+        "impacts_forest", "Direct, indirect and total impacts: medians, central halves and 95 % intervals", plots.impacts(study.fit)
+    )
     return Section("Impacts", words, (_table(study, "impacts", "Direct, indirect and total impacts"), picture))
 
 
@@ -130,7 +134,7 @@ def _diagnostics(study: "Study") -> Section:
     parts = (
         _table(study, "sampler", "The sampler"),
         _table(study, "diagnostics", "Effective sample sizes, R-hat and Monte Carlo errors"),
-        Picture("ranks", "Densities and ranks by chain: uniform ranks mean that the chains agree", plots.rank(study.fit)),
+        Picture("trace", "Densities and traces by chain: chains that agree look alike", plots.trace(study.fit)),
     )
     return Section("Diagnostics", (), parts)
 
@@ -138,7 +142,9 @@ def _diagnostics(study: "Study") -> Section:
 def _robustness(study: "Study") -> Section:
     swept = study.robustness
     first = str(swept.impacts["term"].to_numpy()[0])
-    words = [f"{swept.members.sizes['weights']} weight matrices x {swept.members.sizes['model']} models, all with {study.plan.effects} effects."]
+    words = [
+        f"{swept.members.sizes['weights']} weight matrices x {swept.members.sizes['model']} models, all with {study.plan.effects} effects."
+    ]
     if len(swept.failures):
         words += [f"Failed: {row.weights}, {row.model}: {row.reason}" for row in swept.failures.itertuples()]
     parts: list[Table | Picture] = [

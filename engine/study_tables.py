@@ -71,7 +71,7 @@ def by_period(study: "Study") -> pd.DataFrame:
 
 
 def weights(study: "Study") -> pd.DataFrame:
-    """The weights: links, neighbours, interval of rho, mean of Moran's I of y over the periods, posterior probability over the models swept."""
+    """The weights: links, neighbours, interval of rho, mean of Moran's I of y over the periods, posterior probability over all models."""
     members = study.robustness.members
     probability = members.sum([name for name in members.dims if name != "weights"]).to_series()
     rows = {

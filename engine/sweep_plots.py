@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW, COLUMN = 0.22, 0.5  # inches of a cell of a heat map
+FAR = 30.0  # medians
 WRITTEN = 15  # rows up to which a heat map has its numbers written in it
 LOW, HIGH = (f"{level:g}" for level in INTERVAL)
 
@@ -45,7 +46,7 @@ def _columns(values: xr.DataArray) -> tuple[np.ndarray, list[str]]:
 
 def _heat_maps(sweep: Sweep, kind: str, terms: list[str]) -> "Figure":
     """Posterior means, colours centred at 0, a panel for each term; a dot where the interval excludes 0."""
-    from matplotlib.colors import CenteredNorm
+    from matplotlib.colors import CenteredNorm, SymLogNorm
 
     figure, axes = _panels(sweep, len(terms), bars=True)
     for axis, term in zip(axes, terms, strict=True):
@@ -53,15 +54,24 @@ def _heat_maps(sweep: Sweep, kind: str, terms: list[str]) -> "Figure":
         mean, labels = _columns(one.sel(statistic="mean", drop=True))
         low, high = (_columns(one.sel(statistic=key, drop=True))[0] for key in (LOW, HIGH))
         top = np.nanmax(np.abs(mean), initial=0.0) if np.isfinite(mean).any() else 0.0
-        image = _image(axis, mean, sweep, labels, cmap="RdBu_r", norm=CenteredNorm(0.0, top or 1.0))
+        usual = _usual(mean)
+        norm = SymLogNorm(usual, vmin=-top, vmax=top) if top > FAR * usual > 0 else CenteredNorm(0.0, top or 1.0)
+        image = _image(axis, mean, sweep, labels, cmap="RdBu_r", norm=norm)
         figure.colorbar(image, ax=axis, fraction=0.06, pad=0.03)
         row, column = np.nonzero((low > 0) | (high < 0))
-        pale = np.abs(mean[row, column]) > 0.6 * top
+        pale = np.abs(norm(mean[row, column]) - 0.5) > 0.3
         axis.scatter(column, row, s=9, c=np.where(pale, "white", "black"), linewidths=0)
         axis.set_title(term, fontsize="medium")
     share = round(100 * (INTERVAL[1] - INTERVAL[0]))
     figure.supxlabel(f"{kind} effect: posterior mean; dots where the {share}% interval excludes 0, grey where missing", fontsize="small")
     return figure
+
+
+def _usual(values: np.ndarray) -> float:
+    """The median size of values that are not 0: what lies FAR beyond it is shown on a scale that is logarithmic outside, or it would hide
+    the rest."""
+    size = np.abs(values[np.isfinite(values) & (values != 0)])
+    return float(np.median(size)) if size.size else 0.0
 
 
 def _probability(sweep: Sweep) -> "Figure":
@@ -140,7 +150,12 @@ def _forest(sweep: Sweep, term: str) -> "Figure":
         axis.set_ylim(len(names) - 0.5, -0.5)
         several = [str(label) for name, label in zip(others, labels, strict=True) if one.sizes[name] > 1]
         axis.set_title(", ".join(several), fontsize="medium")
-        axis.locator_params(axis="x", nbins=5)
+        ends = one.sel(dict(zip(others, labels, strict=True))).sel(statistic=[LOW, HIGH]).to_numpy()
+        usual = _usual(one.sel(dict(zip(others, labels, strict=True))).sel(statistic="0.5").to_numpy())
+        if np.nanmax(np.abs(ends), initial=0.0) > FAR * usual > 0:
+            axis.set_xscale("symlog", linthresh=usual)
+        else:
+            axis.locator_params(axis="x", nbins=5)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     share = round(100 * (INTERVAL[1] - INTERVAL[0]))
     figure.supxlabel(f"total effect of {term}: median and {share}% interval", fontsize="small")

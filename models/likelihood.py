@@ -99,7 +99,7 @@ def moments_at(likelihood: Likelihood, weight: jax.Array | None) -> Moments:
     factor = jnp.linalg.qr(jnp.column_stack(blocks), mode="r")
     ends = list(itertools.accumulate(1 if block.ndim == 1 else block.shape[1] for block in blocks))
     columns = iter(jnp.split(factor, ends[:-1], axis=1))
-    return Moments(*(None if own is None else next(columns).reshape(-1, *own.shape[1:]) for own in likelihood.moments))
+    return Moments._make(None if own is None else next(columns).reshape(-1, *own.shape[1:]) for own in likelihood.moments)
 
 
 def at(likelihood: Likelihood, point: Point) -> Regression:

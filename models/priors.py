@@ -364,7 +364,10 @@ def draw_spread(prior: Prior, sigma: np.ndarray | None, periods: int, size: int,
     """Draws of sigma_alpha, (size,); None where its prior is that of a share and sigma has no proper one."""
     if isinstance(prior.level, dist.Distribution):
         return np.asarray(prior.level.sample(_key(rng), (size,)))
-    return None if sigma is None else sigma * np.sqrt((1 / rng.beta(*map(float, prior.level), size=size) ** 2 - 1) / periods)
+    if sigma is None:
+        return None
+    a, b = map(float, prior.level)
+    return sigma * np.sqrt((1 / rng.beta(a, b, size=size) ** 2 - 1) / periods)
 
 
 def _key(rng: np.random.Generator) -> jax.Array:

@@ -81,3 +81,13 @@ def _frame(head: list[list[tuple[str, Any]]], body: list[list[tuple[str, Any]]])
 
 def _index(labels: list[tuple]) -> pd.Index:
     return pd.MultiIndex.from_tuples(labels) if len(labels[0]) > 1 else pd.Index([label for (label,) in labels], dtype=object)
+
+
+def assert_same(found: pd.DataFrame, frame: pd.DataFrame) -> None:
+    """A table read back is the frame, to the last digit."""
+    wanted = frame.astype(object)
+    assert [list(map(repr, row)) for row in found.to_numpy()] == [
+        [repr(value if isinstance(value, str | bool | int) else float(value)) for value in row] for row in wanted.to_numpy().tolist()
+    ]
+    assert found.index.tolist() == frame.index.tolist()
+    assert found.columns.tolist() == frame.columns.tolist()

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 import spillover as so
 from spillover.engine import devices
 from spillover.engine.cli import app
+from spillover.engine.study_config import read_study
 
 runner = CliRunner()
 CONFIG = """
@@ -99,14 +100,39 @@ def test_missing_config_is_named(tmp_path):
     assert "nothing.toml" in result.stderr
 
 
-def test_demo_fits_the_packaged_panel(tmp_path):
+def test_demo_of_the_states_fits_the_packaged_panel(tmp_path):
     """The demo's posterior agrees with its maximum-likelihood estimates within a tenth of a standard error and the Monte Carlo error."""
-    result = runner.invoke(app, ["demo", "--output", str(tmp_path / "demo")])
+    result = runner.invoke(app, ["demo", "--example", "states", "--output", str(tmp_path / "demo")])
     assert result.exit_code == 0, result.output
     table = pd.read_csv(tmp_path / "demo" / "comparison.csv", index_col=[0, 1], header=[0, 1])
     distance = (table[("Bayes", "estimate")] - table[("ML", "estimate")]) / table[("ML", "std_error")]
     assert distance.drop(("parameter", "sigma")).abs().max() < 0.1
     assert "indirect[unemp]" in result.output
+
+
+def test_demo_without_more_runs_the_study_that_it_writes(tmp_path, monkeypatch):
+    """The data, the places, the borders and the TOML file are there for the user to change; `study` is handed that file."""
+    handed = []
+
+    def stop(config):
+        handed.append(config)
+        raise so.DataError("far enough")
+
+    monkeypatch.setattr("spillover.engine.study.study", stop)
+    result = runner.invoke(app, ["demo", "--output", str(tmp_path / "demo"), "--seed", "3"])
+    assert result.exit_code == 1
+    assert "far enough" in result.stderr
+    assert handed == [tmp_path / "demo" / "study.toml"]
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"panel.csv", "capitals.csv", "borders.csv", "study.toml"}
+    plan = read_study(handed[0])
+    assert plan.seed == 3
+    pd.testing.assert_frame_equal(plan.frame, so.provinces(3)[0])
+
+
+def test_an_unknown_example_is_named(tmp_path):
+    result = runner.invoke(app, ["demo", "--example", "counties", "--output", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "'counties'" in result.stderr
 
 
 def test_devices_names_the_platform():

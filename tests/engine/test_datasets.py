@@ -160,14 +160,14 @@ def test_the_indices_obey_the_published_coefficients(complete, weights):
 
 
 def test_prosperity_is_alike_among_neighbours_every_year(complete, weights, contiguity):
-    """z'Wz, Moran's I up to a constant, against its values for shuffled provinces: one in a hundred at most is larger."""
+    """z'Wz, Moran's I up to a constant, against its values for shuffled provinces: one in twenty at most is larger."""
     rng = np.random.default_rng(0)
     for W in (contiguity.row_standardize(), weights):
         for _, part in complete.groupby("year"):
             z = part.set_index("province")["prosperity"].loc[W.ids].to_numpy()
             z = z - z.mean()
             draws = np.array([(shuffled := rng.permutation(z)) @ (W @ shuffled) for _ in range(999)])
-            assert (draws < z @ (W @ z)).mean() > 0.99
+            assert (draws < z @ (W @ z)).mean() > 0.95
 
 
 def test_maximum_likelihood_recovers_the_truth(complete, weights):
