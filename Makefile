@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test check clean
 .DELETE_ON_ERROR:
 
-demo: $(STAMP)  ## fit the packaged panel; tables on the screen, figures and NetCDF in spillover-demo/
+demo: $(STAMP)  ## a whole study on the packaged panel: spillover-demo/report/report.html
 	$(BIN)/spillover demo
 
 test: $(STAMP)  ## the whole test-suite

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,9 @@ import scipy.stats
 from spillover.engine.fit import Model
 from spillover.engine.ml import MLFit
 from spillover.kernels.errors import SpecificationError
-from spillover.kernels.moments import split
+from spillover.kernels.factor import factorise
+from spillover.kernels.moments import lag, split
+from spillover.kernels.within import demean
 from spillover.models import lagrange
 from spillover.models.design import LAG, MEAN
 from spillover.models.effects import factorize
@@ -236,6 +239,37 @@ def mundlak(ml: MLFit) -> TestResult:
     head = MEAN.partition("{")[0]
     others = [i for i, term in enumerate(ml.design.terms) if term not in ml.design.variables and term.startswith(head)]
     return wald(ml, "Mundlak", ml.params.iloc[others].to_numpy(), np.eye(len(ml.params))[others])
+
+
+def spatial_hausman(plain: MLFit, error: MLFit) -> TestResult:
+    """The Hausman test of least squares against a spatial error: OLS against SEM, or SLX against SDEM.
+
+    (b - b_e)'(V - V_e)^-1 (b - b_e), V = s2 (X'X)^-1 X'(S'S)^-1 X (X'X)^-1 that of least squares under the spatial error, S = I - lam M,
+    V_e = s2 (X'S'SX)^-1: both are consistent unless the regressors are not those of the model.
+
+    R's spatialreg has S^-1 S^-1 in the place of (S'S)^-1, which is the same for a symmetric W only.
+
+    `plain`, `error`: fits of the same data, effects and regressors. SpecificationError for others, and where period effects are dummies.
+
+    Source: Pace & LeSage (2008), "A spatial Hausman test", Economics Letters 101.
+    """
+    _refuse_other_data(plain, error)
+    if (plain.spec.name, error.spec.name) not in (("OLS", "SEM"), ("SLX", "SDEM")) or plain.spec.effects != error.spec.effects:
+        raise SpecificationError(
+            f"The fits are {plain.spec.name} and {error.spec.name}: give OLS and SEM, or SLX and SDEM, of the same effects."
+        )
+    effects, terms = error.model.effects_for(error.method), list(error.design.terms)
+    if effects.dummies or error.spec.random:
+        raise SpecificationError("The spatial Hausman test takes fixed effects that leave by demeaning: row-standardise W and M.")
+    inside = partial(demean, over_periods=effects.over_periods, over_units=effects.over_units)
+    columns, matrix, lam = inside(error.design.columns), error.model.error_weights.matrix, float(error.params["lam"])
+    solve = factorise(matrix, lam).solve_transpose
+    x, through = columns.reshape(-1, len(terms)), inside(np.array([solve(period) for period in columns])).reshape(-1, len(terms))
+    filtered = inside(columns - lam * lag(matrix, columns)).reshape(-1, len(terms))
+    bread = np.linalg.inv(x.T @ x)
+    apart = error.params["sigma"] ** 2 * (bread @ (through.T @ through) @ bread - np.linalg.inv(filtered.T @ filtered))
+    difference = (plain.params[terms] - error.params[terms]).to_numpy()
+    return chi_squared("Spatial Hausman", float(difference @ np.linalg.solve(apart, difference)), len(terms))
 
 
 def common_factor(beta: pd.DataFrame, rho: pd.Series) -> pd.DataFrame:

@@ -25,7 +25,16 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
     "spillover.engine.prepare": ("Filled", "interpolate_panel"),
     "spillover.engine.results": ("Fit", "load"),
     "spillover.engine.select": ("select_model", "Selection"),
-    "spillover.engine.specification": ("hausman", "lm_tests", "lr_test", "mundlak", "wald_common_factor", "wald_no_lag", "TestResult"),
+    "spillover.engine.specification": (
+        "hausman",
+        "lm_tests",
+        "lr_test",
+        "mundlak",
+        "spatial_hausman",
+        "wald_common_factor",
+        "wald_no_lag",
+        "TestResult",
+    ),
     "spillover.engine.study": ("Study", "study"),
     "spillover.engine.sweep": ("sweep",),
     "spillover.engine.swept": ("Sweep", "open_sweep"),
@@ -88,6 +97,7 @@ if TYPE_CHECKING:
     from spillover.engine.specification import lm_tests as lm_tests
     from spillover.engine.specification import lr_test as lr_test
     from spillover.engine.specification import mundlak as mundlak
+    from spillover.engine.specification import spatial_hausman as spatial_hausman
     from spillover.engine.specification import wald_common_factor as wald_common_factor
     from spillover.engine.specification import wald_no_lag as wald_no_lag
     from spillover.engine.study import Study as Study

@@ -16,12 +16,56 @@ LM = {"lm_error": "LMerr", "lm_lag": "LMlag", "robust_lm_error": "RLMerr", "robu
 FORMULA = "np.log(gsp) ~ np.log(pcap) + np.log(pc) + np.log(emp) + unemp"
 
 
-def test_columbus_lagrange_multipliers_agree_with_spdep(city, reference):
-    stored, found = reference("columbus_r")["lm_tests"], so.lm_tests(city("OLS"))
+@pytest.mark.parametrize(("name", "where"), [("OLS", "lm_tests"), ("SLX", "lm_tests_slx")])
+def test_columbus_lagrange_multipliers_agree_with_spdep(name, where, city, reference):
+    stored, found = reference("columbus_r")[where], so.lm_tests(city(name))
     for one in found:
         assert one.statistic == pytest.approx(stored[LM[one.name]]["stat"], rel=1e-9)
         assert one.p_value == pytest.approx(stored[LM[one.name]]["p"], rel=1e-8)
     assert [one.df for one in found] == [1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("pair", ["SAR_SDM", "SEM_SDM", "SEM_SDEM", "SAR_SAC", "SEM_SAC"])
+def test_columbus_likelihood_ratios_agree_with_spatialreg(pair, city, reference):
+    stored, (small, large) = reference("columbus_r")["lr"][pair], pair.split("_")
+    found = so.lr_test(city(small).fit_ml(), city(large).fit_ml())
+    assert found.statistic == pytest.approx(stored["stat"], rel=1e-8)
+    assert (found.df, found.p_value) == (stored["df"], pytest.approx(stored["p"], rel=1e-7))
+
+
+@pytest.mark.parametrize("pair", ["OLS_SEM", "SLX_SDEM"])
+def test_columbus_spatial_hausman_is_spatialregs_but_for_a_transpose(pair, city, reference):
+    """spatialreg 1.2-6 takes S^-1 S^-1 for the covariance of the errors, S^-1 S^-T, which is the same for a symmetric W only: the same
+    form with its product is its number (its optimiser stops at 1e-7), with the covariance it is ours."""
+    stored, (plain, error) = reference("columbus_r")["hausman"][pair], pair.split("_")
+    fits = [city(name).fit_ml() for name in (plain, error)]
+    X = fits[1].design.columns.reshape(49, -1)
+    S = np.eye(49) - fits[1].params["lam"] * fits[1].weights.to_scipy().toarray()
+    bread, inverse, d = np.linalg.inv(X.T @ X), np.linalg.inv(S), (fits[0].params - fits[1].params)[list(fits[1].design.terms)]
+
+    def statistic(middle):
+        apart = bread @ X.T @ middle @ X @ bread - np.linalg.inv(X.T @ S.T @ S @ X)
+        return d @ np.linalg.solve(fits[1].params["sigma"] ** 2 * apart, d)
+
+    assert statistic(inverse @ inverse) == pytest.approx(stored["stat"], rel=1e-6)
+    found = so.spatial_hausman(*fits)
+    assert found.statistic == pytest.approx(statistic(inverse @ inverse.T), rel=1e-9)
+    assert found.df == stored["df"]
+
+
+@pytest.mark.parametrize("effects", dense.EFFECTS)
+def test_spatial_hausman_of_a_panel_is_that_of_the_transformed_data(effects, small):
+    """By the explicit bases of Lee & Yu, on which it is the test of a cross-section."""
+    plain, error = (replace(small("OLS", effects, "knn"), name=name) for name in ("OLS", "SEM"))
+    fits = [case.model().fit_ml() for case in (plain, error)]
+    p, lam = error.problem(expand=True), float(fits[1].params["lam"])
+    S = np.eye(len(p.y)) - lam * (p.M if len(p.M) == len(p.y) else np.kron(np.eye(len(p.y) // len(p.M)), p.M))
+    A = np.linalg.inv(p.X.T @ p.X)
+    V = A @ p.X.T @ np.linalg.inv(S.T @ S) @ p.X @ A - np.linalg.inv(p.X.T @ S.T @ S @ p.X)
+    labels = error.labels(p)
+    d = (fits[0].params[labels] - fits[1].params[labels]).to_numpy()
+    exact = d @ np.linalg.solve(fits[1].params["sigma"] ** 2 * V, d)
+    assert so.spatial_hausman(*fits).statistic == pytest.approx(exact, rel=1e-7)
 
 
 @pytest.mark.parametrize("effects", dense.EFFECTS)
@@ -223,6 +267,7 @@ REFUSED = {
     "no lags": (lambda p, c: so.wald_no_lag(c("SAR").fit_ml()), "no lagged regressors"),
     "no rho": (lambda p, c: so.wald_common_factor(c("SDEM").fit_ml()), "no rho"),
     "fixed effects twice": (lambda p, c: so.hausman(p("SAR", "unit").fit_ml(), p("SAR", "unit").fit_ml()), "'random'"),
+    "a spatial Hausman test of other models": (lambda p, c: so.spatial_hausman(c("OLS").fit_ml(), c("SAR").fit_ml()), "OLS and SEM"),
     "two models": (lambda p, c: so.hausman(p("SAR", "unit").fit_ml(), p("OLS", "random").fit_ml()), "same model"),
 }
 

@@ -45,7 +45,10 @@ moran <- function(randomisation) {
   t <- moran.test(data$CRIME, lw, randomisation = randomisation, alternative = "two.sided")
   c(statistic(t), named(setNames(t$estimate, c("I", "expectation", "variance"))))
 }
-lm_tests <- lm.LMtests(lm(form, data), lw, test = "all")
+lm_of <- function(fit) lapply(lm.LMtests(fit, lw, test = "all")[c("LMerr", "LMlag", "RLMerr", "RLMlag", "SARMA")], statistic)
+lagged <- create_WX(model.matrix(form, data), lw, prefix = "lag")
+lr <- function(full, restricted) { t <- LR.Sarlm(full, restricted); c(statistic(t), list(df = unname(t$parameter))) }
+hausman <- function(fit) { t <- Hausman.test(fit); c(statistic(t), list(df = unname(t$parameter))) }
 
 out <- list(
   programs = list(R = R.version.string, spatialreg = as.character(packageVersion("spatialreg")), spdep = as.character(packageVersion("spdep"))),
@@ -58,6 +61,9 @@ out <- list(
   SAC = with_impacts(spatial(sac), impacts(sac, listw = lw)),
   logdet = list(rho = rho, value = sapply(rho, function(r) do_ldet(r, env))),
   moran = list(normality = moran(FALSE), randomisation = moran(TRUE)),
-  lm_tests = lapply(lm_tests[c("LMerr", "LMlag", "RLMerr", "RLMlag", "SARMA")], statistic)
+  lm_tests = lm_of(lm(form, data)),
+  lm_tests_slx = lm_of(lm(CRIME ~ INC + HOVAL + lagged, data)),
+  lr = list(SAR_SDM = lr(sdm, sar), SEM_SDM = lr(sdm, sem), SEM_SDEM = lr(sdem, sem), SAR_SAC = lr(sac, sar), SEM_SAC = lr(sac, sem)),
+  hausman = list(OLS_SEM = hausman(sem), SLX_SDEM = hausman(sdem))
 )
 write(toJSON(out, digits = NA, auto_unbox = TRUE, pretty = TRUE), "columbus_r.json")
