@@ -111,31 +111,27 @@ def to_latex(frame: pd.DataFrame, *, caption: str, label: str, note: str = "") -
     `frame`: any; `caption`, `note`: plain text; `label`: what \\ref refers to. Special characters and Greek letters are written so that
     LaTeX prints them; other scripts need XeLaTeX or LuaLaTeX.
 
-    >>> print(to_latex(pd.DataFrame({"R_2": [0.9]}, index=["SAR"]), caption="Fit", label="tab:fit"))
-    \\begin{table}[htbp]
-    \\centering
-    \\caption{Fit}
-    \\label{tab:fit}
-    \\begin{tabular}{lr}
-    \\toprule
-     & R\\_2 \\\\
-    \\midrule
-    SAR & 0.9 \\\\
-    \\bottomrule
-    \\end{tabular}
-    \\end{table}
-    <BLANKLINE>
+    >>> to_latex(pd.DataFrame({"R_2": [0.9]}, index=["SAR"]), caption="Fit", label="tab:fit").splitlines()[6:9]
+    [' & R\\\\_2 \\\\\\\\', '\\\\midrule', 'SAR & 0.9 \\\\\\\\']
     """
-    depth, width = frame.index.nlevels, frame.index.nlevels + frame.shape[1]
-    places = "l" * depth + "".join("r" if right else "l" for right in _columns_of_numbers(frame))
-    lines = ["\\begin{table}[htbp]", "\\centering", f"\\caption{{{escaped(caption)}}}", f"\\label{{{label}}}"]
-    lines += [f"\\begin{{tabular}}{{{places}}}", "\\toprule"]
-    for row in head(frame):
-        lines += [_latex_row(row, width), *_rules(row)]
-    lines += ["\\midrule", *(_latex_row(row, width) for row in body(frame)), "\\bottomrule", "\\end{tabular}"]
-    if note:
-        lines.append(f"\\par\\smallskip{{\\footnotesize {escaped(note)}\\par}}")
-    return "\n".join([*lines, "\\end{table}", ""])
+    texts = frame.map(_latex).set_axis(_latex_labels(frame.index)).set_axis(_latex_labels(frame.columns), axis=1)
+    places = "l" * frame.index.nlevels + "".join("r" if right else "l" for right in _columns_of_numbers(frame))
+    layout: Any = {"column_format": places, "multicol_align": "c", "multirow_align": "naive", "hrules": True}
+    where: Any = {"position": "htbp", "position_float": "centering", "caption": escaped(caption), "label": label}
+    latex = texts.style.to_latex(**layout, **where)
+    below = f"\\par\\smallskip{{\\footnotesize {escaped(note)}\\par}}\n" if note else ""
+    return latex.replace("\\end{table}", below + "\\end{table}")
+
+
+def _latex(value: Any) -> str:
+    return escaped(shown(value))
+
+
+def _latex_labels(labels: pd.Index) -> pd.Index:
+    names = [None if name is None else _latex(name) for name in labels.names]
+    if isinstance(labels, pd.MultiIndex):
+        return pd.MultiIndex.from_tuples([tuple(map(_latex, label)) for label in labels], names=names)
+    return pd.Index(list(map(_latex, labels)), name=names[0])
 
 
 def escaped(text: str) -> str:
@@ -143,32 +139,10 @@ def escaped(text: str) -> str:
 
     `text`: any.
 
-    >>> print(escaped("R&D_2 in %, ρ"))
-    R\\&D\\_2 in \\%, $\\rho$
+    >>> escaped("R&D_2 in %, ρ")
+    'R\\\\&D\\\\_2 in \\\\%, $\\\\rho$'
     """
     return " ".join(text.split()).translate(IN_LATEX)
-
-
-def _latex_row(row: list[Cell], width: int) -> str:
-    """A row, led by blanks where labels of the rows above go on."""
-    texts = [_latex_cell(cell) for cell in row]
-    return " & ".join([*[""] * (width - sum(cell.columns for cell in row)), *texts]) + " \\\\"
-
-
-def _latex_cell(cell: Cell) -> str:
-    if cell.columns > 1:
-        return f"\\multicolumn{{{cell.columns}}}{{{'c' if cell.text else 'l'}}}{{{escaped(cell.text)}}}"
-    return escaped(cell.text)
-
-
-def _rules(row: list[Cell]) -> list[str]:
-    """A rule under each label that spans columns; the first cells name the index."""
-    rules, place = [], 1
-    for k, cell in enumerate(row):
-        if k and cell.columns > 1 and cell.text:
-            rules.append(f"\\cmidrule(lr){{{place}-{place + cell.columns - 1}}}")
-        place += cell.columns
-    return [" ".join(rules)] if rules else []
 
 
 def _rounded(x: float) -> str:

@@ -15,7 +15,7 @@ from spillover.engine.ml import MLFit
 from spillover.engine.prepare import Filled, interpolate_panel
 from spillover.engine.progress import stages
 from spillover.engine.results import Fit
-from spillover.engine.select import Selection, select_model, variant
+from spillover.engine.selection import Selection, select_model, variant
 from spillover.engine.study_config import AUTO, StudyPlan, read_study
 from spillover.engine.sweep import sweep
 from spillover.engine.swept import Sweep

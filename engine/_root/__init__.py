@@ -24,7 +24,7 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
     "spillover.engine.ml": ("MLFit",),
     "spillover.engine.prepare": ("Filled", "interpolate_panel"),
     "spillover.engine.results": ("Fit", "load"),
-    "spillover.engine.select": ("select_model", "Selection"),
+    "spillover.engine.selection": ("select_model", "Selection"),
     "spillover.engine.specification": (
         "hausman",
         "lm_tests",
@@ -90,8 +90,8 @@ if TYPE_CHECKING:
     from spillover.engine.prepare import interpolate_panel as interpolate_panel
     from spillover.engine.results import Fit as Fit
     from spillover.engine.results import load as load
-    from spillover.engine.select import Selection as Selection
-    from spillover.engine.select import select_model as select_model
+    from spillover.engine.selection import Selection as Selection
+    from spillover.engine.selection import select_model as select_model
     from spillover.engine.specification import TestResult as TestResult
     from spillover.engine.specification import hausman as hausman
     from spillover.engine.specification import lm_tests as lm_tests

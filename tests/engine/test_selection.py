@@ -7,7 +7,7 @@ import pytest
 from oracles.hostile import knn, row_standardise
 
 import spillover as so
-from spillover.engine.select import variant
+from spillover.engine.selection import variant
 from spillover.models.simulate import simulate
 
 N, T = 40, 8
