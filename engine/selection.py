@@ -60,7 +60,7 @@ def select_model(model: Model, *, alpha: float = 0.05, bayes: bool = True, draws
     >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
     >>> model = so.SDM("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize(), **panel)
     >>> select_model(model, bayes=False).model.spec
-    Spec(name='SDM', effects='unit')
+    Spec(name='SAR', effects='unit')
 
     Source: Elhorst (2014), Spatial Econometrics, 2.3 and 3.3; LeSage & Pace (2009), chapter 6, for the probabilities.
     """
