@@ -198,7 +198,7 @@ def test_unknown_samplers_and_no_draws_are_refused(small):
 @pytest.mark.parametrize("priors", [FLAT, so.Priors(beta=so.Flat()), so.Priors(sigma=so.Flat())])
 def test_no_evidence_under_a_flat_prior(priors, small):
     fit = drawn(small("SAR", "unit").model(priors=priors))
-    with pytest.raises(so.SpecificationError, match="proper priors of beta and sigma"):
+    with pytest.raises(so.SpecificationError, match="proper conjugate priors"):
         _ = fit.log_marginal_likelihood
 
 

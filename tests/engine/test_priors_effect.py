@@ -179,7 +179,7 @@ def test_hyperparameters_out_of_range_are_refused(what, small, sampled):
 
 def test_the_prior_prints_itself():
     text = repr(so.Priors(beta={"x": dist.StudentT(3.0, 0.0, 1.0)}, rho=so.ScaledBeta(2, 3)))
-    assert all(word in text for word in ("x: StudentT", "df=3.0", "InverseGamma", "ScaledBeta(a=2, b=3)", "lam    Uniform()"))
+    assert all(word in text for word in ("x: StudentT", "df=3.0", "InverseGamma", "ScaledBeta(a=2, b=3)", "lam         Uniform()"))
 
 
 def test_the_reference_prior_is_flat():
