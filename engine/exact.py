@@ -90,7 +90,7 @@ def evidence_of(posterior: Posterior, mass: Mass, density: Callable[[np.ndarray]
     if not dimensions:
         return log_evidence(posterior, float(mass.value[0]))
     centre, root = about(mass)
-    for side in (GRID[dimensions] * times - times + 1 for times in (1, 2, 4)):
+    for side in (GRID[dimensions] * times - times + 1 for times in ((1, 2, 4) if dimensions < 3 else (1, 2))):
         axis = np.linspace(-REACH, REACH, side)
         u = np.stack(np.meshgrid(*[axis] * dimensions, indexing="ij"), axis=-1).reshape(-1, dimensions)
         values = np.asarray(density(centre + np.sinh(u) @ root.T)) + np.log(np.cosh(u)).sum(axis=1) + np.log(np.diag(root)).sum()

@@ -15,7 +15,7 @@ from spillover.engine.logdet import LogDet, build_covering, improved
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.progress import sampling
 from spillover.engine.weights import Weights
-from spillover.kernels.errors import DataError, SpecificationError
+from spillover.kernels.errors import ConvergenceError, DataError, SpecificationError
 from spillover.kernels.leaf import leaf
 from spillover.kernels.logdet import without_unit_root
 from spillover.kernels.moments import merge, parts_of, split, stacked
@@ -86,9 +86,7 @@ class Model:
             with sampling(self.spec.name, chains, show=progress) as report:
                 path = nuts.sample(posterior, start, tune=tune, draws=draws, seed=seed, target_accept=target_accept, report=report)
             parameters = {name: np.asarray(values) for name, values in nuts.parameters(posterior, path.flat).items()}
-            evidence = self.log_evidence() if self.spec.random else None
-        about: dict[str, Any] = {"sampler": sampler, "tune": tune, "seed": seed}
-        about |= {} if evidence is None else {"log_marginal_likelihood": evidence}
+        about = {"sampler": sampler, "tune": tune, "seed": seed, **self._evidence_of_random_effects()}
         fit = results.Fit(results.build_tree(self, parameters, before, path.stats, about))
         results.warn_of_trouble(fit.tree)
         return fit
@@ -228,6 +226,14 @@ class Model:
             likelihood, mass = self.explored(factor, parts, self.effects, lambda data: partial(_collapsed, data, prior))
             centre, spread = centre_and_scale(mass)
             return Posterior(likelihood, prior, leaf(centre), leaf(spread)), mass
+
+    def _evidence_of_random_effects(self) -> dict[str, float]:
+        """What a fit by NUTS records of it, where it is to be had; for fixed effects the exact sampler does."""
+        try:
+            found = self.log_evidence() if self.spec.random else None
+        except ConvergenceError:
+            found = None
+        return {} if found is None else {"log_marginal_likelihood": found}
 
     def log_evidence(self) -> float | None:
         """log p(y), as `Fit.log_marginal_likelihood`, without drawing; None where a prior is improper or not conjugate."""

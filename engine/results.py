@@ -59,7 +59,7 @@ class Fit:
         if self.tree.attrs["sampler"] != "exact" and self.tree.attrs["effects"] not in RANDOM:
             raise SpecificationError("NUTS does not give the marginal likelihood: fit with sampler='exact'.")
         raise SpecificationError(
-            "The marginal likelihood needs proper conjugate priors, and this fit has a flat one or one of its own: see so.Priors()."
+            "The marginal likelihood needs proper conjugate priors, and with random effects a posterior smooth enough: see so.Priors()."
         )
 
     @cached_property
