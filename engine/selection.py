@@ -47,7 +47,8 @@ def select_model(model: Model, *, alpha: float = 0.05, bayes: bool = True, draws
 
     1. Lagrange multipliers on least squares: without a spatial error or lag at the level `alpha`, OLS. 2. Likelihood ratios on the
     likelihood with dummies: which of the model's effects are wanted. 3. Wald and likelihood ratio of the SDM against SAR (theta = 0) and
-    SEM (theta + rho beta = 0): SDM where both are rejected, else the one that is not and that the robust Lagrange multiplier points to.
+    SEM (theta + rho beta = 0): the one that is not rejected and that the Lagrange multipliers point to, the robust ones or, where neither of
+    them rejects, the plain ones; else SDM.
     4. Hausman and Mundlak: random effects of the units where neither rejects them, else fixed ones.
 
     `model`: any model of the family with the effects in question; its priors, which must be proper, are those of the evidences. `bayes`:
@@ -62,7 +63,7 @@ def select_model(model: Model, *, alpha: float = 0.05, bayes: bool = True, draws
     >>> select_model(model, bayes=False).model.spec
     Spec(name='SAR', effects='unit')
 
-    Source: Elhorst (2014), Spatial Econometrics, 2.3 and 3.3; LeSage & Pace (2009), chapter 6, for the probabilities.
+    Source: Elhorst (2014), Spatial Econometrics, 2.3 and 3.3; Anselin (2005), Exploring Spatial Data with GeoDa, chapter 23; LeSage & Pace (2009), chapter 6, for the probabilities.
     """
     if model.spec.random:
         raise SpecificationError("select_model compares random with fixed effects itself: give a model with effects 'unit' or 'twoway'.")
@@ -155,22 +156,23 @@ class _Path:
         """The likelihood ratio of a simpler model against the SDM; none, which is said, where it cannot be estimated."""
         try:
             self.fits[small] = variant(self.model, small, effects).fit_ml()
-        except ConvergenceError as error:
+            return (lr_test(self.fits[small], full),)
+        except (ConvergenceError, SpecificationError) as error:
             self.decisions.append(f"No likelihood ratio of {small}, the Wald test decides: {error}")
             return ()
-        return (lr_test(self.fits[small], full),)
 
     def _reduced(self, rejected: dict[str, bool]) -> tuple[str, str]:
         if all(rejected.values()):
             return "SDM", "the likelihood-ratio and Wald tests reject both SAR and SEM"
-        points = {"SAR": self._lm["robust_lm_lag"] < self.alpha, "SEM": self._lm["robust_lm_error"] < self.alpha}
-        left = [name for name in ("SAR", "SEM") if not rejected[name] and points[name]]
-        if len(left) == 1:
-            return left[0], f"it is not rejected against SDM, and the robust Lagrange multiplier points to it (level {self.alpha:g})"
-        if len(left) == 2:
-            nearer = "SAR" if self._lm["robust_lm_lag"] < self._lm["robust_lm_error"] else "SEM"
-            return nearer, "neither SAR nor SEM is rejected against SDM, and its robust Lagrange multiplier is the stronger"
-        return "SDM", "the simpler models that are not rejected are not those that the robust Lagrange multipliers point to"
+        robust = min(self._lm["robust_lm_lag"], self._lm["robust_lm_error"]) < self.alpha
+        kind = "robust_" if robust else ""  # where neither robust test rejects, the plain ones say which is the nearer: Anselin (2005)
+        lag, error = (self._lm[f"{kind}lm_{name}"] for name in ("lag", "error"))
+        points = "SAR" if lag < error else "SEM"
+        words = f"the {'robust ' if robust else ''}Lagrange multipliers point to"
+        if not rejected[points]:
+            return points, f"it is not rejected against SDM, and {words} it"
+        other = "SEM" if points == "SAR" else "SAR"
+        return "SDM", f"{other} is not rejected against it, but {words} {points}, which is"
 
     def level(self, name: str, effects: str) -> Model:
         """Fixed or random effects of the units."""

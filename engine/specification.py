@@ -125,7 +125,10 @@ def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
         _refuse_other_effects(restricted, full)
         name = f"LR {restricted.spec.effects} in {full.spec.effects}"
     elif not _nests(restricted, full):
-        raise SpecificationError(f"{restricted.spec.name} is not a restriction of {full.spec.name}: give the smaller model first.")
+        raise SpecificationError(
+            f"{restricted.spec.name} is not a restriction of {full.spec.name}: give the smaller model first; by the common factor SEM lies in "
+            "SDM where the rows of W sum to one or unit effects contain the constant, which has no lag among the regressors."
+        )
     df = _count(full) - _count(restricted)
     gain = 2 * (full.loglik - restricted.loglik)
     if df < 1 or gain < -ENOUGH:
@@ -155,9 +158,11 @@ def _refuse_other_effects(restricted: MLFit, full: MLFit) -> None:
 
 
 def _nests(restricted: MLFit, full: MLFit) -> bool:
-    """Whether the terms are among those of the full model, and rho and lam as well; SEM (SAC) lies in SDM (GNS) by the common factor."""
+    """Whether the terms are among those of the full model, and rho and lam as well; SEM lies in SDM by the common factor where the lags
+    of the constant and of the periods' dummies are these themselves, or not there."""
     small, large = FLAGS[restricted.spec.name], FLAGS[full.spec.name]
-    factor = large[0] and large[1] and small[2] and not small[1] and not small[0]
+    closed = full.weights.is_row_standardized or full.spec.effects == "unit"
+    factor = large[0] and large[1] and small[2] and not small[1] and not small[0] and closed
     terms = set(restricted.design.terms) <= set(full.design.terms)
     return terms and (factor or all(b or not a for a, b in zip(small, large, strict=True)))
 

@@ -111,6 +111,24 @@ def test_effects_that_the_data_do_not_ask_for_are_left_out():
     assert "Effects: unit" in found.decisions[1]
 
 
+def test_columbus_is_a_spatial_lag_by_the_rule_of_anselin(city):
+    """Neither robust test rejects at 5 %, the plain lag test is the stronger, and the SDM does not reject SAR."""
+    found = so.select_model(city("SDM"), bayes=False)
+    assert found.steps.loc[["robust_lm_lag", "robust_lm_error"], "p_value"].min() > 0.05
+    assert (found.model.spec.name, found.model.spec.effects) == ("SAR", "none")
+
+
+def test_a_w_that_is_not_row_standardised_has_no_common_factor_ratio(munnell):
+    """The lag of a period's dummy is no dummy there: the Wald test of the coefficients alone decides, and the record says so."""
+    frame, _ = munnell
+    _, contiguity = so.munnell()
+    panel = {"effects": "twoway", "unit": "state", "period": "year"}
+    found = so.select_model(so.SDM("np.log(gsp) ~ np.log(pc) + unemp", frame, contiguity, **panel), bayes=False)
+    assert "LR SEM in SDM" not in found.steps.index
+    assert "Wald theta + rho beta = 0" in found.steps.index
+    assert any(sentence.startswith("No likelihood ratio of SEM") for sentence in found.decisions)
+
+
 @pytest.mark.parametrize("effects", ["none", "unit", "random"])
 def test_a_variant_is_the_model_specified_afresh(effects, produc):
     """Same regressors, same R: the intercept comes and goes with the effects."""

@@ -258,6 +258,12 @@ REFUSED = {
     "random effects": (lambda p, c: so.lm_tests(p("OLS", "random")), "fixed effects"),
     "the larger model first": (lambda p, c: so.lr_test(c("SDM").fit_ml(), c("SAR").fit_ml()), "smaller model first"),
     "models that do not nest": (lambda p, c: so.lr_test(c("SAR").fit_ml(), c("SEM").fit_ml()), "not a restriction"),
+    "no common factor": (
+        lambda p, c: so.lr_test(
+            *(make("np.log(gsp) ~ unemp", *so.munnell(), effects="none", unit="state", period="year").fit_ml() for make in (so.SEM, so.SDM))
+        ),
+        "rows of W sum to one",
+    ),
     "effects by the transformed likelihood": (
         lambda p, c: so.lr_test(p("SAR", "unit").fit_ml(), p("SAR", "twoway").fit_ml()),
         "method='lsdv'",
