@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def for_terminal(study: "Study") -> list[Table]:
     """The tests, the coefficients and the impacts, cut to the width of a terminal: the report has every column and digit."""
-    tests = study.tables["tests"][["statistic", "df", "p_value", "probability"]]
+    tests = study.tables["tests"][["statistic", "df", "p_value", "probability_of_null"]]
     found = [
         framed(tests, "Specification tests"),
         framed(_sides(study.tables["coefficients"]), f"{study.model.spec.name} with {study.model.spec.effects} effects"),

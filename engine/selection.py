@@ -16,19 +16,27 @@ from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models.design import INTERCEPT
 from spillover.models.spec import specify
 
-LARGER = {"lm_error": ("OLS", "SEM"), "lm_lag": ("OLS", "SAR"), "robust_lm_error": ("SAR", "SAC"), "robust_lm_lag": ("SEM", "SAC")}
-PAIRS = {**LARGER, "sarma": ("OLS", "SAC")}  # the models without and with what each test looks for
-COLUMNS = ("step", "null", "statistic", "df", "p_value", "probability", "note")
+LAGRANGE = {  # the null of each test, and the models without and with what it looks for
+    "lm_error": ("no spatial error", "OLS", "SEM"),
+    "lm_lag": ("no spatial lag", "OLS", "SAR"),
+    "robust_lm_error": ("no spatial error beside a lag", "SAR", "SAC"),
+    "robust_lm_lag": ("no spatial lag beside an error", "SEM", "SAC"),
+    "sarma": ("neither lag nor error", "OLS", "SAC"),
+}
+RESTRICTED = {"SAR": ("theta = 0", wald_no_lag), "SEM": ("theta + rho beta = 0", wald_common_factor)}
+COLUMNS = ("step", "null", "statistic", "df", "p_value", "probability_of_null", "models", "note")
 FEWER = {"twoway": ("unit", "period"), "unit": ("none",), "period": ("none",), "none": ()}
+OTHER_DATA = "SDM, likelihood with dummies; other effects leave other data, which share no posterior probability"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Selection:
     """A specification and how it was come by.
 
-    `model`: the chosen one; `steps`: a row a test, by name: step, null, statistic, df, p_value, the posterior `probability` of the model
-    under the null against the one without it, note; `decisions`: a sentence for each step; `common_factor`: mean, sd, 2.5 % and 97.5 %
-    quantile of theta + rho beta and of theta by variable, from the posterior of the SDM; `fits`: the maximum-likelihood fits by name.
+    `model`: the chosen one; `steps`: a row a test, by name: step, null, statistic, df, p_value, `probability_of_null`, the posterior
+    probability of the first of the two `models`, equally likely before, note; `decisions`: what each step says, in sentences;
+    `common_factor`: mean, sd, 2.5 % and 97.5 % quantile of theta + rho beta and of theta by variable, from the posterior of the SDM;
+    `fits`: the maximum-likelihood fits by name.
     """
 
     model: Model
@@ -45,10 +53,10 @@ class Selection:
 def select_model(model: Model, *, alpha: float = 0.05, bayes: bool = True, draws: int = 4000, seed: int = 0) -> Selection:
     """The decision path of Elhorst (2014), with the Bayesian counterpart beside each test.
 
-    1. Lagrange multipliers on least squares: without a spatial error or lag at the level `alpha`, OLS. 2. Likelihood ratios on the
-    likelihood with dummies: which of the model's effects are wanted. 3. Wald and likelihood ratio of the SDM against SAR (theta = 0) and
-    SEM (theta + rho beta = 0): the one that is not rejected and that the Lagrange multipliers point to, the robust ones or, where neither of
-    them rejects, the plain ones; else SDM.
+    1. Lagrange multipliers on least squares: without a spatial error or lag at the level `alpha`, OLS. 2. Likelihood ratios of the SDM on
+    the likelihood with dummies: which of the model's effects are wanted. 3. Wald and likelihood ratio of the SDM against SAR (theta = 0)
+    and SEM (theta + rho beta = 0): the one that is not rejected and that the Lagrange multipliers point to, the robust ones or, where
+    neither of them rejects, the plain ones; else SDM.
     4. Hausman and Mundlak: random effects of the units where neither rejects them, else fixed ones.
 
     `model`: any model of the family with the effects in question; its priors, which must be proper, are those of the evidences. `bayes`:
@@ -63,7 +71,8 @@ def select_model(model: Model, *, alpha: float = 0.05, bayes: bool = True, draws
     >>> select_model(model, bayes=False).model.spec
     Spec(name='SAR', effects='unit')
 
-    Source: Elhorst (2014), Spatial Econometrics, 2.3 and 3.3; Anselin (2005), Exploring Spatial Data with GeoDa, chapter 23; LeSage & Pace (2009), chapter 6, for the probabilities.
+    Source: Elhorst (2014), Spatial Econometrics, 2.3 and 3.3; Anselin (2005), Exploring Spatial Data with GeoDa, chapter 23; for the
+    probabilities LeSage & Pace (2009), chapter 6.
     """
     if model.spec.random:
         raise SpecificationError("select_model compares random with fixed effects itself: give a model with effects 'unit' or 'twoway'.")
@@ -109,8 +118,7 @@ class _Path:
         """Whether least squares leave spatial dependence."""
         effects = self.model.spec.effects
         for test in lm_tests(variant(self.model, "OLS", effects)):
-            null, larger = PAIRS[test.name]
-            self._add("dependence", test, f"{null} against {larger}", null, larger, effects)
+            self._add("dependence", test, *LAGRANGE[test.name], effects)
             self._lm[test.name] = test.p_value
         found = [name for name in ("lm_error", "lm_lag") if self._lm[name] < self.alpha]
         words = {"lm_error": "a spatial error", "lm_lag": "a spatial lag"}
@@ -124,46 +132,59 @@ class _Path:
     def effects(self) -> str:
         """Those of the model's effects that the data ask for."""
         given = self.model.spec.effects
-        wanted = {}
-        for fewer in FEWER[given]:
-            full, restricted = (variant(self.model, "SDM", name).fit_ml(method="lsdv") for name in (given, fewer))
-            test = lr_test(restricted, full)
-            self._add(
-                "effects", test, f"{fewer} effects instead of {given}", note="other effects leave other data: no posterior probability"
-            )
-            wanted[fewer] = test.p_value < self.alpha
-        if not wanted:
+        p = {fewer: self._without(fewer) for fewer in FEWER[given]}
+        if not p:
             return given
-        kept = [fewer for fewer, rejected in wanted.items() if not rejected]
-        chosen = given if not kept else kept[0] if len(kept) == 1 else "none"
-        self.decisions.append(f"Effects: {chosen}, {_because(wanted)}.")
+        kept = [fewer for fewer, value in p.items() if value >= self.alpha]
+        if len(kept) == 2:  # either alone will do: is neither wanted?
+            p["none"] = self._without("none")
+            kept = ["none"] if p["none"] >= self.alpha else [max(kept, key=lambda fewer: p[fewer])]
+        chosen = kept[0] if kept else given
+        said = [f"{_lacking(fewer, given)} (p = {value:.2g})" for fewer, value in p.items()]
+        self.decisions.append(f"Effects: {chosen}, from the tests of {' and of '.join(said)}.")
         return chosen
+
+    def _without(self, fewer: str) -> float:
+        """The p-value of the likelihood ratio of fewer effects, in the SDM and on the likelihood with dummies."""
+        given = self.model.spec.effects
+        full, restricted = (variant(self.model, "SDM", name).fit_ml(method="lsdv") for name in (given, fewer))
+        test = lr_test(restricted, full)
+        self._add("effects", test, _lacking(fewer, given), note=OTHER_DATA)
+        return test.p_value
 
     def durbin(self, effects: str) -> str:
         """SDM, SAR or SEM."""
         self.fits["SDM"] = full = variant(self.model, "SDM", effects).fit_ml()
         rejected = {}
-        for small, wald in (("SAR", wald_no_lag), ("SEM", wald_common_factor)):
+        for small, (null, wald) in RESTRICTED.items():
             tests = (*self._ratio(small, effects, full), wald(full))
             for test in tests:
-                self._add("durbin", test, "theta = 0" if small == "SAR" else "theta + rho beta = 0", small, "SDM", effects)
+                self._add("durbin", test, null, small, "SDM", effects)
             rejected[small] = all(test.p_value < self.alpha for test in tests)
+            said = " and ".join(f"{test.name.split()[0]} p = {test.p_value:.2g}" for test in tests)
+            self.decisions.append(f"{small} is {'' if rejected[small] else 'not '}rejected against SDM ({said}).")
         chosen, why = self._reduced(rejected)
         self.decisions.append(f"{chosen}: {why}.")
         return chosen
 
     def _ratio(self, small: str, effects: str, full: MLFit) -> tuple[TestResult, ...]:
-        """The likelihood ratio of a simpler model against the SDM; none, which is said, where it cannot be estimated."""
+        """The likelihood ratio of a simpler model against the SDM; none, which is said, where there is none."""
         try:
             self.fits[small] = variant(self.model, small, effects).fit_ml()
             return (lr_test(self.fits[small], full),)
-        except (ConvergenceError, SpecificationError) as error:
-            self.decisions.append(f"No likelihood ratio of {small}, the Wald test decides: {error}")
-            return ()
+        except ConvergenceError:
+            self.decisions.append(
+                f"{small} has no maximum-likelihood estimate: its likelihood rises to the end of the admissible interval."
+            )
+        except SpecificationError:
+            self.decisions.append(
+                f"{small} is no restriction of SDM, for the rows of W do not all sum to one: there is no likelihood ratio."
+            )
+        return ()
 
     def _reduced(self, rejected: dict[str, bool]) -> tuple[str, str]:
         if all(rejected.values()):
-            return "SDM", "the likelihood-ratio and Wald tests reject both SAR and SEM"
+            return "SDM", "both simpler models are rejected"
         robust = min(self._lm["robust_lm_lag"], self._lm["robust_lm_error"]) < self.alpha
         kind = "robust_" if robust else ""  # where neither robust test rejects, the plain ones say which is the nearer: Anselin (2005)
         lag, error = (self._lm[f"{kind}lm_{name}"] for name in ("lag", "error"))
@@ -186,16 +207,16 @@ class _Path:
             self.fits |= {f"{name} fixed": fixed.fit_ml(), f"{name} random": random.fit_ml()}
             test = hausman(self.fits[f"{name} fixed"], self.fits[f"{name} random"])
         except ConvergenceError as error:
-            self.decisions.append(f"Fixed effects: no random ones can be estimated. {error}")
+            self.decisions.append(f"Fixed effects of the units: random ones cannot be estimated. {error}")
             return fixed
         probability = _probability(_evidence(random), _evidence(correlated)) if self.bayes else np.nan
         for one in test:
             self._add("level", one, "random effects, uncorrelated with the regressors", probability=probability)
-        rejecting = [one.name for one in test if one.p_value < self.alpha]
-        said = f"rejected by {' and '.join(rejecting)}" if rejecting else "rejected by neither Hausman nor Mundlak"
-        negative = "; the statistic of Hausman is negative and says nothing" if test.statistic < 0 else ""
-        self.decisions.append(f"{'Fixed' if rejecting else 'Random'} effects of the units: random ones are {said}{negative}.")
-        return fixed if rejecting else random
+        rejected = any(one.p_value < self.alpha for one in test)
+        said = [f"{one.name} {'is negative and says nothing' if one.statistic < 0 else f'p = {one.p_value:.2g}'}" for one in test]
+        verdict = "one rejection suffices" if rejected else "neither rejects"
+        self.decisions.append(f"{'Fixed' if rejected else 'Random'} effects of the units: {', '.join(said)}; {verdict}.")
+        return fixed if rejected else random
 
     def _add(
         self,
@@ -211,12 +232,13 @@ class _Path:
     ) -> None:
         if small and self.bayes:
             probability = _probability(self._evidence(small, effects), self._evidence(large, effects))
-        self.rows.append((test.name, step, null, test.statistic, test.df, test.p_value, probability, test.note or note))
+        models = f"{small} : {large}" if small else "random : correlated" if step == "level" else ""
+        self.rows.append((test.name, step, null, test.statistic, test.df, test.p_value, probability, models, test.note or note))
 
 
-def _because(wanted: dict[str, bool]) -> str:
-    said = [f"{fewer} effects alone are {'' if rejected else 'not '}rejected" for fewer, rejected in wanted.items()]
-    return " and ".join(said)
+def _lacking(fewer: str, given: str) -> str:
+    """The null of fewer effects."""
+    return f"no {'period' if fewer == 'unit' else 'unit' if fewer == 'period' else given.replace('twoway', 'unit or period')} effects"
 
 
 def _evidence(model: Model) -> float:

@@ -75,11 +75,11 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
 
     LM_error = d_e^2 / tr,   LM_lag = d_l^2 / H, their versions robust to the other, and SARMA for both: `spillover.models.lagrange`.
 
-    An OLS gives the usual tests, an SLX (or SDM) those given W X. `kind`: "transformed" centres e'We, which demeaning shifts, and divides
+    `model`: an OLS for the usual tests, an SLX for those given W X. `kind`: "transformed" centres e'We, which demeaning shifts, and divides
     by the degrees of freedom left (with both effects and N = 48, T = 17 it rejects 5 % of the time at 5 %, where "direct" rejects 12 %);
     "direct" demeans, lags then and divides by N T, as R's splm does. Returns lm_error, lm_lag, robust_lm_error, robust_lm_lag, sarma.
 
-    SpecificationError for random effects and for another kind.
+    SpecificationError for other models, random effects and another kind.
 
     >>> import spillover as so
     >>> frame, W = so.munnell()
@@ -91,6 +91,12 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
     """
     if kind not in KINDS:
         raise SpecificationError(f"There is no kind {kind!r}; choose one of {', '.join(KINDS)}.")
+    if not isinstance(model, Model):
+        raise SpecificationError(f"lm_tests takes a model before it is fitted, such as so.OLS(...), not a {type(model).__name__}.")
+    if model.spec.lag or model.spec.error:
+        raise SpecificationError(
+            f"These are tests of least-squares residuals, which a {model.spec.name} has none of: give an OLS or an SLX."
+        )
     if model.spec.random:
         raise SpecificationError("These tests are for pooled data and fixed effects: choose effects 'none', 'unit', 'period' or 'twoway'.")
     effects, matrix = model.effects_for(kind), model.weights.matrix
@@ -126,20 +132,21 @@ def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
         name = f"LR {restricted.spec.effects} in {full.spec.effects}"
     elif not _nests(restricted, full):
         raise SpecificationError(
-            f"{restricted.spec.name} is not a restriction of {full.spec.name}: give the smaller model first; by the common factor SEM lies in "
-            "SDM where the rows of W sum to one or unit effects contain the constant, which has no lag among the regressors."
+            f"{restricted.spec.name} is not a restriction of {full.spec.name}: give the smaller model first; by the common factor SEM lies "
+            "in SDM where the rows of W sum to one or unit effects contain the constant, which has no lag among the regressors."
         )
     df = _count(full) - _count(restricted)
     gain = 2 * (full.loglik - restricted.loglik)
     if df < 1 or gain < -ENOUGH:
         raise SpecificationError(
-            f"{restricted.spec.name} has {_count(restricted)} parameters and {full.spec.name} {_count(full)}, the log-likelihoods are "
-            f"{restricted.loglik:.4f} and {full.loglik:.4f}: the first is no restriction of the second."
+            f"The second fit, {full.spec.name}, has {df} parameters more than the first, {restricted.spec.name}; the log-likelihoods are "
+            f"{full.loglik:.4f} and {restricted.loglik:.4f}: the first is no restriction of the second."
         )
     return chi_squared(name, max(gain, 0.0), df)
 
 
 def _refuse_other_data(one: MLFit, other: MLFit) -> None:
+    _refuse_other_types(one, other)
     a, b = one.model.panel, other.model.panel
     if a.y.shape != b.y.shape or not np.array_equal(a.y, b.y) or not a.units.equals(b.units):
         raise SpecificationError("The fits are of different data: likelihoods compare for the same y only.")
@@ -147,6 +154,12 @@ def _refuse_other_data(one: MLFit, other: MLFit) -> None:
         raise SpecificationError("The fits have different weights: neither is a restriction of the other. Compare them by `sweep`.")
     if one.method != other.method:
         raise SpecificationError(f"One fit is by method={one.method!r}, the other by {other.method!r}: fit both alike.")
+
+
+def _refuse_other_types(*fits: MLFit) -> None:
+    for fit in fits:
+        if not isinstance(fit, MLFit):
+            raise SpecificationError(f"This is a {type(fit).__name__}: the test takes maximum-likelihood fits, made by model.fit_ml().")
 
 
 def _refuse_other_effects(restricted: MLFit, full: MLFit) -> None:
@@ -184,6 +197,7 @@ def wald_no_lag(ml: MLFit) -> TestResult:
 
     Source: Elhorst (2014), 2.3; LeSage & Pace (2009), 2.3.
     """
+    _refuse_other_types(ml)
     _, lagged = _pairs(ml)
     return wald(ml, "Wald theta = 0", ml.params.iloc[lagged].to_numpy(), np.eye(len(ml.params))[lagged])
 
@@ -196,6 +210,7 @@ def wald_common_factor(ml: MLFit) -> TestResult:
 
     Source: Burridge (1981), J. Royal Statistical Society B 43; Elhorst (2014), 2.3.
     """
+    _refuse_other_types(ml)
     if not ml.spec.lag:
         raise SpecificationError(f"{ml.spec.name} has no rho: the common factor is a restriction of SDM and GNS.")
     own, lagged = _pairs(ml)
@@ -219,16 +234,29 @@ def hausman(fixed: MLFit, random: MLFit) -> TestResult:
     sample, so that the statistic can be negative: it is reported as it is, without a p-value. Mundlak's, the Wald test that the means over
     time of correlated random effects have no coefficients, asks the same and cannot turn negative.
 
-    `fixed`: a fit with effects "unit" or "twoway"; `random`: of the same model with "random". SpecificationError for others.
+    `fixed`: a fit with effects "unit" or "twoway"; `random`: of the same model, data and W with "random", and with dummies of the periods
+    among its regressors, C(year), where the fixed effects are "twoway". SpecificationError for others.
 
     Source: Hausman (1978), Econometrica 46; Mundlak (1978), Econometrica 46; Mutl & Pfaffermayr (2011), Econometrics Journal 14.
     """
+    _refuse_other_types(fixed, random)
     if fixed.spec.effects not in ("unit", "twoway") or random.spec.effects != "random" or fixed.spec.name != random.spec.name:
         raise SpecificationError(
             f"The fits are {fixed.spec.name} with effects={fixed.spec.effects!r} and {random.spec.name} with {random.spec.effects!r}: give "
             "one with 'unit' or 'twoway' effects, then the same model with 'random'."
         )
+    _refuse_other_data(replace(fixed, method=random.method), random)
     shared = [term for term in fixed.design.terms if term in random.design.terms]
+    if len(shared) < len(fixed.design.terms):
+        raise SpecificationError(
+            f"The fit with random effects lacks {(set(fixed.design.terms) - set(shared)).pop()!r}: give both one formula."
+        )
+    same_for_all = np.ptp(random.model.panel.x, axis=1).max(axis=0) == 0
+    if fixed.spec.effects == "twoway" and same_for_all.sum() < len(random.model.panel.periods):
+        raise SpecificationError(
+            "The fixed effects are those of the periods too: add C(period) to the formula of the fit with random effects, and lagged=[...] "
+            "with the regressors without it; or use effects='unit' for the other fit. select_model does it by itself."
+        )
     difference = (fixed.params[shared] - random.params[shared]).to_numpy()
     covariance = (fixed.covariance - random.covariance).loc[shared, shared].to_numpy()
     statistic = float(difference @ np.linalg.solve(covariance, difference))

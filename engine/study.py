@@ -10,7 +10,7 @@ import pandas as pd
 from spillover.engine import fit as models
 from spillover.engine.explore import MoranLocal, MoranPanel, moran, moran_local
 from spillover.engine.indices import Index, entropy_index
-from spillover.engine.labels import align
+from spillover.engine.labels import align, few
 from spillover.engine.ml import MLFit
 from spillover.engine.prepare import Filled, interpolate_panel
 from spillover.engine.progress import stages
@@ -100,6 +100,7 @@ def study(config: str | Path | StudyPlan, *, progress: bool = True) -> Study:
         start(STAGES[1])
         weights = plan.weights_of(frame)
         base = _model(plan, frame, weights[plan.main])
+        _check(plan, base)
         start(STAGES[2])
         global_, local, by_weights = _explored(plan, frame, weights, base)
         start(STAGES[3])
@@ -131,6 +132,19 @@ def _model(plan: StudyPlan, frame: pd.DataFrame, weights: Weights) -> models.Mod
     """The Durbin model with the plan's effects, from which the others are derived."""
     lagged = None if plan.lagged is None else list(plan.lagged)
     return models.SDM(plan.formula, frame, weights, effects=plan.effects, unit=plan.unit, period=plan.period, lagged=lagged)
+
+
+def _check(plan: StudyPlan, base: models.Model) -> None:
+    """Refuse, before anything is fitted, places that are not those of the units and truths of what is no parameter."""
+    if plan.places is not None:
+        apart = base.panel.units.symmetric_difference(plan.places.index)
+        if len(apart):
+            raise DataError(f"[map] of {plan.where} and the data do not have the same units: {few(apart)} in one of them only.")
+    unknown = [name for name in plan.truth if name not in (*base.design.terms, "rho", "lam", "sigma", "sigma_alpha")]
+    if unknown:
+        raise DataError(
+            f"[truth] of {plan.where} names {unknown[0]!r}; the parameters are {', '.join(base.design.terms)}, rho, lam, sigma."
+        )
 
 
 def _explored(

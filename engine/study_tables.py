@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LEVELS = {"2.5 %": 0.025, "97.5 %": 0.975}
 SPATIAL = {"rho": "Spatial", "lam": "Spatial", "sigma_alpha": "Variance", "sigma": "Variance"}
+NO_MAXIMUM = "no maximum-likelihood estimate: the likelihood rises to the end of the admissible interval"
 BLOCKS = ("Main", "Wx", "Means", "Periods", "Spatial", "Variance")
 
 
@@ -39,6 +40,7 @@ def tables(study: "Study") -> dict[str, pd.DataFrame]:
         found["common_factor"] = study.selection.common_factor
     if study.alternatives:
         found |= {"alternatives": alternatives(study.alternatives), "fit_statistics": fit_statistics(study.alternatives)}
+        found["alternative_impacts"] = alternative_impacts(study.alternatives)
     found |= {"sampler": sampler(study), "diagnostics": diagnostics(study)}
     found |= {"sensitivity": sensitivity(study), "conclusions": study.robustness.conclusions()}
     if study.plan.truth:
@@ -76,10 +78,10 @@ def weights(study: "Study") -> pd.DataFrame:
     probability = members.sum([name for name in members.dims if name != "weights"]).to_series()
     rows = {
         name: {
+            "made from": _described_weights(study.plan.weights[name]),
+            "standardised": one.transform,
             "links": one.matrix.nnz,
             "mean neighbours": one.matrix.nnz / one.n,
-            "symmetric": one.is_symmetric,
-            "transform": one.transform,
             "lower bound": one.bounds[0],
             "upper bound": one.bounds[1],
             "mean Moran's I": study.moran_by_weights[name].mean(),
@@ -88,6 +90,21 @@ def weights(study: "Study") -> pd.DataFrame:
         for name, one in study.weights.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("weights")
+
+
+def _described_weights(entry: Any) -> str:
+    """An entry of [weights] in words.
+
+    >>> _described_weights({"kind": "nested", "of": ["distance", "economic"], "share": 0.5})
+    'nested, of distance + economic, share 0.5'
+    """
+    if isinstance(entry, str):
+        return entry
+    left_out = ("kind", "standardize", "islands", "coordinates", "geometry")
+    said = [
+        f"{key} {' + '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in entry.items() if key not in left_out
+    ]
+    return ", ".join([*([entry["kind"]] if "kind" in entry else []), *said])
 
 
 def coefficients(study: "Study") -> pd.DataFrame:
@@ -142,12 +159,39 @@ def alternatives(fits: Mapping[str, Any]) -> pd.DataFrame:
     return blocked(pd.concat({name: table.reindex(terms) for name, table in columns.items()}, axis=1))
 
 
+def alternative_impacts(fits: Mapping[str, Any]) -> pd.DataFrame:
+    """Impacts of the models by maximum likelihood, with standard errors by the delta method: what compares, since coefficients do not."""
+    there = {name: fit.impacts(method="delta") for name, fit in fits.items() if isinstance(fit, MLFit)}
+    return pd.concat({name: table[["estimate", "std_error"]] for name, table in there.items()}, axis=1)
+
+
+def r_squared(fit: MLFit) -> float:
+    """1 - e'e / y'y of the data after the effects, about their mean where there are none; e the residuals of the model's own equation. NaN
+    with random effects."""
+    if fit.spec.random:
+        return float("nan")
+    factor, parts = fit.model.factor(fit.model.effects_for(fit.method))
+    y = factor[:, parts.index("y")]
+    terms = list(fit.design.terms)
+    mean = factor[:, terms.index(INTERCEPT)] @ y / fit.nu if INTERCEPT in terms else 0.0
+    return float(1 - fit.nu * fit.params["sigma"] ** 2 / (y @ y - fit.nu * mean**2))
+
+
 def fit_statistics(fits: Mapping[str, Any]) -> pd.DataFrame:
-    """Log-likelihood, information criteria, observations; NaN for a model without an estimate, whose note says why."""
+    """Log-likelihood, information criteria, sigma^2, R^2, observations; NaN for a model without an estimate, whose note says so."""
+    none = dict.fromkeys(("log-likelihood", "AIC", "BIC", "sigma^2", "R^2", "observations"), np.nan)
     rows = {
-        name: {"log-likelihood": fit.loglik, "AIC": fit.aic, "BIC": fit.bic, "observations": fit.nu, "note": ""}
+        name: {
+            "log-likelihood": fit.loglik,
+            "AIC": fit.aic,
+            "BIC": fit.bic,
+            "sigma^2": fit.params["sigma"] ** 2,
+            "R^2": r_squared(fit),
+            "observations": fit.nu,
+            "note": "",
+        }
         if isinstance(fit, MLFit)
-        else {"log-likelihood": np.nan, "AIC": np.nan, "BIC": np.nan, "observations": np.nan, "note": str(fit)}
+        else none | {"note": NO_MAXIMUM}
         for name, fit in fits.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
@@ -174,11 +218,16 @@ def sampler(study: "Study") -> pd.DataFrame:
 
 
 def sensitivity(study: "Study") -> pd.DataFrame:
-    """A row for each W and model: evidence, posterior probability, the spatial parameters, and the total impact of each variable."""
-    whole = study.robustness.to_frame()
-    kept = ["log_marginal_likelihood", "posterior_probability", *(f"{name} mean" for name in ("rho", "lam") if f"{name} mean" in whole)]
-    totals = [name for name in whole.columns if name.startswith("total ") and name.endswith(" mean")]
-    return whole[kept + totals].droplevel("effects")
+    """A row for each W and model: evidence, posterior probability, posterior medians of the spatial parameters and of the total impacts."""
+    swept = study.robustness
+    dims = [str(name) for name in swept.members.dims]
+    scores = swept.summary[["log_marginal_likelihood", "posterior_probability"]].to_dataframe(dim_order=dims)
+    spatial = [name for name in ("rho", "lam") if name in swept.summary["parameter"].to_numpy()]
+    medians = {name: swept.summary["quantile"].sel(parameter=name, level=0.5, drop=True) for name in spatial}
+    totals = swept.impacts["total"].sel(statistic="0.5", drop=True)
+    medians |= {f"total {term}": totals.sel(term=term, drop=True) for term in totals["term"].to_numpy()}
+    columns = {name: values.to_dataframe("value", dim_order=dims)["value"] for name, values in medians.items()}
+    return pd.concat([scores, pd.DataFrame(columns)], axis=1).droplevel("effects")
 
 
 def truth(study: "Study") -> pd.DataFrame:

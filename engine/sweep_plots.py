@@ -154,6 +154,7 @@ def _forest(sweep: Sweep, term: str) -> "Figure":
         usual = _usual(one.sel(dict(zip(others, labels, strict=True))).sel(statistic="0.5").to_numpy())
         if np.nanmax(np.abs(ends), initial=0.0) > FAR * usual > 0:
             axis.set_xscale("symlog", linthresh=usual)
+            axis.set_xlim(min(1.2 * float(np.nanmin(ends)), 0.0), max(1.2 * float(np.nanmax(ends)), 0.0))
         else:
             axis.locator_params(axis="x", nbins=5)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize="small")

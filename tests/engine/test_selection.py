@@ -31,7 +31,7 @@ def test_every_row_is_the_test_by_itself(found, produc):
     np.testing.assert_allclose(steps["statistic"].iloc[:-2], [row.statistic for row in rows], rtol=1e-9)
     np.testing.assert_allclose(steps["p_value"].iloc[:-2], [row.p_value for row in rows], rtol=1e-7)
     assert steps["df"].iloc[:-2].tolist() == [row.df for row in rows]
-    assert (found.model.spec.name, found.model.spec.effects, len(found.decisions)) == ("SDM", "twoway", 4)
+    assert (found.model.spec.name, found.model.spec.effects, len(found.decisions)) == ("SDM", "twoway", 6)
 
 
 def test_hausman_with_both_effects_has_the_periods_among_the_regressors(found, produc):
@@ -53,9 +53,9 @@ def test_probabilities_are_those_of_the_exact_evidences(found, produc):
     pairs = {"lm_lag": ("OLS", "SAR"), "lm_error": ("OLS", "SEM"), "robust_lm_lag": ("SEM", "SAC"), "LR SAR in SDM": ("SAR", "SDM")}
     for test, (small, large) in pairs.items():
         exact = 1 / (1 + np.exp(evidence[large] - evidence[small]))
-        assert found.steps.loc[test, "probability"] == pytest.approx(exact, rel=1e-6)
+        assert found.steps.loc[test, "probability_of_null"] == pytest.approx(exact, rel=1e-6)
     effects = found.steps.loc[found.steps["step"] == "effects"]
-    assert effects["probability"].isna().all()
+    assert effects["probability_of_null"].isna().all()
     assert effects["note"].str.contains("other data").all()
 
 
@@ -126,7 +126,7 @@ def test_a_w_that_is_not_row_standardised_has_no_common_factor_ratio(munnell):
     found = so.select_model(so.SDM("np.log(gsp) ~ np.log(pc) + unemp", frame, contiguity, **panel), bayes=False)
     assert "LR SEM in SDM" not in found.steps.index
     assert "Wald theta + rho beta = 0" in found.steps.index
-    assert any(sentence.startswith("No likelihood ratio of SEM") for sentence in found.decisions)
+    assert any(sentence.startswith("SEM is no restriction of SDM") for sentence in found.decisions)
 
 
 @pytest.mark.parametrize("effects", ["none", "unit", "random"])

@@ -253,8 +253,23 @@ def test_results_print_as_rows(city):
     assert "chi2(2) = 7.8892" in lines[-1]
 
 
+def other_random(formula, standard):
+    """A SAR of the states with random effects, but with other regressors or other weights."""
+    frame, contiguity = so.munnell()
+    weights = contiguity.spectral_standardize() if standard else contiguity.row_standardize()
+    terms = formula or FORMULA.partition("~")[2]
+    return so.SAR(f"np.log(gsp) ~ {terms}", frame, weights, effects="random", unit="state", period="year").fit_ml()
+
+
 REFUSED = {
     "another kind": (lambda p, c: so.lm_tests(p("OLS", "unit"), kind="robust"), "'robust'"),
+    "a fit in the place of a model": (lambda p, c: so.lm_tests(c("OLS").fit_ml()), "before it is fitted"),
+    "residuals of a spatial lag": (lambda p, c: so.lm_tests(c("SAR")), "OLS or an SLX"),
+    "a model in the place of a fit": (lambda p, c: so.lr_test(c("SAR"), c("SDM").fit_ml()), "model.fit_ml"),
+    "a model in the place of a fit, again": (lambda p, c: so.wald_no_lag(c("SDM")), "model.fit_ml"),
+    "periods in one fit only": (lambda p, c: so.hausman(p("SAR", "twoway").fit_ml(), p("SAR", "random").fit_ml()), "C\\(period\\)"),
+    "other regressors": (lambda p, c: so.hausman(p("SAR", "unit").fit_ml(), other_random("unemp", None)), "one formula"),
+    "other weights": (lambda p, c: so.hausman(p("SAR", "unit").fit_ml(), other_random(None, "spectral")), "different weights"),
     "random effects": (lambda p, c: so.lm_tests(p("OLS", "random")), "fixed effects"),
     "the larger model first": (lambda p, c: so.lr_test(c("SDM").fit_ml(), c("SAR").fit_ml()), "smaller model first"),
     "models that do not nest": (lambda p, c: so.lr_test(c("SAR").fit_ml(), c("SEM").fit_ml()), "not a restriction"),

@@ -149,7 +149,14 @@ def test_estimates_and_impacts_are_those_of_the_functions(ran, by_hand):
     other = model(by_hand, "SAR").fit_ml()
     assert study.tables["alternatives"].loc[("Spatial", "rho"), ("SAR", "estimate")] == pytest.approx(other.params["rho"], rel=1e-12)
     assert study.tables["fit_statistics"].loc["SAR", "AIC"] == pytest.approx(other.aic, rel=1e-12)
-    assert "no interior maximum" in study.tables["fit_statistics"].loc["SEM", "note"]
+    statistics = study.tables["fit_statistics"]
+    assert "no maximum-likelihood estimate" in statistics.loc["SEM", "note"]
+    impacts = study.tables["alternative_impacts"]["SAR"]
+    np.testing.assert_allclose(impacts, other.impacts(method="delta")[["estimate", "std_error"]], rtol=1e-12)
+    ols, frame = model(by_hand, "OLS").fit_ml(), by_hand[0]
+    within = frame["prosperity"] - sum(frame.groupby(by)["prosperity"].transform("mean") for by in ("province", "year"))
+    exact = 1 - 270 * ols.params["sigma"] ** 2 / ((within + frame["prosperity"].mean()) ** 2).sum()
+    assert statistics.loc["OLS", "R^2"] == pytest.approx(exact, rel=1e-9)
 
 
 def test_tests_are_those_of_the_functions(ran, by_hand):
@@ -198,6 +205,7 @@ WRONG = {
     "a variable that is not there": (('variables = ["integration"]', 'variables = ["trade"]'), "'trade'"),
     "a column that is not there": (("+ technology", "+ patents"), "patents"),
     "no such file": (('data = "panel.csv"', 'data = "pannel.csv"'), "pannel.csv"),
+    "a truth that is no parameter": (('"rho" = 0.396', '"rhoo" = 0.396'), "'rhoo'"),
     "weights of other units": (('file = "borders.csv"', 'file = "capitals.csv"'), "contiguity"),
 }
 
@@ -207,6 +215,13 @@ def test_a_wrong_file_is_refused_by_name_before_anything_is_fitted(what, tmp_pat
     change, culprit = WRONG[what]
     with pytest.raises(so.SpilloverError, match=culprit):
         so.study(demo(tmp_path, change), progress=False)
+
+
+def test_a_map_without_a_unit_is_refused_before_anything_is_fitted(tmp_path):
+    path = demo(tmp_path, ('[map]\ncoordinates = {file = "capitals.csv"', '[map]\ncoordinates = {file = "fewer.csv"'))
+    province_coordinates().drop("Zhejiang").to_csv(tmp_path / "fewer.csv")
+    with pytest.raises(so.DataError, match=r"\[map\].*'Zhejiang'"):
+        so.study(path, progress=False)
 
 
 def test_slugs_are_names_of_files():
