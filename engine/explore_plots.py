@@ -20,6 +20,7 @@ MEANING = {"HH": "high among high", "HL": "high among low", "LH": "low among hig
 CORNERS = {"HH": (0.98, 0.98), "HL": (0.98, 0.02), "LH": (0.02, 0.98), "LL": (0.02, 0.02)}
 MISSING = "0.85"
 ACROSS = 5  # panels side by side
+MOST_NAMED = 40  # units of a map
 SIZE = 6.0  # inches of the longer side of a map
 AROUND = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]  # where a label may stand beside its point
 
@@ -99,6 +100,8 @@ def moran_local(result: MoranLocal, places: Any) -> "Figure":
         for chosen, size in ((faint, 26), (~faint, 44)):  # what was found lies on top
             shown = [colour for colour, keep in zip(colours, chosen, strict=True) if keep]
             axis.scatter(points[chosen, 0], points[chosen, 1], s=size, c=shown, edgecolors="0.4", linewidths=0.5)
+        for at in np.flatnonzero(~faint)[:MOST_NAMED]:
+            axis.annotate(str(cluster.index[at]), points[at], xytext=(5, 4), textcoords="offset points", fontsize="x-small")
         axis.set_aspect("equal")
         axis.margins(0.05)
     else:

@@ -146,7 +146,7 @@ def _estimates(study: "Study") -> Section:
     words = [
         f"{equation}, e_t ~ N(0, sigma^2 I); y: {study.model.panel.response}; W: {study.plan.main}.",
         f"Log-likelihood {study.ml.loglik:.2f}, of the {study.ml.nu} observations that the effects leave.",
-        "Priors: " + "; ".join(line.strip() for line in repr(study.model.priors).splitlines()[1:]) + ".",
+        f"Priors: {_priors(study)}.",
     ]
     if study.alternatives:
         missing = [name for name, fit in study.alternatives.items() if not isinstance(fit, MLFit)]
@@ -154,6 +154,14 @@ def _estimates(study: "Study") -> Section:
         parts.append(_table(study, "alternatives", "The alternatives by maximum likelihood"))
         parts.append(_table(study, "fit_statistics", "How the alternatives fit", "R^2: of the data after the effects."))
     return Section("Estimates", tuple(words), tuple(parts))
+
+
+def _priors(study: "Study") -> str:
+    """Those of the parameters that the model has."""
+    model = study.model
+    names = ("beta", "sigma", *model.dependence, *(["sigma_alpha"] if model.spec.random else []))
+    lines = [line.split(maxsplit=1) for line in repr(model.priors).splitlines()[1:]]
+    return "; ".join(f"{name} {family}" for name, family in lines if name in names)
 
 
 def _impacts(study: "Study") -> Section:
