@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import scipy.stats
+from scipy.linalg import solve_triangular
 
 from spillover.engine.fit import Model
 from spillover.engine.ml import MLFit
@@ -299,8 +300,10 @@ def spatial_hausman(plain: MLFit, error: MLFit) -> TestResult:
     solve = factorise(matrix, lam).solve_transpose
     x, through = columns.reshape(-1, len(terms)), inside(np.array([solve(period) for period in columns])).reshape(-1, len(terms))
     filtered = inside(columns - lam * lag(matrix, columns)).reshape(-1, len(terms))
-    bread = np.linalg.inv(x.T @ x)
-    apart = error.params["sigma"] ** 2 * (bread @ (through.T @ through) @ bread - np.linalg.inv(filtered.T @ filtered))
+    own, other = (np.linalg.qr(columns, mode="r") for columns in (x, filtered))
+    plainly = solve_triangular(own, solve_triangular(own, through.T, trans="T"))  # (X'X)^-1 X'S^-1
+    best = solve_triangular(other, np.eye(len(terms)))
+    apart = error.params["sigma"] ** 2 * (plainly @ plainly.T - best @ best.T)
     difference = (plain.params[terms] - error.params[terms]).to_numpy()
     return chi_squared("Spatial Hausman", float(difference @ np.linalg.solve(apart, difference)), len(terms))
 
