@@ -113,6 +113,7 @@ class _Path:
         self.fits: dict[str, MLFit] = {}
         self._lm: dict[str, float] = {}
         self._evidence: Callable[[str, str], float] = cache(lambda name, effects: _evidence(variant(model, name, effects)))
+        self._with_dummies: Callable[[str], MLFit] = cache(lambda effects: variant(model, "SDM", effects).fit_ml(method="lsdv"))
 
     def dependence(self) -> bool:
         """Whether least squares leave spatial dependence."""
@@ -147,8 +148,7 @@ class _Path:
     def _without(self, fewer: str) -> float:
         """The p-value of the likelihood ratio of fewer effects, in the SDM and on the likelihood with dummies."""
         given = self.model.spec.effects
-        full, restricted = (variant(self.model, "SDM", name).fit_ml(method="lsdv") for name in (given, fewer))
-        test = lr_test(restricted, full)
+        test = lr_test(self._with_dummies(fewer), self._with_dummies(given))
         self._add("effects", test, _lacking(fewer, given), note=OTHER_DATA)
         return test.p_value
 
@@ -204,7 +204,7 @@ class _Path:
             variant(self.model, name, kind, period_dummies=effects == "twoway") for kind in ("random", "correlated_random")
         )
         try:
-            self.fits |= {f"{name} fixed": fixed.fit_ml(), f"{name} random": random.fit_ml()}
+            self.fits |= {f"{name} fixed": self.fits.get(name) or fixed.fit_ml(), f"{name} random": random.fit_ml()}
             test = hausman(self.fits[f"{name} fixed"], self.fits[f"{name} random"])
         except ConvergenceError as error:
             self.decisions.append(f"Fixed effects of the units: random ones cannot be estimated. {error}")

@@ -9,6 +9,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = (
     "--headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run --disable-background-networking "
@@ -70,6 +72,9 @@ class Seen:
 def browser() -> str | None:
     """The path of Chromium or Chrome, None on a machine without one."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+NEEDED = pytest.mark.skipif(browser() is None, reason=f"NO BROWSER: pages were not opened; install one of {', '.join(BROWSERS)}")
 
 
 def inspect(page: Path, *, width: int = 420) -> Seen:

@@ -60,10 +60,14 @@ def eigenvalues(name):
     return spectrum.eigenvalues(ALL[name])
 
 
-def exact(name, rho):
+def by_eigenvalues(values, rho):
     """l and l' by eigenvalues, complex where they are."""
-    factors = 1 - np.multiply.outer(rho, eigenvalues(name))
-    return np.log(np.abs(factors)).sum(axis=-1), -(eigenvalues(name) / factors).sum(axis=-1).real
+    factors = 1 - np.multiply.outer(rho, values)
+    return np.log(np.abs(factors)).sum(axis=-1), -(values / factors).sum(axis=-1).real
+
+
+def exact(name, rho):
+    return by_eigenvalues(eigenvalues(name), rho)
 
 
 def position(result, rho):

@@ -11,9 +11,7 @@ from matplotlib.figure import Figure
 from spillover.engine.report import Picture, Report, Section, Table, to_html
 
 EVIL = '<script>document.title="x"</script><img src="https://example.invalid/evil.png">'
-pytestmark = pytest.mark.skipif(
-    browser.browser() is None, reason=f"NO BROWSER: pages were not opened; install one of {', '.join(browser.BROWSERS)}"
-)
+pytestmark = browser.NEEDED
 
 
 def curve(width, height):

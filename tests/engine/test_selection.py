@@ -144,6 +144,17 @@ def test_the_record_prints_the_choice_the_table_and_the_sentences(found):
     assert lines[-1] == found.decisions[-1]
 
 
+def test_effects_of_which_either_alone_will_do_are_tested_together():
+    """Neither unit nor period effects in the data: both are left out, by a third test on N + T - 2 degrees of freedom."""
+    frame = panel_of(rho=0.4, theta=0.8, correlated=0.0, spread=0.0)
+    model = so.SDM("y ~ x1 + x2", frame, so.Weights(W), effects="twoway", unit="unit", period="year")
+    found = so.select_model(model, alpha=0.002, bayes=False)
+    assert found.decisions[1].startswith("Effects: none")
+    assert found.steps.loc["LR none in twoway", "df"] == N + T - 2
+    assert found.steps.loc["LR none in twoway", "null"] == "no unit or period effects"
+    assert (found.model.spec.name, found.model.spec.effects) == ("SDM", "none")
+
+
 @pytest.mark.parametrize(("options", "culprit"), [({"alpha": 5}, "alpha=5"), ({}, "random")])
 def test_what_makes_no_sense_is_refused_by_name(options, culprit, produc):
     with pytest.raises(so.SpecificationError, match=culprit):

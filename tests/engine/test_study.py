@@ -95,7 +95,7 @@ def test_the_page_says_what_it_was_made_with(ran):
     assert all(sentence.replace("'", "&#39;") in text for sentence in study.selection.decisions)
 
 
-@pytest.mark.skipif(browser.browser() is None, reason=f"NO BROWSER: the study's page was not opened; install one of {browser.BROWSERS}")
+@browser.NEEDED
 def test_the_page_is_drawn_and_fetches_nothing(ran):
     _, _, folder = ran
     found = browser.inspect(folder / "report.html")

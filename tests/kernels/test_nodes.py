@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sparse
-from graphs import lattice, nearest, row_standardised, without_rows
+from graphs import by_eigenvalues, evaluated, lattice, nearest, position, row_standardised, without_rows
 from oracles import dense
 from oracles.hostile import ring
 
@@ -52,18 +52,7 @@ def eigenvalues(name):
 
 
 def exact(name, rho):
-    """l and l' by eigenvalues, complex where they are."""
-    factors = 1 - np.multiply.outer(rho, eigenvalues(name))
-    return np.log(np.abs(factors)).sum(axis=-1), -(eigenvalues(name) / factors).sum(axis=-1).real
-
-
-def position(result, rho):
-    low, high = result.ends
-    return (2 * nodes.to_s(np.asarray(rho), result.bounds) - low - high) / (high - low)
-
-
-def evaluated(result, rho):
-    return np.polynomial.chebyshev.chebval(position(result, rho), result.coef)
+    return by_eigenvalues(eigenvalues(name), rho)
 
 
 def slope(result, rho):
