@@ -202,7 +202,7 @@ def posterior():
     table = effects.transformation(Spec("SDM"), n, 1, row_standardized=True)
     factor, parts = effects.factorize(y[None], columns[None], table, W, None)
     terms = (INTERCEPT, *(f"x{j}" for j in range(10)))
-    prior = priors.resolve(priors.Priors(), terms, priors.scales(factor, parts, terms, np.arange(1, 6), n), ("rho",))
+    prior = priors.resolve(priors.Priors(), terms, priors.scales(factor, parts, terms, 1.0, n), ("rho",))
     data = moments.split(moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts)
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     whole = likelihood.Likelihood(data, record, None, jnp.asarray(float(n)), jnp.asarray(1.0))

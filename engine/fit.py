@@ -1,7 +1,7 @@
 """A model, from a formula to its fits: frame and W -> panel -> design -> R and log-determinant -> posterior -> draws -> results."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from spillover.kernels.logdet import without_unit_root
 from spillover.kernels.moments import merge, parts_of, split, stacked
 from spillover.models import design as designs
 from spillover.models import posterior as posteriors
+from spillover.models import profile
 from spillover.models.design import INTERCEPT, Design
 from spillover.models.effects import Transformation, factorize, levels, transformation
 from spillover.models.likelihood import ONCE, Likelihood, dependence
@@ -214,9 +215,20 @@ class Model:
         """R with the prior's rows, the part each column plays, and the prior."""
         factor, parts = self.factor(self.effects)
         whole = merge(*self._levels) if self.spec.random else factor
-        scale = scales(whole, parts, self.design.terms, self.design.own, self.effects.nu)
+        scale = scales(whole, parts, self.design.terms, self.residual_scale, self.effects.nu)
         prior = resolve(self.priors, self.design.terms, scale, self.dependence, random=self.spec.random)
         return stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts, prior
+
+    @cached_property
+    def residual_scale(self) -> float:
+        """What the default priors take for sigma: with random effects that of the contrasts over time, in which the effects are not."""
+        effects = self.effects
+        if self.spec.random:
+            free = len(self.panel.periods) - 1
+            effects = replace(effects, nu=free * self.weights.n, multiplicity=free)
+        factor, parts = self.factor(self.effects)
+        usual = tuple(LogDet.build(weights) for weights in self._spatial)
+        return profile.residual_scale(self._likelihood(factor, parts, effects, usual)._replace(between=None))
 
     @cached_property
     def _posterior(self) -> tuple[Posterior, Mass]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.special
 from jax.typing import ArrayLike
 
 from spillover.kernels import chebyshev, spectrum
@@ -46,6 +47,24 @@ class LogDet(NamedTuple):
         rho = chebyshev.to_rho(s, self.bounds)[..., None]
         real, imaginary = jnp.expand_dims(self.pairs.T, tuple(range(1, rho.ndim)))
         return smooth + jnp.sum(jnp.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2), axis=-1)
+
+
+def on_host(logdet: LogDet, s: np.ndarray) -> np.ndarray:
+    """l at logit variables s, (m,), as `LogDet.at` has it, by NumPy: for a few values that no program need be compiled for."""
+    coef, (low, high) = np.asarray(logdet.coef), np.asarray(logdet.ends)
+    t = (2 * s - (low + high)) / (high - low)
+    k = np.arange(len(coef))
+    slope = np.where(t < 0, -((-1.0) ** k * k**2 @ coef), k**2 @ coef)  # of the series at the end that t lies beyond
+    value = np.cos(np.arccos(np.clip(t, -1, 1))[:, None] * k) @ coef + np.where(np.abs(t) > 1, slope * (t - np.sign(t)), 0.0)
+    real, imaginary = np.asarray(logdet.pairs).T
+    rho = rho_on_host(logdet, s)[:, None]
+    return value + np.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2).sum(axis=1)
+
+
+def rho_on_host(logdet: LogDet, s: np.ndarray) -> np.ndarray:
+    """rho at logit variables s, from the nearer bound, by NumPy."""
+    a, b = np.asarray(logdet.bounds)
+    return np.where(s < 0, a + (b - a) * scipy.special.expit(2 * s), b - (b - a) * scipy.special.expit(-2 * s))
 
 
 @jax.jit

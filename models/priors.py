@@ -21,11 +21,14 @@ from spillover.models.design import INTERCEPT
 
 @dataclass(frozen=True)
 class Ridge:
-    """beta_j | sigma^2 ~ N(0, sigma^2 (scale s_y / (s_j s_e))^2), independent; the intercept likewise, at the means of the regressors.
+    """beta_j | sigma^2 ~ N(0, sigma^2 (scale s_y / (s_j s_0))^2), independent; the intercept, at the means of the regressors, the same
+    with 4 times the square root of mean(y)^2 + s_y^2 in place of s_y.
 
-    s_y, s_j: standard deviations of y and of regressor j after the effects; s_e: residual standard deviation of least squares of y on X.
-    At sigma = s_e one standard deviation of x_j moves y by `scale` standard deviations of y. The default 2.5 is rstanarm's
-    (Goodrich et al. 2024, "Prior distributions for rstanarm models").
+    s_y, s_j: standard deviations of y and of regressor j after the effects; s_0^2 = (1 + k/2) s^2, s the standard deviation of the errors
+    where the model's own (rho, lam) are likeliest (on nu - k degrees of freedom), k the number of coefficients: see `InverseGamma`. At
+    sigma = s_0 one standard deviation of x_j moves y by `scale` standard deviations of y; with the default prior of sigma, beta_j is
+    marginally Student's t, of this scale and two degrees of freedom. The default 2.5 is rstanarm's (Goodrich et al. 2024, "Prior
+    distributions for rstanarm models"); the intercept is wider, because as lam nears 1 the data tell nothing of it and its prior all.
     """
 
     scale: float = 2.5
@@ -56,7 +59,13 @@ class Flat:
 
 @dataclass(frozen=True)
 class InverseGamma:
-    """sigma^2 ~ InverseGamma(shape, scale); scale = None is shape times s_e^2 (see `Ridge`), so that 1 / sigma^2 has mean 1 / s_e^2."""
+    """sigma^2 ~ InverseGamma(shape, scale); scale = None is (shape + k/2) s^2, s as in `Ridge`.
+
+    Coefficients whose prior is N(0, sigma^2 V0), far wider than they turn out, say of sigma as much as k residuals of zero; k/2 in the
+    scale takes that back: given such coefficients 1 / sigma^2 has mean 1 / s^2, and sigma is neither pulled up nor down. k counts the
+    coefficients under `Ridge` and `Zellner`. The scale is that of the model's own errors, whatever rho and lam; the prior looks at the
+    data for it, as it does for the scales of the regressors.
+    """
 
     shape: float = 1.0
     scale: float | None = None
@@ -149,7 +158,7 @@ def _show(family: Any) -> str:
 
 
 class Scales(NamedTuple):
-    """What the default priors are scaled to: `mean`, `sd` of the k regressors and of y (`y_mean`, `y_sd`), `residual` sd of y on X,
+    """What the default priors are scaled to: `mean`, `sd` of the k regressors and of y (`y_mean`, `y_sd`), `residual` sd of the errors,
     `triangle`: R of the regressors, `nu` observations; `intercept`: its position, -1 without."""
 
     mean: np.ndarray
@@ -162,8 +171,8 @@ class Scales(NamedTuple):
     intercept: int
 
 
-def scales(factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], own: np.ndarray, nu: int) -> Scales:
-    """The scales, from R alone: the means come from its column for the intercept, where there is one. `own`: positions of X among terms."""
+def scales(factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], residual: float, nu: int) -> Scales:
+    """The scales, from R alone: the means come from its column for the intercept, where there is one. `residual`: `residual_scale`."""
     k = parts.count("d")
     d, y = factor[:, :k], factor[:, parts.index("y")]
     intercept = terms.index(INTERCEPT) if INTERCEPT in terms else -1
@@ -171,9 +180,7 @@ def scales(factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], o
     mean, y_mean = ones @ d, float(ones @ y)
     sd = np.sqrt(np.maximum((d**2).sum(axis=0) / nu - mean**2, 0))
     y_sd = float(np.sqrt(max(y @ y / nu - y_mean**2, 0)))
-    base = factor[:, sorted({*own.tolist(), *([intercept] if intercept >= 0 else [])})]
-    residual = y - base @ scipy.linalg.lstsq(base, y)[0] if base.shape[1] else y
-    return Scales(mean, sd, y_mean, y_sd, float(np.sqrt(residual @ residual / nu)), d[:k], nu, intercept)
+    return Scales(mean, sd, y_mean, y_sd, residual, d[:k], nu, intercept)
 
 
 class Prior(NamedTuple):
@@ -195,6 +202,7 @@ class Prior(NamedTuple):
     level: Any = None
 
 
+INTERCEPT_WIDER = 4.0  # the prior of the intercept, in `Ridge`, against those of the slopes
 UNIFORM_SHARE = (2.0, 1.0)  # w ~ Beta(2, 1) where w^2, a unit's shrinkage, is uniform
 
 
@@ -205,7 +213,7 @@ def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: t
     around = tuple(_dependence(getattr(priors, name)) for name in dependence)
     covered = {position for positions in own for position in positions}
     root, target = _conjugate_rows(priors.beta, scale, covered)
-    a0, d0, sigma = _sigma(priors.sigma, scale)
+    a0, d0, sigma = _sigma(priors.sigma, scale, _wide(priors.beta, root))
     proper = (root != 0).any(axis=1)
     log_det = np.linalg.slogdet(root[proper][:, [j for j in range(len(terms)) if j not in covered]])[1] if proper.any() else 0.0
     beta_constants = [scipy.special.betaln(*family) for family in around if not isinstance(family, dist.Distribution)]
@@ -270,7 +278,7 @@ def _conjugate_rows(family: Any, scale: Scales, covered: set[int]) -> tuple[np.n
     k = len(scale.mean)
     root, target = np.zeros((k, k)), np.zeros(k)
     if isinstance(family, Ridge | dict):
-        root = _ridge(family.scale if isinstance(family, Ridge) else Ridge().scale, scale)
+        root = _ridge(family.scale if isinstance(family, Ridge) else Ridge().scale, scale, k - len(covered))
         root[sorted(covered)] = 0  # the row of the intercept keeps their columns: it holds where all regressors have their means
     elif isinstance(family, Zellner):
         root = scale.triangle / np.sqrt(family.g if family.g is not None else scale.nu)
@@ -286,20 +294,27 @@ def _conjugate_rows(family: Any, scale: Scales, covered: set[int]) -> tuple[np.n
     return root, target
 
 
-def _ridge(width: float, scale: Scales) -> np.ndarray:
-    spread = np.where(scale.sd > 0, scale.sd, 1.0)
-    root = np.diag(spread * scale.residual / (width * scale.y_sd))
+def _ridge(width: float, scale: Scales, count: int) -> np.ndarray:
+    """P of `Ridge`; count: k, the coefficients it is for."""
+    spread, typical = np.where(scale.sd > 0, scale.sd, 1.0), scale.residual * np.sqrt(1 + count / 2)
+    root = np.diag(spread * typical / (width * scale.y_sd))
     if scale.intercept >= 0:
-        root[scale.intercept] = scale.mean * scale.residual / (width * np.hypot(scale.y_mean, scale.y_sd))
+        root[scale.intercept] = scale.mean * typical / (width * INTERCEPT_WIDER * np.hypot(scale.y_mean, scale.y_sd))
     return root
 
 
-def _sigma(family: Any, scale: Scales) -> tuple[float, float, dist.Distribution | None]:
+def _wide(family: Any, root: np.ndarray) -> int:
+    """How many coefficients have a prior far wider than they will turn out."""
+    return int((root != 0).any(axis=1).sum()) if isinstance(family, Ridge | Zellner | dict) else 0
+
+
+def _sigma(family: Any, scale: Scales, wide: int) -> tuple[float, float, dist.Distribution | None]:
     if isinstance(family, dist.Distribution):
         return 0.0, 0.0, family
     if isinstance(family, Flat):
         return 0.0, 0.0, None
-    return family.shape, family.shape * scale.residual**2 if family.scale is None else family.scale, None
+    own = (family.shape + wide / 2) * scale.residual**2
+    return family.shape, own if family.scale is None else family.scale, None
 
 
 def _dependence(family: Any) -> Any:

@@ -19,6 +19,7 @@ from spillover.kernels.leaf import leaf
 from spillover.kernels.moments import split, stacked
 from spillover.models.likelihood import Likelihood
 from spillover.models.priors import resolve, scales
+from spillover.models.profile import residual_scale
 
 STACK = 500  # members to a program
 TERMS = 64  # series have a multiple of this many terms, so that one program does for more than one W
@@ -70,10 +71,12 @@ def member(model: so.Model, likelihood: str = "transformed") -> Member:
         return found
     effects = model.effects_for(likelihood)
     factor, parts = model.factor(effects)
-    scale = scales(factor, parts, model.design.terms, model.design.own, effects.nu)
+    record = LogDet.build(model.weights).record
+    plain = Likelihood(split(factor, parts), record, None, leaf(effects.nu), leaf(effects.multiplicity))
+    scale = scales(factor, parts, model.design.terms, residual_scale(plain), effects.nu)
     prior = resolve(model.priors, model.design.terms, scale, model.dependence)
     rows = stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
-    data = Likelihood(split(rows, parts), LogDet.build(model.weights).record, None, leaf(effects.nu), leaf(effects.multiplicity))
+    data = plain._replace(moments=split(rows, parts))
     return found._replace(posterior=found.posterior._replace(likelihood=data, prior=prior))
 
 

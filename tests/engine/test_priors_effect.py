@@ -78,17 +78,19 @@ def test_zellners_prior_is_g_times_the_least_squares_covariance(small, sampled, 
 
 
 def test_the_default_ridge_is_the_width_its_docstring_says(small, sampled):
-    """At sigma = s_e one sd of x moves y by 2.5 sd of y: sd(beta_j | sigma) = sigma 2.5 s_y / (s_j s_e), seen in the prior's own draws."""
+    """At sigma = s_0 one sd of x moves y by 2.5 sd of y: sd(beta_j | sigma) = sigma 2.5 s_y / (s_j s_0), seen in the prior's own draws."""
     case = small("OLS", "unit")
     fit, p = sampled(case.model(), draws=1000, quiet=True), case.problem()
     prior = fit.tree["prior"].to_dataset().isel(chain=0)
     residual = p.y - p.X @ np.linalg.lstsq(p.X, p.y, rcond=None)[0]
-    s_e, s_y = (np.sqrt((v**2).mean()) for v in (residual, p.y))  # after unit effects everything has mean zero
+    k = p.X.shape[1]
+    s_0 = np.sqrt((1 + k / 2) * residual @ residual / (p.nu - k))
+    s_y = np.sqrt((p.y**2).mean())  # after unit effects everything has mean zero
     for j, term in enumerate(case.labels(p)):
-        z = prior["beta"].sel(term=term) / prior["sigma"] * np.sqrt((p.X[:, j] ** 2).mean()) * s_e / (2.5 * s_y)
+        z = prior["beta"].sel(term=term) / prior["sigma"] * np.sqrt((p.X[:, j] ** 2).mean()) * s_0 / (2.5 * s_y)
         assert abs(float(z.mean())) < 4.5 / np.sqrt(z.size)
         assert abs(float(z.std()) - 1) < 4.5 / np.sqrt(2 * z.size)
-    precision = s_e**2 / prior["sigma"] ** 2  # Gamma(1, 1): mean one, sd one
+    precision = s_0**2 / prior["sigma"] ** 2  # Gamma(1, 1): mean one, sd one
     assert abs(float(precision.mean()) - 1) < 4.5 / np.sqrt(precision.size)
 
 

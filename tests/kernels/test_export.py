@@ -111,7 +111,7 @@ def tiny(model):
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     names = tuple(name for name, there in (("rho", spec.lag), ("lam", spec.error)) if there)
     terms = (INTERCEPT, "x")
-    prior = families.resolve(families.Priors(), terms, families.scales(factor, parts, terms, np.array([1]), n), names)
+    prior = families.resolve(families.Priors(), terms, families.scales(factor, parts, terms, 1.0, n), names)
     parts_of = moments.split(moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts)
     dependence = (record if spec.lag else None, record if spec.error else None)
     likelihood = likelihoods.Likelihood(parts_of, *dependence, jnp.asarray(float(effects.nu)), jnp.asarray(1.0))

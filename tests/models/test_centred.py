@@ -19,6 +19,7 @@ from spillover.models import likelihood as gaussian
 from spillover.models import posterior as posteriors
 from spillover.models import priors as families
 from spillover.models.design import INTERCEPT
+from spillover.models.profile import residual_scale
 from spillover.models.spec import Spec
 
 MODELS = ["SAR", "SDM", "SEM", "SDEM", "SAC", "GNS"]
@@ -95,7 +96,8 @@ def resolved(case, priors):
     k = case.columns.shape[2]
     terms = (INTERCEPT, *(f"x{j}" for j in range(1, k)))
     names = tuple(name for name, there in (("rho", case.problem.has_rho), ("lam", case.problem.has_lambda)) if there)
-    return families.resolve(priors, terms, families.scales(case.factor, case.parts, terms, np.array([1, 2]), case.effects.nu), names)
+    scale = families.scales(case.factor, case.parts, terms, residual_scale(case.likelihood), case.effects.nu)
+    return families.resolve(priors, terms, scale, names)
 
 
 def inside(record, radius, count=BATCH - 1):

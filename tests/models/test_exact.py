@@ -15,6 +15,7 @@ from spillover.kernels import moments
 from spillover.models import exact
 from spillover.models import posterior as posteriors
 from spillover.models import priors as families
+from spillover.models.profile import residual_scale
 
 SIZE = 20_000
 POINTS = 257
@@ -54,7 +55,7 @@ def posterior_of(case, with_prior, priors):
     """The package's posterior: names of the terms do not matter for a conjugate prior."""
     names = tuple(name for name, there in (("rho", case.problem.has_rho), ("lam", case.problem.has_lambda)) if there)
     terms = tuple(f"x{j}" for j in range(case.columns.shape[2]))
-    scale = families.scales(case.factor, case.parts, terms, np.arange(len(terms)), case.effects.nu)
+    scale = families.scales(case.factor, case.parts, terms, residual_scale(case.likelihood), case.effects.nu)
     prior = families.resolve(priors, terms, scale, names)
     zeros = jnp.zeros(len(names))
     return posteriors.Posterior(with_prior(case, prior), prior, zeros, zeros + 1)

@@ -15,6 +15,7 @@ from scipy import stats
 from spillover.models import posterior as posteriors
 from spillover.models import priors as families
 from spillover.models.design import INTERCEPT
+from spillover.models.profile import residual_scale
 
 
 class Built(NamedTuple):
@@ -24,22 +25,20 @@ class Built(NamedTuple):
     prior: families.Prior
     posterior: posteriors.Posterior
     terms: tuple
-    own: list
 
 
 def labels(case):
-    """Terms in the package's order and the positions of X among them."""
-    terms, own = [], []
+    """Terms in the package's order."""
+    terms = []
     for what, j in case.problem.columns:
         constant = what == "x" and np.ptp(case.problem.raw_X[:, len(terms)]) == 0
-        own += [len(terms)] if what == "x" and not constant else []
         terms.append(INTERCEPT if constant else f"{what}{j}")
-    return (*terms, *(f"t[{i}]" for i in range(case.problem.D.shape[1]))), own
+    return (*terms, *(f"t[{i}]" for i in range(case.problem.D.shape[1])))
 
 
 def resolved(case, priors):
-    terms, own = labels(case)
-    scale = families.scales(case.factor, case.parts, terms, np.array(own), case.effects.nu)
+    terms = labels(case)
+    scale = families.scales(case.factor, case.parts, terms, residual_scale(case.likelihood), case.effects.nu)
     names = tuple(name for name, there in (("rho", case.problem.has_rho), ("lam", case.problem.has_lambda)) if there)
     return families.resolve(priors, terms, scale, names)
 
@@ -49,7 +48,7 @@ def build(case, priors, with_prior, centre=0.3, scale=0.6):
     likelihood = with_prior(case, prior)
     count = len(case.bounds)
     place = (jnp.asarray(centre * np.arange(1, count + 1)), jnp.full(count, scale))
-    return Built(case, prior, posteriors.Posterior(likelihood, prior, *place), *labels(case))
+    return Built(case, prior, posteriors.Posterior(likelihood, prior, *place), labels(case))
 
 
 density = jax.jit(posteriors.log_density)
@@ -71,21 +70,21 @@ def evaluate(posterior, flat):
     return density(posterior, flat), *placed(posterior._replace(prior=None), flat)
 
 
-def ridge_covariance(case, own, scale=2.5, intercept=True):
-    """V0 of the default prior from its definition: gamma = (alpha + means beta, beta) independent, with sd scale s_y / (s_j s_e)."""
+def ridge_covariance(case, scale=2.5, intercept=True, theirs=0):
+    """V0 and d0 of the default prior from its definition: gamma = (alpha + means beta, beta) independent, with sd scale s_y / (s_j s_0),
+    alpha's 4 times wider; s_0^2 = d0 = (1 + k/2) s^2, s the scale of the errors. theirs: coefficients with a prior of the user's."""
     p = case.problem
     Z, y = np.hstack([p.X, p.D]), p.y
     constant = [j for j in range(Z.shape[1]) if intercept and np.ptp(Z[:, j]) == 0]
     mean, y_mean = (Z.mean(axis=0), y.mean()) if constant else (np.zeros(Z.shape[1]), 0.0)
     sd, y_sd = np.sqrt((Z**2).mean(axis=0) - mean**2), np.sqrt((y**2).mean() - y_mean**2)
-    base = Z[:, sorted([*own, *constant])]
-    e = y - base @ np.linalg.lstsq(base, y, rcond=None)[0]
-    s_e = np.sqrt(e @ e / p.nu)
-    spread = np.array([scale * (np.hypot(y_mean, y_sd) if j in constant else y_sd / sd[j]) / s_e for j in range(Z.shape[1])])
+    columns = Z.shape[1]
+    s_0 = np.sqrt(1 + (columns - theirs) / 2) * dense.error_scale(p, case.bounds)
+    spread = np.array([scale * (4 * np.hypot(y_mean, y_sd) if j in constant else y_sd / sd[j]) / s_0 for j in range(columns)])
     A = np.eye(Z.shape[1])
     A[constant] = mean
     root = np.linalg.inv(A) * spread
-    return root @ root.T, s_e
+    return root @ root.T, s_0**2
 
 
 def conjugate(k):
@@ -136,10 +135,10 @@ def check(built, laws):
     np.testing.assert_allclose(excess(built, laws), 0, atol=1e-6)
 
 
-def default_laws(case, own):
+def default_laws(case):
     k = case.columns.shape[2]
-    V0, s_e = ridge_covariance(case, own)
-    return {"beta": normal_beta(np.zeros(k), V0), "sigma": gamma_sigma(1.0, s_e**2), "rho": beta_on()}
+    V0, d0 = ridge_covariance(case)
+    return {"beta": normal_beta(np.zeros(k), V0), "sigma": gamma_sigma(1.0, d0), "rho": beta_on()}
 
 
 def conjugate_pair(case):
@@ -170,7 +169,7 @@ def test_density_with_a_conjugate_prior_under_effects(case, with_prior, name, ef
 def test_density_with_the_default_prior_on_every_w(case, with_prior, name):
     chosen = case(name, "SDM")
     built = build(chosen, families.Priors(), with_prior)
-    check(built, default_laws(chosen, built.own))
+    check(built, default_laws(chosen))
 
 
 @pytest.mark.parametrize("effects", dense.EFFECTS)
@@ -178,7 +177,7 @@ def test_density_with_the_default_prior_on_every_w(case, with_prior, name):
 def test_density_with_the_default_prior_under_effects(case, with_prior, name, effects):
     chosen = case(name, "SAC", effects)
     built = build(chosen, families.Priors(), with_prior)
-    check(built, default_laws(chosen, built.own))
+    check(built, default_laws(chosen))
 
 
 def cut_to(bounds):
@@ -245,7 +244,7 @@ def test_density_with_the_users_prior_of_one_slope_and_the_default_of_the_others
     """The default is a law of alpha + means beta and of the other slopes; the slope named takes the user's in place of its own."""
     chosen = case("knn", "SAR")
     built = build(chosen, families.Priors(beta={"x1": dist.StudentT(4.0, 0.5, 0.7)}), with_prior)
-    V0, s_e = ridge_covariance(chosen, built.own)
+    V0, d0 = ridge_covariance(chosen, theirs=1)
     A = np.eye(3)
     A[0] = chosen.problem.X.mean(axis=0)
     spread = np.sqrt(np.diag(A @ V0 @ A.T))
@@ -254,18 +253,18 @@ def test_density_with_the_users_prior_of_one_slope_and_the_default_of_the_others
         gamma = A @ beta
         return stats.norm.logpdf(gamma[[0, 2]], 0, sigma * spread[[0, 2]]).sum() + stats.t.logpdf(beta[1], 4, 0.5, 0.7)
 
-    check(built, {"beta": law, "sigma": gamma_sigma(1.0, s_e**2), "rho": beta_on()})
+    check(built, {"beta": law, "sigma": gamma_sigma(1.0, d0), "rho": beta_on()})
 
 
 def test_density_with_the_users_prior_of_the_intercept_and_the_default_of_the_slopes(case, with_prior):
     chosen = case("knn", "SAR")
     built = build(chosen, families.Priors(beta={INTERCEPT: dist.Normal(1.0, 3.0)}), with_prior)
-    V0, s_e = ridge_covariance(chosen, built.own)
+    V0, d0 = ridge_covariance(chosen, theirs=1)
 
     def law(beta, sigma):
         return stats.norm.logpdf(beta[1:], 0, sigma * np.sqrt(np.diag(V0)[1:])).sum() + stats.norm.logpdf(beta[0], 1, 3)
 
-    check(built, {"beta": law, "sigma": gamma_sigma(1.0, s_e**2), "rho": beta_on()})
+    check(built, {"beta": law, "sigma": gamma_sigma(1.0, d0), "rho": beta_on()})
 
 
 @pytest.mark.parametrize("g", [None, 7.5])

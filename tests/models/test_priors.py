@@ -27,9 +27,11 @@ def data(seed=0):
     return np.column_stack([np.ones(N), x]), 3 + x @ [1.0, 0.1, -2.0] + rng.normal(size=N)
 
 
-def scales_of(d, y, terms=TERMS, own=OWN):
+def scales_of(d, y, terms=TERMS):
+    """Of a model without dependence, whose errors are the residuals of least squares."""
     parts = ("d",) * d.shape[1] + ("y",)
-    return families.scales(whole_data.r_factor(np.column_stack([d, y])), parts, terms, own, len(y))
+    e = y - d @ np.linalg.lstsq(d, y, rcond=None)[0]
+    return families.scales(whole_data.r_factor(np.column_stack([d, y])), parts, terms, np.sqrt(e @ e / (len(y) - d.shape[1])), len(y))
 
 
 def resolve(priors, d=None, y=None, dependence=("rho",)):
@@ -49,8 +51,6 @@ def test_scales_are_the_moments_of_the_columns():
     np.testing.assert_allclose(found.sd[1:], d[:, 1:].std(axis=0), rtol=1e-10)
     assert found.y_mean == pytest.approx(y.mean(), rel=1e-12)
     assert found.y_sd == pytest.approx(y.std(), rel=1e-12)
-    e = y - d[:, :3] @ np.linalg.lstsq(d[:, :3], y, rcond=None)[0]
-    assert found.residual == pytest.approx(np.sqrt(e @ e / N), rel=1e-12)
     np.testing.assert_allclose(found.triangle.T @ found.triangle, d.T @ d, rtol=1e-12)
     assert (found.nu, found.intercept) == (N, 0)
 
@@ -58,7 +58,7 @@ def test_scales_are_the_moments_of_the_columns():
 def test_scales_without_an_intercept_are_root_mean_squares():
     d, y = data()
     d, y = d[:, 1:] - d[:, 1:].mean(axis=0), y - y.mean()
-    found = scales_of(d, y, ("a", "b", "W:a"), np.array([0, 1]))
+    found = scales_of(d, y, ("a", "b", "W:a"))
     np.testing.assert_allclose(found.sd, d.std(axis=0), rtol=1e-10)
     assert (found.intercept, found.y_mean) == (-1, 0.0)
     assert not found.mean.any()
@@ -115,13 +115,13 @@ def test_a_users_prior_of_one_slope_leaves_the_default_of_the_intercept_blind_to
 
 
 def test_ridge_means_what_it_says():
-    """At sigma = s_e one sd of x_j moves y by `scale` sd of y; so does the intercept where the regressors have their means."""
+    """At sigma = s_0 one sd of x_j moves y by `scale` sd of y, the intercept by four times that where the regressors have their means."""
     d, y = data()
-    prior, s_e = resolve(Priors(beta=Ridge(1.7))), scales_of(d, y).residual
+    prior, s_0 = resolve(Priors(beta=Ridge(1.7))), scales_of(d, y).residual * np.sqrt(1 + 4 / 2)
     V0 = np.linalg.inv(np.asarray(prior.root).T @ np.asarray(prior.root))
-    np.testing.assert_allclose(np.sqrt(np.diag(V0))[1:] * s_e * d[:, 1:].std(axis=0) / y.std(), 1.7, rtol=1e-9)
+    np.testing.assert_allclose(np.sqrt(np.diag(V0))[1:] * s_0 * d[:, 1:].std(axis=0) / y.std(), 1.7, rtol=1e-9)
     centre = d.mean(axis=0)
-    assert np.sqrt(centre @ V0 @ centre) * s_e == pytest.approx(1.7 * np.sqrt((y**2).mean()), rel=1e-9)
+    assert np.sqrt(centre @ V0 @ centre) * s_0 == pytest.approx(4 * 1.7 * np.sqrt((y**2).mean()), rel=1e-9)
     assert float(prior.half_log) == pytest.approx(-0.5 * np.linalg.slogdet(V0)[1], rel=1e-9)
     assert not np.asarray(prior.target).any()
     assert float(prior.rank) == 4
@@ -151,12 +151,29 @@ def test_flat_has_no_rows():
     assert prior.sigma is None
 
 
-@pytest.mark.parametrize(("family", "expected"), [(InverseGamma(), None), (InverseGamma(3.0), None), (InverseGamma(2.0, 0.7), 0.7)])
-def test_inverse_gamma_scales_with_the_residual_where_its_scale_is_not_given(family, expected):
-    prior = resolve(Priors(sigma=family))
-    residual = scales_of(*data()).residual
-    assert float(prior.a0) == family.shape
-    assert float(prior.d0) == pytest.approx(family.shape * residual**2 if expected is None else expected, rel=1e-12)
+WIDE = {  # families of beta and how many of four coefficients they leave to a wide prior
+    "ridge": (Ridge(), 4),
+    "zellner": (Zellner(), 4),
+    "ridge but for one": ({"a": dist.Normal()}, 3),
+    "flat": (Flat(), 0),
+    "the user's covariance": (Conjugate((0.0,) * 4, tuple(map(tuple, np.eye(4)))), 0),
+    "the user's distribution": (dist.Normal(0.0, 2.0), 0),
+}
+
+
+@pytest.mark.parametrize("shape", [1.0, 3.0])
+@pytest.mark.parametrize("beta", WIDE)
+def test_inverse_gamma_scales_with_the_residual_where_its_scale_is_not_given(beta, shape):
+    """Given wide coefficients at zero sigma^2 ~ InverseGamma(shape + k/2, d0), whose precision has the mean 1 / s^2."""
+    family, count = WIDE[beta]
+    prior, residual = resolve(Priors(beta=family, sigma=InverseGamma(shape))), scales_of(*data()).residual
+    assert float(prior.a0) == shape
+    assert (float(prior.a0) + count / 2) / float(prior.d0) == pytest.approx(1 / residual**2, rel=1e-12)
+
+
+def test_inverse_gamma_takes_the_scale_that_is_given():
+    prior = resolve(Priors(sigma=InverseGamma(2.0, 0.7)))
+    assert (float(prior.a0), float(prior.d0)) == (2.0, 0.7)
 
 
 @pytest.mark.parametrize(("family", "ends"), [(Uniform(), (1.0, 1.0)), (ScaledBeta(), (1.01, 1.01)), (ScaledBeta(2.0, 5.0), (2.0, 5.0))])

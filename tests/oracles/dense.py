@@ -2,6 +2,7 @@
 
 import numpy as np
 from oracles.gaussian import (
+    error_scale,
     expected_information,
     gls,
     interval,
@@ -45,6 +46,7 @@ __all__ = [
     "demeaner",
     "dlogdet",
     "dummies",
+    "error_scale",
     "evidence",
     "evidence_direct",
     "expanded",

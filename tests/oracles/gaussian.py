@@ -72,6 +72,28 @@ def gls(p: Problem, rho, lam):
     return coef, e, sigma2, value
 
 
+def error_scale(p: Problem, bounds):
+    """sqrt(SSR / (nu - k)) at the mode of the logit variables of (rho, lambda) under the prior 1 / sigma^2, all else uniform."""
+    k = p.X.shape[1] + p.D.shape[1]
+    lower, upper = np.array(bounds).reshape(-1, 2).T
+
+    def at(s):
+        values = lower + (upper - lower) / (1 + np.exp(-2 * s))
+        rho, lam = _unpack(p, values)
+        _, X, D = filtered(p, rho, lam)
+        e = gls(p, rho, lam)[1]
+        half = 0.5 * np.linalg.slogdet(np.hstack([X, D]).T @ np.hstack([X, D]))[1]
+        return volume(p, rho, lam) - 0.5 * (p.nu - k) * np.log(e @ e) - half + np.log((values - lower) * (upper - values)).sum(), e @ e
+
+    if not bounds:
+        return np.sqrt(at(np.zeros(0))[1] / (p.nu - k))
+    axis = np.linspace(-6, 6, 61)
+    grid = np.stack(np.meshgrid(*[axis] * len(bounds), indexing="ij"), axis=-1).reshape(-1, len(bounds))
+    start = max(grid, key=lambda s: at(s)[0])
+    best = optimize.minimize(lambda s: -at(s)[0], start, method="Powell", options={"xtol": 1e-9, "ftol": 1e-14}).x
+    return np.sqrt(at(best)[1] / (p.nu - k))
+
+
 def score(p: Problem, v):
     """Gradient of the concentrated log-likelihood in the dependence parameters v present (rho, lambda), by the envelope theorem."""
     rho, lam = _unpack(p, v)
