@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-import arviz_stats
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +15,7 @@ from spillover.engine.batch import Member
 from spillover.engine.fit import Model, Reach
 from spillover.engine.logdet import covers
 from spillover.engine.members import Source, member_of, model_of, route_of
+from spillover.engine.whole import arviz
 from spillover.kernels.errors import ConvergenceError, SpilloverError
 from spillover.models.design import INTERCEPT, LAG
 from spillover.models.exact import Quality
@@ -277,8 +277,8 @@ def _record_nuts(model: Model, member: Member, chains: nuts.Chains, row: int, na
     _enter(block, row, flat, impacts, names, model.design.terms)
     data = xr.Dataset({name: (("chain", "draw", *[name] * (value.ndim - 2)), value) for name, value in found.items()})
     if data.sizes["draw"] >= 4:
-        worst_rhat = max(float(part.max()) for part in arviz_stats.rhat(data).data_vars.values())
-        least_ess = min(float(part.min()) for part in arviz_stats.ess(data).data_vars.values())
+        worst_rhat = max(float(part.max()) for part in arviz("stats").rhat(data).data_vars.values())
+        least_ess = min(float(part.min()) for part in arviz("stats").ess(data).data_vars.values())
         block.scores[row, SCORES.index("r_hat")], block.scores[row, SCORES.index("ess")] = worst_rhat, least_ess
     block.scores[row, SCORES.index("divergences")] = chains.stats["diverging"].sum()
 

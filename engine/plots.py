@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-import arviz_plots
 import numpy as np
 import xarray as xr
 
@@ -11,9 +10,11 @@ from spillover.engine.explore_plots import moran as moran
 from spillover.engine.explore_plots import moran_local as moran_local
 from spillover.engine.explore_plots import moran_over_time as moran_over_time
 from spillover.engine.results import PARAMETERS, Fit
+from spillover.engine.whole import arviz
 from spillover.kernels.errors import SpecificationError
 
 if TYPE_CHECKING:
+    from arviz_plots import PlotCollection
     from matplotlib.figure import Figure
 
 COLOURS = {"direct": "C0", "indirect": "C1", "total": "C2"}
@@ -52,12 +53,12 @@ def impacts(fit: Fit, *, prob: float = 0.95) -> "Figure":
 
 def trace(fit: Fit) -> "Figure":
     """Densities and traces of every parameter by chain (arviz-plots' trace_dist)."""
-    return _figure(arviz_plots.plot_trace_dist(fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)))
+    return _figure(arviz("plots").plot_trace_dist(fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)))
 
 
 def rank(fit: Fit) -> "Figure":
     """Densities and rank plots of every parameter by chain (arviz-plots' rank_dist): the ranks of chains that mix are uniform."""
-    return _figure(arviz_plots.plot_rank_dist(fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)))
+    return _figure(arviz("plots").plot_rank_dist(fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)))
 
 
 def prior_posterior(fit: Fit) -> "Figure":
@@ -69,7 +70,7 @@ def prior_posterior(fit: Fit) -> "Figure":
         raise SpecificationError("Every prior of this fit is improper: there is no prior to draw. Fit with proper priors.")
     shared = [name for name in _names(fit) if name in fit.tree["prior"]]
     options = _options(fit, shared, across=ACROSS, height=2.2)
-    return _figure(arviz_plots.plot_prior_posterior(_clipped(fit.tree, shared), col_wrap=ACROSS, **options))
+    return _figure(arviz("plots").plot_prior_posterior(_clipped(fit.tree, shared), col_wrap=ACROSS, **options))
 
 
 def _clipped(tree: xr.DataTree, names: list[str]) -> xr.DataTree:
@@ -91,5 +92,5 @@ def _names(fit: Fit) -> list[str]:
     return [name for name in PARAMETERS if name in fit.posterior]
 
 
-def _figure(collection: "arviz_plots.PlotCollection") -> "Figure":
+def _figure(collection: "PlotCollection") -> "Figure":
     return collection.viz["figure"].item()

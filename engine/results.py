@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import arviz_base
-import arviz_stats
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +16,7 @@ import xarray as xr
 from spillover.engine.spatial import channels
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import spectral_radius
+from spillover.engine.whole import arviz
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
 from spillover.models import impacts as formulas
 from spillover.models.spec import FLAGS, RANDOM
@@ -74,7 +73,7 @@ class Fit:
 
     def summary(self, **options: Any) -> pd.DataFrame:
         """ArviZ's summary of the parameters, unrounded unless `round_to` is given; `options` go to `arviz_stats.summary`."""
-        return arviz_stats.summary(self.posterior, **{"round_to": "none", **options})
+        return arviz("stats").summary(self.posterior, **{"round_to": "none", **options})
 
     def impacts(self, by: str | None = None, *, orders: int = 5, draws: int = 200) -> xr.Dataset:
         """Impacts of each explanatory variable as draws: direct, indirect, total, dims (chain, draw, term).
@@ -172,7 +171,7 @@ def build_tree(
     scalars = {name: value for name, value in stats.items() if not value.ndim}
     if len(scalars) < len(stats):
         groups["sample_stats"] = stats
-    tree = arviz_base.from_dict(groups, coords=coords, dims=dims)
+    tree = arviz("base").from_dict(groups, coords=coords, dims=dims)
     if scalars:
         tree["sample_stats"] = xr.DataTree(xr.Dataset(scalars))
     tree.attrs.update(attrs)
@@ -197,7 +196,7 @@ def warn_of_trouble(tree: xr.DataTree) -> None:
         _warn(f"{diverging} draws diverged: fit again with target_accept=0.95; if they stay, use tighter priors.")
     if tree["posterior"].sizes["draw"] < 4:
         return
-    table = arviz_stats.summary(tree, kind="diagnostics", round_to="none")
+    table = arviz("stats").summary(tree, kind="diagnostics", round_to="none")
     worst = table["r_hat"].idxmax()
     if table.loc[worst, "r_hat"] > RHAT:
         _warn(

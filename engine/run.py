@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import arviz_stats
 import numpy as np
 import pandas as pd
 import rich.box
@@ -14,6 +13,7 @@ from spillover.engine.compare import compare
 from spillover.engine.fit import Model
 from spillover.engine.ml import MLFit
 from spillover.engine.results import Fit
+from spillover.engine.whole import arviz
 from spillover.kernels.errors import ConvergenceError
 
 PICTURES = ("impacts", "trace", "prior_posterior")
@@ -31,7 +31,7 @@ def estimate(model: Model, sampler: dict[str, Any]) -> tuple[Fit, MLFit | Conver
 def tables(fit: Fit, ml: MLFit | ConvergenceError) -> dict[str, pd.DataFrame]:
     """What is published of a fit: coefficients, impacts, and the comparison of Bayes and maximum likelihood."""
     fits: dict[str, Fit | MLFit] = {"Bayes": fit, "ML": ml} if isinstance(ml, MLFit) else {"Bayes": fit}
-    impacts = arviz_stats.summary(fit.impacts(), round_to="none")
+    impacts = arviz("stats").summary(fit.impacts(), round_to="none")
     return {"coefficients": fit.summary(), "impacts": impacts, "comparison": compare(fits)}
 
 

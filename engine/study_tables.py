@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import arviz_stats
 import numpy as np
 import pandas as pd
 
 from spillover.engine.chunks import EFFECTS
 from spillover.engine.ml import MLFit
 from spillover.engine.results import PARAMETERS
+from spillover.engine.whole import arviz
 from spillover.models.design import INTERCEPT, LAG, MEAN
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def fit_statistics(fits: Mapping[str, Any]) -> pd.DataFrame:
 
 def diagnostics(study: "Study") -> pd.DataFrame:
     """Effective sample sizes, R-hat and Monte Carlo errors of the parameters."""
-    return arviz_stats.summary(study.fit.posterior, kind="diagnostics", round_to="none").rename_axis("parameter")
+    return arviz("stats").summary(study.fit.posterior, kind="diagnostics", round_to="none").rename_axis("parameter")
 
 
 def sampler(study: "Study") -> pd.DataFrame:

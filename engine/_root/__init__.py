@@ -11,6 +11,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from spillover.engine.whole import complete
+
+complete()
 __version__ = "0.1.0"
 
 _HOMES = {  # where each public name lives; a module loads when one of its names is first used, which keeps the import quick
@@ -127,6 +130,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    complete()
     if name in _MODULES:
         return import_module(_MODULES[name])
     if name not in _HOME:

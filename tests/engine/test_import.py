@@ -56,6 +56,31 @@ def test_importing_leaves_the_configuration_of_jax_alone():
     assert run.stdout.split() == ["[]", "float32"]
 
 
+LAZY = """
+import importlib.util, sys
+def lazily(name):  # what lazy_loader, and so ArviZ, does where a package is not imported yet
+    spec = importlib.util.find_spec(name)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    importlib.util.LazyLoader(spec.loader).exec_module(module)
+"""
+ORDERS = {
+    "ArviZ first": "import arviz_base; lazily('jax'); lazily('numpyro'); import spillover as so; so.SDM",
+    "ours first": "import spillover as so; so.SDM; import arviz_base",
+    "ours first, unused": "import spillover as so; lazily('jax'); lazily('numpyro'); import arviz_base; so.SDM",
+    "saved fits first": "import spillover as so; so.load; from spillover.engine.whole import arviz; arviz('base'); so.SDM",
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_numpyro_is_whole_whoever_imports_arviz_first(order):
+    code = f"{LAZY}{ORDERS[order]}\nimport numpyro, numpyro.distributions as d, jax, jax.numpy as jnp\n"
+    code += "print(d.distribution.__name__, numpyro.distributions is d, jax.numpy is jnp, so.Priors().rho)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == ["numpyro.distributions.distribution", "True", "True", "Uniform()"]
+
+
 @pytest.mark.parametrize("name", spillover.__all__)
 def test_every_public_name_resolves(name):
     value = getattr(spillover, name)
