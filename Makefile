@@ -2,15 +2,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SPREAD := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test check clean
+.PHONY: demo test verify check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## a whole study on the packaged panel: spillover-demo/report/report.html
 	$(BIN)/spillover demo
 
-test: $(STAMP)  ## the whole test-suite
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+test: $(STAMP)  ## every law, oracle and refusal once
+	$(BIN)/python -m pytest -q -m "not verify" $(SPREAD)
+
+verify: $(STAMP)  ## the rest: the laws for every member of their tables, long chains, statistical checks, killed workers, docstrings, browsers
+	$(BIN)/python -m pytest -q -m verify $(SPREAD)
 
 check: $(STAMP)  ## style and types
 	$(BIN)/ruff check .

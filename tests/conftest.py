@@ -7,14 +7,25 @@ import tempfile
 from pathlib import Path
 
 import jax
+import jaxlib
 import pandas as pd
 import pytest
+from tables import among
 
 import spillover as so
 
 REFERENCE = Path(__file__).parent / "oracles" / "reference"
 
+# Compiling is most of this suite's time: programs are compiled without optimisation, each by one thread, for the processes of a run share
+# the cores between them. What a user's programs compute is the same: `make verify` holds some of the laws with XLA's own settings.
+FLAGS = ["--xla_cpu_parallel_codegen_split_count=1", "--xla_backend_optimization_level=0"]
+if jaxlib.__version__.startswith("0.10."):  # later versions have no other emitters, and do not start when told to leave these
+    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+
 PROGRAMS = "SPILLOVER_TEST_PROGRAMS"  # the folder, made for this run, in which its processes share what they have compiled
+
+os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])  # read with the first computation, so later than the imports
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by the processes that this one starts
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_cpu_enable_async_dispatch", False)  # each result is there before the next line: a failure shows where it arose
@@ -31,6 +42,22 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ.pop(PROGRAMS), ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Of a test marked `cover` make test runs a covering of its table, cover(name=[...]) among these values only; make verify the rest."""
+    if any("::" in argument for argument in config.args):
+        return  # tests asked for by name
+    tables: dict = {}
+    for item in items:
+        if item.get_closest_marker("cover"):
+            tables.setdefault((item.path, item.originalname), []).append(item)
+    for table in tables.values():
+        kept = among([item.callspec.params for item in table], table[0].get_closest_marker("cover").kwargs)
+        for i, item in enumerate(table):
+            if i not in kept:
+                item.add_marker("verify")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pandas as pd
 from oracles.hostile import contiguity, knn, points, row_standardise
-from scipy.spatial import distance_matrix
+from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 import spillover as so
@@ -138,7 +138,7 @@ def covered(ranks: np.ndarray, draws: int, level: float) -> np.ndarray:
 def candidates(n: int = 31) -> dict[str, so.Weights]:
     """Four W of the same points: contiguity, inverse distance, four nearest neighbours, contiguity of other units; row-standardised."""
     near = contiguity(n)
-    distance = distance_matrix(points(n), points(n)) + np.diag(np.full(n, np.inf))
+    distance = cdist(points(n), points(n)) + np.diag(np.full(n, np.inf))
     other = np.random.default_rng(6).permutation(n)
     matrices = {"contiguity": near, "inverse_distance": 1 / distance, "nearest": knn(n, 4), "permuted": near[np.ix_(other, other)]}
     return {name: so.Weights(row_standardise(matrix)) for name, matrix in matrices.items()}

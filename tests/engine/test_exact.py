@@ -30,6 +30,7 @@ def drawn(model, draws=DRAWS, **options):
     return model.fit("exact", draws=draws, **{"seed": 3, **options})
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(("name", "effects"), PAIRS)
 def test_nuts_has_the_same_posterior(name, effects, small, sampled, monte_carlo):
     """Means, sds, and the distribution function of the one at quantiles of the other, by the Monte Carlo errors of both."""
@@ -76,6 +77,7 @@ def log_integral(model):
     return float(quality.log_evidence) + np.log(2)
 
 
+@pytest.mark.cover(name=["SAC"])
 @pytest.mark.parametrize("name", ["SAR", "SEM", "SAC"])
 def test_columbus_has_the_stored_posterior(name, city, reference, named):
     model, entry = city(name, bounds=(-1, 1), priors=FLAT), reference("columbus_exact")["posterior"][name]
@@ -83,6 +85,7 @@ def test_columbus_has_the_stored_posterior(name, city, reference, named):
     assert log_integral(model) == pytest.approx(entry["log_integral"], abs=1e-6)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("effects", ["unit", "twoway"])
 @pytest.mark.parametrize("name", STORED)
 def test_produc_has_the_stored_posterior(name, effects, produc, reference, named):

@@ -33,6 +33,7 @@ def seconds(statement: str) -> float:
     return min(float(run.stdout) for run in runs)
 
 
+@pytest.mark.verify
 def test_importing_costs_less_than_a_second_beyond_jax():
     assert seconds("import spillover") < seconds("import jax") + 1.0
 
@@ -99,6 +100,7 @@ def test_the_facade_is_complete_and_closed():
     assert set(contract.split()) <= set(spillover.__all__)
 
 
+@pytest.mark.cover(name=["spillover.engine.weights"])
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name):
     """Each module by its real name."""

@@ -91,6 +91,7 @@ def test_columbus_agrees_with_r(name, city, reference, named):
         assert_close(ml.impacts(method="delta")["estimate"], stored_impacts(entry["impacts"], named), rtol=1e-5)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("kind", ["transformed", "direct"])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("name", STORED)
@@ -115,6 +116,7 @@ def test_every_peak_is_found_and_the_best_one_taken(two_peaks):
     np.testing.assert_allclose([ml.loglik, ml.params["rho"]], exact[0, :2], rtol=1e-6)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("w", WEIGHTS)
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("name", MODELS)
@@ -126,6 +128,7 @@ def test_small_panels_are_the_dense_optimum(name, effects, w, small):
         assert ml.nu == 13 * (3 if effects == "none" else 2)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("bounds", [(-1.0, 1.0), (-0.7, 0.9), (-2.5, 0.7)])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("name", ["SAR", "SEM"])
@@ -152,6 +155,7 @@ def assert_dense(case, ml: so.MLFit, p: dense.Problem) -> None:
     np.testing.assert_allclose(table.loc[variables, ["direct", "indirect", "total"]], exact, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("w", ["knn", "two row-standardised", "binary", "sinks"])
 @pytest.mark.parametrize("effects", ["unit", "period", "twoway"])
 @pytest.mark.parametrize("kind", ["direct", "lsdv"])
@@ -169,6 +173,7 @@ def test_other_likelihoods_are_the_dense_optimum(name, kind, effects, w, small):
     np.testing.assert_allclose(ml.std_errors[slopes], fit["se_observed"][at], rtol=1e-5)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("w", ["knn", "two row-standardised", "binary", "two of which one standardised"])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 def test_expected_information_is_the_dense_one(effects, w, small):

@@ -99,6 +99,7 @@ def columbus_fits(city, sampled):
     return fit
 
 
+@pytest.mark.cover(name=["SAR"])
 @pytest.mark.parametrize("name", [*EXACT, "SAC"])
 def test_columbus_has_the_exact_posterior(name, columbus_fits, reference, named, monte_carlo):
     fit, entry = columbus_fits(name), reference("columbus_exact")["posterior"][name]
@@ -107,6 +108,7 @@ def test_columbus_has_the_exact_posterior(name, columbus_fits, reference, named,
     assert_correlations(fit, entry, named, monte_carlo)
 
 
+@pytest.mark.cover(name=["SAR"])
 @pytest.mark.parametrize("name", [*EXACT, "SAC"])
 def test_columbus_has_the_exact_impacts(name, columbus_fits, reference, named, monte_carlo):
     """In a cross-section the density of rho vanishes like 1 - rho and total impacts grow like 1 / (1 - rho): their variance diverges like a
@@ -124,6 +126,7 @@ def test_columbus_has_the_exact_impacts(name, columbus_fits, reference, named, m
             assert abs(own.sd / sd - 1) < 0.08, (kind, stored, own.sd, sd)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("effects", ["unit", "twoway"])
 @pytest.mark.parametrize("name", EXACT)
 def test_produc_has_the_exact_posterior(name, effects, produc, munnell, sampled, reference, named, monte_carlo):
@@ -183,6 +186,7 @@ def assert_dense_impacts(case, fit: so.Fit) -> None:
     assert impacts["term"].to_numpy().tolist() == variables
 
 
+@pytest.mark.cover(name=["SDM"], effects=["twoway"])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_has_the_conjugate_posterior_of_its_default_prior(name, effects, small, sampled, monte_carlo):
@@ -194,6 +198,7 @@ def test_every_model_has_the_conjugate_posterior_of_its_default_prior(name, effe
     assert_dense_impacts(case, fit)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(("name", "effects", "w", "m"), GENERAL)
 def test_other_weights_have_the_conjugate_posterior(name, effects, w, m, small, sampled, monte_carlo):
     case = small(name, effects, w, m)
@@ -203,6 +208,7 @@ def test_other_weights_have_the_conjugate_posterior(name, effects, w, m, small, 
     assert_dense_impacts(case, fit)
 
 
+@pytest.mark.verify
 def test_two_peaks_are_sampled_or_warned_of(two_peaks, monte_carlo):
     """Chains that stay on one peak cannot know the other's weight; the fit must then say so."""
     model = two_peaks.model()
@@ -458,6 +464,7 @@ def test_lp_is_the_log_density_of_the_draws(small, sampled):
     np.testing.assert_allclose(difference, difference[0, 0], rtol=0, atol=1e-8)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
 def test_the_numpyro_model_gives_the_same_posterior(double, small, panel_fit, monte_carlo):
     model = small("SDM", "twoway").model()

@@ -18,6 +18,7 @@ def assert_rho(fit: so.Fit, exact: dict, monte_carlo) -> None:
     own.assert_sd(exact["spatial_sd"][0])
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(("a", "b"), [(60.0, 6.0), (2.0, 12.0)])
 def test_a_scaled_beta_of_rho_shifts_the_posterior_as_quadrature_says(a, b, small, sampled, monte_carlo):
     """The reference prior elsewhere; the uniform prior's posterior is far away, so that ignoring the prior would be seen."""
@@ -36,6 +37,7 @@ def test_a_scaled_beta_of_rho_shifts_the_posterior_as_quadrature_says(a, b, smal
     drawn.assert_sd(law.std())
 
 
+@pytest.mark.verify
 def test_a_scaled_beta_of_lam(small, sampled, monte_carlo):
     case = small("SEM", "twoway")
     lower, upper = dense.interval(case.W)
@@ -47,6 +49,7 @@ def test_a_scaled_beta_of_lam(small, sampled, monte_carlo):
     own.assert_sd(exact["spatial_sd"][0])
 
 
+@pytest.mark.verify
 def test_a_conjugate_prior_enters_as_it_is_written(small, sampled, monte_carlo):
     """Full covariance and a mean away from the data: b | sigma2 ~ N(b0, sigma2 V0), sigma2 ~ InvGamma(a0, d0)."""
     case = small("SAR", "unit")
@@ -66,6 +69,7 @@ def test_a_conjugate_prior_enters_as_it_is_written(small, sampled, monte_carlo):
     sigma2.assert_sd(exact["sigma2_sd"])
 
 
+@pytest.mark.verify
 def test_zellners_prior_is_g_times_the_least_squares_covariance(small, sampled, monte_carlo):
     case = small("SAR", "unit")
     p = case.problem()

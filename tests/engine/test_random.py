@@ -43,6 +43,7 @@ def exact(y, X, w, params, T=T):
     return dense.loglik_random(y, X, WEIGHTS[w], beta, params["sigma"] ** 2, phi, params.get("rho", 0.0), params.get("lam", 0.0), T)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize(("effects", "w"), [("random", "raw"), ("correlated_random", "standard")])
 @pytest.mark.parametrize("name", MODELS)
 def test_estimates_maximise_the_density_of_the_data(name, effects, w):
@@ -102,6 +103,7 @@ def test_no_variance_between_units_is_an_error_that_says_so():
         so.OLS("y ~ x", frame, model.weights, effects="random", unit="unit", period="period").fit_ml()
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize(
     "prior", [so.Priors(), so.Priors(sigma_alpha=dist.HalfNormal(0.7), beta=dist.Normal(0, 2), sigma=dist.HalfNormal(1.0))]
 )
@@ -142,6 +144,7 @@ def log_prior(model, posterior, prior, params):
     return inverse_gamma + slab + np.log(2 * T * spread * share**2 / sigma**2)
 
 
+@pytest.mark.verify
 def test_nuts_agrees_with_a_grid(monte_carlo):
     """The posterior of rho and sigma_alpha of a SAR, every other parameter integrated out by brute force over sigma and, given it, beta."""
     model, y, X = small("SAR", priors=so.Priors(sigma=so.InverseGamma(2.0, 0.5)))

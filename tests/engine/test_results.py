@@ -213,6 +213,7 @@ def test_a_loaded_fit_can_be_saved_again(saved, tmp_path):
     xr.testing.assert_equal(so.load(again).impacts(), so.load(saved).impacts())
 
 
+@pytest.mark.cover(case=[("SDM", "twoway", "islands")])
 @pytest.mark.parametrize("case", [("SDM", "unit", "binary"), ("SDM", "twoway", "islands"), ("SAC", "twoway", "knn", "contiguity")])
 def test_any_weights_come_back(case, small, sampled, tmp_path):
     fit = sampled(small(*case).model(), draws=50, quiet=True)
@@ -229,6 +230,7 @@ def test_given_bounds_come_back(city, sampled, tmp_path):
     xr.testing.assert_equal(back.impacts(), fit.impacts())
 
 
+@pytest.mark.cover(kind=["quarters"])
 @pytest.mark.parametrize("kind", ["integers", "timestamps", "quarters"])
 def test_labels_of_units_and_periods_come_back(kind, small, sampled, tmp_path):
     labels = {
@@ -326,6 +328,7 @@ def test_compare_without_impacts(reference_fit, city):
     assert set(table.index.get_level_values("kind")) == {"parameter"}
 
 
+@pytest.mark.verify
 def test_bayes_and_maximum_likelihood_agree_under_the_reference_prior(produc, sampled):
     """nu = 752 observations, k = 9 with rho. The posterior mean of sigma lies (k + 1) / (2 nu) of itself, that is (k + 1) / sqrt(2 nu)
     standard errors, above the maximum; every other mean lies nearer. Standard deviations differ by k / (2 nu) and by skewness,

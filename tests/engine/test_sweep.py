@@ -452,6 +452,7 @@ def test_a_stored_sweep_is_the_one_returned(small, tmp_path, one_by_one):
     assert so.open_sweep(tmp_path / "new" / "out.zarr").about == out.about
 
 
+@pytest.mark.cover(after=[1])
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_by_one, monkeypatch):
     """Only what is missing is fitted, and the numbers are those of a sweep never stopped."""
@@ -547,6 +548,7 @@ def launched(folder: Path, case, weights, die_after: int, stack: int, **environm
     return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
 
 
+@pytest.mark.verify
 def test_a_killed_process_leaves_a_store_that_goes_on(small, tmp_path, one_by_one):
     """SIGKILL while the third chunk is written: its leftovers are cleared away, two chunks are kept, the numbers are the same."""
     case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity", "knn5")
@@ -560,6 +562,7 @@ def test_a_killed_process_leaves_a_store_that_goes_on(small, tmp_path, one_by_on
     assert not list(path.glob(".writing-*"))
 
 
+@pytest.mark.verify
 def test_four_devices_give_the_numbers_of_one(small, tmp_path, one_by_one):
     """Bit for bit, a chunk each on four devices and on one."""
     case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity", "knn5")
@@ -590,6 +593,7 @@ def client():
         yield found
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("killed", [1, 2])
 def test_a_worker_killed_in_the_middle_costs_only_its_chunk(killed, small, tmp_path, client, one_by_one, monkeypatch):
     """After the first chunk one worker dies, or both and the data with them: the sweep finishes, each chunk is written once, and the

@@ -140,6 +140,7 @@ def largest(found, expected):
     return [float(np.abs(np.asarray(one, float) - other).max()) for one, other in zip(found, expected, strict=True)]
 
 
+@pytest.mark.cover(model=["SDM", "GNS"])
 @pytest.mark.parametrize(("model", "conjugate"), [*((model, False) for model in MODELS), ("GNS", True)])
 def test_density_and_gradient_are_those_of_the_model_over_the_whole_window(built, model, conjugate):
     chosen = built(model, conjugate=conjugate)
@@ -152,6 +153,7 @@ def test_density_and_gradient_are_those_of_the_model_over_the_whole_window(built
     assert float(chosen.record.error) <= centred.TOLERANCE
 
 
+@pytest.mark.cover(model=["SDM", "GNS"])
 @pytest.mark.parametrize("model", MODELS)
 def test_a_million_observations_in_float32(built, model):
     chosen = built(model, PERIODS)
@@ -164,6 +166,7 @@ def test_a_million_observations_in_float32(built, model):
     assert naive[1] > 10 * ours[1]
 
 
+@pytest.mark.cover(model=["SDM", "GNS"])
 @pytest.mark.parametrize("model", ["SDM", "SEM", "SAC", "GNS"])
 def test_a_hundred_observations_in_float32(built, model):
     chosen = built(model)
@@ -198,6 +201,7 @@ def test_25_000_units_with_a_sparse_log_determinant_in_float32():
     assert naive[0] > 1e3 * ours[0]
 
 
+@pytest.mark.cover(model=["OLS", "SDM", "GNS"])
 @pytest.mark.parametrize("model", ["OLS", "SDM", "SEM", "GNS"])
 def test_pieces_are_the_regression_at_every_point(built, model):
     chosen = built(model)
@@ -275,6 +279,7 @@ def everything(record, z, gamma, normal):
     return jax.value_and_grad(centred.log_density, argnums=1)(record, z), centred.draw(record, z, gamma, normal)
 
 
+@pytest.mark.cover(model=["GNS"])
 @pytest.mark.parametrize("model", ["OLS", "SAR", "SEM", "GNS"])
 def test_it_exports_for_all_platforms_in_float32(built, model):
     record, platforms = single(built(model).record), ("cpu", "cuda", "tpu")

@@ -69,6 +69,7 @@ def check_sum_of_squares(case, seed):
         assert found @ found == pytest.approx(residual @ residual, rel=1e-11)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", dense.MODELS)
@@ -76,6 +77,7 @@ def test_r_gives_the_sum_of_squares_of_the_transformed_data(case, model, effects
     check_sum_of_squares(case(name, model, effects), len(name))
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", ["knn", "contiguity", "binary", "sinks", "components"])
 @pytest.mark.parametrize("other", ["other", "raw"])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
@@ -84,6 +86,7 @@ def test_r_with_other_weights_for_the_error(case, model, effects, other, name):
     check_sum_of_squares(case(name, model, effects, other=other), len(name))
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", ["SLX", "SAR", "GNS"])
@@ -91,6 +94,7 @@ def test_r_of_the_direct_likelihood(case, model, effects, name):
     check_sum_of_squares(case(name, model, effects, kind="direct"), len(name))
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", [*(name for name in STANDARD if name != "complete"), "binary", "sinks", "islands"])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", ["SLX", "SDM", "SEM", "GNS"])
@@ -125,6 +129,7 @@ def test_effects_drop_out_of_the_likelihood(case):
 BLOCKS = [(kind, effects) for kind in ("transformed", "direct", "lsdv") for effects in dense.EFFECTS]
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", ["knn", "sinks", "raw", "islands"])
 @pytest.mark.parametrize(("kind", "effects"), BLOCKS)
 @pytest.mark.parametrize("model", ["OLS", "SDM", "GNS"])

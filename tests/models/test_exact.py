@@ -154,6 +154,7 @@ def without_lags(model):
     return DURBIN.get(model, model)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", sorted(dense.MODELS, key=without_lags))
 def test_every_model_under_every_effect(case, with_prior, model, effects):
@@ -161,6 +162,7 @@ def test_every_model_under_every_effect(case, with_prior, model, effects):
     check(case("small 7", model, effects, k=columns(model), other=other), with_prior)
 
 
+@pytest.mark.cover(model=["SAC"])
 @pytest.mark.parametrize("model", ["SAR", "SEM", "SAC"])
 def test_weights_of_any_size_and_period_dummies(case, with_prior, model):
     check(case("raw 7", model, "twoway", k=1, other="other"), with_prior)
@@ -218,6 +220,7 @@ def ridge(assembled):
     return make
 
 
+@pytest.mark.cover(model=["SAC"])
 @pytest.mark.parametrize("model", ["SAC", "GNS"])
 def test_two_peaks(ridge, with_prior, model):
     _, draws, truth = check(ridge(model), with_prior, size=(16, 16))
@@ -259,6 +262,7 @@ def around(case, prior, copies):
     return [(m - span, m + span) for m, span in spans]
 
 
+@pytest.mark.cover(model=["SAR"])
 @pytest.mark.parametrize("model", ["SAR", "SEM", "SAC"])
 def test_ten_million_observations(case, with_prior, model):
     """A posterior 1e-4 to 1e-3 wide. log p(y) is of the size of 1e7 and known to its rounding: the tolerance is 2e-15 of that."""
@@ -327,6 +331,7 @@ def test_flat_coefficients_and_variance(case, with_prior, model):
     assert_moments(draws["sigma"] ** 2, exact_["sigma2_mean"], exact_["sigma2_sd"], "sigma2")
 
 
+@pytest.mark.cover(model=["SAC"])
 @pytest.mark.parametrize("model", ["SEM", "SAC"])
 def test_values_of_lam_together_or_one_by_one(case, with_prior, model):
     chosen = case("small 7", model, "unit", k=2)

@@ -37,6 +37,7 @@ OBSERVED = [
 ]
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize(("model", "effects", "name"), OBSERVED)
 def test_observed_information_is_minus_the_dense_hessian(case, model, effects, name):
     chosen = case(name, model, effects)
@@ -79,6 +80,7 @@ def expected_of(case, beta, values, sigma2):
 PAIRS = [(name, "same") for name in dense.hostile()] + [("knn", "other"), ("contiguity", "raw"), ("sinks", "other")]
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize(("name", "other"), PAIRS)
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", ["SDM", "SEM", "GNS"])
@@ -90,6 +92,7 @@ def test_expected_information_is_the_dense_one(case, model, effects, name, other
     compare(found, dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)], 1e-9)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", ["OLS", "SAR", "SAC"])
 def test_expected_information_of_the_direct_likelihood(case, model, effects):
@@ -100,6 +103,7 @@ def test_expected_information_of_the_direct_likelihood(case, model, effects):
     compare(found, dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)], 1e-9)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize(("name", "effects"), [("knn", "unit"), ("knn", "period"), ("knn", "twoway"), ("sinks", "unit")])
 @pytest.mark.parametrize("model", ["SAR", "SAC"])
 def test_expected_information_of_the_dummy_likelihood(case, name, model, effects):

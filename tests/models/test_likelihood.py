@@ -39,6 +39,7 @@ def check_joint(case):
         assert float(joint(case.likelihood, beta, rho, lam, sigma2)) == pytest.approx(expected, rel=1e-10, abs=1e-7)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", dense.MODELS)
@@ -46,6 +47,7 @@ def test_joint_is_the_dense_log_likelihood(case, model, effects, name):
     check_joint(case(name, model, effects))
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("other", ["other", "raw"])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
@@ -54,6 +56,7 @@ def test_joint_with_other_weights_for_the_error(case, model, effects, other, nam
     check_joint(case(name, model, effects, other=other))
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("effects", ["none", "twoway"])
 @pytest.mark.parametrize("model", ["SAR", "SAC"])
@@ -61,6 +64,7 @@ def test_joint_of_the_direct_likelihood(case, model, effects, name):
     check_joint(case(name, model, effects, kind="direct"))
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("effects", ["none", "twoway"])
 def test_joint_of_the_dummy_likelihood(case, effects, name):
@@ -81,6 +85,7 @@ def vectorised(case):
     return ours, theirs
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize(("effects", "name"), [("none", "sinks"), ("twoway", "knn")])
 @pytest.mark.parametrize("model", ["SAR", "SEM", "GNS"])
 def test_gradient_is_the_finite_difference_of_the_dense_log_likelihood(case, model, effects, name):
@@ -93,6 +98,7 @@ def test_gradient_is_the_finite_difference_of_the_dense_log_likelihood(case, mod
     np.testing.assert_allclose(jax.jit(jax.grad(ours))(jnp.asarray(at)), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", ["OLS", "SAR", "SEM", "SAC", "GNS"])

@@ -157,6 +157,7 @@ def test_density_with_a_conjugate_prior_in_every_model(case, with_prior, model):
     check(build(chosen, priors, with_prior), laws)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("name", ["sinks", "directed_ring"])
 def test_density_with_a_conjugate_prior_under_effects(case, with_prior, name, effects):
@@ -165,6 +166,7 @@ def test_density_with_a_conjugate_prior_under_effects(case, with_prior, name, ef
     check(build(chosen, priors, with_prior), laws)
 
 
+@pytest.mark.cover(name=["knn", "sinks", "directed_ring"])
 @pytest.mark.parametrize("name", list(dense.hostile()))
 def test_density_with_the_default_prior_on_every_w(case, with_prior, name):
     chosen = case(name, "SDM")
@@ -172,6 +174,7 @@ def test_density_with_the_default_prior_on_every_w(case, with_prior, name):
     check(built, default_laws(chosen))
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("name", ["knn", "sinks"])
 def test_density_with_the_default_prior_under_effects(case, with_prior, name, effects):
@@ -224,6 +227,7 @@ def test_density_with_the_users_prior_of_sigma(case, with_prior, name):
     )
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("kind", ["truncated", "stretched"])
 @pytest.mark.parametrize("name", ["knn", "binary"])
 def test_density_with_the_users_prior_of_rho(case, with_prior, name, kind):
@@ -267,6 +271,7 @@ def test_density_with_the_users_prior_of_the_intercept_and_the_default_of_the_sl
     check(built, {"beta": law, "sigma": gamma_sigma(1.0, d0), "rho": beta_on()})
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("g", [None, 7.5])
 @pytest.mark.parametrize("model", ["SAR", "SEM"])
 def test_density_with_zellners_prior(case, with_prior, model, g):
@@ -277,6 +282,7 @@ def test_density_with_zellners_prior(case, with_prior, model, g):
     check(built, {"beta": normal_beta(np.zeros(X.shape[1]), V0), "sigma": gamma_sigma(2.0, 1.5), "rho": beta_on()})
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("model", ["SAR", "SEM", "GNS"])
 @pytest.mark.parametrize("sigma", [families.Flat(), families.InverseGamma(2.0, 1.5)])
 def test_density_with_flat_priors_up_to_their_constant(case, with_prior, model, sigma):
@@ -329,6 +335,7 @@ COLLAPSED = [
 ]
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize(("model", "effects", "name"), COLLAPSED)
 def test_collapsed_is_the_integral_over_beta_and_sigma(case, with_prior, model, effects, name):
     chosen = case(name, model, effects)
@@ -356,6 +363,7 @@ def integral(built, points=400, reach=20.0):
 INTEGRALS = [*((model, effects, (60, 12)) for model in ("SAR", "SEM", "SDM") for effects in ("none", "twoway")), ("SAC", "none", (6, 12))]
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize(("model", "effects", "size"), INTEGRALS)
 def test_collapsed_integrates_to_the_evidence(case, with_prior, model, effects, size):
     chosen = case("small 10", model, effects)

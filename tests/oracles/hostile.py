@@ -1,7 +1,8 @@
 """Small weight matrices (N <= 60, seeded) that break careless code: each with what it is meant to break."""
 
 import numpy as np
-from scipy.spatial import Delaunay, distance_matrix
+from scipy.spatial import Delaunay
+from scipy.spatial.distance import cdist
 
 
 def row_standardise(A):
@@ -26,7 +27,7 @@ def contiguity(n, seed=20240229):
 
 def knn(n, k, seed=20240229):
     """0/1 k nearest neighbours: not symmetric."""
-    d = distance_matrix(points(n, seed), points(n, seed))
+    d = cdist(points(n, seed), points(n, seed))
     np.fill_diagonal(d, np.inf)
     A = np.zeros((n, n))
     np.put_along_axis(A, np.argsort(d, axis=1)[:, :k], 1.0, axis=1)
@@ -52,7 +53,7 @@ def _standardised():
     A = contiguity(40)
     two = np.zeros((44, 44))
     two[:20, :20], two[20:, 20:] = contiguity(20), contiguity(24, seed=7)
-    d = distance_matrix(points(30), points(30))
+    d = cdist(points(30), points(30))
     inverse = np.divide(1.0, d, out=np.zeros_like(d), where=d > 0)
     wealth = np.random.default_rng(5).lognormal(sigma=1.0, size=40)
     blocks = np.kron(np.eye(5), np.ones((6, 6)) - np.eye(6))
@@ -77,7 +78,7 @@ def _general():
     islands = A.copy()
     islands[[3, 17, 31]] = 0.0
     islands[:, [3, 17, 31]] = 0.0
-    d = distance_matrix(points(30), points(30))
+    d = cdist(points(30), points(30))
     inverse = np.divide(1.0, d, out=np.zeros_like(d), where=d > 0)
     lattice, n = row_standardise(rook(4, 5)), 20
     defective = np.zeros((2 * n, 2 * n))
