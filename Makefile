@@ -1,10 +1,11 @@
-PYTHON ?= python3
+# The newest Python that is supported, unless one is given.
+PYTHON ?= $(or $(shell .ci/pythons | head -n 1),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SPREAD := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test verify check clean
+.PHONY: demo test verify smoke check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## a whole study on the packaged panel: spillover-demo/report/report.html
@@ -15,6 +16,9 @@ test: $(STAMP)  ## every law, oracle and refusal once
 
 verify: $(STAMP)  ## the rest: the laws for every member of their tables, long chains, statistical checks, killed workers, docstrings, browsers
 	$(BIN)/python -m pytest -q -m verify $(SPREAD)
+
+smoke: $(STAMP)  ## imports, and fits against independent references: whether spillover works with this Python
+	$(BIN)/python -m pytest -q -m "not verify" $(SPREAD) tests/engine/test_import.py tests/engine/test_exact.py tests/engine/test_ml_reference.py
 
 check: $(STAMP)  ## style and types
 	$(BIN)/ruff check .
