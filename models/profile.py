@@ -7,89 +7,78 @@ residuals many times as large where dependence is strong; one that takes W y for
 and the likelihood itself, without the terms in k, may have no maximum there.
 """
 
-from functools import cache
 from typing import NamedTuple
 
 import jax
 import numpy as np
-import scipy.optimize
+import scipy.linalg
 from scipy.special import log_expit
 
 from spillover.kernels.chebyshev import END
 from spillover.kernels.logdet import LogDet, on_host, rho_on_host
 from spillover.models.likelihood import Likelihood
 
-SIDE = {1: 65, 2: 33}  # logit variables looked at before the search, for each of rho and lam
-RANK = 1e-10  # singular values of the filtered regressors below this share of the largest are rounding
-SEARCH = {"xatol": 1e-6, "fatol": 1e-5, "maxiter": 1000}  # of Nelder and Mead, in logit variables and log units
+SIDE = {1: (65, 17), 2: (33, 9)}  # points a side of the first grid and of those that close in
+FINE = 1e-7  # distance of the last points, in logit variables
+MOST = 100  # grids
+RANK = 1e-10  # a regressor that others explain but for this share of its size does not count
 
 
-class Line(NamedTuple):
-    """All rho at one lam: residuals of S_lam `y` and S_lam W y (`wy`) on S_lam D, (q,); the `rank` of S_lam D; what else depends on lam."""
+class Grid(NamedTuple):
+    """At every lam (rows) and rho (columns): the log density, up to a constant, and SSR."""
 
-    y: np.ndarray
-    wy: np.ndarray
-    rank: int
-    rest: float
-
-    def ssr(self, rho: np.ndarray) -> np.ndarray:
-        """SSR at each rho: (m,)."""
-        return ((self.y - rho[:, None] * self.wy) ** 2).sum(axis=1)
+    density: np.ndarray
+    ssr: np.ndarray
 
 
 def residual_scale(likelihood: Likelihood) -> float:
     """s, the standard deviation of the errors at the mode, on nu - k degrees of freedom.
 
-    Only this number is wanted of the mode, so that a search without derivatives does. Random effects are not looked at: pass the moments
-    of the contrasts over time, with the counts of these.
+    The mode is sought on grids that close in. Random effects are not looked at: pass the moments of the contrasts over time, with the
+    counts of these.
     """
     host: Likelihood = jax.tree.map(np.asarray, likelihood._replace(between=None))
-    has_lag, has_error = host.lag is not None, host.error is not None
-    alone = cache(lambda: _line(host, None))
-
-    def line(s: np.ndarray) -> Line:
-        return _line(host, float(s[-1])) if has_error else alone()
-
-    def profile(s: np.ndarray) -> float:
-        return float(_profile(host, line(s), s[:has_lag])[0]) if (np.abs(s) <= END).all() else -np.inf
-
-    best = np.zeros(0)
-    if has_lag or has_error:
-        axis = np.linspace(-END, END, SIDE[has_lag + has_error])
-        lines = axis[:, None] if has_error else axis[:1, None]
-        values = np.stack([_profile(host, line(at), axis if has_lag else axis[:0]) for at in lines])
-        row, column = np.unravel_index(int(np.argmax(values)), values.shape)
-        best = np.concatenate([axis[[column]] if has_lag else [], axis[[row]] if has_error else []])
-        step = np.where(best > 0, -1, 1) * (axis[1] - axis[0])
-        options = {"initial_simplex": np.vstack([best, best + np.diag(step)]), **SEARCH}
-        best = scipy.optimize.minimize(lambda s: -profile(s), best, method="Nelder-Mead", options=options).x
-    found = line(best)
-    rho = rho_on_host(host.lag, best[:1]) if host.lag is not None else np.zeros(1)
-    return float(np.sqrt(found.ssr(rho)[0] / (host.nu - found.rank)))
+    kept = _independent(host.moments.d)
+    there = [host.error is not None, host.lag is not None]
+    first, later = SIDE[max(sum(there), 1)]
+    centre, half, side = np.zeros(2), END, first
+    for _ in range(MOST):
+        ends = [(max(at - half, -END), min(at + half, END)) for at in centre]
+        axes = [np.linspace(*pair, side) if has else np.zeros(1) for pair, has in zip(ends, there, strict=True)]
+        found = _grid(host, kept, *axes)
+        position = np.unravel_index(int(np.argmax(found.density)), found.density.shape)
+        step = max(float(np.ptp(axis)) / max(len(axis) - 1, 1) for axis in axes)
+        if step < FINE:
+            break
+        centre = np.array([axis[i] for axis, i in zip(axes, position, strict=True)])
+        inner = all(0 < i < len(axis) - 1 or abs(axis[i]) >= END for axis, i, has in zip(axes, position, there, strict=True) if has)
+        half, side = (step if inner else half), later
+    return float(np.sqrt(found.ssr[position] / (host.nu - len(kept))))
 
 
-def _line(host: Likelihood, s: float | None) -> Line:
-    """The residuals at the logit variable s of lam, None without."""
-    d, _, y, wy, my, mwy = host.moments
-    wy, rest = np.zeros_like(y) if wy is None else wy, 0.0
-    if s is not None and host.error is not None:
-        lam = float(rho_on_host(host.error, np.array([s]))[0])
-        rest = float(_dependence(host, host.error, np.array([s]))[0])
-        d, y, wy = d - lam * host.moments.md, y - lam * my, wy if mwy is None else wy - lam * mwy
-    base, size, _ = np.linalg.svd(d, full_matrices=False)
-    kept = size > RANK * size.max(initial=0.0)
-    base = base[:, kept]
-    ends = np.stack([y, wy])
-    y, wy = ends - (ends @ base) @ base.T
-    return Line(y, wy, base.shape[1], rest - float(np.log(size[kept]).sum()))
+def _independent(d: np.ndarray) -> np.ndarray:
+    """Positions of the columns, but for those that others make up: what is constant over time is nothing after demeaning."""
+    factor, order = scipy.linalg.qr(d, mode="r", pivoting=True)
+    size = np.abs(np.diagonal(factor))
+    return np.sort(order[: int((size > RANK * np.linalg.norm(d, axis=0)[order][: len(size)]).sum())])
 
 
-def _profile(host: Likelihood, line: Line, s: np.ndarray) -> np.ndarray:
-    """The log density up to a constant, at logit variables s of rho, (m,), none without rho: (m,) or (1,)."""
-    own, rho = 0.0, np.zeros(1)
+def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np.ndarray) -> Grid:
+    """The density at every pair of logit variables, each axis of one point where the model lacks the parameter."""
+    d, md, y, wy, my, mwy = host.moments
+    columns, rest = np.column_stack([d[:, kept], np.zeros_like(y) if wy is None else wy, y])[None], np.zeros(len(lam_axis))
+    if host.error is not None:
+        lagged = np.column_stack([md[:, kept], np.zeros_like(y) if mwy is None else mwy, my])
+        columns = columns - rho_on_host(host.error, lam_axis)[:, None, None] * lagged
+        rest = _dependence(host, host.error, lam_axis)
+    k = len(kept)
+    factor = np.linalg.qr(columns, mode="r")
+    rest = rest - np.log(np.abs(np.diagonal(factor[:, :k, :k], axis1=1, axis2=2))).sum(axis=1)
+    rho, own = np.zeros(1), np.zeros(1)
     if host.lag is not None:
-        own, rho = _dependence(host, host.lag, s), rho_on_host(host.lag, s)
-    return line.rest + own - 0.5 * (host.nu - line.rank) * np.log(line.ssr(rho))
+        rho, own = rho_on_host(host.lag, rho_axis), _dependence(host, host.lag, rho_axis)
+    ssr = ((factor[:, None, k:, k + 1] - rho[:, None] * factor[:, None, k:, k]) ** 2).sum(axis=2)
+    return Grid(rest[:, None] + own - 0.5 * (host.nu - k) * np.log(ssr), ssr)
 
 
 def _dependence(host: Likelihood, part: LogDet, s: np.ndarray) -> np.ndarray:
