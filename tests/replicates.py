@@ -28,12 +28,14 @@ LARGEST = 1e-6  # relative error of the quadrature: two hundred times finer than
 
 @dataclass(frozen=True)
 class Truth:
-    """What a panel is made with. beta, theta: (k,); theta None for a model without lags."""
+    """What data are made with. beta, theta: (k,); theta None for a model without lags; the `intercept` of a cross-section."""
 
     beta: np.ndarray
     theta: np.ndarray | None
     rho: float
     sigma: float
+    lam: float = 0.0
+    intercept: float = 0.0
 
 
 def neighbours(n: int, k: int = 4) -> so.Weights:
@@ -42,11 +44,13 @@ def neighbours(n: int, k: int = 4) -> so.Weights:
 
 
 def panel(weights: so.Weights, periods: int, effects: str, truth: Truth, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """y, (T, N), and x, (T, N, k), with "unit" or "twoway" effects that x depends on."""
+    """y, (T, N), and x, (T, N, k), with "unit" or "twoway" effects that x depends on, or with "none" the intercept alone."""
     n, k = weights.n, len(truth.beta)
-    fixed = rng.standard_normal(n)[None] + (effects == "twoway") * rng.standard_normal(periods)[:, None]
+    fixed = np.zeros((1, 1))
+    if effects != "none":
+        fixed = rng.standard_normal(n)[None] + (effects == "twoway") * rng.standard_normal(periods)[:, None]
     x = rng.standard_normal((periods, n, k)) + 0.5 * fixed[:, :, None]
-    options = {"rho": truth.rho, "sigma": truth.sigma, "effects": fixed}
+    options = {"rho": truth.rho, "lam": truth.lam, "sigma": truth.sigma, "effects": truth.intercept + fixed}
     return so.simulate(weights.matrix, x, beta=truth.beta, theta=truth.theta, **options, rng=rng), x
 
 
@@ -60,8 +64,9 @@ def model(name: str, effects: str, weights: so.Weights, shape: tuple[int, int], 
 
 
 def on(model: so.Model, y: np.ndarray, x: np.ndarray) -> so.Model:
-    """The model on other data."""
-    return replace(model, panel=replace(model.panel, y=y, x=x))
+    """The model on other data; the constant is the model's own."""
+    constant = np.ones((*y.shape, model.panel.x.shape[2] - x.shape[2]))
+    return replace(model, panel=replace(model.panel, y=y, x=np.concatenate([constant, x], axis=2)))
 
 
 def member(model: so.Model, likelihood: str = "transformed") -> Member:
@@ -113,13 +118,16 @@ def impacts(weights: so.Weights, truth: Truth) -> tuple[np.ndarray, np.ndarray]:
     return direct, truth.beta * inverse.sum() / n + theta * (inverse @ w).sum() / n
 
 
-def ranks(found: batch.Drawn, truths: Sequence[Truth], weights: so.Weights) -> dict[str, np.ndarray]:
-    """How many draws of each quantity lie below its true value: (members, columns), uniform on 0 ... draws where all is right."""
-    k = len(truths[0].beta)
+def ranks(found: batch.Drawn, truths: Sequence[Truth], weights: so.Weights, first: int = 0) -> dict[str, np.ndarray]:
+    """How many draws of each quantity lie below its true value: (members, columns), uniform on 0 ... draws where all is right. `first`: the
+    number of coefficients before those of x, 1 with an intercept."""
+    k = first + len(truths[0].beta)
     effects = [impacts(weights, truth) for truth in truths]
+    dependence = {name: getattr(found.draw, name) for name in ("rho", "lam")}
     pairs = {
-        "rho": (found.draw.rho[..., None], [[truth.rho] for truth in truths]),
-        "beta": (found.draw.beta[..., :k], [truth.beta for truth in truths]),
+        **{name: (draws[..., None], [[getattr(t, name)] for t in truths]) for name, draws in dependence.items() if draws is not None},
+        **({"intercept": (found.draw.beta[..., :1], [[truth.intercept] for truth in truths])} if first else {}),
+        "beta": (found.draw.beta[..., first:k], [truth.beta for truth in truths]),
         "sigma2": (found.draw.sigma[..., None] ** 2, [[truth.sigma**2] for truth in truths]),
         "direct": (found.impacts.direct, [direct for direct, _ in effects]),
         "total": (found.impacts.total, [total for _, total in effects]),
