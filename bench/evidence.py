@@ -2,6 +2,7 @@
 
     python bench/evidence.py            a JSON line a model and strength: how often W is found; then the reliability tables
     python bench/evidence.py SAR        this model only
+    python bench/evidence.py selection  W and model together
 
 31 units and 10 periods, unit and period effects, six regressors; candidates, row-standardised: contiguity, inverse distance, four nearest
 neighbours, contiguity with the units permuted. Truth: the W of the simulation, drawn uniformly from the candidates.
@@ -9,6 +10,7 @@ neighbours, contiguity with the units permuted. Truth: the W of the simulation, 
 evidence, to be at least 0.90 for SAR and 0.98 for SDM at strength 1.
 "reliability": every parameter drawn from a prior that the model has too, so that by the law of total probability a candidate given the
 probability p is the true one in a share p of cases: by bin of p its mean, the share, its standard error and the number of candidates;
+"selection": models SAR, SEM and SDM under the same W, three regressors, default priors: what the true W and the true model are given.
 `surprise`: the log score of all less its expectation, in standard errors, below 0 where the probabilities are too sure.
 """
 
@@ -25,6 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 MODELS = ("SAR", "SDM")
 STRENGTHS = (0.25, 0.5, 1.0)
 PANELS = 100
+DEPENDENCE = (0.4, 0.8, 0.95)  # rho, or lam of SEM, in the question "selection"
+SELECTED = ("SAR", "SEM", "SDM")
+SELECTION_PANELS = 600
 RELIABILITY_PANELS = 2000
 REGRESSORS = 6
 BINS = np.linspace(0, 1, 11)
@@ -56,17 +61,32 @@ def reliability(name: str) -> dict:
     return {"model": name, "panels": RELIABILITY_PANELS, "surprise": surprise(true, p), "reliability": reliability_table(true, p, BINS)}
 
 
+def selected(strength: float, dependence: float) -> dict:
+    """What is given to the W and to the model that made the data, and the mean log of it."""
+    from replicates import selection
+
+    true, p = selection(SELECTED, strength, dependence, SELECTION_PANELS, seed=5)
+    row = np.arange(len(true))
+    shares = {"model": p.sum(axis=2)[row, true[:, 0]], "weights": p.sum(axis=1)[row, true[:, 1]]}
+    found = {f"mean_probability_of_the_true_{name}": round(float(value.mean()), 4) for name, value in shares.items()}
+    found |= {f"mean_log_probability_{name}": round(float(np.log(value).mean()), 4) for name, value in shares.items()}
+    by_model = {name: round(float(shares["model"][true[:, 0] == i].mean()), 4) for i, name in enumerate(SELECTED)}
+    return {"strength": strength, "dependence": dependence, **found, "by_model": by_model, "panels": SELECTION_PANELS}
+
+
 def main() -> None:
     """Both questions for the models asked for."""
     from machine import machine
 
-    models = [name for name in MODELS if name in sys.argv[1:]] or MODELS
-    for name in models:
-        tasks = [*((found, name, strength) for strength in STRENGTHS), (reliability, name)]
-        for function, *arguments in tasks:
-            cpu, wall = time.process_time(), time.perf_counter()
-            row = function(*arguments)
-            print(json.dumps(row | {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}), flush=True)
+    words = set(sys.argv[1:])
+    models = [name for name in MODELS if name in words] or ([] if "selection" in words else MODELS)
+    tasks = [task for name in models for task in (*((found, name, strength) for strength in STRENGTHS), (reliability, name))]
+    if "selection" in words or not words:
+        tasks += [(selected, strength, dependence) for dependence in DEPENDENCE for strength in STRENGTHS]
+    for function, *arguments in tasks:
+        cpu, wall = time.process_time(), time.perf_counter()
+        row = function(*arguments)
+        print(json.dumps(row | {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}), flush=True)
     print(json.dumps({"load": os.getloadavg(), "machine": machine()}))
 
 

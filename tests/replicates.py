@@ -187,6 +187,27 @@ def probabilities(
     return true, softmax(evidence, axis=1)
 
 
+def selection(names: Sequence[str], strength: float, dependence: float, panels: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Panels of 10 periods with two-way effects, each from a model of `names` and a W of `candidates`, both drawn uniformly, sigma = 1 and
+    default priors: positions of the true model and W, (panels, 2), and posterior probabilities, (panels, models, candidates).
+
+    Three regressors with beta = strength, theta of an SDM half that with signs of its own; rho, or lam of an SEM, is `dependence`.
+    """
+    rng, weights, periods, k = np.random.default_rng(seed), list(candidates().values()), 10, 3
+    true = np.column_stack([rng.integers(len(names), size=panels), rng.integers(len(weights), size=panels)])
+    data = []
+    for which, w in true:
+        where = {"lam" if names[which] == "SEM" else "rho": dependence}
+        theta = 0.5 * strength * rng.choice([-1.0, 1.0], k) if names[which] == "SDM" else None
+        truth = Truth(np.full(k, strength), theta, **{"rho": 0.0, **where}, sigma=1.0)
+        data.append(panel(weights[w], periods, "twoway", truth, rng))
+    evidence = np.empty((panels, len(names), len(weights)))
+    for i, name in enumerate(names):
+        models = [model(name, "twoway", w, (periods, k)) for w in weights]
+        evidence[:, i] = log_evidence([member(on(one, *pair)) for pair in data for one in models], rng).reshape(panels, -1)
+    return true, softmax(evidence, axis=(1, 2))
+
+
 def reliability_table(true: np.ndarray, p: np.ndarray, bins: np.ndarray) -> list[dict[str, float]]:
     """By bin of the probability given to a candidate: its mean, the share of those that were true, the standard error of the share if p is
     right, and how many there were."""
