@@ -197,11 +197,10 @@ def warn_of_trouble(tree: xr.DataTree) -> None:
     if tree["posterior"].sizes["draw"] < 4:
         return
     table = arviz("stats").summary(tree, kind="diagnostics", round_to="none")
-    worst = table["r_hat"].idxmax()
-    if table.loc[worst, "r_hat"] > RHAT:
-        _warn(
-            f"The chains disagree: R-hat of {worst} is {table.loc[worst, 'r_hat']:.3f}. Take more tune and draws, and look at trace plots."
-        )
+    r_hat = table["r_hat"].dropna()  # one chain has none
+    if r_hat.max() > RHAT:
+        worst = f"R-hat of {r_hat.idxmax()} is {r_hat.max():.3f}"
+        _warn(f"The chains disagree: {worst}. Take more tune and draws, and look at trace plots.")
     ess = table[["ess_bulk", "ess_tail"]].min(axis=1)
     if ess.min() < ESS:
         _warn(f"The effective sample size of {ess.idxmin()} is {ess.min():.0f}, below {ESS}: take more draws for stable tails.")
