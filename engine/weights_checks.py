@@ -18,18 +18,34 @@ Bounds = tuple[float, float] | None
 
 
 def as_csr(matrix: Any) -> sparse.csr_array:
-    """A float64 CSR copy with sorted indices and no explicit zeros."""
+    """A float64 CSR copy with sorted indices and no explicit zeros; entries of a sparse matrix that are stored more than once are summed,
+    as scipy does (true and true is true), unless negative ones among them would cancel out."""
     if not sparse.issparse(matrix):
         matrix = as_numbers(matrix, "the matrix")
     elif matrix.dtype.kind not in "biuf":
         raise WeightsError(f"the matrix holds {matrix.dtype} values: weights are real numbers.")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise WeightsError(f"the matrix has shape {matrix.shape}: weights are square and not empty, one row and one column a unit.")
+    if sparse.issparse(matrix):  # summed as floats: small integers would run over
+        matrix = sparse.csr_array(matrix) if matrix.dtype.kind == "b" else matrix.astype(np.float64)
+        _refuse_cancelling(matrix)
     csr = sparse.csr_array(matrix, dtype=np.float64, copy=True)
     csr.sum_duplicates()
     csr.eliminate_zeros()
     kind = np.int32 if max(csr.nnz, csr.shape[0]) <= np.iinfo(np.int32).max else np.int64  # sparse factorisations want 32 bits
     return sparse.csr_array((csr.data, csr.indices.astype(kind), csr.indptr.astype(kind)), shape=csr.shape)
+
+
+def _refuse_cancelling(matrix: Any) -> None:
+    """Refuse negative entries that share their place with others, before the sum hides them."""
+    entries = matrix.tocoo()
+    below = entries.data < 0
+    if below.any():
+        place = entries.row.astype(np.int64) * matrix.shape[1] + entries.col
+        hidden = below & np.isin(place, place[pd.Index(place).duplicated()])
+        if hidden.any():
+            where = list(zip(entries.row[hidden].tolist(), entries.col[hidden].tolist(), strict=True))
+            raise WeightsError(f"negative weights at places (row, column) stored more than once: {few(where)}. Sum the entries first.")
 
 
 def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
