@@ -139,7 +139,8 @@ def moran_by_period(frame: pd.DataFrame, column: str, W: Weights, *, unit: str, 
     """Moran's I of a column of a long table in every period: `moran` of that column laid out as units by periods.
 
     `frame`: one row a (unit, period), in any order; `unit`, `period`: the columns that name them; `options`: those of `moran`.
-    Raises DataError for columns that are not there, missing labels and (unit, period) pairs that are repeated or have no value.
+    Raises DataError for columns that are not there, missing labels, periods that are numbers stored as text out of their order, and
+    (unit, period) pairs that are repeated or have no value.
 
     >>> from spillover.engine.datasets import munnell
     >>> frame, W = munnell()

@@ -38,8 +38,9 @@ def interpolate_panel(frame: pd.DataFrame, *, unit: str, period: str, columns: S
     distances count; `columns`: which numeric columns to fill (default: all but the labels). Extrapolation knows no bounds: a share
     may leave [0, 1]. An integer column that has gaps is returned as floats.
 
-    Raises DataError for a unit without any value in a column, repeated rows, missing labels, periods that are neither numbers nor
-    dates, infinite values, and columns that are not there or not numbers.
+    Raises DataError for a unit without any value in a column, repeated rows, missing labels, labels that are the same but for their type
+    or blanks, periods that are neither numbers nor dates, infinite values, columns that are not there or not numbers and, unless
+    `columns` says which, numbers with gaps that are stored as text.
 
     >>> panel = pd.DataFrame({"town": list("aaaa"), "year": [2001, 2002, 2004, 2005], "x": [1.0, None, 4.0, None]})
     >>> filled = interpolate_panel(panel, unit="town", period="year")

@@ -73,8 +73,9 @@ def alike(labels: pd.Index) -> list:
     """
     if labels.inferred_type != "string":
         return []
-    texts = pd.Index([label.strip() if isinstance(label, str) else label for label in labels.tolist()], dtype=object)
-    return labels[texts.duplicated(keep=False)].tolist()
+    given = labels.tolist()
+    texts = [label.strip() if isinstance(label, str) else label for label in given]
+    return [] if texts == given else labels[pd.Index(texts, dtype=object).duplicated(keep=False)].tolist()
 
 
 def inexact(labels: pd.Index) -> list:

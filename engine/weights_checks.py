@@ -27,8 +27,9 @@ def as_csr(matrix: Any) -> sparse.csr_array:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise WeightsError(f"the matrix has shape {matrix.shape}: weights are square and not empty, one row and one column a unit.")
     if sparse.issparse(matrix):  # summed as floats: small integers would run over
-        matrix = sparse.csr_array(matrix) if matrix.dtype.kind == "b" else matrix.astype(np.float64)
-        _refuse_cancelling(matrix)
+        matrix = sparse.csr_array(matrix) if matrix.dtype.kind == "b" else matrix.astype(np.float64, copy=False)
+        if isinstance(matrix.data, np.ndarray) and matrix.data.dtype.kind == "f" and (matrix.data < 0).any():
+            _refuse_cancelling(matrix.tocoo())
     csr = sparse.csr_array(matrix, dtype=np.float64, copy=True)
     csr.sum_duplicates()
     csr.eliminate_zeros()
@@ -36,16 +37,13 @@ def as_csr(matrix: Any) -> sparse.csr_array:
     return sparse.csr_array((csr.data, csr.indices.astype(kind), csr.indptr.astype(kind)), shape=csr.shape)
 
 
-def _refuse_cancelling(matrix: Any) -> None:
+def _refuse_cancelling(entries: sparse.coo_array) -> None:
     """Refuse negative entries that share their place with others, before the sum hides them."""
-    entries = matrix.tocoo()
-    below = entries.data < 0
-    if below.any():
-        place = entries.row.astype(np.int64) * matrix.shape[1] + entries.col
-        hidden = below & np.isin(place, place[pd.Index(place).duplicated()])
-        if hidden.any():
-            where = list(zip(entries.row[hidden].tolist(), entries.col[hidden].tolist(), strict=True))
-            raise WeightsError(f"negative weights at places (row, column) stored more than once: {few(where)}. Sum the entries first.")
+    place = entries.row.astype(np.int64) * entries.shape[1] + entries.col
+    hidden = (entries.data < 0) & np.isin(place, place[pd.Index(place).duplicated()])
+    if hidden.any():
+        where = list(zip(entries.row[hidden].tolist(), entries.col[hidden].tolist(), strict=True))
+        raise WeightsError(f"negative weights at places (row, column) stored more than once: {few(where)}. Sum the entries first.")
 
 
 def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
