@@ -88,7 +88,10 @@ def read_table(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path)
         whole = [j for j, kind in enumerate(frame.dtypes) if pd.api.types.is_integer_dtype(kind)]
         texts = pd.read_csv(path, usecols=whole, dtype=str) if whole else frame[[]]
-        return frame.assign(**{name: text for name, text in texts.items() if text.str.fullmatch(r"\s*0\d+\s*").any()})
+        for name, text in texts.items():
+            if text.str.fullmatch(r"\s*0\d+\s*").any():
+                frame[name] = text.str.strip()
+        return frame
     raise DataError(f"{path.name}: data are read from .csv and .parquet files.")
 
 

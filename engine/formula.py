@@ -123,7 +123,8 @@ def read(plan: Plan, chunks: Iterator[pd.DataFrame], levels: dict[str, pd.Index]
         for name in plan.variables:
             flaws.note(frame[name].isna().to_numpy(), start, _gap(name), "drop or fill them")
         if flaws.found.keys().isdisjoint(gaps):
-            frame = frame.assign(**{name: frame[name].to_numpy(dtype=float) for name in plan.floats})
+            for name in plan.floats:
+                frame[name] = frame[name].to_numpy(dtype=float)
             if spec is None:
                 spec = plan.parsed if plan.whole else _trained(plan, frame, levels)
             y, x = _tables(plan.formula, _matrices(plan.formula, spec, frame))
@@ -352,6 +353,6 @@ def _is_by_row(function: ast.expr) -> bool:
 
 def _encoded(tree: ast.expr, names: dict[str, str]) -> set[str]:
     """The names that stand by themselves in C(...)."""
-    calls = [node for node in ast.walk(tree) if _is_coding(node)]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_coding(node)]
     found = {call.args[0].id for call in calls if call.args and isinstance(call.args[0], ast.Name)}
     return {names.get(name, name) for name in found}

@@ -183,7 +183,7 @@ def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
 
 def _from_points(coordinates: Any, metric: str) -> Any:
     """A frame of x and y where points with a coordinate reference system were given, which must suit the metric; else what was given."""
-    points = getattr(coordinates, "geometry", None)
+    points: Any = getattr(coordinates, "geometry", None)
     if not isinstance(coordinates, pd.DataFrame | pd.Series) or not hasattr(points, "crs"):
         return coordinates
     wrong = (points.geom_type != "Point").to_numpy() | points.is_empty.to_numpy()

@@ -97,6 +97,14 @@ def test_a_band_that_links_everything_is_warned_of():
         so.Weights.distance_band(METRES, 1e8)
 
 
+def test_a_cutoff_that_could_be_in_another_unit_is_warned_of():
+    """Some times the greatest distance only says "all", a thousand times is metres for km."""
+    so.Weights.inverse_distance(DEGREES, cutoff=20_000, **GLOBE)
+    so.Weights.inverse_distance(METRES, cutoff=9 * 3e6)
+    with pytest.warns(so.SpilloverWarning, match=r"cutoff=3e\+09 links every unit.* apart: check its unit\."):
+        so.Weights.inverse_distance(METRES, cutoff=1000 * 3e6)
+
+
 POINTS = {"x": [116.41, 121.47, 104.07], "y": [39.90, 31.23, 30.57]}
 
 

