@@ -258,6 +258,11 @@ def _variables(parsed: formulaic.Formula, formula: str, columns: pd.Index) -> li
         elif root != "np" and not dotted:
             raise DataError(f"The formula {formula!r} needs a column {root!r}; the data have {', '.join(map(str, columns))}.")
         found |= dotted
+    for factor in _factors(parsed):  # formulaic names nothing inside of poly(...) and its like
+        if factor.eval_method.value == "python":
+            tree, names = _expression(factor.expr)
+            called = {call.func.id for call in ast.walk(tree) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)}
+            found |= {names.get(name, name) for name in _names_in(tree) - called} & set(columns)
     return sorted(found)
 
 

@@ -21,6 +21,7 @@ from spillover.engine.weights_checks import (
     check_admissible,
     check_values,
     spectral_radius,
+    warn_of_short_floats,
 )
 from spillover.kernels import nodes
 from spillover.kernels.errors import WeightsError
@@ -37,7 +38,8 @@ class Weights:
     labels (default 0 … n-1); `islands`, "error" or "allow" for units without neighbours; `bounds`, an interval of rho around 0
     to use in place of the one worked out from the eigenvalues (an acyclic W needs it).
 
-    True counts as 1, masked as NaN; entries that a sparse matrix stores more than once are summed, as SciPy does.
+    True counts as 1, masked as NaN; entries that a sparse matrix stores more than once are summed, as SciPy does. Rows that sum to 1 in
+    float32 only are warned of: in float64 W is not row-standardised.
 
     Raises WeightsError for a matrix that is not square, holds NaN, infinite or negative values, a non-zero diagonal or anything but
     numbers, for islands, and for ids that are missing, repeated, unordered (a set), of the wrong number, or the same but for their type
@@ -73,6 +75,7 @@ class Weights:
         if len(lonely) and islands == "error":
             who = f"{len(lonely)} of {len(labels)} units have no neighbours: {few(lonely)}"
             raise WeightsError(f'{who}. Give them neighbours, leave them out, or keep them as zero rows with islands="allow".')
+        warn_of_short_floats(getattr(matrix, "dtype", None), checked)
         for part in (checked.data, checked.indices, checked.indptr):
             part.flags.writeable = False
         vars(self).update(matrix=checked, ids=labels, transform="raw", islands_allowed=islands == "allow", given_bounds=as_interval(bounds))

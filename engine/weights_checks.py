@@ -1,5 +1,6 @@
 """What a weights matrix must be, and what its eigenvalues leave to rho."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import scipy.sparse.linalg
 
 from spillover.engine.labels import as_numbers, few, link_name
 from spillover.kernels import nodes, spectrum
-from spillover.kernels.errors import WeightsError
+from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 STANDARD = 1e-10  # a row sum this close to 1 is 1
 SAME = 1e-12  # numbers this close, relative to the largest, are equal
@@ -58,6 +59,17 @@ def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
             where = np.flatnonzero(bad).tolist()
             cells = few(where, lambda e: f"{link_name(ids, rows[e], csr.indices[e])} = {csr.data[e]}")
             raise WeightsError(f"{len(where)} weights are {what}: {cells}. {way_out}")
+
+
+def warn_of_short_floats(kind: Any, csr: sparse.csr_array) -> None:
+    """Warn of rows that sum to 1 in the float16 or float32 that they came in, but not in float64, where they are then not standardised."""
+    if kind not in (np.float16, np.float32):
+        return
+    count, off = np.diff(csr.indptr), np.abs(np.asarray(csr.sum(axis=1)) - 1)
+    if count.any() and off[count > 0].max() > STANDARD and (off <= np.finfo(kind).eps * (1 + count))[count > 0].all():
+        way_out = "row_standardize() makes them do so"
+        what = f"the rows sum to 1 in {np.dtype(kind)}, but in float64 only to {off[count > 0].max():.0e}"
+        warnings.warn(f"W counts as not row-standardised: {what}: {way_out}.", SpilloverWarning, stacklevel=3)
 
 
 def as_interval(bounds: Any) -> Bounds:

@@ -124,6 +124,16 @@ def test_true_and_true_are_two_but_logic_stays_logic():
     np.testing.assert_array_equal(panel("y ~ a", a=pd.array(a, dtype="boolean")).x[0, :, -1], a)
 
 
+def test_variables_of_transformations_that_need_all_rows():
+    """They are read, missing values in them named and numbers stored as text refused, like any others."""
+    x = [1, 4, 2, 8, 5, 7]
+    for formula in ("y ~ poly(x, 2)", "y ~ bs(x, df=4)", "y ~ center(x) + scale(z)"):
+        np.testing.assert_array_equal(panel(formula, x=x).x, panel(formula, x=np.array(x, float)).x)
+        refused(lambda formula=formula: panel(formula, x=pd.array([None, *x[1:]], "Int64")), "'x' has missing values in 1 rows (3)")
+        refused(lambda formula=formula: panel(formula, x=list(map(str, x))), "Column 'x'", "text")
+    assert panel("y ~ poly(`a b`, 2)", **{"a b": x}).names == ("Intercept", "poly(`a b`, 2)[1]", "poly(`a b`, 2)[2]")
+
+
 def test_levels_keep_their_names():
     whole = [3, 1, 3, 2, 1, 1]
     for kind in ("int64", "Int64"):
@@ -279,6 +289,22 @@ def test_entries_stored_twice_are_summed_without_running_over():
         assert stored([0.5, 0.25, 1], np.float32, make) == 0.75
         refused(lambda make=make: stored([3, -1, 1], float, make), "negative", "more than once: (0, 1)", error=so.WeightsError)
     refused(lambda: so.Weights(np.ma.array([[0, 1.0], [1, 0]], mask=[[0, 1], [0, 0]])), "0 → 1 = nan", error=so.WeightsError)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_rows_that_sum_to_one_in_short_floats_only_are_warned_of(kind):
+    """In float64 they do not, and period effects of such a W are another likelihood."""
+    rows = (DENSE / DENSE.sum(axis=1, keepdims=True)).astype(kind)
+    for given in (rows, sparse.csr_array(rows.astype(np.float32))):
+        with pytest.warns(so.SpilloverWarning, match=r"sum to 1 in float\d+, but .* row_standardize\(\)") as caught:
+            weights = so.Weights(given, IDS, islands="allow")
+        assert caught[0].filename == __file__
+        assert not weights.is_row_standardized
+        assert weights.row_standardize().is_row_standardized
+        if kind == np.float16:
+            break
+    so.Weights(DENSE.astype(kind), IDS)  # raw weights say nothing of their sums
+    so.Weights((DENSE > 0).astype(kind) / kind(8), IDS)
 
 
 EDGES = pd.DataFrame({"o": ["a", "b", "b"], "d": ["b", "a", "c"], "w": [1, 2, 3]})
