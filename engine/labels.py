@@ -46,6 +46,8 @@ def as_numbers(values: Any, what: str) -> np.ndarray:
     WeightsError for text, dates, categories and complex values, none of which is turned into numbers, and for numbers beside 0 that
     float64 holds as 0 only.
     """
+    if isinstance(values, pd.DataFrame) and all(isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in values.dtypes):
+        values = values.to_numpy()  # at once, not column by column
     if isinstance(values, pd.DataFrame):
         wrong = [name for j, name in enumerate(values.columns) if not _is_real(values.iloc[:, j])]
         if wrong:
