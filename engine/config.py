@@ -79,13 +79,19 @@ def known(table: Any, names: tuple[str, ...], where: str) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """The frame in a .csv or .parquet file."""
+    """The frame in a .csv or .parquet file. In a .csv, whole numbers of which some have leading zeros, such as 01001, are codes: text."""
     if not path.exists():
         raise DataError(f"There is no data file {path}.")
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix == ".csv":
-        return pd.read_csv(path)
+        frame = pd.read_csv(path)
+        whole = [j for j, kind in enumerate(frame.dtypes) if pd.api.types.is_integer_dtype(kind)]
+        texts = pd.read_csv(path, usecols=whole, dtype=str) if whole else frame[[]]
+        for name, text in texts.items():
+            if text.str.fullmatch(r"\s*0\d+\s*").any():
+                frame[name] = text.str.strip()
+        return frame
     raise DataError(f"{path.name}: data are read from .csv and .parquet files.")
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 import scipy.sparse as sparse
 import scipy.stats
 
-from spillover.engine.labels import align, as_numbers, few
+from spillover.engine.labels import align, as_numbers, check_periods, check_told_apart, few
+from spillover.engine.prepare import check_columns
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import SAME
 from spillover.kernels.errors import DataError, SpecificationError
@@ -138,7 +139,8 @@ def moran_by_period(frame: pd.DataFrame, column: str, W: Weights, *, unit: str, 
     """Moran's I of a column of a long table in every period: `moran` of that column laid out as units by periods.
 
     `frame`: one row a (unit, period), in any order; `unit`, `period`: the columns that name them; `options`: those of `moran`.
-    Raises DataError for columns that are not there, missing labels and (unit, period) pairs that are repeated or have no value.
+    Raises DataError for columns that are not there, missing labels, periods that are numbers stored as text out of their order, and
+    (unit, period) pairs that are repeated or have no value.
 
     >>> from spillover.engine.datasets import munnell
     >>> frame, W = munnell()
@@ -152,6 +154,7 @@ def moran_by_period(frame: pd.DataFrame, column: str, W: Weights, *, unit: str, 
     for name in (column, unit, period):
         if name not in frame.columns:
             raise DataError(f"{name!r} is not a column of the data; they have {', '.join(map(str, frame.columns))}.")
+    check_columns(frame, [column, unit, period])
     for name in (unit, period):
         if frame[name].isna().any():
             raise DataError(f"Column {name!r} is missing in {frame[name].isna().sum()} rows: drop them or fill them in.")
@@ -159,6 +162,8 @@ def moran_by_period(frame: pd.DataFrame, column: str, W: Weights, *, unit: str, 
     if twice.any():
         pairs = list(frame.loc[twice, [unit, period]].itertuples(index=False, name=None))
         raise DataError(f"{len(pairs)} rows repeat a unit and period: {few(pairs)}. Aggregate them or drop the copies.")
+    check_told_apart(pd.Index(frame[unit].unique()), f"labels in column {unit!r}", DataError)
+    check_periods(pd.Index(frame[period].unique()), period)
     return moran(frame.pivot(index=unit, columns=period, values=column), W, **options)
 
 

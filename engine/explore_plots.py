@@ -8,6 +8,7 @@ import scipy.stats
 
 from spillover.engine.explore import NOWHERE, UNCLEAR, Moran, MoranLocal, MoranPanel
 from spillover.engine.labels import as_labels, as_numbers, few, type_hint
+from spillover.engine.recognition import swapped
 from spillover.kernels.errors import DataError, SpecificationError
 
 if TYPE_CHECKING:
@@ -252,6 +253,8 @@ def _located(labels: pd.Index, places: Any) -> tuple[Any, Any]:
         raise DataError(f"The labels of values and places differ; {told}.{type_hint(labels, found)} Set the units as the index of both.")
     if areas is not None and hasattr(areas, "total_bounds"):
         return areas.iloc[where], None
+    if swapped(places.columns):
+        raise DataError(f"places has the columns {few(places.columns)}: x, the longitude, is wanted first, then y, the latitude.")
     points = as_numbers(places, "places")[where]
     if not np.isfinite(points).all():
         raise DataError(f"Coordinates are missing or infinite: {few(labels[~np.isfinite(points).all(axis=1)])}.")

@@ -11,7 +11,9 @@ import formulaic
 import numpy as np
 import pandas as pd
 
-from spillover.engine.sources import Source
+from spillover.engine.labels import few
+from spillover.engine.recognition import NUMBERS, how_to_convert, is_number, numbers_as_text
+from spillover.engine.sources import Source, default_text, distinct
 from spillover.kernels.errors import DataError, SpecificationError
 
 SHOWN = 3  # rows an error message names before it counts the rest
@@ -31,13 +33,21 @@ class Columns(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A formula that a table can answer: the `variables` that it needs and, for a table in chunks, those whose `levels` come first."""
+    """A formula that a table can answer: the `variables` that it needs and, for a table in chunks, those whose `levels` come first.
+
+    `bare`: the text, objects and categories used otherwise than in C(...) or a comparison; `floats`: the numbers and truth values that
+    become float64 before anything is worked out, so that no square of whole numbers runs over and true + true is 2; not those in C(...),
+    which name levels, or in ~, & and |; `response`: the variable that is the response as it stands.
+    """
 
     formula: str
     parsed: formulaic.Formula
     variables: tuple[str, ...]
     levels: tuple[str, ...]
     whole: bool
+    bare: tuple[str, ...]
+    floats: tuple[str, ...]
+    response: str | None
 
 
 @dataclass
@@ -69,11 +79,21 @@ def plan(formula: str, source: Source) -> Plan:
     """
     parsed = _parse(formula)
     variables = tuple(_variables(parsed, formula, source.columns))
+    again = [name for name in variables if (source.columns == name).sum() > 1]
+    if again:
+        raise DataError(f"More than one column is called {few(again)}: rename or drop the copies.")
     for name in variables:
-        if source.dtypes[name].kind in "mMc":
+        if source.dtypes[name].kind in "mMc" or isinstance(source.dtypes[name], pd.PeriodDtype):
             raise DataError(f"Column {name!r} holds {source.dtypes[name]} values: turn it into real numbers or categories first.")
+    response = next((factor.expr for term in parsed.lhs for factor in term.factors if factor.expr in variables), None)
+    if response is not None and pd.api.types.is_bool_dtype(source.dtypes[response]):
+        way_out = f"for a linear probability model give frame[{response!r}].astype(float)"
+        raise DataError(f"The response {response!r} is true or false, and the models are of a number with normal errors: {way_out}.")
+    kept, bare = _uses(parsed)
+    real = {name for name in variables if is_number(source.dtypes[name]) or pd.api.types.is_bool_dtype(source.dtypes[name])}
+    uses = (tuple(sorted(bare & set(variables) - real)), tuple(sorted(real - kept)), response)
     if source.whole:
-        return Plan(formula, parsed, variables, (), True)
+        return Plan(formula, parsed, variables, (), True, *uses)
     categories = {name for name in variables if source.dtypes[name].kind not in "biuf"}
     for factor in _factors(parsed):
         if factor.eval_method.value == "python":
@@ -85,7 +105,7 @@ def plan(formula: str, source: Source) -> Plan:
                     f"{text!r} in {formula!r} may need all rows at once, and {source.what} is read in chunks: {WAY_OUT}"
                 )
             categories |= {name for name in _encoded(tree, names) if name in variables}
-    return Plan(formula, parsed, variables, tuple(sorted(categories)), False)
+    return Plan(formula, parsed, variables, tuple(sorted(categories)), False, *uses)
 
 
 def read(plan: Plan, chunks: Iterator[pd.DataFrame], levels: dict[str, pd.Index], label: Callable[[int], str]) -> Iterator[Columns]:
@@ -94,19 +114,66 @@ def read(plan: Plan, chunks: Iterator[pd.DataFrame], levels: dict[str, pd.Index]
     DataError for values that are missing or not finite, once all chunks have been seen.
     """
     flaws, gaps, infinite, spec, start = Flaws(), [_gap(name) for name in plan.variables], [], None, 0
-    for frame in filter(len, chunks):
+    for name in plan.bare if not plan.whole else ():
+        if name in levels:
+            _check_categories(plan, name, levels[name])
+    for frame in (default_text(chunk[list(plan.variables)].reset_index(drop=True)) for chunk in chunks if len(chunk)):
+        if plan.whole:
+            _check_whole(plan, frame)
         for name in plan.variables:
             flaws.note(frame[name].isna().to_numpy(), start, _gap(name), "drop or fill them")
         if flaws.found.keys().isdisjoint(gaps):
+            for name in plan.floats:
+                frame[name] = frame[name].to_numpy(dtype=float)
             if spec is None:
                 spec = plan.parsed if plan.whole else _trained(plan, frame, levels)
-            y, x = _tables(plan.formula, _matrices(plan.formula, spec, frame if plan.whole else frame.reset_index(drop=True)))
+            y, x = _tables(plan.formula, _matrices(plan.formula, spec, frame))
             columns = Columns(y.to_numpy(float)[:, 0], x.to_numpy(float), str(y.columns[0]), tuple(map(str, x.columns)))
             _note_infinite(flaws, columns, start)
             infinite = [_infinite(name) for name in (columns.response, *columns.names)]
             yield columns
         start += len(frame)
     flaws.refuse(label, gaps + infinite)
+
+
+def _check_whole(plan: Plan, frame: pd.DataFrame) -> None:
+    """DataError for values that would be categories by mistake, and for categories that no row has."""
+    for name in plan.variables:
+        column = frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            unused = column.cat.categories[np.bincount(column.cat.codes[column.notna()], minlength=len(column.cat.categories)) == 0]
+            if len(unused):
+                way_out = f"drop them, frame[{name!r}].cat.remove_unused_categories()"
+                raise DataError(
+                    f"Column {name!r} declares categories that no row has: {few(unused)}. Their indicators are zero: {way_out}."
+                )
+        if name in plan.bare:
+            try:
+                found = distinct(column)
+            except TypeError as error:
+                raise DataError(f"Column {name!r} holds values that are no categories: {error}.") from error
+            _check_categories(plan, name, found)
+
+
+def _check_categories(plan: Plan, name: str, levels: pd.Index) -> None:
+    """DataError for distinct values of a column that are numbers, as text or as objects, or dates: bare, each would be a category."""
+    declared = isinstance(levels, pd.CategoricalIndex)
+    values = levels.categories if declared else levels
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    quoted = name if name.isidentifier() else f"`{name}`"
+    categories = "" if name == plan.response else f", or write C({quoted}) for categories"
+    found = numbers_as_text(values) if kind == "string" else None
+    if found:
+        numbers, others, marks = found
+        but = f" (beside {few(others)})" if others else ""
+        what = f"numbers stored as text, {few(numbers)}{but}, which would be {len(values)} categories"
+        raise DataError(f"Column {name!r} holds {what}: {how_to_convert(name, marks, others)}{categories}.")
+    if not declared and kind in NUMBERS:
+        what = f"numbers stored as objects, {few(values)}, which would be {len(values)} categories"
+        raise DataError(f"Column {name!r} holds {what}: {how_to_convert(name, [], [])}{categories}.")
+    if not declared and kind not in ("string", "boolean", "empty", "interval"):
+        types = ", ".join(sorted({type(value).__name__ for value in values}))
+        raise DataError(f"Column {name!r} holds values of type {types}: turn it into numbers or into text{categories}.")
 
 
 def _gap(name: str) -> str:
@@ -154,6 +221,11 @@ def _tables(formula: str, matrices: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
         raise DataError(f"The formula {formula!r} has {y.shape[1]} responses ({', '.join(y.columns)}); a model has one numeric response.")
     if not x.shape[1]:
         raise DataError(f"The formula {formula!r} has no regressor: give at least one, or a constant.")
+    if any(kind is formulaic.parser.types.Factor.Kind.CATEGORICAL for kind, _ in matrices.lhs.model_spec.encoder_state.values()):
+        raise DataError(f"The response of {formula!r} is a category, {y.columns[0]!r}: a model has one numeric response.")
+    imaginary = [name for table in (y, x) for name, dtype in table.dtypes.items() if dtype.kind == "c"]
+    if imaginary:
+        raise DataError(f"Complex numbers in {few(imaginary)} of {formula!r}: their imaginary part would be lost. Take np.real or np.abs.")
     if y.columns[0] in x.columns:
         raise DataError(f"The response {y.columns[0]!r} is among the regressors of {formula!r}: take it out.")
     return y, x
@@ -179,14 +251,58 @@ def _variables(parsed: formulaic.Formula, formula: str, columns: pd.Index) -> li
         root = variable if variable in columns else variable.split(".")[0]
         if root in columns:
             found.add(root)
+        elif root in map(str, columns):
+            raise DataError(
+                f"The formula {formula!r} needs the column {root!r}, whose name is not text: frame.rename(columns=str) makes it so."
+            )
         elif root != "np" and not dotted:
             raise DataError(f"The formula {formula!r} needs a column {root!r}; the data have {', '.join(map(str, columns))}.")
         found |= dotted
+    for factor in _factors(parsed):  # formulaic names nothing inside of poly(...) and its like
+        if factor.eval_method.value == "python":
+            tree, names = _expression(factor.expr)
+            called = {call.func.id for call in ast.walk(tree) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)}
+            found |= {names.get(name, name) for name in _names_in(tree) - called} & set(columns)
     return sorted(found)
 
 
 def _factors(parsed: formulaic.Formula) -> list:
     return [factor for part in (parsed.lhs, parsed.rhs) for term in part for factor in term.factors]
+
+
+def _uses(parsed: formulaic.Formula) -> tuple[set[str], set[str]]:
+    """The names somewhere in C(...), ~, &, | or ^, and those that stand outside of C(...) and of comparisons."""
+    kept, bare = set(), set()
+    for factor in _factors(parsed):
+        if factor.eval_method.value == "lookup":
+            bare.add(factor.expr)
+        elif factor.eval_method.value == "python":
+            tree, names = _expression(factor.expr)
+            kept |= {names.get(name, name) for node in ast.walk(tree) if _is_coding(node) or _is_logic(node) for name in _names_in(node)}
+            bare |= {names.get(name, name) for name in _names_outside(tree)}
+    return kept, bare
+
+
+def _is_coding(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "C"
+
+
+def _is_logic(node: ast.AST) -> bool:
+    operators = ast.Invert | ast.BitAnd | ast.BitOr | ast.BitXor
+    return isinstance(node, ast.UnaryOp | ast.BinOp) and isinstance(node.op, operators)
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def _names_outside(node: ast.AST) -> Iterator[str]:
+    """The names in an expression but for those in C(...) and in comparisons."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif not (_is_coding(node) or isinstance(node, ast.Compare)):
+        for part in ast.iter_child_nodes(node):
+            yield from _names_outside(part)
 
 
 def _expression(text: str) -> tuple[ast.expr, dict[str, str]]:
@@ -242,6 +358,6 @@ def _is_by_row(function: ast.expr) -> bool:
 
 def _encoded(tree: ast.expr, names: dict[str, str]) -> set[str]:
     """The names that stand by themselves in C(...)."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "C"]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_coding(node)]
     found = {call.args[0].id for call in calls if call.args and isinstance(call.args[0], ast.Name)}
     return {names.get(name, name) for name in found}

@@ -117,7 +117,11 @@ def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None
         return data
     if period is None or not isinstance(data, pd.DataFrame) or period not in data:
         raise SpecificationError("windows need a pandas DataFrame and its column period= to choose from.")
-    chosen = data[(data[period] >= span[0]) & (data[period] <= span[1])]
+    try:
+        chosen = data[(data[period] >= span[0]) & (data[period] <= span[1])]
+    except TypeError as error:
+        what = f"the window from {span[0]!r} to {span[1]!r} does not compare with the periods, of type {data[period].dtype}"
+        raise SpecificationError(f"{what}: give it as they are.") from error
     if chosen.empty:
         raise SpecificationError(f"No row of the data lies in the window from {span[0]} to {span[1]}.")
     return chosen

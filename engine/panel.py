@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spillover.engine.formula import SHOWN, Columns, Plan, plan, read
-from spillover.engine.labels import align
+from spillover.engine.labels import align, check_periods
 from spillover.engine.sources import Source, joined, levels_of, open_source
 from spillover.engine.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError
@@ -71,7 +71,9 @@ def read_panel(formula: str, data: Any, weights: Weights, *, unit: str | None, p
     """The panel that `formula` takes from `data`, units matched to `weights.ids` by label whatever the order of the rows.
 
     `data`: a pandas DataFrame, the path of a Parquet file or folder, or a Dask DataFrame; the last two are read twice, a chunk at a time.
-    DataError names duplicated or missing (unit, period) pairs, missing values, and units that only one side has.
+    DataError names duplicated or missing (unit, period) pairs, missing values, units that only one side has, numbers stored as text and
+    whatever else would be converted without a word. Numbers and truth values become float64 (1 and 0) before anything is worked out;
+    whole numbers beyond 2^53 are rounded there, to 1e-16 of their size.
     """
     source = open_source(data)
     if period is not None and unit is None:
@@ -81,6 +83,10 @@ def read_panel(formula: str, data: Any, weights: Weights, *, unit: str | None, p
     for column, role in ((unit, "unit"), (period, "period")):
         if column is not None and column not in source.columns:
             raise DataError(f"{role}={column!r} is not a column of the data; they have {', '.join(map(str, source.columns))}.")
+        if column is not None and (source.columns == column).sum() > 1:
+            raise DataError(f"{role}={column!r} is the name of more than one column: rename or drop the copies.")
+    if unit is not None and unit == period:
+        raise SpecificationError(f"unit= and period= both name {unit!r}: give two columns.")
     wanted = plan(formula, source)
     units, times, levels = _first_pass(source, wanted, unit, period)
     layout = _layout(units, times, weights, period)
@@ -100,6 +106,11 @@ def _first_pass(source: Source, wanted: Plan, unit: str | None, period: str | No
     levels: dict[str, pd.Index] = {}
     columns = [column for column in (unit, period) if column is not None]
     for frame in source.chunks([*columns, *wanted.levels], unit is None):
+        if unit is None and isinstance(frame.index, pd.MultiIndex):
+            names = ", ".join(map(str, frame.index.names))
+            raise DataError(
+                f"The index of the data has the levels {names}: frame.reset_index() makes columns of them, for unit= and period=."
+            )
         units = units.extended(pd.Series(frame.index) if unit is None else frame[unit])
         times = times.extended(pd.Series(np.zeros(len(frame), int)) if period is None else frame[period])
         for name in wanted.levels:
@@ -136,6 +147,7 @@ def _layout(units: Labels, times: Labels, weights: Weights, period: str | None) 
     if len(key) != len(seen) or not seen.all():
         _refuse(key, units.found, times.found, period)
     position = align(weights.ids, units.found)
+    check_periods(times.found, period)
     periods, order = times.found.sort_values(return_indexer=True)
     row, column = np.empty(total, np.int64), np.empty(count, np.int64)
     row[order], column[position] = np.arange(total), np.arange(count)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spillover.engine.labels import few
+from spillover.engine.labels import check_told_apart, few
+from spillover.engine.recognition import NUMBERS, how_to_convert, is_number, numbers_as_text
 from spillover.kernels.errors import DataError
 
 
@@ -37,8 +38,9 @@ def interpolate_panel(frame: pd.DataFrame, *, unit: str, period: str, columns: S
     distances count; `columns`: which numeric columns to fill (default: all but the labels). Extrapolation knows no bounds: a share
     may leave [0, 1]. An integer column that has gaps is returned as floats.
 
-    Raises DataError for a unit without any value in a column, repeated rows, missing labels, periods that are neither numbers nor
-    dates, infinite values, and columns that are not there or not numbers.
+    Raises DataError for a unit without any value in a column, repeated rows, missing labels, labels that are the same but for their type
+    or blanks, periods that are neither numbers nor dates, infinite values, columns that are not there or not numbers and, unless
+    `columns` says which, numbers with gaps that are stored as text.
 
     >>> panel = pd.DataFrame({"town": list("aaaa"), "year": [2001, 2002, 2004, 2005], "x": [1.0, None, 4.0, None]})
     >>> filled = interpolate_panel(panel, unit="town", period="year")
@@ -52,6 +54,7 @@ def interpolate_panel(frame: pd.DataFrame, *, unit: str, period: str, columns: S
     codes, times = _labels(frame, unit, period)
     if columns is None:
         names = [name for name, kind in frame.dtypes.items() if is_number(kind) and name not in (unit, period)]
+        _refuse_text_with_gaps(frame, unit, period)
     else:
         names = as_names(columns, "columns")
     values = numbers(frame, names)
@@ -104,12 +107,6 @@ def as_names(names: Any, what: str) -> list:
     return listed
 
 
-def is_number(kind: Any) -> bool:
-    """Whether a dtype holds real numbers; truth values are none."""
-    types = pd.api.types
-    return types.is_numeric_dtype(kind) and not (types.is_bool_dtype(kind) or types.is_complex_dtype(kind))
-
-
 def _labels(frame: pd.DataFrame, unit: str, period: str) -> tuple[np.ndarray, np.ndarray]:
     """The number of each row's unit, in their sorted order, and its time as a float: (rows,) each."""
     if unit == period:
@@ -124,6 +121,7 @@ def _labels(frame: pd.DataFrame, unit: str, period: str) -> tuple[np.ndarray, np
         pairs = _pairs(frame.loc[again.to_numpy(), [unit, period]])
         raise DataError(f"{again.sum()} rows repeat a ({unit}, {period}) that another has: {pairs}. Aggregate or drop the copies.")
     codes, found = pd.factorize(frame[unit])
+    check_told_apart(pd.Index(found), f"labels in column {unit!r}", DataError)
     try:
         order = np.asarray(pd.Index(found).argsort())
     except TypeError:  # labels of several types have no order: as they come
@@ -140,7 +138,10 @@ def _times(periods: pd.Series) -> np.ndarray:
         raise DataError(f"Column {periods.name!r}, the period, is of type {periods.dtype}; distances in time need {hint}.")
     if not np.isfinite(periods.to_numpy(float)).all():
         raise DataError(f"Column {periods.name!r}, the period, holds infinite values: give numbers or dates.")
-    return (periods - periods.min()).to_numpy(float)
+    if not len(periods) or not pd.api.types.is_integer_dtype(periods.dtype):
+        return (periods - periods.min()).to_numpy(float)
+    whole = periods.to_numpy(object)  # whole numbers of Python's, which know no bounds
+    return (whole - whole.min()).astype(float)
 
 
 def _refuse_infinite(frame: pd.DataFrame, values: np.ndarray, names: list, labels: list) -> None:
@@ -149,6 +150,20 @@ def _refuse_infinite(frame: pd.DataFrame, values: np.ndarray, names: list, label
         first = np.flatnonzero(columns == columns[0])
         where = _pairs(frame.iloc[rows[first]][labels])
         raise DataError(f"Column {names[columns[0]]!r} is infinite at {where}: replace it by a number, or by NaN to have it filled.")
+
+
+def _refuse_text_with_gaps(frame: pd.DataFrame, unit: str, period: str) -> None:
+    """DataError for a column that has gaps and numbers stored as text or object, which would be passed over as if it were words."""
+    for j, (name, kind) in enumerate(frame.dtypes.items()):
+        values = frame.iloc[:, j].dropna()
+        if is_number(kind) or name in (unit, period) or len(values) == len(frame):
+            continue
+        held = pd.api.types.infer_dtype(values)
+        found = numbers_as_text(values.unique()) if held == "string" else None
+        if found or held in NUMBERS:
+            marks, others = (found[2], found[1]) if found else ([], [])
+            way_out = f"{how_to_convert(name, marks, others)}, or say which columns= to fill"
+            raise DataError(f"Column {name!r} has gaps and holds numbers stored as {kind}, which are not filled: {way_out}.")
 
 
 def _refuse_empty(units: pd.Series, values: np.ndarray, names: list, codes: np.ndarray) -> None:

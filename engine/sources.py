@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
+from spillover.engine.labels import few
 from spillover.kernels.errors import DataError
 
 CHUNK = 131_072  # rows of a Parquet file in memory at a time
@@ -42,6 +43,8 @@ def open_source(data: Any) -> Source:
     DataError for anything else, for a path where there is no Parquet file, and where pyarrow (extra `parquet`) is missing.
     """
     if isinstance(data, pd.DataFrame):
+        if isinstance(data.columns, pd.MultiIndex):
+            raise DataError(f"The columns have the levels {few(data.columns.names)}: give each column one name.")
         return Source(data.dtypes, lambda columns, index: iter((data,)), True, "a DataFrame")
     if isinstance(data, str | Path):
         return _parquet(str(data))
@@ -98,20 +101,24 @@ def _dask(data: Any) -> Source:
     def chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
         chosen = data[list(columns)]
         for number in range(chosen.npartitions):
-            yield _default_text(chosen.partitions[number].compute())
+            yield default_text(chosen.partitions[number].compute())
 
     return Source(data.dtypes, chunks, False, "a Dask dataframe", fixed=False)
 
 
-def _default_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text as pandas itself keeps it, which formulas know as categories; Dask turns it into a type of its own."""
+def default_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text as pandas keeps it, which formulas know as categories; Dask and Arrow have types of their own, Arrow for categories too."""
     default = pd.Series(["text"]).dtype
 
-    def foreign(dtype: Any) -> bool:
-        return isinstance(dtype, pd.StringDtype) and dtype != default
+    def wanted(dtype: Any) -> Any:
+        arrow = str(dtype.pyarrow_dtype) if isinstance(dtype, pd.ArrowDtype) else ""
+        if arrow.startswith("dictionary"):
+            return "category"
+        return default if arrow in ("string", "large_string", "string_view") or isinstance(dtype, pd.StringDtype) else dtype
 
-    frame = frame.astype({name: default for name, dtype in frame.dtypes.items() if foreign(dtype)})
-    return frame.set_axis(frame.index.astype(default)) if foreign(frame.index.dtype) else frame
+    frame = frame.astype({name: wanted(dtype) for name, dtype in frame.dtypes.items() if wanted(dtype) != dtype})
+    other = wanted(frame.index.dtype) != frame.index.dtype
+    return frame.set_axis(frame.index.astype(wanted(frame.index.dtype))) if other else frame
 
 
 def joined(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, np.ndarray]:
@@ -134,12 +141,17 @@ def joined(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, np.ndarr
 
 
 def levels_of(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
-    """The levels of a column, after those already known: the categories that it declares, else the values that it has."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        found = pd.CategoricalIndex(column.cat.categories, dtype=column.dtype)
-        every, _ = joined(known, found)
-        return pd.CategoricalIndex(every.categories, dtype=every.dtype)
-    every, _ = joined(known, pd.Index(column.dropna().unique()))
-    if len(every) > LEVELS:
+    """The levels of a column, after those already known: the categories that it declares, else the values that it has, a limited number."""
+    every = distinct(column, known)
+    if len(every) > LEVELS and not isinstance(column.dtype, pd.CategoricalDtype):
         raise DataError(f"Column {column.name!r} has more than {LEVELS} levels: is it a number stored as text?")
     return every
+
+
+def distinct(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
+    """The categories that a column declares, else the values that it has, after those already known."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return joined(known, pd.Index(column.dropna().unique()))[0]
+    found = pd.CategoricalIndex(column.cat.categories, dtype=column.dtype)
+    every, _ = joined(known, found)
+    return pd.CategoricalIndex(every.categories, dtype=every.dtype)

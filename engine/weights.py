@@ -21,6 +21,7 @@ from spillover.engine.weights_checks import (
     check_admissible,
     check_values,
     spectral_radius,
+    warn_of_short_floats,
 )
 from spillover.kernels import nodes
 from spillover.kernels.errors import WeightsError
@@ -37,8 +38,12 @@ class Weights:
     labels (default 0 … n-1); `islands`, "error" or "allow" for units without neighbours; `bounds`, an interval of rho around 0
     to use in place of the one worked out from the eigenvalues (an acyclic W needs it).
 
-    Raises WeightsError for a matrix that is not square, holds NaN, infinite or negative values or a non-zero diagonal, for islands,
-    and for ids that are missing, repeated or of the wrong number.
+    True counts as 1, masked as NaN; entries that a sparse matrix stores more than once are summed, as SciPy does. Rows that sum to 1 in
+    float32 only are warned of: in float64 W is not row-standardised.
+
+    Raises WeightsError for a matrix that is not square, holds NaN, infinite or negative values, a non-zero diagonal or anything but
+    numbers, for islands, and for ids that are missing, repeated, unordered (a set), of the wrong number, or the same but for their type
+    or blanks, like 1 and "1".
 
     >>> W = Weights([[0, 1, 1], [1, 0, 0], [2, 0, 0]], ids=["a", "b", "c"])
     >>> W.row_standardize() @ pd.Series({"c": 4.0, "b": 2.0, "a": 1.0})
@@ -70,6 +75,7 @@ class Weights:
         if len(lonely) and islands == "error":
             who = f"{len(lonely)} of {len(labels)} units have no neighbours: {few(lonely)}"
             raise WeightsError(f'{who}. Give them neighbours, leave them out, or keep them as zero rows with islands="allow".')
+        warn_of_short_floats(getattr(matrix, "dtype", None), checked)
         for part in (checked.data, checked.indices, checked.indptr):
             part.flags.writeable = False
         vars(self).update(matrix=checked, ids=labels, transform="raw", islands_allowed=islands == "allow", given_bounds=as_interval(bounds))
@@ -89,8 +95,8 @@ class Weights:
         """Weights from a table with one link a row: w_ij is the weight of the row with origin i and destination j (default 1).
 
         `ids` gives the units and their order (default: the sorted union of the labels of both columns). A self-link of weight 0
-        declares a unit and adds no link. Raises WeightsError for columns that are not there, missing labels, labels not in `ids`
-        and repeated links.
+        declares a unit and adds no link. Raises WeightsError for columns that are not there, missing or empty labels, labels that are the
+        same but for their type or blanks, labels not in `ids` and repeated links.
 
         >>> edges = pd.DataFrame({"from": ["a", "b", "b"], "to": ["b", "a", "c"], "trade": [2.0, 1.0, 3.0]})
         >>> Weights.from_edges(edges, "from", "to", "trade", islands="allow").to_scipy().toarray()
@@ -136,9 +142,12 @@ class Weights:
     def knn(cls, coordinates: Any, k: int, *, ids: Any = None, metric: str = "euclidean") -> "Weights":
         """w_ij = 1 for the k units j nearest to i, in general asymmetric; of units equally far, to rounding, the first in the order of ids.
 
-        `coordinates`: (n, 2), or a DataFrame of two columns whose index gives the ids. `metric`: "euclidean", or "haversine" for
-        longitude and latitude in degrees, with distances in km on a sphere of radius 6371.0088 km, the mean one of the earth.
-        Raises WeightsError for coordinates that are missing or off the globe, and for k outside 1 … n - 1.
+        `coordinates`: (n, 2), or a DataFrame of two columns or points of a GeoDataFrame or GeoSeries, whose index gives the ids.
+        `metric`: "euclidean", or "haversine" for longitude, then latitude, in degrees, with distances in km on a sphere of radius
+        6371.0088 km, the mean one of the earth.
+        Raises WeightsError for coordinates that are missing or off the globe, for columns called latitude, then longitude, for points
+        whose coordinate reference system does not suit the metric, and for k outside 1 … n - 1. Warns (SpilloverWarning) of straight
+        distances between columns called latitude or longitude that hold degrees; an array without names may be anything.
 
         >>> Weights.knn([[0, 0], [1, 0], [5, 0]], 1).to_scipy().indices
         array([1, 0, 1], dtype=int32)
@@ -154,6 +163,8 @@ class Weights:
         cls, coordinates: Any, threshold: float, *, ids: Any = None, metric: str = "euclidean", islands: str = "error"
     ) -> "Weights":
         """w_ij = 1 where d_ij <= threshold, to rounding; coordinates, metric, unit and errors as for `knn`, and islands.
+
+        Raises WeightsError for more km than half way round the earth; warns of a threshold that links every unit to every other.
 
         >>> Weights.distance_band([[0, 0], [1, 0], [3, 0]], 2).to_scipy().toarray()[0]
         array([0., 1., 0.])
@@ -177,7 +188,8 @@ class Weights:
     ) -> "Weights":
         """w_ij = 1 / d_ij^power, of all pairs or where d_ij <= cutoff; coordinates, metric, unit and errors as for `knn`.
 
-        Raises WeightsError for units in the same place, and without a cutoff above 20,000 units.
+        Raises WeightsError for units in the same place, for a cutoff of more km than half way round the earth, and without a cutoff
+        above 20,000 units; warns of a cutoff above ten times the greatest distance.
 
         >>> Weights.inverse_distance([[0, 0], [2, 0], [6, 0]], power=2, cutoff=5).to_scipy().toarray()[1]
         array([0.25  , 0.    , 0.0625])

@@ -1,5 +1,6 @@
 """What a weights matrix must be, and what its eigenvalues leave to rho."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import scipy.sparse.linalg
 
 from spillover.engine.labels import as_numbers, few, link_name
 from spillover.kernels import nodes, spectrum
-from spillover.kernels.errors import WeightsError
+from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 STANDARD = 1e-10  # a row sum this close to 1 is 1
 SAME = 1e-12  # numbers this close, relative to the largest, are equal
@@ -18,18 +19,32 @@ Bounds = tuple[float, float] | None
 
 
 def as_csr(matrix: Any) -> sparse.csr_array:
-    """A float64 CSR copy with sorted indices and no explicit zeros."""
+    """A float64 CSR copy with sorted indices and no explicit zeros; entries of a sparse matrix that are stored more than once are summed,
+    as scipy does (true and true is true), unless negative ones among them would cancel out."""
     if not sparse.issparse(matrix):
         matrix = as_numbers(matrix, "the matrix")
     elif matrix.dtype.kind not in "biuf":
         raise WeightsError(f"the matrix holds {matrix.dtype} values: weights are real numbers.")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise WeightsError(f"the matrix has shape {matrix.shape}: weights are square and not empty, one row and one column a unit.")
+    if sparse.issparse(matrix):  # summed as floats: small integers would run over
+        matrix = sparse.csr_array(matrix) if matrix.dtype.kind == "b" else matrix.astype(np.float64, copy=False)
+        if isinstance(matrix.data, np.ndarray) and matrix.data.dtype.kind == "f" and (matrix.data < 0).any():
+            _refuse_cancelling(matrix.tocoo())
     csr = sparse.csr_array(matrix, dtype=np.float64, copy=True)
     csr.sum_duplicates()
     csr.eliminate_zeros()
     kind = np.int32 if max(csr.nnz, csr.shape[0]) <= np.iinfo(np.int32).max else np.int64  # sparse factorisations want 32 bits
     return sparse.csr_array((csr.data, csr.indices.astype(kind), csr.indptr.astype(kind)), shape=csr.shape)
+
+
+def _refuse_cancelling(entries: sparse.coo_array) -> None:
+    """Refuse negative entries that share their place with others, before the sum hides them."""
+    place = entries.row.astype(np.int64) * entries.shape[1] + entries.col
+    hidden = (entries.data < 0) & np.isin(place, place[pd.Index(place).duplicated()])
+    if hidden.any():
+        where = list(zip(entries.row[hidden].tolist(), entries.col[hidden].tolist(), strict=True))
+        raise WeightsError(f"negative weights at places (row, column) stored more than once: {few(where)}. Sum the entries first.")
 
 
 def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
@@ -44,6 +59,17 @@ def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
             where = np.flatnonzero(bad).tolist()
             cells = few(where, lambda e: f"{link_name(ids, rows[e], csr.indices[e])} = {csr.data[e]}")
             raise WeightsError(f"{len(where)} weights are {what}: {cells}. {way_out}")
+
+
+def warn_of_short_floats(kind: Any, csr: sparse.csr_array) -> None:
+    """Warn of rows that sum to 1 in the float16 or float32 that they came in, but not in float64, where they are then not standardised."""
+    if kind not in (np.float16, np.float32):
+        return
+    count, off = np.diff(csr.indptr), np.abs(np.asarray(csr.sum(axis=1)) - 1)
+    if count.any() and off[count > 0].max() > STANDARD and (off <= np.finfo(kind).eps * (1 + count))[count > 0].all():
+        way_out = "row_standardize() makes them do so"
+        what = f"the rows sum to 1 in {np.dtype(kind)}, but in float64 only to {off[count > 0].max():.0e}"
+        warnings.warn(f"W counts as not row-standardised: {what}: {way_out}.", SpilloverWarning, stacklevel=3)
 
 
 def as_interval(bounds: Any) -> Bounds:

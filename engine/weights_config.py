@@ -10,6 +10,7 @@ import pandas as pd
 
 from spillover.engine.config import check_standard, known, read_table, standardized
 from spillover.engine.labels import as_numbers, few
+from spillover.engine.recognition import swapped
 from spillover.engine.weights import Weights
 from spillover.engine.weights_files import read_weights
 from spillover.kernels.errors import DataError, SpecificationError, WeightsError
@@ -197,10 +198,12 @@ def _text(value: Any, key: str) -> str:
 
 
 def places(table: Entry, given: Material) -> pd.DataFrame:
-    """Two columns of a table of places, by unit."""
+    """Two columns of a table of places, by unit; WeightsError where their names say that x is the latitude, or y the longitude."""
     file = _text(table["file"], "file")
     frame = read_table(given.base / file)
     unit, x, y = (_column(frame, table[key], file) for key in ("unit", "x", "y"))
+    if swapped((x, y)):
+        raise WeightsError(f"coordinates of {file}: x = {x!r}, y = {y!r}, but x is the longitude and y the latitude: swap them.")
     return frame[[x, y]].set_index(pd.Index(frame[unit]))
 
 

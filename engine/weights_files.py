@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.io
 import scipy.sparse as sparse
 
-from spillover.engine.labels import as_index, as_labels, as_numbers, few, link_name, type_hint
+from spillover.engine.labels import as_index, as_labels, as_numbers, check_told_apart, few, link_name, type_hint
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import Bounds
 from spillover.kernels.errors import WeightsError
@@ -86,12 +86,20 @@ def square(frame: pd.DataFrame, ids: Any) -> tuple[np.ndarray, pd.Index]:
 
 def table_links(frame: pd.DataFrame, origin: str, destination: str, weight: str | None, ids: Any) -> Labelled:
     """The matrix and units of a table with one link a row: `Weights.from_edges`."""
-    absent = [c for c in (origin, destination, weight) if c is not None and c not in frame.columns]
+    if not isinstance(frame, pd.DataFrame):
+        raise WeightsError(f"the edges are a {type(frame).__name__}: give a pandas DataFrame, one link a row.")
+    wanted = [name for name in (origin, destination, weight) if name is not None]
+    absent = [name for name in wanted if name not in frame.columns]
     if absent:
         raise WeightsError(f"the edges have no column {few(absent)}; their columns are {few(frame.columns)}.")
+    again = [name for name in wanted if wanted.count(name) > 1 or (frame.columns == name).sum() > 1]
+    if again:
+        raise WeightsError(f"origin, destination and weight must be columns of their own, and {few(again[:1])} is named more than once.")
     for column in (origin, destination):
-        if frame[column].isna().any():
-            raise WeightsError(f"column {column!r} has no label in the rows {few(frame.index[frame[column].isna()])}: drop or fill them.")
+        lacking = frame[column].isna() | (frame[column].astype(object) == "")
+        if lacking.any():
+            raise WeightsError(f"column {column!r} has no label in the rows {few(frame.index[lacking])}: drop or fill them.")
+        check_told_apart(pd.Index(frame[column].unique()), f"labels in column {column!r}")
     values = np.ones(len(frame)) if weight is None else as_numbers(frame[weight], f"the weights in column {weight!r}")
     units = _union(frame[origin], frame[destination]) if ids is None else as_index(ids)
     return link(frame[origin], frame[destination], values, units), units
@@ -249,7 +257,8 @@ def _assemble(file: Links, ids: Any) -> Labelled:
     place = {text: k for k, text in enumerate(texts)}
     unknown = [unit for unit in file.units if key(unit) not in place]
     if unknown:
-        raise WeightsError(f"in the file but not in ids: {few(unknown)}. Add them to ids; W[…] then takes a part.")
+        hint = type_hint(units, pd.Index(own)[[unit in set(unknown) for unit in file.units]])
+        raise WeightsError(f"in the file but not in ids: {few(unknown)}. Add them to ids; W[…] then takes a part.{hint}")
     seen: dict[tuple[int, int], int] = {}
     for origin, destination, weight, line in file.links:
         cell = place[key(origin)], place[key(destination)]
@@ -277,7 +286,7 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text  # which Python reads as a mark of thousands
 
 
 def _weight(path: Path, line: int, text: str) -> float:

@@ -1,6 +1,7 @@
 """Spatial weights made from places, polygons, and numbers of the units: matrices and labels for the constructors of `Weights`."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +11,18 @@ import scipy.sparse as sparse
 from scipy.spatial import cKDTree
 
 from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
+from spillover.engine.recognition import coordinate, swapped
 from spillover.engine.weights import Weights
 from spillover.engine.weights_files import Labelled, libpysal_links
-from spillover.kernels.errors import WeightsError
+from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 WHOLE, REAL = (int, np.integer), (int, float, np.integer, np.floating)
 METRICS = ("euclidean", "haversine")
+DEGREES = ((-180, 360), (-90, 90))  # of longitude and latitude
 RADIUS = 6371.0088  # km: (2a + b) / 3 of the ellipsoid GRS80, adopted by the IUGG; Moritz (2000), J. Geodesy 74, 128-133
 LINKS = 20_000**2  # at most: checking so many takes some 15 GB
 BLOCK = 4_000_000  # distances worked out at a time
+FAR = 10  # times the greatest distance, a cutoff is in another unit
 EQUAL = 1e-12  # distances this close, relative to themselves, are equal
 EPS = 8 * np.finfo(float).eps  # and so are those within the rounding of the largest coordinate
 
@@ -97,7 +101,7 @@ def _nearest(places: Places, tree: cKDTree, rows: np.ndarray, k: int, width: int
 def distance_band(coordinates: Any, threshold: Any, ids: Any, metric: str) -> Labelled:
     """Links of 1 up to a distance: `Weights.distance_band`."""
     places = as_places(coordinates, ids, metric)
-    rows, columns, distance = _within(places, _positive(threshold, "threshold"), "threshold")
+    rows, columns, distance = _within(places, _reach(threshold, "threshold", places), "threshold")
     return _both_ways(rows, columns, np.ones_like(distance), places.ids)
 
 
@@ -108,7 +112,7 @@ def inverse_distance(coordinates: Any, power: Any, cutoff: Any, ids: Any, metric
     if cutoff is None:
         _check_size(len(places.ids) * (len(places.ids) - 1), f"all pairs of {len(places.ids)} units", "give a cutoff")
         return _all_pairs(places, power)
-    rows, columns, distance = _within(places, _positive(cutoff, "cutoff"), "cutoff")
+    rows, columns, distance = _within(places, _reach(cutoff, "cutoff", places), "cutoff")
     return _both_ways(rows, columns, _inverse(distance, power), places.ids)
 
 
@@ -151,10 +155,12 @@ def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
     """The places of n units from (n, 2) coordinates: x and y, or longitude and latitude in degrees for the metric "haversine"."""
     if metric not in METRICS:
         raise WeightsError(f"metric={metric!r}: choose one of {', '.join(METRICS)}.")
+    coordinates = _from_points(coordinates, metric)
     given = as_numbers(coordinates, "coordinates")
     if given.ndim != 2 or given.shape[1] != 2 or not len(given):
         raise WeightsError(f"the coordinates have shape {given.shape}: give (n, 2), one row a unit, x and y or longitude and latitude.")
-    if isinstance(coordinates, pd.DataFrame):
+    named = isinstance(coordinates, pd.DataFrame)
+    if named:
         if ids is not None:
             raise WeightsError("a DataFrame carries its ids, its index: leave ids out, or give frame.to_numpy() with ids.")
         ids = coordinates.index
@@ -163,14 +169,61 @@ def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
     if bad.any():
         raise WeightsError(f"coordinates that are missing or infinite: {few(labels[bad])}. Fill them in, or leave these units out.")
     if metric == "euclidean":
+        if named:
+            _warn_of_degrees(given, list(coordinates.columns))
         return Places(given, labels)
-    for degrees, what, low, high in ((given[:, 0], "longitude", -180, 360), (given[:, 1], "latitude", -90, 90)):
-        out = np.flatnonzero((degrees < low) | (degrees > high)).tolist()
-        if out:
-            shown = few([f"{few(labels[[i]])} = {degrees[i]:g}" for i in out], str)
-            raise WeightsError(f"{what} outside [{low}, {high}]: {shown}. Give degrees, first the longitude, then the latitude.")
+    if named and swapped(coordinates.columns):
+        first, second = coordinates.columns
+        way_out = f"frame[[{second!r}, {first!r}]] puts them right"
+        raise WeightsError(f"the columns are {first!r}, then {second!r}, and the longitude is wanted first, then the latitude: {way_out}.")
+    _check_globe(given, labels)
     lam, phi = np.deg2rad(given).T
     return Places(np.column_stack((np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi))), labels, sphere=True)
+
+
+def _from_points(coordinates: Any, metric: str) -> Any:
+    """A frame of x and y where points with a coordinate reference system were given, which must suit the metric; else what was given."""
+    points: Any = getattr(coordinates, "geometry", None)
+    if not isinstance(coordinates, pd.DataFrame | pd.Series) or not hasattr(points, "crs"):
+        return coordinates
+    wrong = (points.geom_type != "Point").to_numpy() | points.is_empty.to_numpy()
+    if wrong.any():
+        raise WeightsError(f"no point, or an empty one: {few(points.index[wrong])}. Take centroids or representative points first.")
+    if points.crs is not None and points.crs.is_geographic != (metric == "haversine"):
+        what, way_out = ("degrees", 'say metric="haversine"') if points.crs.is_geographic else ("a projection", 'say metric="euclidean"')
+        other = "to_crs() a projection" if points.crs.is_geographic else "to_crs(4326)"
+        raise WeightsError(f"the points are in {what} ({points.crs.name}), which metric={metric!r} misreads: {way_out}, or {other}.")
+    return pd.DataFrame({"x": points.x, "y": points.y}, index=points.index)
+
+
+def _check_globe(given: np.ndarray, labels: pd.Index) -> None:
+    """Refuse what is no longitude and latitude in degrees, and say what it looks like."""
+    outside = [(values < low) | (values > high) for values, (low, high) in zip(given.T, DEGREES, strict=True)]
+    for values, out, what, (low, high) in zip(given.T, outside, ("longitude", "latitude"), DEGREES, strict=True):
+        if not out.any():
+            continue
+        shown = few([f"{few(labels[[i]])} = {values[i]:g}" for i in np.flatnonzero(out).tolist()], str)
+        hint = ""
+        if (np.abs(given) <= 90)[:, 0].all() and (np.abs(given[:, 1]) <= 360).all():
+            hint = " The columns look swapped: every number of the first is a latitude."
+        elif (np.abs(given).max(axis=1) > 360).all():
+            hint = ' These look like projected coordinates, metres perhaps: say metric="euclidean", or project them back to degrees.'
+        raise WeightsError(f"{what} outside [{low}, {high}]: {shown}. Give degrees, first the longitude, then the latitude.{hint}")
+
+
+def _warn_of_degrees(given: np.ndarray, names: list) -> None:
+    """Warn of columns called latitude or longitude whose numbers are degrees: a degree of longitude is shorter than one of latitude."""
+    kinds = [coordinate(name) for name in names]
+    order = [1, 0] if kinds[0] == "latitude" or kinds[1] == "longitude" else [0, 1]
+    in_degrees = all(low <= values.min() and values.max() <= high for values, (low, high) in zip(given.T[order], DEGREES, strict=True))
+    if any(kinds) and in_degrees:
+        shorter = math.cos(math.radians(float(np.abs(given[:, order[1]]).mean())))
+        warnings.warn(
+            f"Straight distances between degrees: a degree of longitude is {shorter:.2f} of one of latitude at these places. "
+            f'Say metric="haversine" for km, with the columns as longitude, latitude; the columns are {few(names)}.',
+            SpilloverWarning,
+            stacklevel=5,
+        )
 
 
 def distance(places: Places, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -193,6 +246,14 @@ def _within(places: Places, limit: float, what: str) -> tuple[np.ndarray, np.nda
     apart = distance(places, places.points[rows], places.points[columns])
     slack = EQUAL * limit + places.rounding * (RADIUS if places.sphere else 1.0)
     near = apart <= limit + slack
+    every = n > 2 and 2 * near.sum() == n * (n - 1)
+    if every and (what == "threshold" or limit > FAR * apart.max()):
+        unit = " (km are wanted)" if places.sphere else ""
+        warnings.warn(
+            f"{what}={limit:g} links every unit to every other, the farthest {apart.max():g} apart: check its unit{unit}.",
+            SpilloverWarning,
+            stacklevel=4,
+        )
     return rows[near], columns[near], apart[near]
 
 
@@ -253,6 +314,15 @@ def _check_weights(weights: Any, what: str) -> None:
 def _check_size(links: int, what: str, way_out: str) -> None:
     if links > LINKS:
         raise WeightsError(f"{what} are {links:,} links, and {LINKS:,} is the most that is made: {way_out}.")
+
+
+def _reach(value: Any, name: str, places: Places) -> float:
+    """A distance up to which units are linked, on the globe no longer than half way round."""
+    reach, half = _positive(value, name), math.pi * RADIUS
+    if places.sphere and reach > half * (1 + EQUAL):
+        metres = f"{name}={reach / 1000:g} if these are metres"
+        raise WeightsError(f"{name}={reach:g} is beyond {half:,.0f} km, half way round the earth: km are wanted, {metres}.")
+    return reach
 
 
 def _positive(value: Any, name: str) -> float:

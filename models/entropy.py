@@ -19,6 +19,7 @@ def constant(x: np.ndarray) -> np.ndarray:
     >>> constant(np.array([[1.0, 0.3], [2.0, 0.1 + 0.2]])).tolist()
     [False, True]
     """
+    x = np.asarray(x, float)  # differences of small integers would run over
     return np.ptp(x, axis=0) <= CONSTANT * np.abs(x).max(axis=0)
 
 
@@ -30,6 +31,7 @@ def rescale(x: np.ndarray, negative: np.ndarray | bool = False) -> np.ndarray:
     >>> rescale(np.array([[10.0, 10.0], [30.0, 30.0], [20.0, 20.0]]), np.array([False, True])).tolist()
     [[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]]
     """
+    x = np.asarray(x, float)
     low, high, flat = x.min(axis=0), x.max(axis=0), constant(x)
     span = np.where(flat, 1.0, high - low)
     return np.where(flat, 0.0, np.where(negative, high - x, x - low) / span)

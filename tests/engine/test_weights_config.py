@@ -53,7 +53,7 @@ standardize = "spectral"
 {PLACES}
 [band]
 kind = "distance_band"
-threshold = 1500
+threshold = 1200
 standardize = "none"
 {PLACES}
 [economic]
@@ -87,7 +87,7 @@ def wanted() -> dict[str, Weights]:
         "scaled": scaled.row_standardize(),
         "neighbours": Weights.knn(CITIES, 2, **places),
         "distance": raw.spectral_standardize(),
-        "band": Weights.distance_band(CITIES, 1500, **places),
+        "band": Weights.distance_band(CITIES, 1200, **places),
         "economic": economic,
     }
 

@@ -1,0 +1,135 @@
+"""What values and names look like, where a wrong guess would give wrong numbers: numbers stored as text, labels that are the same as
+text, latitudes and longitudes."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+BLANKS = " \u00a0\u2009\u202f"  # blanks that part thousands
+NUMBER = re.compile(
+    rf"[+\-\u2212]?\s*[$€£¥￥]?\s*(\d{{1,3}}([,.'’_{BLANKS}]\d{{3}})+([.,]\d+)?|\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*[%‰％€]?"
+)
+MARKS = (("%‰％", "percent signs"), (",", "commas"), ("'’_" + BLANKS, "marks of thousands"), ("$€£¥￥", "signs of currency"))
+MOSTLY = 0.5  # this share of the distinct texts being numbers, the column is one of numbers
+EXACT = 2.0**53  # whole numbers beyond it are not all floats
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # as pandas calls what a column of objects holds
+LATITUDE = frozenset(("lat", "lats", "latitude", "latitudes", "latitud", "latitudine", "breite", "breitengrad", "intptlat"))
+LONGITUDE = frozenset(
+    ("lon", "lons", "lng", "long", "longitude", "longitudes", "longitud", "longitudine", "länge", "längengrad", "intptlon", "intptlong")
+)
+ELSEWHERE = {"纬度": "latitude", "緯度": "latitude", "经度": "longitude", "經度": "longitude"}  # parts of a word
+
+
+def is_number(kind: Any) -> bool:
+    """Whether a dtype holds real numbers; truth values are none."""
+    types = pd.api.types
+    return types.is_numeric_dtype(kind) and not (types.is_bool_dtype(kind) or types.is_complex_dtype(kind))
+
+
+def numbers_as_text(texts: Iterable[str]) -> tuple[list[str], list[str], list[str]] | None:
+    """The texts that are written as numbers, those that are not, and the marks that a conversion stumbles over; None unless the numbers
+    are at least half of the distinct texts.
+
+    >>> numbers_as_text(["1,234", "2,500", "n/a"])
+    (['1,234', '2,500'], ['n/a'], ['commas'])
+    >>> numbers_as_text(["north", "south", "east", "7"]) is None
+    True
+    """
+    distinct = [text for text in dict.fromkeys(texts) if text.strip()]
+    numbers = [text for text in distinct if NUMBER.fullmatch(text.strip())]
+    if not numbers or len(numbers) < MOSTLY * len(distinct):
+        return None
+    marks = [name for signs, name in MARKS if any(sign in text.strip() for text in numbers for sign in signs)]
+    return numbers, [text for text in distinct if not NUMBER.fullmatch(text.strip())], marks
+
+
+def how_to_convert(name: Any, marks: list[str], others: list[str]) -> str:
+    """How a column of numbers stored as text is turned into numbers."""
+    first = [f"take out its {' and '.join(marks)}"] if marks else []
+    first += ["replace what is no number"] if others else []
+    return f"{', '.join([*first, 'convert it'])} with pd.to_numeric(frame[{name!r}])"
+
+
+def same_as_text(labels: pd.Index) -> list:
+    """Labels of several types that read alike, such as 1 and "1".
+
+    >>> same_as_text(pd.Index([1, "1", 2, "x"], dtype=object))
+    [1, '1']
+    """
+    if not labels.inferred_type.startswith("mixed"):
+        return []
+    texts = pd.Index([_plain(label) for label in labels.tolist()], dtype=object)
+    return labels[texts.duplicated(keep=False)].tolist()
+
+
+def alike(labels: pd.Index) -> list:
+    """Texts that are the same but for blanks around them.
+
+    >>> alike(pd.Index(["a", "b ", "b"]))
+    ['b ', 'b']
+    """
+    if labels.inferred_type != "string":
+        return []
+    given = labels.tolist()
+    texts = [label.strip() if isinstance(label, str) else label for label in given]
+    return [] if texts == given else labels[pd.Index(texts, dtype=object).duplicated(keep=False)].tolist()
+
+
+def inexact(labels: pd.Index) -> list:
+    """Labels stored as floats where floats no longer tell whole numbers apart.
+
+    >>> inexact(pd.Index([1.0, 2.0**53]))
+    [9007199254740992.0]
+    """
+    if not pd.api.types.is_float_dtype(labels.dtype):
+        return []
+    values = labels.to_numpy(float, na_value=np.nan)
+    return labels[(np.abs(values) >= EXACT) & np.isfinite(values)].tolist()
+
+
+def out_of_order(periods: pd.Index) -> bool:
+    """Whether texts that are numbers sort otherwise than these numbers, as "10" does before "2"; TypeError for labels that do not sort.
+
+    >>> out_of_order(pd.Index(["2", "10"])), out_of_order(pd.Index(["2001", "2010"]))
+    (True, False)
+    """
+    ordered = periods.sort_values()
+    if periods.inferred_type not in ("string", "categorical") or getattr(periods, "ordered", False):
+        return False
+    texts = [label for label in ordered.tolist() if isinstance(label, str)]
+    if len(texts) < len(periods) or not all(NUMBER.fullmatch(text.strip()) for text in texts):
+        return False
+    values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(float)
+    return bool((np.diff(values) < 0).any())
+
+
+def coordinate(name: Any) -> str | None:
+    """ "latitude" or "longitude" where the name of a column says so, in one of some languages.
+
+    >>> coordinate("capital_lat"), coordinate("Lng"), coordinate("城市纬度"), coordinate("east")
+    ('latitude', 'longitude', 'latitude', None)
+    """
+    if not isinstance(name, str):
+        return None
+    words = set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
+    found = {kind for part, kind in ELSEWHERE.items() if part in name}
+    found |= {kind for kind, known in (("latitude", LATITUDE), ("longitude", LONGITUDE)) if words & known}
+    return found.pop() if len(found) == 1 else None
+
+
+def swapped(names: Iterable[Any]) -> bool:
+    """Whether two columns, wanted as longitude and latitude, are called the other way round.
+
+    >>> swapped(["lat", "lon"]), swapped(["lon", "lat"]), swapped(["x", "y"])
+    (True, False, False)
+    """
+    first, second = map(coordinate, names)
+    return first != second and (first == "latitude" or second == "longitude")
+
+
+def _plain(label: Any) -> str:
+    """A label as text, whole floats as whole numbers."""
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
