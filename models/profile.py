@@ -38,7 +38,7 @@ def residual_scale(likelihood: Likelihood) -> float:
     counts of these.
     """
     host: Likelihood = jax.tree.map(np.asarray, likelihood._replace(between=None))
-    kept = _independent(host.moments.d)
+    kept = _independent(np.asarray(host.moments.d))
     there = [host.error is not None, host.lag is not None]
     first, later = SIDE[max(sum(there), 1)]
     centre, half, side = np.zeros(2), END, first
@@ -67,12 +67,12 @@ def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np
     """The density at every pair of logit variables, each axis of one point where the model lacks the parameter."""
     d, md, y, wy, my, mwy = host.moments
     columns, rest = np.column_stack([d[:, kept], np.zeros_like(y) if wy is None else wy, y])[None], np.zeros(len(lam_axis))
-    if host.error is not None:
+    if host.error is not None and md is not None and my is not None:
         lagged = np.column_stack([md[:, kept], np.zeros_like(y) if mwy is None else mwy, my])
         columns = columns - rho_on_host(host.error, lam_axis)[:, None, None] * lagged
         rest = _dependence(host, host.error, lam_axis)
     k = len(kept)
-    factor = np.linalg.qr(columns, mode="r")
+    factor: np.ndarray = np.linalg.qr(columns, mode="r")
     rest = rest - np.log(np.abs(np.diagonal(factor[:, :k, :k], axis1=1, axis2=2))).sum(axis=1)
     rho, own = np.zeros(1), np.zeros(1)
     if host.lag is not None:

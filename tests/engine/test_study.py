@@ -19,7 +19,7 @@ from spillover.models.simulate import TRUTH
 REGRESSORS = ["integration", "government", "openness", "human_capital", "industry", "technology"]
 FORMULA = f"prosperity ~ {' + '.join(REGRESSORS)}"
 FASTER = (  # fewer draws than the demo's
-    ("draws = 1000\ntune = 1000\nchains = 4", "draws = 500\ntune = 500\nchains = 2"),
+    ("draws = 1000\ntune = 1000\nchains = 4", "draws = 1000\ntune = 500\nchains = 2"),
     (
         'models = ["SAR", "SEM", "SDM"]\ndraws = 1000',
         'models = ["SAR", "SDM"]\nweights = ["contiguity", "economic_geography"]\ndraws = 500',
