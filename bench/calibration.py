@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 MODELS = ("OLS", "SLX", "SAR", "SEM", "SDM", "SDEM", "SAC", "GNS")
 EFFECTS = ("none", "unit", "period", "twoway", "random", "correlated_random")
-COUNT, DRAWS = 60, 999
-CHAINS, KEPT = 4, 99
+COUNT, DRAWS = 1000, 999
+CHAINS, KEPT = 100, 99
 
 
 def main() -> None:
@@ -42,7 +42,13 @@ def main() -> None:
         p = p_values(found, draws)
         columns = sum(values.shape[1] for values in found.values())
         smallest, tests = min(smallest, *p.values()), tests + columns
-        row = {"model": name, "effects": effects, "data_sets": count, "p": {key: round(value, 5) for key, value in p.items()}, "tests": columns}
+        row = {
+            "model": name,
+            "effects": effects,
+            "data_sets": count,
+            "p": {key: round(value, 5) for key, value in p.items()},
+            "tests": columns,
+        }
         took = {"cpu_s": round(time.process_time() - cpu, 2), "wall_s": round(time.perf_counter() - wall, 2)}
         print(json.dumps(row | took), flush=True)
     print(json.dumps({"smallest_p": smallest, "tests": tests, "load": os.getloadavg(), "machine": machine()}))

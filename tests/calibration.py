@@ -99,10 +99,10 @@ def _impacts(base: so.Model, truth: Parameters) -> tuple[np.ndarray, np.ndarray]
     return replicates.impacts(base.weights, replicates.Truth(truth.beta[design.own], theta, truth.rho, truth.sigma))
 
 
-def p_values(found: dict[str, np.ndarray], draws: int) -> dict[str, float]:
-    """Chi-square p-values of uniform ranks, the smallest of a vector's columns."""
+def p_values(found: dict[str, np.ndarray], draws: int, cells: int = CELLS) -> dict[str, float]:
+    """Chi-square p-values of uniform ranks in so many cells, the smallest of a vector's columns."""
     lowest = {}
     for key, values in found.items():
-        counts = [np.bincount(column * CELLS // (draws + 1), minlength=CELLS) for column in values.T]
+        counts = [np.bincount(column * cells // (draws + 1), minlength=cells) for column in values.T]
         lowest[key] = float(min(stats.chisquare(one).pvalue for one in counts))
     return lowest

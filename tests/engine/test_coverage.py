@@ -1,6 +1,9 @@
 """Coverage of exact posteriors: where parameters come from the prior it is nominal by law, at a fixed truth nearly so, and without the
 transformation of the effects far from it. More designs, with more panels, in bench/coverage.py."""
 
+import warnings
+
+import calibration
 import numpy as np
 import pytest
 import replicates
@@ -66,3 +69,48 @@ def test_ranks_are_uniform_where_parameters_come_from_the_prior(effects):
         for column in ranks.T:
             counts = np.bincount(column * cells // (DRAWS + 1), minlength=cells)
             assert stats.chisquare(counts).pvalue > P_VALUE, (quantity, counts)
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize(("name", "strength"), [("SAR", 0.97), ("SEM", 0.9), ("SDM", -0.8)])
+def test_intervals_of_sigma_under_the_default_priors_hold_whatever_the_dependence(name, strength):
+    """And rho, lam and the impacts do no worse than under the reference prior on the same data."""
+    count, rng, weights = 500, np.random.default_rng(6), replicates.neighbours(49)
+    where = {"lam" if name == "SEM" else "rho": strength}
+    theta = np.array([0.5, 0.3]) if name == "SDM" else None
+    truth = Truth(np.array([1.0, -0.5]), theta, **{"rho": 0.0, **where}, sigma=1.0, intercept=1.0)
+    data = [replicates.panel(weights, 1, "none", truth, rng) for _ in range(count)]
+    held = {}
+    for label, priors in (("default", so.Priors()), ("reference", so.Priors.reference())):
+        base = replicates.model(name, "none", weights, (1, 2), priors)
+        found = replicates.drawn([replicates.member(replicates.on(base, *one)) for one in data], DRAWS, rng)
+        ranks = replicates.ranks(found, [truth] * count, weights, first=1)
+        held[label] = {key: replicates.covered(value, DRAWS, 0.95).mean(axis=1) for key, value in ranks.items()}
+    slack = ERRORS * standard_error(0.95, count)
+    for quantity in ("sigma2", "beta"):
+        assert held["default"][quantity].mean() > 0.93 - slack, (quantity, held["default"][quantity].mean())
+    for quantity in {"rho", "lam", "direct", "total"} & set(held["default"]):
+        loss = held["reference"][quantity] - held["default"][quantity]
+        assert loss.mean() < 0.01 + ERRORS * loss.std() / np.sqrt(count), (quantity, loss.mean())
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize(
+    ("name", "effects", "count"),
+    [
+        ("SLX", "period", 500),
+        ("SEM", "none", 500),
+        ("SDEM", "unit", 500),
+        ("SAC", "twoway", 300),
+        ("GNS", "none", 300),
+        ("SAR", "random", 40),
+    ],
+)
+def test_posteriors_are_calibrated(name, effects, count):
+    """A short version of bench/calibration.py, which has every model under every kind of effects."""
+    draws = 99 if effects == "random" else DRAWS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", so.SpilloverWarning)  # of short chains
+        found = calibration.ranks(name, effects, count, draws, seed=2)
+    for quantity, p in calibration.p_values(found, draws, cells=20 if count > 100 else 5).items():
+        assert p > P_VALUE, (quantity, p)
