@@ -41,7 +41,7 @@ def model(name: str, effects: str) -> so.Model:
 
 
 def simulated(base: so.Model, rng: np.random.Generator) -> tuple[so.Model, Parameters]:
-    """Data of the model, from parameters of its prior: y = S(rho)^-1 (D beta + fixed effects + S_lam^-1 (alpha + e)), effects beta does not see."""
+    """Data of the model, from parameters of its prior: y = S(rho)^-1 (D beta + fixed effects + S_lam^-1 (alpha + e))."""
     spec, (periods, n) = base.spec, base.panel.y.shape
     low, high = base.weights.bounds
     x = rng.standard_normal((periods, n, REGRESSORS))
