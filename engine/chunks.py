@@ -291,7 +291,7 @@ def _fit_ml(models: dict[int, Model], index: list[int], settings: Settings, name
 def _record_ml(model: Model, row: int, names: Names, block: Block) -> None:
     """Estimates and standard errors in place of means and standard deviations."""
     ml = model.fit_ml()
-    table = ml.impacts(method="delta")
+    table = ml.impacts()
     chosen = [name for name in ml.params.index if name in names.parameters]
     variables = [names.variables.index(name) for name in model.design.variables]
     parameters = _normal(ml.params[chosen].to_numpy(), ml.std_errors[chosen].to_numpy())

@@ -43,7 +43,7 @@ def _bayesian(fit: Fit, impacts: bool) -> pd.DataFrame:
 def _likelihood(fit: MLFit, impacts: bool) -> pd.DataFrame:
     rows = {("parameter", str(name)): (fit.params[name], error) for name, error in fit.std_errors.items()}
     if impacts:
-        table = fit.impacts(method="delta")
+        table = fit.impacts()
         rows |= {(str(kind), str(term)): (row["estimate"], row["std_error"]) for (kind, term), row in table.iterrows()}
     return _frame(rows)
 

@@ -18,8 +18,9 @@ from spillover.kernels.chebyshev import END
 from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models import impacts as formulas
 from spillover.models import information as informations
-from spillover.models.design import Design
+from spillover.models.design import Design, refuse_dependent
 from spillover.models.effects import Transformation
+from spillover.models.frame import Frame, coefficients, whiten
 from spillover.models.likelihood import ONCE, Likelihood, Point, at, concentrated, parameters, sigma_alpha
 from spillover.models.search import Mass, newton
 from spillover.models.spec import Spec
@@ -36,16 +37,16 @@ SCORE = 1e-6  # largest slope left in units of one standard error: the estimate 
 class MLFit:
     """Maximum-likelihood estimates.
 
-    `params`: the terms, rho, lam, sigma_alpha (where present) and sigma (sigma^2 = SSR / nu); `covariance`: of the same; `loglik`; `nu`
-    observations; `optima`: every local maximum found, one row each, the best first; `method` and `information` as asked for; `model`: what
-    was fitted; `absorbed`: the number of fixed effects.
+    `params`: the terms, rho, lam, sigma_alpha (where present) and sigma (sigma^2 = SSR / nu); `root`: C, of the same, whose C C' is their
+    `covariance`; `loglik`; `nu` observations; `optima`: every local maximum found, one row each, the best first; `method` and `information`
+    as asked for; `model`: what was fitted; `absorbed`: the number of fixed effects.
     """
 
     spec: Spec
     method: str
     information: str
     params: pd.Series
-    covariance: pd.DataFrame
+    root: np.ndarray
     loglik: float
     nu: int
     optima: pd.DataFrame
@@ -60,9 +61,14 @@ class MLFit:
         return f"{head}\n{self.summary().to_string()}"
 
     @property
+    def covariance(self) -> pd.DataFrame:
+        """The inverse information, C C'."""
+        return pd.DataFrame(self.root @ self.root.T, index=self.params.index, columns=self.params.index)
+
+    @property
     def std_errors(self) -> pd.Series:
-        """Square roots of the diagonal of the covariance."""
-        return pd.Series(np.sqrt(np.diag(self.covariance)), index=self.params.index, name="std_error")
+        """Square roots of the diagonal of the covariance: the lengths of the rows of C."""
+        return pd.Series(np.linalg.norm(self.root, axis=1), index=self.params.index, name="std_error")
 
     @property
     def aic(self) -> float:
@@ -80,24 +86,33 @@ class MLFit:
         table.loc[table.index.isin(["sigma", "sigma_alpha"]), ["z", "p"]] = np.nan
         return table
 
-    def impacts(self, *, method: str = "simulation", draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-        """Impacts at the estimates, indexed by (impact, term), with their standard errors.
+    def impacts(self, *, method: str = "delta", draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+        """Impacts at the estimates, indexed by (impact, term): estimate, std_error, z and p.
 
-        `method`: "simulation" (the standard deviation over `draws` normal draws of the parameters inside the admissible interval: LeSage &
-        Pace 2009, 5.6.2) or "delta" (J V J', J by automatic differentiation).
+        `method`: "delta", std_error = sqrt(J V J'), J by automatic differentiation; or "simulation", from `draws` normal draws of the
+        parameters of which those inside the admissible interval count (LeSage & Pace 2009, 5.6.2): std_error is half the distance of the
+        quantiles at 15.9 and 84.1 %, which is the standard deviation of a normal distribution, and the columns "2.5 %" and "97.5 %" are
+        quantiles as well. It is not the draws' standard deviation, since there is none: a total is (beta + theta) / (1 - rho), and normal
+        rho come so close to 1 that its variance is infinite. More draws do not settle it, one of them may multiply it by a hundred.
+
+        The delta method is the default because it is one number, without a seed, that all tables share. Where rho is near the end of its
+        interval impacts are skewed: the quantiles of the simulation then say more than an interval symmetric about the estimate.
+
+        ConvergenceError where fewer than half of the draws are inside the interval.
         """
-        if method not in ("simulation", "delta"):
-            raise SpecificationError(f"There is no method {method!r}; choose 'simulation' or 'delta'.")
+        if method not in ("delta", "simulation"):
+            raise SpecificationError(f"There is no method {method!r}; choose 'delta' or 'simulation'.")
         with jax.enable_x64(True):
             at = {"vector": jnp.asarray(self.params.to_numpy()), "terms": len(self.design.terms)}
             estimate = np.asarray(_impacts(*self._route, **at))
             if method == "delta":
                 jacobian = np.asarray(_impacts_jacobian(*self._route, at["vector"], terms=at["terms"]))
-                errors = np.sqrt(np.einsum("...i,ij,...j->...", jacobian, self.covariance.to_numpy(), jacobian))
+                errors, beside = np.linalg.norm(jacobian @ self.root, axis=-1), {}
             else:
-                errors = self._simulated(draws, seed)
+                low, below, above, high = np.quantile(self._simulated(draws, seed), [0.025, *scipy.stats.norm.cdf([-1, 1]), 0.975], axis=0)
+                errors, beside = (above - below) / 2, {"2.5 %": low.ravel(), "97.5 %": high.ravel()}
         index = pd.MultiIndex.from_product([["direct", "indirect", "total"], self.design.variables], names=["impact", "term"])
-        return _table(pd.Series(estimate.ravel(), index=index), pd.Series(errors.ravel(), index=index))
+        return _table(pd.Series(estimate.ravel(), index=index), pd.Series(errors.ravel(), index=index)).assign(**beside)
 
     @cached_property
     def _route(self) -> tuple[formulas.Channels, np.ndarray, np.ndarray]:
@@ -105,14 +120,15 @@ class MLFit:
         return channels(self.weights, rho), self.design.own, self.design.lagged
 
     def _simulated(self, draws: int, seed: int) -> np.ndarray:
-        rng = np.random.default_rng(seed)
-        vectors = rng.multivariate_normal(self.params, self.covariance, size=draws, method="cholesky")
+        """Impacts at the normal draws of the parameters that are inside the admissible interval, (draws, 3, variables)."""
+        noise = np.random.default_rng(seed).standard_normal((draws, len(self.params)))
+        vectors = self.params.to_numpy() + noise @ self.root.T
         if self.spec.lag:
             rho, (lower, upper) = vectors[:, len(self.design.terms)], LogDet.build(self.weights).bounds
             vectors = vectors[(rho > lower) & (rho < upper)]
         if len(vectors) < draws / 2:
             raise ConvergenceError("More than half of the normal draws of rho fall outside the admissible interval: use method='delta'.")
-        return np.asarray(_impacts(*self._route, jnp.asarray(vectors), terms=len(self.design.terms))).std(axis=0, ddof=1)
+        return np.asarray(_impacts(*self._route, jnp.asarray(vectors), terms=len(self.design.terms)))
 
 
 @partial(jax.jit, static_argnames="terms")
@@ -157,23 +173,18 @@ def fit(model: "Model", method: str, information: str) -> MLFit:
     """The estimates of a model, at the highest of the peaks of its concentrated likelihood."""
     effects = model.effects_for(method)
     with jax.enable_x64(True):
-        likelihood, mass = model.explored(*model.factor(effects), effects, lambda likelihood: partial(_profile, likelihood))
-        peaks = _peaks(likelihood, mass, model.spec)
-        loglik, vector = peaks[0]
-        info = np.asarray(informations.observed(likelihood, jnp.asarray(vector)))
+        plain, mass = model.explored(*model.factor(effects), effects, lambda likelihood: partial(_profile, whiten(likelihood)[0]))
+        peaks = _peaks(*whiten(plain), mass, model.spec)
+    loglik, vector = peaks[0]
     design = model.design_for(effects)
     names = [*design.terms, *model.dependence, *(["sigma_alpha"] if model.spec.random else []), "sigma"]
-    if information == "expected":
-        estimates = tuple(value if value is None else np.asarray(value) for value in informations.unpacked(likelihood)(vector))
-        matrices = (model.weights.matrix, model.error_weights.matrix)
-        info = informations.expected(design.columns, effects, *matrices, estimates)
     optima = pd.DataFrame([[value, *_in_sigma(point)] for value, point in peaks], columns=["loglik", *names])
     return MLFit(
         spec=model.spec,
         method=method,
         information=information,
         params=pd.Series(_in_sigma(vector), index=names, name="estimate"),
-        covariance=pd.DataFrame(_covariance(info, float(vector[-1])), index=names, columns=names),
+        root=_covariance_root(model, effects, plain, vector, information),
         loglik=loglik,
         nu=effects.nu,
         optima=optima,
@@ -184,18 +195,45 @@ def fit(model: "Model", method: str, information: str) -> MLFit:
     )
 
 
+def _covariance_root(model: "Model", effects: Transformation, plain: Likelihood, vector: np.ndarray, kind: str) -> np.ndarray:
+    """C of the estimates, sigma in place of sigma^2, by the information in the frame of the estimates themselves, where gamma is 0.
+
+    DataError names a column that the others make up once it is filtered; ConvergenceError where the information is not positive definite.
+    """
+    beta, rho, lam, sigma2, *spread = informations.unpacked(plain)(vector)
+    weight = np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread[0] ** 2)) if spread else None
+    likelihood, frame = whiten(plain, lam, weight)
+    design = model.design_for(effects)
+    refuse_dependent(frame.triangle, design.terms)
+    if kind == "expected":
+        matrices, estimates = (model.weights.matrix, model.error_weights.matrix), (beta, rho, lam, sigma2)
+        info = informations.expected(design.columns, effects, *matrices, estimates, frame)
+    else:
+        with jax.enable_x64(True):
+            info = np.asarray(informations.observed(likelihood, jnp.asarray(np.append(np.zeros(len(beta)), vector[len(beta) :]))))
+    try:
+        root = informations.covariance_root(info, frame)
+    except np.linalg.LinAlgError:
+        raise ConvergenceError(
+            f"The {kind} information of this {model.spec.name} is not positive definite at the estimates: the data do not tell its "
+            f"parameters {', '.join([*model.dependence, 'sigma'])} apart. Drop one, or fit the posterior instead."
+        ) from None
+    return root * np.append(np.ones(len(root) - 1), 0.5 / np.sqrt(sigma2))[:, None]  # d sigma = d sigma^2 / (2 sigma)
+
+
 def _absorbed(effects: Transformation, periods: int, units: int) -> int:
     """How many effects were taken out: of the units, of the periods, less one where there are both."""
     return units * effects.over_periods + periods * effects.over_units - (effects.over_periods and effects.over_units)
 
 
-def _peaks(likelihood: Likelihood, mass: Mass, spec: Spec) -> list[tuple[float, np.ndarray]]:
-    """(log-likelihood, parameters) of the distinct interior maxima, best first; ConvergenceError where the best one is not one."""
+def _peaks(likelihood: Likelihood, frame: Frame, mass: Mass, spec: Spec) -> list[tuple[float, np.ndarray]]:
+    """(log-likelihood, parameters) of the distinct interior maxima of a likelihood in a frame, best first; ConvergenceError where the best
+    one is not one."""
     found: list[tuple[float, np.ndarray]] = []
     derivatives = partial(_derivatives, likelihood)
     for start in mass.points[mass.peaks[:8]]:
         point = newton(derivatives, start, reach=1.0) if len(start) else start
-        vector = np.asarray(_estimates(likelihood, point))
+        vector = _unwhitened(frame, np.asarray(_estimates(likelihood, point)))
         value, interior = _interior(derivatives, point)
         if not interior and not found and spec.random and point[-1] > SMALL:
             raise ConvergenceError("The estimate of sigma_alpha is 0, its smallest value: units do not differ. Fit with effects='none'.")
@@ -220,14 +258,12 @@ def _interior(derivatives: Callable[[np.ndarray], tuple], point: np.ndarray) -> 
     return float(value), bool(slope @ np.linalg.solve(-curvature, slope) < SCORE**2)
 
 
+def _unwhitened(frame: Frame, vector: np.ndarray) -> np.ndarray:
+    """Parameters that begin with gamma and rho as those that begin with beta and rho."""
+    k = len(frame.triangle)
+    return np.concatenate([coefficients(frame, vector[:k], vector[k]), vector[k:]])
+
+
 def _in_sigma(vector: np.ndarray) -> np.ndarray:
     """The parameters with sigma in place of sigma^2."""
     return np.append(vector[:-1], np.sqrt(vector[-1]))
-
-
-def _covariance(information: np.ndarray, sigma2: float) -> np.ndarray:
-    """The inverse information, turned from sigma^2 to sigma: d sigma = d sigma^2 / (2 sigma)."""
-    scale = np.sqrt(np.diag(information))
-    inverse = np.linalg.solve(information / np.outer(scale, scale), np.eye(len(scale))) / np.outer(scale, scale)
-    turn = np.append(np.ones(len(scale) - 1), 0.5 / np.sqrt(sigma2))
-    return 0.5 * (inverse + inverse.T) * np.outer(turn, turn)

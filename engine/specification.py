@@ -187,8 +187,8 @@ def _count(fit: MLFit) -> int:
 
 def wald(ml: MLFit, name: str, values: np.ndarray, jacobian: np.ndarray) -> TestResult:
     """r'(J V J')^-1 r for restrictions r = 0 at the estimates; jacobian: (restrictions, parameters)."""
-    covariance = jacobian @ ml.covariance.to_numpy() @ jacobian.T
-    return chi_squared(name, float(values @ np.linalg.solve(covariance, values)), len(values))
+    triangle = np.linalg.qr((jacobian @ ml.root).T, mode="r")  # J V J' = R'R
+    return chi_squared(name, float(np.sum(solve_triangular(triangle, values, trans="T") ** 2)), len(values))
 
 
 def wald_no_lag(ml: MLFit) -> TestResult:

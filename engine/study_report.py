@@ -170,7 +170,7 @@ def _impacts(study: "Study") -> Section:
     sure = [name for name in spill.index if spill.loc[name, "2.5 %"] * spill.loc[name, "97.5 %"] > 0]
     said = ", ".join(f"{name} ({spill.loc[name, 'mean']:.3g})" for name in sure) or "none"
     words = (f"Indirect impacts whose 95 % posterior interval excludes 0, with their means: {said}.",)
-    parts = [_table(study, "impacts", "Direct, indirect and total impacts", "ML: standard errors by simulation. Bayes: posterior.")]
+    parts = [_table(study, "impacts", "Direct, indirect and total impacts", "ML: standard errors by the delta method. Bayes: posterior.")]
     if study.alternatives:
         parts.append(
             _table(study, "alternative_impacts", "Impacts of the alternatives by maximum likelihood", "Standard errors: delta method.")

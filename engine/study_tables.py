@@ -144,11 +144,11 @@ def blocked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def impacts(study: "Study") -> pd.DataFrame:
-    """Direct, indirect and total impacts: maximum likelihood, with standard errors by simulation, beside the posterior."""
+    """Direct, indirect and total impacts: maximum likelihood, with standard errors by the delta method, beside the posterior."""
     draws = study.fit.impacts()
     rows = {(kind, term): _described(draws[kind].sel(term=term).to_numpy()) for kind in EFFECTS for term in draws["term"].to_numpy()}
     bayes = pd.DataFrame(rows).T.rename_axis(["impact", "term"])
-    return pd.concat({"ML": study.ml.impacts(seed=study.plan.seed).loc[bayes.index], "Bayes": bayes}, axis=1)
+    return pd.concat({"ML": study.ml.impacts().loc[bayes.index], "Bayes": bayes}, axis=1)
 
 
 def alternatives(fits: Mapping[str, Any]) -> pd.DataFrame:
@@ -161,7 +161,7 @@ def alternatives(fits: Mapping[str, Any]) -> pd.DataFrame:
 
 def alternative_impacts(fits: Mapping[str, Any]) -> pd.DataFrame:
     """Impacts of the models by maximum likelihood, with standard errors by the delta method: what compares, since coefficients do not."""
-    there = {name: fit.impacts(method="delta") for name, fit in fits.items() if isinstance(fit, MLFit)}
+    there = {name: fit.impacts() for name, fit in fits.items() if isinstance(fit, MLFit)}
     return pd.concat({name: table[["estimate", "std_error"]] for name, table in there.items()}, axis=1)
 
 

@@ -80,11 +80,16 @@ def check(design: Design, effects: Transformation) -> None:
     for term, before, after in zip(design.terms, raw, norms, strict=True):
         if after <= DEPENDENT * before:
             raise DataError(_absorbed(term, effects, zero=before == 0))
-    factor = factor / norms
-    for j, term in enumerate(design.terms):
+    refuse_dependent(factor, design.terms)
+
+
+def refuse_dependent(factor: np.ndarray, terms: tuple[str, ...]) -> None:
+    """Refuse, by name, a column that those before it reproduce. factor: their R, (k, k), of columns that are not zero."""
+    factor = factor / np.sqrt((factor**2).sum(axis=0))
+    for j, term in enumerate(terms):
         if abs(factor[j, j]) <= DEPENDENT:
             shares = np.abs(scipy.linalg.lstsq(factor[:, :j], factor[:, j])[0])
-            others = [design.terms[i] for i in np.flatnonzero(shares > 1e-6)]
+            others = [terms[i] for i in np.flatnonzero(shares > 1e-6)]
             raise DataError(f"Column {term!r} is a linear combination of {', '.join(map(repr, others))}: {_way_out(term)}")
 
 

@@ -13,6 +13,7 @@ import scipy.sparse as sparse
 
 from spillover.kernels.within import demean
 from spillover.models.effects import Transformation
+from spillover.models.frame import Frame, columns_of, natural
 from spillover.models.likelihood import ONCE, Likelihood, joint, named
 
 
@@ -48,6 +49,7 @@ def expected(
     weights: sparse.csr_array,
     error_weights: sparse.csr_array,
     estimates: tuple,
+    frame: Frame | None = None,
 ) -> np.ndarray:
     """The expected information; with G = W S^-1 and H = M S_lam^-1 on what the effects leave, G~ = S_lam G S_lam^-1, A = S_lam D:
 
@@ -56,7 +58,8 @@ def expected(
         I(rho, lam) = J tr(G~H + G~'H)            I(lam, lam) = J tr(HH + H'H)
         I(rho, s2) = J tr(G) / s2                 I(lam, s2) = J tr(H) / s2            I(s2, s2) = nu / (2 s2^2)
 
-    columns: (T, N, k), lagged where the model has lags, not demeaned; estimates: (beta, rho, lam, sigma^2). Dense in N.
+    columns: (T, N, k), lagged where the model has lags, not demeaned; estimates: (beta, rho, lam, sigma^2). With a `frame` it is that of
+    gamma in the place of beta: D is D T^-1, and S_lam (G D beta - D b_wy) takes the place of S_lam G D beta. Dense in N.
     Ord (1975); Lee & Yu (2010).
     """
     beta, rho, lam, sigma2 = estimates
@@ -65,11 +68,14 @@ def expected(
     w, m = (basis.T @ matrix.toarray() @ basis for matrix in (weights, error_weights))
     identity = np.eye(len(w))
     s_lam = identity - (lam or 0.0) * m
-    reached = np.einsum("nr,tnk->trk", basis, _within(columns, effects))
+    inside, slope = _within(columns, effects), np.zeros(k)
+    if frame is not None:
+        inside, beta, slope = columns_of(frame, inside), frame.triangle @ beta, slope if frame.slope is None else frame.slope
+    reached = np.einsum("nr,tnk->trk", basis, inside)
     spill, spill_lam = (np.linalg.solve((identity - (value or 0.0) * x).T, x.T).T for value, x in ((rho, w), (lam, m)))
     similar = np.linalg.solve(s_lam.T, (s_lam @ spill).T).T
     filtered = _left(s_lam @ reached, effects).reshape(-1, k)
-    shifted = _left(s_lam @ spill @ (reached @ beta)[:, :, None], effects).reshape(-1)
+    shifted = _left(s_lam @ (spill @ (reached @ beta)[:, :, None] - (reached @ slope)[:, :, None]), effects).reshape(-1)
     j = effects.multiplicity
     size = k + 3
     info = np.zeros((size, size))
@@ -84,6 +90,17 @@ def expected(
     info = np.tril(info) + np.tril(info, -1).T
     kept = [*range(k), *([k] if rho is not None else []), *([k + 1] if lam is not None else []), k + 2]
     return info[np.ix_(kept, kept)]
+
+
+def covariance_root(information: np.ndarray, frame: Frame) -> np.ndarray:
+    """A root C of the covariance of (beta, rho, lam, sigma_alpha, sigma^2), C C', by an information matrix in a frame.
+
+    numpy.linalg.LinAlgError where the information is not positive definite.
+    """
+    scale = np.sqrt(np.diag(information))
+    lower = np.linalg.cholesky(information / np.outer(scale, scale))
+    inverse = scipy.linalg.solve_triangular(lower, np.diag(1 / scale), lower=True)
+    return natural(frame, inverse.T)
 
 
 def _within(columns: np.ndarray, effects: Transformation) -> np.ndarray:

@@ -6,7 +6,6 @@ Random effects of N units over T periods have an R of the contrasts over time an
 deviations' ratio w = sigma / sqrt(sigma^2 + T sigma_alpha^2): R = [R_within; w R_between], and + N log w.
 """
 
-import itertools
 from typing import NamedTuple
 
 import jax
@@ -81,30 +80,35 @@ def _less(base: jax.Array, factor: jax.Array | None, part: jax.Array | None) -> 
 
 def regress(moments: Moments, rho: jax.Array | None, lam: jax.Array | None) -> Regression:
     """beta minimising |S_lam (S(rho) y - D beta)|^2, by the leading triangle of R or, with lam, by a small QR."""
-    d, y = filtered(moments, rho, lam)
+    return _least_squares(*filtered(moments, rho, lam), triangular=lam is None)
+
+
+def _least_squares(d: jax.Array, y: jax.Array, *, triangular: bool) -> Regression:
+    """y on d, (q, k), which may be `triangular` already."""
     k = d.shape[1]
-    if lam is not None:
+    if not triangular:
         factor = jnp.linalg.qr(jnp.column_stack([d, y]), mode="r")
         d, y = factor[:, :k], factor[:, k]
     triangle = d[:k]
     return Regression(solve_triangular(triangle, y[:k]), triangle, jnp.sum(y[k:] ** 2))
 
 
-def moments_at(likelihood: Likelihood, weight: jax.Array | None) -> Moments:
-    """The moments of the data; with random effects those of [R_within; w R_between]."""
-    if weight is None or likelihood.between is None:
-        return likelihood.moments
-    pairs = [(own, mean) for own, mean in zip(likelihood.moments, likelihood.between, strict=True) if own is not None and mean is not None]
-    blocks = [jnp.concatenate([own, weight * mean]) for own, mean in pairs]
-    factor = jnp.linalg.qr(jnp.column_stack(blocks), mode="r")
-    ends = list(itertools.accumulate(1 if block.ndim == 1 else block.shape[1] for block in blocks))
-    columns = iter(jnp.split(factor, ends[:-1], axis=1))
-    return Moments._make(None if own is None else next(columns).reshape(-1, *own.shape[1:]) for own in likelihood.moments)
+def filtered_at(likelihood: Likelihood, point: Point) -> tuple[jax.Array, jax.Array]:
+    """`filtered` at a point; with random effects the rows within units, then those of the means times w.
+
+    The rows are filtered first and never factored before: columns of the basis coincide, W X of D with M D where M = W, and no derivative
+    goes through the QR of such columns.
+    """
+    own = filtered(likelihood.moments, point.rho, point.lam)
+    if point.weight is None or likelihood.between is None:
+        return own
+    means = filtered(likelihood.between, point.rho, point.lam)
+    return jnp.concatenate([own[0], point.weight * means[0]]), jnp.concatenate([own[1], point.weight * means[1]])
 
 
 def at(likelihood: Likelihood, point: Point) -> Regression:
     """Least squares at a point."""
-    return regress(moments_at(likelihood, point.weight), point.rho, point.lam)
+    return _least_squares(*filtered_at(likelihood, point), triangular=point.lam is None and point.weight is None)
 
 
 def volume(likelihood: Likelihood, s: jax.Array) -> jax.Array:
@@ -140,7 +144,7 @@ def joint(
 ) -> jax.Array:
     """The log-likelihood at all parameters; `spread` is sigma_alpha, of random effects."""
     weight = None if spread is None else jnp.sqrt(sigma2 / (sigma2 + likelihood.multiplicity * spread**2))
-    d, y = filtered(moments_at(likelihood, weight), rho, lam)
+    d, y = filtered_at(likelihood, Point(rho, lam, weight))
     values = [(part, value) for part, value in ((likelihood.lag, rho), (likelihood.error, lam)) if part is not None and value is not None]
     logdet = likelihood.multiplicity * sum((part(value) for part, value in values), jnp.zeros(()))
     logdet += 0.0 if weight is None else units(likelihood) * jnp.log(weight)
