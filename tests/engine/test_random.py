@@ -61,6 +61,19 @@ def test_estimates_maximise_the_density_of_the_data(name, effects, w):
     np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(information))), 1, rtol=3e-2)  # SAC: a ridge, along which differences are poor
 
 
+@pytest.mark.parametrize("name", ["SEM", "SDEM", "GNS"])
+def test_standard_errors_are_those_of_the_dense_information(name):
+    """M = W: the lags of X among the regressors are the columns that the error's filter lags."""
+    model, y, X = small(name)
+    ml = model.fit_ml()
+    value, k = {"rho": 0.0, **ml.params}, X.shape[1]
+    at = (ml.params.to_numpy()[:k], value["sigma"], value["sigma_alpha"], value["rho"], value["lam"])
+    information = dense.information_random(y, X, WEIGHTS["standard"], *at, T)
+    kept = [i for i in range(k + 4) if name == "GNS" or i != k]
+    expected = np.sqrt(np.diag(np.linalg.inv(information[np.ix_(kept, kept)])))
+    np.testing.assert_allclose(ml.std_errors, expected, rtol=1e-7)
+
+
 @pytest.mark.parametrize("name", ["OLS", "SAR"])
 def test_states_agree_with_splm(name, produc, reference, named):
     """splm's optimiser stops at 1e-6; phi = sigma_alpha^2 / sigma^2."""

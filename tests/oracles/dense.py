@@ -5,6 +5,7 @@ from oracles.gaussian import (
     error_scale,
     expected_information,
     gls,
+    information_random,
     interval,
     loglik,
     loglik_mvn,
@@ -14,6 +15,7 @@ from oracles.gaussian import (
     optima,
     residual,
     score,
+    score_random,
     slogdet_S,
 )
 from oracles.hostile import hostile
@@ -53,6 +55,7 @@ __all__ = [
     "expected_information",
     "gls",
     "hostile",
+    "information_random",
     "impacts",
     "impacts_map",
     "impacts_se",
@@ -73,6 +76,7 @@ __all__ = [
     "residual",
     "row_standardised",
     "score",
+    "score_random",
     "split",
     "transformed",
     "unit_impacts",

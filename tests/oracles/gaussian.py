@@ -2,7 +2,7 @@
 
 import numpy as np
 from oracles.transform import Problem, expanded, lag
-from scipy import optimize, stats
+from scipy import linalg, optimize, stats
 
 
 def slogdet_S(rho, W):
@@ -59,6 +59,38 @@ def loglik_random(y, X, W, b, sigma2, phi, rho=0.0, lam=0.0, T=1, M=None):
     A = np.linalg.inv(np.kron(np.eye(T), (np.eye(N) - lam * M) @ (np.eye(N) - rho * W)))
     mean = np.linalg.solve(np.kron(np.eye(T), np.eye(N) - rho * W), X @ b)
     return stats.multivariate_normal(mean, sigma2 * A @ inner @ A.T).logpdf(y)
+
+
+def score_random(y, X, W, b, sigma, spread, rho=0.0, lam=0.0, T=1, M=None):
+    """The gradient of that density in (b, rho, lambda, sigma_alpha, sigma), written out on the data rotated over time: the T - 1 contrasts
+    of a unit have variance sigma^2, its scaled mean sigma^2 + T sigma_alpha^2. Takes complex parameters."""
+    N, M = len(W), W if M is None else M
+    H = np.vstack([np.full(T, T**-0.5), linalg.helmert(T)])
+    y, X = (np.einsum("st,tn...->sn...", H, a.reshape(T, N, *a.shape[1:])) for a in (y, X))
+    L = np.eye(N) - lam * M
+    r = y - rho * y @ W.T - X @ b
+    e = r @ L.T
+    v = sigma**2 + np.where(np.arange(T) == 0, T * spread**2, 0.0)
+    scaled = e / v[:, None]
+    by_v = 0.5 * ((e**2).sum(axis=1) / v**2 - N / v)
+    return np.concatenate(
+        [
+            np.einsum("sn,snk->k", scaled, np.einsum("mn,snk->smk", L, X)),
+            [np.sum(scaled * (y @ W.T @ L.T)) - T * np.trace(np.linalg.solve(np.eye(N) - rho * W, W))],
+            [np.sum(scaled * (r @ M.T)) - T * np.trace(np.linalg.solve(L, M))],
+            [2 * T * spread * by_v[0], 2 * sigma * by_v.sum()],
+        ]
+    )
+
+
+def information_random(y, X, W, b, sigma, spread, rho=0.0, lam=0.0, T=1, M=None):
+    """Minus the Hessian in the same parameters, by complex steps of the gradient."""
+    k, at = X.shape[1], np.concatenate([b, [rho, lam, spread, sigma]]).astype(complex)
+
+    def slope(v):
+        return score_random(y, X, W, v[:k], v[-1], v[-2], v[k], v[k + 1], T, M)
+
+    return -np.array([slope(at + 1e-30j * row).imag / 1e-30 for row in np.eye(len(at))])
 
 
 def gls(p: Problem, rho, lam):

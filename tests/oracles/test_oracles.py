@@ -104,6 +104,19 @@ def test_leave_one_out_sums_differences_of_joint_densities():
     assert dense.loo(p, b, s2, rho)[0][5] == pytest.approx(joint, rel=1e-9)
 
 
+def test_score_with_random_effects_is_the_slope_of_the_density():
+    y, X = data()
+    W, M = WEIGHTS.values()
+    at = np.array([0.3, -0.5, 0.2, 0.35, 0.25, 0.6, 0.8])  # b, rho, lambda, sigma_alpha, sigma
+
+    def f(v):
+        return dense.loglik_random(y, X, W, v[:3], v[6] ** 2, (v[5] / v[6]) ** 2, v[3], v[4], T, M)
+
+    differences = [(f(at + row) - f(at - row)) / 2e-5 for row in 1e-5 * np.eye(7)]
+    found = dense.score_random(y, X, W, at[:3], at[6], at[5], at[3], at[4], T, M)
+    np.testing.assert_allclose(found, differences, rtol=1e-6, atol=1e-7)
+
+
 def test_random_effects_without_variance_is_pooled():
     y, X = data()
     p = dense.problem(y, X, WEIGHTS["knn"], "SAC", "none", T)
