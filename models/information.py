@@ -97,7 +97,8 @@ def covariance_root(information: np.ndarray, frame: Frame) -> np.ndarray:
 
     numpy.linalg.LinAlgError where the information is not positive definite.
     """
-    scale = np.sqrt(np.diag(information))
+    diagonal = np.diag(information)
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))  # what is not positive the factorisation finds
     lower = np.linalg.cholesky(information / np.outer(scale, scale))
     inverse = scipy.linalg.solve_triangular(lower, np.diag(1 / scale), lower=True)
     return natural(frame, inverse.T)

@@ -36,7 +36,8 @@ def far(frame, effects):
 def twins(frame, _):
     """x2 hardly apart from x1."""
     hard = frame.assign(x2=frame["x1"] + APART * frame["x2"])
-    back = {mark + "x1": {mark + "x2": -1 / APART} for mark in ("", "W:")} | {mark + "x2": {mark + "x2": 1 / APART - 1} for mark in ("", "W:")}
+    own = {mark: mark + "x2" for mark in ("", "W:")}
+    back = {mark + "x1": {x: -1 / APART} for mark, x in own.items()} | {x: {x: 1 / APART - 1} for x in own.values()}
     return hard, hard.assign(x2=(hard["x2"] - hard["x1"]) / APART), back
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracles import dense
+from oracles.hostile import knn, row_standardise
 from scipy import stats
 
 import spillover as so
@@ -49,7 +50,7 @@ def stored_impacts(table: dict, named) -> pd.Series:
 
 
 def assert_impacts(ml: so.MLFit, entry: dict, errors: dict, named, rtol: float) -> None:
-    table = ml.impacts(method="delta")
+    table = ml.impacts()
     values, own = stored_impacts(entry["impacts"], named), table["estimate"]
     largest = values.abs().max()  # an indirect impact of 0 is 1e-16 in the stored inverse
     assert_close(own, values, rtol, atol=rtol * largest)
@@ -88,7 +89,7 @@ def test_columbus_agrees_with_r(name, city, reference, named):
         errors = errors * np.sqrt(ml.nu / (ml.nu - len(errors)))
     assert_close(errors, pd.Series(stored), rtol=1e-3)
     if "impacts" in entry:
-        assert_close(ml.impacts(method="delta")["estimate"], stored_impacts(entry["impacts"], named), rtol=1e-5)
+        assert_close(ml.impacts()["estimate"], stored_impacts(entry["impacts"], named), rtol=1e-5)
 
 
 @pytest.mark.cover
@@ -149,7 +150,7 @@ def assert_dense(case, ml: so.MLFit, p: dense.Problem) -> None:
     values = np.array([*fit["b"], *(fit[{"lam": "lambda"}.get(name, name)] for name in dependence), fit["sigma2"]])
     np.testing.assert_allclose(own_vector(ml)[names], values, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(own_errors(ml)[names], fit["se_observed"], rtol=1e-5)
-    table = ml.impacts(method="delta")["estimate"].unstack("impact")
+    table = ml.impacts()["estimate"].unstack("impact")
     exact = case.impacts(ml.params, ml.params.get("rho", 0.0))
     variables = [term for term in ml.params.index if term.startswith("x")]
     np.testing.assert_allclose(table.loc[variables, ["direct", "indirect", "total"]], exact, rtol=1e-8, atol=1e-9)
@@ -203,28 +204,32 @@ def test_delta_errors_of_impacts_are_the_dense_ones(w, small):
     at = np.append(fit["b"], fit["rho"]).astype(complex)
     jacobian = np.array([impacts(at + 1e-30j * row).imag / 1e-30 for row in np.eye(k + 1)])
     exact = np.sqrt(np.einsum("iab,ij,jab->ab", jacobian, cov, jacobian))
-    table = case.model().fit_ml().impacts(method="delta")["std_error"].unstack("impact")
+    table = case.model().fit_ml().impacts()["std_error"].unstack("impact")
     np.testing.assert_allclose(table.loc[variables, ["direct", "indirect", "total"]], exact, rtol=1e-5)
 
 
+WIDTH = 0.97  # sqrt(draws) times the relative error of half the distance between the 15.9 and 84.1 % quantiles of normal draws
+
+
 def test_simulated_errors_approach_the_delta_ones_where_the_estimates_are_sharp(produc):
-    """816 observations: the impacts are nearly linear over the estimates' errors. An sd of `draws` normal draws has relative error
-    (2 draws)^-1/2; the curvature that the delta method leaves out is of second order, (standard error of rho / (1 - rho))^2 of the sd."""
+    """816 observations: the impacts are nearly linear over the estimates' errors. The curvature that the delta method leaves out is of
+    second order, (standard error of rho / (1 - rho))^2 of the error."""
     ml, draws = produc("SDM", "twoway").fit_ml(), 20_000
-    delta, simulated = ml.impacts(method="delta"), ml.impacts(draws=draws, seed=4)
+    delta, simulated = ml.impacts(), ml.impacts(method="simulation", draws=draws, seed=4)
     curvature = (ml.std_errors["rho"] / (1 - ml.params["rho"])) ** 2
     ratio = simulated["std_error"] / delta["std_error"]
-    assert np.abs(ratio - 1).max() < 4.5 / np.sqrt(2 * draws) + 3 * curvature
+    assert np.abs(ratio - 1).max() < 4.5 * WIDTH / np.sqrt(draws) + 3 * curvature
     np.testing.assert_array_equal(simulated["estimate"], delta["estimate"])
-    assert not np.allclose(simulated["std_error"], ml.impacts(draws=draws, seed=5)["std_error"], rtol=1e-6)
-    np.testing.assert_array_equal(simulated["std_error"], ml.impacts(draws=draws, seed=4)["std_error"])
+    again = [ml.impacts(method="simulation", draws=draws, seed=seed)["std_error"] for seed in (4, 5)]
+    np.testing.assert_array_equal(simulated["std_error"], again[0])
+    assert not np.allclose(simulated["std_error"], again[1], rtol=1e-6)
 
 
 def test_simulation_and_delta_differ_for_a_model_without_rho_by_noise_only(produc):
     """SDEM: impacts are linear in the coefficients, so the delta method is exact."""
     ml, draws = produc("SDEM", "unit").fit_ml(), 20_000
-    ratio = ml.impacts(draws=draws)["std_error"] / ml.impacts(method="delta")["std_error"]
-    assert np.abs(ratio - 1).max() < 4.5 / np.sqrt(2 * draws)
+    ratio = ml.impacts(method="simulation", draws=draws)["std_error"] / ml.impacts()["std_error"]
+    assert np.abs(ratio - 1).max() < 4.5 * WIDTH / np.sqrt(draws)
 
 
 def within(case, ml: so.MLFit, below: float, above: float) -> so.MLFit:
@@ -236,7 +241,7 @@ def within(case, ml: so.MLFit, below: float, above: float) -> so.MLFit:
     return so.SAR(case.formula, case.frame, weights, effects=case.effects, unit="unit", period="year").fit_ml()
 
 
-def test_simulated_errors_are_those_of_the_draws_inside_the_interval(small):
+def test_simulated_quantiles_are_those_of_the_draws_inside_the_interval(small):
     """An interval that ends half a standard error above the estimate cuts off 3 in 10 of the normal draws: dense impacts of the rest."""
     case, draws = small("SAR", "unit", "binary"), 4000
     ml = within(case, case.model().fit_ml(), 9.0, 0.5)
@@ -245,10 +250,32 @@ def test_simulated_errors_are_those_of_the_draws_inside_the_interval(small):
     vectors = rng.multivariate_normal(ml.params, ml.covariance, size=draws)
     inside = vectors[vectors[:, 4] < upper]
     assert 0.5 < len(inside) / draws < 0.8
-    exact = np.array([case.impacts(pd.Series(v[:4], index=ml.params.index[:4]), v[4]) for v in inside]).std(axis=0, ddof=1)
-    table = ml.impacts(draws=draws)["std_error"].unstack("impact").loc[ml.params.index[:4], ["direct", "indirect", "total"]]
-    error = np.sqrt(2) / np.sqrt(2 * len(inside))  # of the ratio of two sds of so many draws each
-    assert np.abs(table / exact - 1).to_numpy().max() < 4.5 * error
+    exact = np.array([case.impacts(pd.Series(v[:4], index=ml.params.index[:4]), v[4]) for v in inside])
+    table, order = ml.impacts(method="simulation", draws=draws).unstack("impact"), ["direct", "indirect", "total"]
+    own = {column: table[column].loc[ml.params.index[:4], order].to_numpy() for column in ("std_error", "2.5 %", "97.5 %")}
+    below, above = np.quantile(exact, stats.norm.cdf([-1, 1]), axis=0)
+    scale = (above - below) / 2
+    error = np.sqrt(2 / len(inside))  # of the difference of two such samples; relative, or in units of the scale
+    assert np.abs(own["std_error"] / scale - 1).max() < 4.5 * WIDTH * error
+    for level, column in ((0.025, "2.5 %"), (0.975, "97.5 %")):
+        share = (exact < own[column]).mean(axis=0)  # of the other sample below this one's quantile
+        assert np.abs(share - level).max() < 4.5 * np.sqrt(level * (1 - level)) * error
+
+
+def test_simulated_errors_of_a_total_without_a_variance_agree_between_seeds():
+    """rho 2.5 standard errors below 1: sds of beta / (1 - rho) over the same draws differ tenfold, half-distances of quantiles by noise."""
+    rng, n, draws = np.random.default_rng(6), 30, 2000
+    W = row_standardise(knn(n, 4))
+    x = rng.standard_normal(n)
+    y = np.linalg.solve(np.eye(n) - 0.7 * W, 1 + 0.5 * x + rng.standard_normal(n))
+    ml = so.SAR("y ~ x", pd.DataFrame({"y": y, "x": x}), so.Weights(W)).fit_ml()
+    assert 2 < (1 - ml.params["rho"]) / ml.std_errors["rho"] < 3
+    tables = [ml.impacts(method="simulation", draws=draws, seed=seed) for seed in range(8)]
+    spread = np.array([table.loc[("total", "x"), "std_error"] for table in tables])
+    assert np.abs(spread / spread.mean() - 1).max() < 1.5 * 4.5 * WIDTH / np.sqrt(draws)  # half as much again: they are skewed
+    moments = [(ml.params.to_numpy() + np.random.default_rng(seed).standard_normal((draws, 4)) @ ml.root.T).T for seed in range(8)]
+    sds = [np.std((v[1] / (1 - v[2]))[v[2] < 1]) for v in moments]
+    assert max(sds) > 5 * min(sds)
 
 
 def test_too_few_draws_inside_the_interval_are_an_error(small):
@@ -260,8 +287,8 @@ def test_too_few_draws_inside_the_interval_are_an_error(small):
     lower, upper = (np.array(ml.weights.bounds) - ml.params["rho"]) / ml.std_errors["rho"]
     assert stats.norm.cdf(upper) - stats.norm.cdf(lower) < 0.4
     with pytest.raises(so.ConvergenceError, match="method='delta'"):
-        ml.impacts()
-    ml.impacts(method="delta")
+        ml.impacts(method="simulation")
+    ml.impacts()
 
 
 def test_table_statistics(city):

@@ -213,8 +213,8 @@ def test_the_statistic_of_hausman_is_plms_at_plms_estimates(produc, reference):
     fixed, random = produc("OLS", "unit").fit_ml(), produc("OLS", "random").fit_ml()
     terms = list(fixed.design.terms)
     at = {name: one.set_axis(terms) for name, one in (("b", pd.Series(b)), ("g", pd.Series(g[1:])))}
-    fixed = replace(fixed, params=at["b"], covariance=pd.DataFrame(V, terms, terms))
-    random = replace(random, params=at["g"], covariance=pd.DataFrame(U[1:, 1:], terms, terms))
+    fixed = replace(fixed, params=at["b"], root=np.linalg.cholesky(V))
+    random = replace(random, params=at["g"], root=np.linalg.cholesky(U[1:, 1:]))
     found = so.hausman(fixed, random)
     assert found.statistic == pytest.approx(stored["hausman"]["hausman_individual"]["stat"], rel=1e-6)
     assert found.p_value == pytest.approx(stored["hausman"]["hausman_individual"]["p"], rel=1e-6)
@@ -227,7 +227,7 @@ def test_the_spatial_hausman_of_splm_is_the_size_of_a_negative_statistic(produc,
     random = produc("SAR", "random").fit_ml()
     terms = list(random.design.terms)
     information = np.linalg.inv(random.covariance.to_numpy())[: len(terms), : len(terms)]
-    given = replace(random, covariance=pd.DataFrame(np.linalg.inv(information), terms, terms))
+    given = replace(random, params=random.params[terms], root=np.linalg.cholesky(np.linalg.inv(information)))
     found = so.hausman(fixed, given)
     assert found.statistic == pytest.approx(-reference("produc_r")["hausman"]["splm_lag"]["stat"], rel=1e-4)  # splm's optimiser
     assert np.isnan(found.p_value)
