@@ -34,7 +34,7 @@ def whiten(likelihood: Likelihood, lam: float | None = None, weight: float | Non
     shares = (1.0, 1.0 if weight is None else weight)
     k = likelihood.moments.d.shape[1]
     rows = [share * _columns(moments, 0.0 if lam is None else lam) for share, moments in zip(shares, levels, strict=False)]
-    factor = np.linalg.qr(np.vstack(rows), mode="r")
+    factor = np.asarray(np.linalg.qr(np.vstack(rows), mode="r"))
     frame = Frame(factor[:k, :k], factor[:k, k], None if likelihood.moments.wy is None else factor[:k, k + 1])
     moved = [_moved(moments, frame) for moments in levels]
     return likelihood._replace(moments=moved[0], between=None if likelihood.between is None else moved[1]), frame
@@ -56,7 +56,7 @@ def _moved(moments: Moments, frame: Frame) -> Moments:
     md = None if moments.md is None else columns_of(frame, np.asarray(moments.md))
 
     def less(values: jax.Array | None, columns: np.ndarray | None, shift: np.ndarray | None) -> jax.Array | None:
-        return None if values is None else leaf(np.asarray(values) - columns @ shift)
+        return None if values is None or columns is None or shift is None else leaf(np.asarray(values) - columns @ shift)
 
     return Moments(
         d=leaf(d),

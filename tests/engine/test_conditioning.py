@@ -10,6 +10,7 @@ import pytest
 from oracles.hostile import knn, row_standardise
 
 import spillover as so
+from spillover.engine import ml
 
 N, T = 16, 3
 W = row_standardise(knn(N, 3))
@@ -82,3 +83,9 @@ def test_copies_that_the_error_lag_brings_together_are_refused_by_name():
     model = so.SEM("y ~ 0 + x1 + x2", frame, so.Weights(ring))
     with pytest.raises(so.DataError, match="'x2' is a linear combination of 'x1'"):
         model.fit_ml()
+
+
+def test_an_information_that_is_not_positive_definite_is_an_error_that_says_so(monkeypatch):
+    monkeypatch.setattr(ml.informations, "observed", lambda _, vector: -np.eye(len(vector)))
+    with pytest.raises(so.ConvergenceError, match=r"observed information of this OLS is not positive definite"):
+        fitted("OLS", easy_panel(), "none")

@@ -13,11 +13,9 @@ POINTS = {"none": 0, "unit": 1, "period": 2, "twoway": 3}
 
 def leveled(case):
     """The case's likelihood, and as one of random effects: the same rows within units, and others between."""
+    between = case.likelihood.moments._make(None if part is None else part[::-1] for part in case.likelihood.moments)
     yield case.likelihood, None
-    yield (
-        case.likelihood._replace(between=case.likelihood.moments._make(None if a is None else a[::-1] for a in case.likelihood.moments)),
-        0.4,
-    )
+    yield case.likelihood._replace(between=between), 0.4
 
 
 @pytest.mark.parametrize("model", ["OLS", "SAR", "SEM", "GNS"])
@@ -48,9 +46,8 @@ def test_the_root_of_a_covariance_comes_back_from_a_frame(case, model, effects, 
     root = information.covariance_root(information.expected(*given, frame), frame)
     natural = information.expected(*given)
     size = np.sqrt(np.diag(natural))
-    np.testing.assert_allclose(
-        (size[:, None] * root) @ (size[:, None] * root).T @ (natural / np.outer(size, size)), np.eye(len(size)), atol=1e-9
-    )
+    covariance = (size[:, None] * root) @ (size[:, None] * root).T
+    np.testing.assert_allclose(covariance @ (natural / np.outer(size, size)), np.eye(len(size)), atol=1e-9)
 
 
 def test_an_information_that_is_not_positive_definite_is_an_error(case):
