@@ -66,19 +66,15 @@ def expected(
     n, k = columns.shape[1], columns.shape[2]
     basis = _contrasts(n) if effects.contrasts else np.eye(n)
     w, m = (basis.T @ matrix.toarray() @ basis for matrix in (weights, error_weights))
-    identity = np.eye(len(w))
-    s_lam = identity - (lam or 0.0) * m
-    inside, slope = _within(columns, effects), np.zeros(k)
-    if frame is not None:
-        inside, beta, slope = columns_of(frame, inside), frame.triangle @ beta, slope if frame.slope is None else frame.slope
+    s_lam = (identity := np.eye(len(w))) - (lam or 0.0) * m
+    inside, beta, slope = _placed(_within(columns, effects), beta, frame)
     reached = np.einsum("nr,tnk->trk", basis, inside)
     spill, spill_lam = (np.linalg.solve((identity - (value or 0.0) * x).T, x.T).T for value, x in ((rho, w), (lam, m)))
     similar = np.linalg.solve(s_lam.T, (s_lam @ spill).T).T
     filtered = _left(s_lam @ reached, effects).reshape(-1, k)
     shifted = _left(s_lam @ (spill @ (reached @ beta)[:, :, None] - (reached @ slope)[:, :, None]), effects).reshape(-1)
     j = effects.multiplicity
-    size = k + 3
-    info = np.zeros((size, size))
+    info = np.zeros((k + 3, k + 3))
     info[:k, :k] = filtered.T @ filtered / sigma2
     info[k, :k] = filtered.T @ shifted / sigma2
     info[k, k] = j * _pair(similar, similar) + shifted @ shifted / sigma2
@@ -102,6 +98,13 @@ def covariance_root(information: np.ndarray, frame: Frame) -> np.ndarray:
     lower = np.linalg.cholesky(information / np.outer(scale, scale))
     inverse = scipy.linalg.solve_triangular(lower, np.diag(1 / scale), lower=True)
     return natural(frame, inverse.T)
+
+
+def _placed(columns: np.ndarray, beta: np.ndarray, frame: Frame | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """D, the coefficients that make D beta of it, and b_wy, in a frame; D, beta and zeros without one."""
+    if frame is None:
+        return columns, beta, np.zeros(len(beta))
+    return columns_of(frame, columns), frame.triangle @ beta, np.zeros(len(beta)) if frame.slope is None else frame.slope
 
 
 def _within(columns: np.ndarray, effects: Transformation) -> np.ndarray:
