@@ -96,8 +96,8 @@ class MLFit:
         rho come so close to 1 that its variance is infinite. More draws do not settle it, one of them may multiply it by a hundred.
 
         The delta method is the default because it is one number, without a seed, that all tables share. For intervals take the quantiles:
-        totals are skewed, so that estimate -+ 1.96 std_error holds the truth too seldom, 84 and 73 % of the time at rho = 0.5 and 0.9 for
-        49 units, where the quantiles hold it 93 % of the time (bench/impacts_ml.py).
+        totals are skewed, so that estimate -+ 1.96 std_error holds the truth too seldom, 86 and 76 % of the time at rho = 0.5 and 0.9 for
+        49 units, where the quantiles hold it 94 and 92 % of the time (bench/impacts_ml.py).
 
         ConvergenceError where fewer than half of the draws are inside the interval.
         """
