@@ -72,7 +72,7 @@ def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np
         columns = columns - rho_on_host(host.error, lam_axis)[:, None, None] * lagged
         rest = _dependence(host, host.error, lam_axis)
     k = len(kept)
-    factor: np.ndarray = np.linalg.qr(columns, mode="r")
+    factor = np.asarray(np.linalg.qr(columns, mode="r"))
     rest = rest - np.log(np.abs(np.diagonal(factor[:, :k, :k], axis1=1, axis2=2))).sum(axis=1)
     rho, own = np.zeros(1), np.zeros(1)
     if host.lag is not None:
