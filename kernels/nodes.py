@@ -30,6 +30,7 @@ GRID = 4001  # candidates for the Leja points
 DENSE = 500  # units up to which all eigenvalues are as cheap
 SAFETY = 1.5  # times the largest of the last tests bounds the error
 UNITS = 16  # in the last place of rho, for the rounding of the factors too
+AT = 1e-6  # relative distance from given bounds at which they are tried
 CHECKS = 9  # further factorisations where the tests did not pass
 FULL = 0.05  # share of links from which factors are as good as dense
 
@@ -165,6 +166,8 @@ def sparse_logdet(
     found = admissible(structure, bounds, prepared.order)
     lap("bounds")
     sure = 1 / structure.radius[1] if structure.radius[1] > 0 else np.inf
+    if bounds and structure.work.nnz:
+        _check_given(bounds, prepared)
     try:
         return _built(structure, prepared, found, interval, tolerance, (threads, memory), lap)
     except SingularError as error:
@@ -204,6 +207,23 @@ def _built(
 
 class SingularError(WeightsError):
     """det(I - rho W) is not positive within the bounds."""
+
+
+def _check_given(bounds: tuple[float, float], prepared: factor.Pencil) -> None:
+    """Refuse given bounds with a singular I - rho W between one of them and 0, as far as the sign of the determinant there shows it."""
+    evaluate = factor.superlu(prepared)
+    for bound in bounds:
+        rho = bound * (1 - AT)
+        found = evaluate(rho)
+        if found.sign < 0 or (prepared.definite and found.sign == 0):
+            raise WeightsError(_beyond(bounds, rho))
+
+
+def _beyond(bounds: tuple[float, float], rho: float) -> str:
+    return (
+        f"bounds=({bounds[0]:.6g}, {bounds[1]:.6g}) reach beyond the admissible rho: det(I - rho W) is not positive at "
+        f"rho = {rho:.6g} or between it and 0. Narrow them, or leave them out."
+    )
 
 
 class Laps:
@@ -342,10 +362,7 @@ def _checked(plan: Plan, values: np.ndarray, evaluate: factor.Evaluate, ends: tu
 def _positive(plan: Plan, rho: float, found: factor.Determinant) -> float:
     """log det where that is positive."""
     if not found.sign > 0:
-        raise SingularError(
-            f"bounds=({plan.bounds[0]:.6g}, {plan.bounds[1]:.6g}) reach beyond the admissible rho: det(I - rho W) is not positive at "
-            f"rho = {rho:.6g} or between it and 0. Narrow them, or leave them out."
-        )
+        raise SingularError(_beyond(plan.bounds, rho))
     return found.log
 
 
