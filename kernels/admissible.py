@@ -50,9 +50,15 @@ class Left(NamedTuple):
 
 
 def admissible(
-    work: sparse.csr_array, radius: tuple[float, float], symmetric: bool, even: bool, *, search: bool = True, order: np.ndarray | None = None
+    work: sparse.csr_array,
+    radius: tuple[float, float],
+    symmetric: bool,
+    even: bool,
+    *,
+    search: bool = True,
+    order: np.ndarray | None = None,
 ) -> Admissible:
-    """The interval for W = `work` (row sums evened out, or symmetric) with bounds on its spectral radius.
+    """The interval for W = `work` (`perron.balanced`, row-standardised or symmetric) with bounds on its spectral radius.
 
     `even`: W is similar to -W. `search`: by factorisations where the leftmost eigenvalue is complex; else that leaves a cautious bound.
     `order`: of elimination, where it is known.

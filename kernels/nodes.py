@@ -31,6 +31,7 @@ DENSE = 500  # units up to which all eigenvalues are as cheap
 SAFETY = 1.5  # times the largest of the last tests bounds the error
 UNITS = 16  # in the last place of rho, for the rounding of the factors too
 AT = 1e-6  # relative distance from given bounds at which they are tried
+TRIES = 9  # values of rho between a lower one and the spectral radius
 CHECKS = 9  # further factorisations where the tests did not pass
 FULL = 0.05  # share of links from which factors are as good as dense
 
@@ -38,9 +39,9 @@ FULL = 0.05  # share of links from which factors are as good as dense
 class NodeResult(NamedTuple):
     """l(rho) = sum coef_k T_k(t), t in [-1, 1] linear in the logit variable on `bounds` between `ends`.
 
-    `error`: 1.5 times the largest of the last tests of l at a rho not used, and the rounding; `nodes`: factorisations; `nnz`: entries of L + U
-    (0 by CHOLMOD, which does not tell); `seconds`: of processor time by phase; `how`: "SuperLU" or "CHOLMOD"; `cautious`: the lower
-    bound may be short of the lowest admissible rho.
+    `error`: 1.5 times the largest of the last tests of l at a rho not used, and the rounding; `nodes`: factorisations; `nnz`: entries
+    of L + U (0 by CHOLMOD, which does not tell); `seconds`: of processor time by phase; `how`: "SuperLU" or "CHOLMOD"; `cautious`: the
+    lower bound may be short of the lowest admissible rho.
     """
 
     coef: np.ndarray
@@ -165,9 +166,9 @@ def sparse_logdet(
     lap("ordering")
     found = admissible(structure, bounds, prepared.order)
     lap("bounds")
-    sure = 1 / structure.radius[1] if structure.radius[1] > 0 else np.inf
+    sure = 1 / structure.radius[1] if 0 < structure.radius[1] < np.inf else np.inf
     if bounds and structure.work.nnz:
-        _check_given(bounds, prepared)
+        _check_given(bounds, prepared, sure)
     try:
         return _built(structure, prepared, found, interval, tolerance, (threads, memory), lap)
     except SingularError as error:
@@ -209,13 +210,14 @@ class SingularError(WeightsError):
     """det(I - rho W) is not positive within the bounds."""
 
 
-def _check_given(bounds: tuple[float, float], prepared: factor.Pencil) -> None:
-    """Refuse given bounds with a singular I - rho W between one of them and 0, as far as the sign of the determinant there shows it."""
+def _check_given(bounds: tuple[float, float], prepared: factor.Pencil, sure: float) -> None:
+    """Refuse given bounds with a singular I - rho W between one of them and 0, as far as the signs of determinants show it: at the bounds,
+    and on the way to the lower one beyond the spectral radius."""
     evaluate = factor.superlu(prepared)
-    for bound in bounds:
-        rho = bound * (1 - AT)
-        found = evaluate(rho)
-        if found.sign < 0 or (prepared.definite and found.sign == 0):
+    lower, upper = (bound * (1 - AT) for bound in bounds)
+    for rho in (upper, lower, *(np.linspace(lower, -sure, TRIES) if lower < -sure else ())):
+        sign = evaluate(float(rho)).sign
+        if sign < 0 or (prepared.definite and sign == 0):
             raise WeightsError(_beyond(bounds, rho))
 
 
