@@ -18,7 +18,8 @@ import scipy.special as special
 
 from spillover.kernels import admissible as extremes
 from spillover.kernels import chebyshev, factor, spectrum
-from spillover.kernels.admissible import LANCZOS, PERRON, Admissible  # noqa: F401
+from spillover.kernels.admissible import LANCZOS, Admissible
+from spillover.kernels.admissible import PERRON as PERRON
 from spillover.kernels.errors import WeightsError
 from spillover.kernels.structure import FACTORED, Structure, examine
 

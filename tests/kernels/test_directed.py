@@ -13,7 +13,6 @@ from spillover.kernels.errors import WeightsError
 LARGE = {name: sparse.csr_array(W) for name, W in directed.large().items()}
 SMALL = {name: sparse.csr_array(W) for name, W in directed.small().items()}
 NO_ROOT = {"ring", "ring and back"}  # 601 is odd: no negative real eigenvalue, and -1 over the radius by convention
-UNKNOWN = {"almost acyclic"}  # real eigenvalues next to 0 alone, which no routine can tell from none
 RESULTS = {}
 
 
@@ -37,9 +36,9 @@ def test_bounds_are_the_first_singular_rho_or_are_said_to_be_cautious(name):
     W, result = LARGE[name], built(name)
     a, b = result.bounds
     assert sign(b * (1 - 1e-6), W) == 1
-    assert sign(b * (1 + 1e-6), W) == -1
+    assert sign(b * (1 + 1e-6), W) == (1 if name == "knn" else -1)  # of two components, each with the eigenvalue 1
     assert sign(a * (1 - 1e-6), W) == 1
-    if name in NO_ROOT | UNKNOWN:
+    if name in NO_ROOT:
         assert result.cautious
         assert a <= -b
     else:
@@ -50,7 +49,7 @@ def test_bounds_are_the_first_singular_rho_or_are_said_to_be_cautious(name):
 @pytest.mark.parametrize("name", LARGE)
 def test_the_error_of_factorisations_is_not_below_the_actual_one(name):
     result = built(name)
-    rho = nodes.to_rho(np.array([result.ends[0], -0.7, 0.9, result.ends[1]]), result.bounds)
+    rho = nodes.to_rho(np.linspace(*result.ends, 4), result.bounds)
     assert np.abs(evaluated(result, rho) - exact(rho, LARGE[name])).max() <= result.error < 1e-7
 
 
@@ -133,13 +132,13 @@ def test_tests_that_do_not_pass_are_followed_by_checks(monkeypatch):
 
 @pytest.mark.parametrize("name", ["chain", "ring beside lattice", "cycles"])
 def test_the_error_of_probes_holds_where_it_is_said_to(name):
-    """Standard errors times four, with at most what the truncation leaves: cycles of 150 have no trace before the 150th."""
+    """Four standard errors, with at most what the truncation leaves: cycles of 150 have no trace before the 150th."""
     W = sparse.csr_array(np.kron(np.eye(4), ring(150, ((1, 1.0),)))) if name == "cycles" else LARGE[name]
     result = stochastic.stochastic_logdet(W, most=16, precision=np.float64)
     for low, high in (result.held, np.asarray(nodes.to_rho(np.array(result.ends), result.bounds))):
         assert result.bounds[0] < low < high < result.bounds[1]
-    rho = np.linspace(*result.held, 5)
-    assert np.abs(evaluated(result, rho) - exact(rho, W)).max() <= 4 * result.error
-    asked = stochastic.stochastic_logdet(W, most=16, precision=np.float64, interval=(-0.3, 0.93 * result.bounds[1]))
-    assert asked.held == (-0.3, 0.93 * result.bounds[1])
-    assert asked.error > result.error
+    asked = stochastic.stochastic_logdet(W, most=16, precision=np.float64, interval=(-0.3, 0.95 * result.bounds[1]))
+    assert asked.held == (-0.3, 0.95 * result.bounds[1])
+    for one in (result, asked):
+        rho = np.linspace(*one.held, 5)
+        assert np.abs(evaluated(one, rho) - exact(rho, W)).max() <= 4 * one.error
