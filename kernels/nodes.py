@@ -21,6 +21,7 @@ from spillover.kernels import chebyshev, factor, spectrum
 from spillover.kernels.admissible import LANCZOS, Admissible
 from spillover.kernels.admissible import PERRON as PERRON
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.slits import SnMap, sn_map
 from spillover.kernels.structure import FACTORED, Structure, examine
 
 LEFT, RIGHT = 2e-2, 4e-3  # shares of the interval that the series leaves out at its ends, (-0.96, 0.992) of (-1, 1), unless asked for
@@ -33,7 +34,8 @@ SAFETY = 1.5  # times the largest of the last tests bounds the error
 UNITS = 16  # in the last place of rho, for the rounding of the factors too
 AT = 1e-6  # relative distance from given bounds at which they are tried
 TRIES = 9  # values of rho between a lower one and the spectral radius
-CHECKS = 9  # further factorisations where the tests did not pass
+CHECKS = 9  # further factorisations where the tests did not pass, of a W of more than SAMPLED units
+SAMPLED, SAMPLES = 5_000, 1024  # units up to which l is sampled there, at so many rho at most
 FULL = 0.05  # share of links from which factors are as good as dense
 
 
@@ -54,32 +56,6 @@ class NodeResult(NamedTuple):
     seconds: dict[str, float]
     how: str
     cautious: bool
-
-
-class SnMap(NamedTuple):
-    """The logit variable s <-> x in [-1, 1]. `centre`, `half`: of the covered s; `m`, `quarter`: parameter, real quarter period."""
-
-    centre: float
-    half: float
-    m: float
-    quarter: float
-
-    def to_x(self, s: np.ndarray) -> np.ndarray:
-        """x = sin(pi F(z | m) / 2K), z = tanh((s - centre)/2) / tanh(half/2), F by Carlson's R_F: `ellipkinc` errs at isolated points."""
-        z = np.clip(np.tanh((s - self.centre) / 2) / np.tanh(self.half / 2), -1, 1)
-        return np.sin(np.pi / (2 * self.quarter) * z * special.elliprf(1 - z * z, 1 - self.m * z * z, 1.0))
-
-    def to_s(self, x: np.ndarray) -> np.ndarray:
-        """The inverse."""
-        z = special.ellipj(2 * self.quarter / np.pi * np.arcsin(x), self.m)[0]
-        return self.centre + 2 * np.arctanh(np.tanh(self.half / 2) * z)
-
-
-def sn_map(ends: tuple[float, float]) -> SnMap:
-    """The map for the range `ends` of the logit variable."""
-    half = (ends[1] - ends[0]) / 2
-    m = float(np.tanh(half / 2) ** 4)
-    return SnMap((ends[0] + ends[1]) / 2, half, m, float(special.ellipk(m)))
 
 
 def known(traces: np.ndarray, rho: np.ndarray) -> np.ndarray:
@@ -197,11 +173,15 @@ def _built(
     how, build = next(iter(factor.available(prepared).items()))
     evaluate = build(prepared)
     values, error, stored = _search(plan, evaluate, tolerance / SAFETY, *means)
-    count = len(values)
-    if error >= tolerance / SAFETY:
+    count, passed = len(values), error < tolerance / SAFETY
+    if not passed and len(prepared.order) > SAMPLED:
         error, count = max(error, _checked(plan, values, evaluate, ends)), count + CHECKS
     lap("factors")
-    coef, rest = _series(plan, values, ends, tolerance)
+    if passed or len(prepared.order) > SAMPLED:
+        coef, rest = _series(plan, values, ends, tolerance)
+    else:
+        coef, error, sampled = _sampled(plan, evaluate, ends, tolerance / SAFETY)
+        rest, count = tolerance / 100, count + sampled
     lap("series")
     error = SAFETY * error + rest + rounding(coef, bounds, ends)
     return NodeResult(coef, ends, bounds, error, count, stored, lap.seconds, how, found.cautious)
@@ -360,6 +340,20 @@ def _checked(plan: Plan, values: np.ndarray, evaluate: factor.Evaluate, ends: tu
     exact = np.array([_positive(plan, float(one), evaluate(float(one))) for one in rho])
     p = barycentric(plan.x[: len(values)], values, plan.variable(rho))
     return float(np.abs(known(plan.traces, rho) + rho**plan.power * p - exact).max())
+
+
+def _sampled(plan: Plan, evaluate: factor.Evaluate, ends: tuple[float, float], tolerance: float) -> tuple[np.ndarray, float, int]:
+    """The series through so many values that a dent between two of them, next to a complex eigenvalue, is seen; its hold-out error; how
+    many."""
+    count = 0
+
+    def function(s: np.ndarray) -> np.ndarray:
+        nonlocal count
+        count += len(s)
+        return np.array([_positive(plan, float(rho), evaluate(float(rho))) for rho in to_rho(s, plan.bounds)])
+
+    coef, error = chebyshev.interpolate(function, tolerance, SAMPLES, ends)
+    return coef, error, count
 
 
 def _positive(plan: Plan, rho: float, found: factor.Determinant) -> float:

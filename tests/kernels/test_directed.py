@@ -7,7 +7,7 @@ from graphs import evaluated
 from oracles import directed
 from oracles.hostile import ring, rook, row_standardise
 
-from spillover.kernels import admissible, chebyshev, logdet, nodes, ordering, perron, spectrum, stochastic
+from spillover.kernels import admissible, chebyshev, factor, logdet, nodes, ordering, perron, spectrum, stochastic
 from spillover.kernels.errors import WeightsError
 
 LARGE = {name: sparse.csr_array(W) for name, W in directed.large().items()}
@@ -124,10 +124,24 @@ def test_own_bounds_that_prove_too_wide_give_way_to_the_certain_ones(monkeypatch
 def test_tests_that_do_not_pass_are_followed_by_checks(monkeypatch):
     """With nodes for a tenth of what the ring takes, the error told is still not below the actual one."""
     monkeypatch.setattr(nodes, "MOST", 8)
+    monkeypatch.setattr(nodes, "SAMPLED", 0)
     for name in ("chain", "almost acyclic"):
         result = nodes.sparse_logdet(LARGE[name])
         rho = nodes.to_rho(np.linspace(*result.ends, 5), result.bounds)
         assert np.abs(evaluated(result, rho) - exact(rho, LARGE[name])).max() <= result.error
+
+
+@pytest.mark.parametrize("name", ["ring beside lattice", "knn"])
+def test_the_error_holds_between_complex_eigenvalues_next_to_the_axis(name):
+    """Almost to the bounds, at hundreds of rho: l dips next to each pair, between the nodes of any short series."""
+    W = LARGE[name]
+    a, b = built(name).bounds
+    result = nodes.sparse_logdet(W, interval=(a + 0.003 * (b - a), b - 0.003 * (b - a)))
+    rho = nodes.to_rho(np.linspace(*result.ends, 300), result.bounds)
+    evaluate = factor.superlu(nodes.examine(W).pencil())
+    found = np.array([evaluate(float(one)).log for one in rho])
+    assert np.abs(found[::60] - exact(rho[::60], W)).max() < 1e-10
+    assert np.abs(evaluated(result, rho) - found).max() <= result.error
 
 
 @pytest.mark.parametrize("name", ["chain", "ring beside lattice", "cycles"])

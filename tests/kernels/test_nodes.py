@@ -14,7 +14,6 @@ EPS = np.finfo(float).eps
 WIDE = (-0.99, 0.99)
 HOSTILE = {f"hostile {name}": sparse.csr_array(W) for name, (W, _) in dense.hostile().items()}
 GIVEN = {"hostile acyclic": (-1.5, 2.5)}
-PUNCTURED = {"hostile knn"}  # complex eigenvalues so near the interval that the nodes do not reach the tolerance
 
 
 GRAPHS = {
@@ -99,7 +98,8 @@ def test_few_factorisations_do(name):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_every_hostile_w_within_the_error_told(name):
     result = build(name)
-    assert (result.error < 1.01e-8) == (name not in PUNCTURED)
+    assert result.error < 1.03e-8
+    assert result.nodes < nodes.MOST
     rho = covered(result)
     rounding = EPS * len(eigenvalues(name)) / np.abs(1 - np.multiply.outer(rho, eigenvalues(name))).min(axis=1)
     assert np.all(np.abs(evaluated(result, rho) - exact(name, rho)[0]) <= 2 * result.error + 20 * rounding)
@@ -121,6 +121,7 @@ def test_the_error_told_is_honest(name, tolerance):
 @pytest.mark.parametrize("name", ["rook", "queen", "knn", "inverse distance"])
 def test_too_few_nodes_are_not_hidden(name, most, monkeypatch):
     monkeypatch.setattr(nodes, "MOST", most)
+    monkeypatch.setattr(nodes, "SAMPLED", 0)
     result = build(name)
     rho = covered(result)
     assert result.nodes == most + nodes.CHECKS
