@@ -24,6 +24,7 @@ LARGE = 1_000_000  # units beyond which exact nodes over the whole interval take
 TARGET = 0.02  # standard deviations that a stochastic log-determinant may move a posterior by
 NARROWEST = 1e-6  # standard deviation of a posterior
 ROUNDING = 1e-6  # of the logit variable
+STORED = "logdet 2"  # what is kept on disk: another number for other arrays or other bounds
 OUTERMOST = 1e-6  # share of the interval left out where a posterior needs all of it
 
 
@@ -71,7 +72,7 @@ class LogDet:
             raise SpecificationError(f"W is a {type(W).__name__}: make it spillover.Weights(matrix, ids) first.")
         if method not in METHODS:
             raise SpecificationError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-        key = (W.digest, W.given_bounds, "logdet", method, interval, tol)
+        key = (W.digest, W.given_bounds, STORED, method, interval, tol)
         found = cache.remembered(key, lambda: _arrays(_build(W, method, interval, tol)))
         return _from_arrays(found)
 
@@ -138,7 +139,7 @@ def improved(W: Weights, usual: LogDet, mass: Mass, dimension: int) -> LogDet:
         rho = np.asarray(to_rho(mass.points[:, dimension], usual.record.bounds))
     centre = float(mass.weight @ rho)
     sd = max(float(np.sqrt(mass.weight @ (rho - centre) ** 2)), NARROWEST)
-    key = (W.digest, W.given_bounds, "local", round(centre / sd), sd)
+    key = (W.digest, W.given_bounds, STORED, "local", round(centre / sd), sd)
     try:
         return _from_arrays(cache.remembered(key, lambda: _arrays(_local(W, centre, sd))))
     except WeightsError as error:  # factors of this W do not fit: the probes tell how far off the posterior may be
