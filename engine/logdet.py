@@ -24,6 +24,7 @@ LARGE = 1_000_000  # units beyond which exact nodes over the whole interval take
 TARGET = 0.02  # standard deviations that a stochastic log-determinant may move a posterior by
 NARROWEST = 1e-6  # standard deviation of a posterior
 ROUNDING = 1e-6  # of the logit variable
+STORED = "logdet 2"  # what is kept on disk: another number for other arrays or other bounds
 OUTERMOST = 1e-6  # share of the interval left out where a posterior needs all of it
 
 
@@ -33,9 +34,14 @@ class LogDet:
 
     `record`: the arrays that models evaluate (`spillover.kernels.logdet.LogDet`); `method`: "eigenvalues" (all of them), "sparse" (exact
     factorisations at `nodes` values of rho), "stochastic" (random probes, `nodes` of them) or "local" (these, refined by `nodes`
-    factorisations around a posterior); `error`: of l, measured at rho not used, for "stochastic" its standard error; `shift`: what the
-    error of l' can move the mode of a posterior by, in its standard deviations, 0 where l is exact; `interval`: where the error holds;
-    `seconds`: of processor time it took to make.
+    factorisations around a posterior); `error`: of l, measured at rho not used, for "stochastic" and "local" its standard error; `shift`:
+    what the error of l' can move the mode of a posterior by, in its standard deviations, 0 where l is exact; `interval`: where both
+    hold; `cautious`: `bounds` may be short of the lowest admissible rho; `seconds`: of processor time it took to make.
+
+    The bounds are (1/omega_min, 1/omega_max) by the extreme real eigenvalues, the upper one always to 1e-6. The lower one is that of all
+    eigenvalues, or where W is similar to a symmetric matrix that of Lanczos iterations, up to 0.1 % short; else that of Arnoldi and
+    inverse iterations, which find the lowest real eigenvalue but prove nothing. Where they end without one, the lower bound is
+    `cautious`. det(I - rho W) > 0 is certain from minus the upper bound on, and was seen at every node.
 
     >>> import spillover as so
     >>> W = so.Weights([[0, 1, 1], [1, 0, 0], [1, 0, 0]]).row_standardize()
@@ -49,6 +55,8 @@ class LogDet:
     nodes: int
     shift: float
     seconds: float
+    interval: tuple[float, float]
+    cautious: bool = False
 
     @classmethod
     def build(cls, W: Weights, method: str = "auto", *, interval: tuple[float, float] | None = None, tol: float | None = None) -> "LogDet":
@@ -64,7 +72,7 @@ class LogDet:
             raise SpecificationError(f"W is a {type(W).__name__}: make it spillover.Weights(matrix, ids) first.")
         if method not in METHODS:
             raise SpecificationError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-        key = (W.digest, W.given_bounds, "logdet", method, interval, tol)
+        key = (W.digest, W.given_bounds, STORED, method, interval, tol)
         found = cache.remembered(key, lambda: _arrays(_build(W, method, interval, tol)))
         return _from_arrays(found)
 
@@ -92,15 +100,8 @@ class LogDet:
         return float(a), float(b)
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """The part of it in which the error holds; towards the bounds, l goes on as a straight line in the logit of rho."""
-        with jax.enable_x64(True):
-            low, high = np.asarray(to_rho(self.record.ends, self.record.bounds))
-        return float(low), float(high)
-
-    @property
     def error(self) -> float:
-        """Of l, on the interval."""
+        """Of l, on the interval: towards the bounds, l goes on as a straight line in the logit of rho."""
         return float(self.record.error)
 
     def __repr__(self) -> str:
@@ -112,9 +113,11 @@ class LogDet:
         }
         count = kinds[self.method] if self.method == "eigenvalues" else f"{self.nodes} {kinds[self.method]}"
         shift = f", posterior shift <= {self.shift:.2g} sd" if self.method == "stochastic" else ""
-        a, b = self.interval
+        (a, b), (lower, upper) = self.interval, self.bounds
         where = f"rho in ({a:.4g}, {b:.4g})"
-        return f"LogDet(n={int(self.record.size)}, {count}, {where}, error {self.error:.1e}{shift}, {self.seconds:.2g} s)"
+        short = f", cautious bounds ({lower:.4g}, {upper:.4g})" if self.cautious else ""
+        error = f"{'standard ' if self.method in ('stochastic', 'local') else ''}error {self.error:.1e}"
+        return f"LogDet(n={int(self.record.size)}, {count}, {where}, {error}{shift}{short}, {self.seconds:.2g} s)"
 
 
 def build_covering(W: Weights, low: float, high: float) -> LogDet:
@@ -136,7 +139,7 @@ def improved(W: Weights, usual: LogDet, mass: Mass, dimension: int) -> LogDet:
         rho = np.asarray(to_rho(mass.points[:, dimension], usual.record.bounds))
     centre = float(mass.weight @ rho)
     sd = max(float(np.sqrt(mass.weight @ (rho - centre) ** 2)), NARROWEST)
-    key = (W.digest, W.given_bounds, "local", round(centre / sd), sd)
+    key = (W.digest, W.given_bounds, STORED, "local", round(centre / sd), sd)
     try:
         return _from_arrays(cache.remembered(key, lambda: _arrays(_local(W, centre, sd))))
     except WeightsError as error:  # factors of this W do not fit: the probes tell how far off the posterior may be
@@ -152,7 +155,7 @@ def _local(W: Weights, centre: float, sd: float) -> LogDet:
     made = local.refine(structure, pilot, centre, sd)
     _pilot.cache_clear()  # it holds another copy of W
     record = kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends)
-    return LogDet(record, "local", made.nodes, 0.0, time.process_time() - start)
+    return LogDet(record, "local", made.nodes, 0.0, time.process_time() - start, made.window, pilot.cautious)
 
 
 @lru_cache(maxsize=1)
@@ -173,11 +176,18 @@ def _build(W: Weights, method: str, interval: tuple[float, float] | None, tol: f
     given = None if W.given_bounds is None else W.bounds  # the property checks them
     with jax.enable_x64(True):
         route = _automatic if method == "auto" else _ROUTES[method]
-        record, name, count, shift = route(W, given, interval, tol)
-    return LogDet(record, name, count, shift, time.process_time() - start)
+        record, name, count, shift, held, cautious = route(W, given, interval, tol)
+    return LogDet(record, name, count, shift, time.process_time() - start, held or _covered(record), cautious)
 
 
-Found = tuple[kernel.LogDet, str, int, float]
+def _covered(record: kernel.LogDet) -> tuple[float, float]:
+    """The rho between the ends of a series."""
+    with jax.enable_x64(True):
+        low, high = np.asarray(to_rho(record.ends, record.bounds))
+    return float(low), float(high)
+
+
+Found = tuple[kernel.LogDet, str, int, float, tuple[float, float] | None, bool]
 
 
 def _automatic(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, tol: float | None) -> Found:
@@ -195,17 +205,20 @@ def _automatic(W: Weights, bounds: tuple[float, float] | None, interval: tuple[f
 
 
 def _eigenvalues(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, tol: float | None) -> Found:
-    return kernel.from_eigenvalues(spectrum.eigenvalues(W.matrix), bounds), "eigenvalues", W.n, 0.0
+    values = spectrum.eigenvalues(W.matrix)
+    bounds, cautious = (bounds, False) if bounds else spectrum.cautious_interval(W.matrix, values)
+    return kernel.from_eigenvalues(values, bounds, W.matrix), "eigenvalues", W.n, 0.0, None, cautious
 
 
 def _sparse(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, tol: float | None) -> Found:
     made = nodes.sparse_logdet(W.matrix, bounds=bounds, interval=interval, tolerance=tol)
-    return kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends), "sparse", made.nodes, 0.0
+    return kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends), "sparse", made.nodes, 0.0, None, made.cautious
 
 
 def _stochastic(W: Weights, bounds: tuple[float, float] | None, interval: tuple[float, float] | None, tol: float | None) -> Found:
     made = _pilot(W, bounds, interval, TARGET if tol is None else tol)[1]
-    return kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends), "stochastic", made.probes, made.shift
+    record = kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends)
+    return record, "stochastic", made.probes, made.shift, made.held, made.cautious
 
 
 _ROUTES = {"eigenvalues": _eigenvalues, "sparse": _sparse, "stochastic": _stochastic}
@@ -214,9 +227,12 @@ _ROUTES = {"eigenvalues": _eigenvalues, "sparse": _sparse, "stochastic": _stocha
 def _arrays(made: LogDet) -> dict[str, np.ndarray]:
     about = {"method": np.array(made.method), "nodes": np.array(made.nodes)}
     about |= {"shift": np.array(made.shift), "seconds": np.array(made.seconds)}
+    about |= {"interval": np.array(made.interval), "cautious": np.array(made.cautious)}
     return {**{name: np.asarray(leaf) for name, leaf in made.record._asdict().items()}, **about}
 
 
 def _from_arrays(arrays: cache.Arrays) -> LogDet:
     record = kernel.LogDet(*(leaf(arrays[name]) for name in kernel.LogDet._fields))
-    return LogDet(record, str(arrays["method"]), int(arrays["nodes"]), float(arrays["shift"]), float(arrays["seconds"]))
+    low, high = arrays["interval"]
+    about = str(arrays["method"]), int(arrays["nodes"]), float(arrays["shift"]), float(arrays["seconds"])
+    return LogDet(record, *about, (float(low), float(high)), bool(arrays["cautious"]))

@@ -271,8 +271,9 @@ class Weights:
         """The admissible interval (1/omega_min, 1/omega_max) of rho, or the one given if it lies inside.
 
         omega are the extreme real eigenvalues; where a sign is missing, -1 or +1 over the spectral radius. Above 500 units of sparse W
-        the lower end may be up to 0.1 % short.
-        Raises WeightsError for an acyclic W without given bounds, and for given bounds that reach a singular I - rho W.
+        the lower end may be up to 0.1 % short, and more where the eigenvalue furthest left is complex and no real one is found:
+        `LogDet.build(W).cautious` tells.
+        Raises WeightsError for an acyclic W without given bounds, and for given bounds shown to reach a singular I - rho W.
 
         >>> Weights([[0, 2], [2, 0]]).bounds
         (-0.5, 0.5)

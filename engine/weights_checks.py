@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
-import scipy.sparse.linalg
 
 from spillover.engine.labels import as_numbers, few, link_name
-from spillover.kernels import nodes, spectrum
+from spillover.kernels import nodes, perron, spectrum
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 STANDARD = 1e-10  # a row sum this close to 1 is 1
@@ -83,15 +82,19 @@ def as_interval(bounds: Any) -> Bounds:
 
 
 def check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> None:
-    """Refuse bounds outside the admissible interval, without eigenvalues where a row or column sum already bounds the radius."""
+    """Refuse bounds shown to reach a singular I - rho W, without eigenvalues where a row or column sum already bounds the radius.
+
+    Where the lowest real eigenvalue is not certain, the sign of the determinant decides when the log-determinant is made.
+    """
     reach = max(-given[0], given[1])
     if acyclic(matrix) or reach * min(matrix.sum(axis=0).max(), matrix.sum(axis=1).max()) <= 1 + SAME:
         return
-    lower, upper = nodes.interval(matrix)
-    if matrix.shape[0] > nodes.DENSE:
-        lower = -np.inf  # there the lower end is a cautious one; factorisations that turn out singular refuse the rest
+    found = nodes.limits(matrix)
+    lower, upper = found.outer
     if given[0] < lower * (1 + STANDARD) or given[1] > upper * (1 + STANDARD):
-        raise WeightsError(f"bounds={given} reach beyond the admissible ({lower:.6g}, {upper:.6g}): narrow them, or leave them out.")
+        raise WeightsError(
+            f"bounds={given} reach beyond the admissible ({found.bounds[0]:.6g}, {found.bounds[1]:.6g}): narrow them, or leave them out."
+        )
 
 
 def spectral_radius(matrix: sparse.csr_array) -> float:
@@ -103,8 +106,8 @@ def spectral_radius(matrix: sparse.csr_array) -> float:
         return float(np.abs(spectrum.eigenvalues(matrix)).max())
     if acyclic(matrix):
         return 0.0
-    start = np.random.default_rng(0).uniform(0.5, 1.5, matrix.shape[0])  # positive, so not orthogonal to the Perron vector; fixed
-    return float(scipy.sparse.linalg.eigs(matrix, k=1, which="LR", v0=start, return_eigenvectors=False)[0].real)
+    low, high = perron.root(matrix)
+    return 0.5 * (low + high)
 
 
 def acyclic(matrix: sparse.csr_array) -> bool:

@@ -70,7 +70,7 @@ def refine(
     window = _window(pilot, centre, sd)
     structure = matrix if isinstance(matrix, nodes.Structure) else stochastic.prepare(matrix)
     lap("structure")
-    prepared = factor.pencil(structure.work, definite=structure.symmetric)
+    prepared = structure.pencil()
     lap("ordering")
     how, build = next(iter(factor.available(prepared).items()))
     tolerance = max(TOLERANCE[0], TOLERANCE[1] * pilot.expansion.size) if tolerance is None else tolerance

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse as sparse
 import scipy.special
 from jax.typing import ArrayLike
 
@@ -20,12 +21,16 @@ from spillover.kernels.leaf import leaf
 TOLERANCE = 1e-11  # hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
 NEAR = 0.35  # distance in the logit variable, where real eigenvalues are at pi/2
 PAIRS = 8  # their number is padded to multiples of this, so that different W share one compiled program
+UNITS = 8  # in the last place of an eigenvalue, those of its routine and of rho
+GRID = 65  # values of rho at which their effect is looked at
+AT = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)  # of the covered range of s: where eigenvalues are compared with factorisations
+PINCHES, SAFETY = 3, 3.0  # further ones, next to complex eigenvalues; times the largest distance bounds the error
 EQUAL = 1e-13  # eigenvalues this close, relative, are one: the routines return them no better
 
 
 class LogDet(NamedTuple):
     """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable between its `ends`: (2,), beyond which l goes on
-    as a straight line; `size`: N; `error`: hold-out error of l; `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that
+    as a straight line; `size`: N; `error`: of l, see the builders; `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that
     stay outside the series, each for itself and its conjugate."""
 
     coef: jax.Array
@@ -74,9 +79,11 @@ def derivative(logdet: LogDet, rho: ArrayLike) -> jax.Array:
     return jax.jvp(logdet.__call__, (rho,), (jnp.ones_like(rho),))[1]
 
 
-def from_eigenvalues(values: np.ndarray, bounds: tuple[float, float] | None = None) -> LogDet:
+def from_eigenvalues(values: np.ndarray, bounds: tuple[float, float] | None = None, matrix: sparse.csr_array | None = None) -> LogDet:
     """The record from all eigenvalues omega: l(rho) = sum log|1 - rho omega|, with complex omega where W has them.
 
+    `matrix`: the W they are of. With it the error tells, beside the hold-out error, what the rounding of the eigenvalues does: by
+    their size where all are real, of a matrix similar to a symmetric one, else measured against factorisations of I - rho W.
     Raises WeightsError where an eigenvalue leaves no smooth function on the bounds. Ord (1975).
     """
     a, b = bounds or spectrum.admissible_interval(values)
@@ -95,7 +102,48 @@ def from_eigenvalues(values: np.ndarray, bounds: tuple[float, float] | None = No
         )
     pairs = np.zeros((-(-len(apart) // PAIRS) * PAIRS, 2))  # zeros add log 1
     pairs[: len(apart)] = np.column_stack([values[apart].real, values[apart].imag])
+    if matrix is not None:
+        error += _rounding(values, (a, b), apart) + _measured(coef, pairs, (a, b), matrix, values, apart)
     return _record(coef, (a, b), len(values), error, chebyshev.FULL, pairs)
+
+
+def _rounding(values: np.ndarray, bounds: tuple[float, float], apart: np.ndarray) -> float:
+    """What l moves by at most when every eigenvalue, and rho, move by UNITS in their last place."""
+    a, b = bounds
+    s = np.concatenate([np.linspace(*chebyshev.FULL, GRID), _pinches(values, bounds, apart)])
+    factors = np.abs(_factors(values, s, a, b))
+    share = np.divide(np.abs(1 - factors), factors, out=np.zeros_like(factors), where=factors > 0)
+    return float(UNITS * np.finfo(float).eps * (share.sum(axis=1).max() + len(values)))
+
+
+def _pinches(values: np.ndarray, bounds: tuple[float, float], apart: np.ndarray) -> np.ndarray:
+    """The logit variable of the real rho nearest to the complex eigenvalues next to the axis."""
+    rho = np.real(1 / values[apart])
+    inside = rho[(rho > bounds[0]) & (rho < bounds[1])]
+    return np.clip(0.5 * np.log((inside - bounds[0]) / (bounds[1] - inside)), *chebyshev.FULL)
+
+
+def _measured(
+    coef: np.ndarray, pairs: np.ndarray, bounds: tuple[float, float], matrix: sparse.csr_array, values: np.ndarray, apart: np.ndarray
+) -> float:
+    """SAFETY times the largest distance from log|det(I - rho W)| by factorisation, at the ends and between; 0 where W is as good as
+    symmetric, whose eigenvalues are as good as their last place."""
+    if np.isrealobj(values):
+        return 0.0
+    a, b = bounds
+    dense, worst = matrix.toarray(), 0.0
+    for s in np.concatenate([np.array(AT) * chebyshev.END, _pinches(values, bounds, apart)[:PINCHES]]):
+        near = (b - a) / (1 + np.exp(2 * abs(s)))
+        rho = b - near if s > 0 else a + near
+        sign, exact = np.linalg.slogdet(np.eye(len(dense)) - rho * dense)
+        if sign <= 0:
+            raise WeightsError(
+                f"det(I - rho W) is not positive at rho = {rho:.6g}, or between it and 0, inside ({a:.6g}, {b:.6g}): give narrower bounds."
+            )
+        found = np.polynomial.chebyshev.chebval(s / chebyshev.END, coef)
+        found += np.log((1 - rho * pairs[:, 0]) ** 2 + (rho * pairs[:, 1]) ** 2).sum()
+        worst = max(worst, abs(found - exact))
+    return SAFETY * worst
 
 
 def from_series(coef: np.ndarray, bounds: tuple[float, float], size: int, error: float, ends: tuple[float, float]) -> LogDet:

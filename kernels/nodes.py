@@ -14,31 +14,37 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sparse
-import scipy.sparse.linalg
 import scipy.special as special
 
-from spillover.kernels import chebyshev, factor, ordering, spectrum
+from spillover.kernels import admissible as extremes
+from spillover.kernels import chebyshev, factor, spectrum
+from spillover.kernels.admissible import LANCZOS, Admissible
+from spillover.kernels.admissible import PERRON as PERRON
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.slits import SnMap, sn_map
+from spillover.kernels.structure import FACTORED, Structure, examine
 
 LEFT, RIGHT = 2e-2, 4e-3  # shares of the interval that the series leaves out at its ends, (-0.96, 0.992) of (-1, 1), unless asked for
 MOST = 60  # factorisations, at most
 FIRST = 4  # nodes before the first test
 PASSES = 4  # tests in a row that end the search: then the error passed the largest of them in 0.8 % of 1,152 trials, by 1.4 at most
 GRID = 4001  # candidates for the Leja points
-LANCZOS = 1e-3  # relative accuracy of the leftmost eigenvalue; the bound leaves the residual out, and so stays inside
-PERRON = 1e-6  # of the rightmost one, near which a posterior may well lie
-RESTARTS = 1000  # of ARPACK
-ROUNDING = 1e-12  # row sums that differ by less are equal
-ROWS = 65_536  # of W^2 at a time
 DENSE = 500  # units up to which all eigenvalues are as cheap
+SAFETY = 1.5  # times the largest of the last tests bounds the error
+UNITS = 16  # in the last place of rho, for the rounding of the factors too
+AT = 1e-6  # relative distance from given bounds at which they are tried
+TRIES = 9  # values of rho between a lower one and the spectral radius
+CHECKS = 9  # further factorisations where the tests did not pass, of a W of more than SAMPLED units
+SAMPLED, SAMPLES = 5_000, 1024  # units up to which l is sampled there, at so many rho at most
 FULL = 0.05  # share of links from which factors are as good as dense
 
 
 class NodeResult(NamedTuple):
     """l(rho) = sum coef_k T_k(t), t in [-1, 1] linear in the logit variable on `bounds` between `ends`.
 
-    `error`: the largest of the last tests of l at a node not yet used; `nodes`: factorisations; `nnz`: entries of L + U (0 by CHOLMOD,
-    which does not tell); `seconds`: of processor time by phase; `how`: "SuperLU" or "CHOLMOD".
+    `error`: 1.5 times the largest of the last tests of l at a rho not used, and the rounding; `nodes`: factorisations; `nnz`: entries
+    of L + U (0 by CHOLMOD, which does not tell); `seconds`: of processor time by phase; `how`: "SuperLU" or "CHOLMOD"; `cautious`: the
+    lower bound may be short of the lowest admissible rho.
     """
 
     coef: np.ndarray
@@ -49,43 +55,7 @@ class NodeResult(NamedTuple):
     nnz: int
     seconds: dict[str, float]
     how: str
-
-
-class Structure(NamedTuple):
-    """What the factorisations need to know of W. `work`: W without links that lie on no cycle, symmetrised if `symmetric`;
-    `even`: similar to -W; `radius`: its spectral radius where that is plain, else infinite; `traces`: tr W, ..., tr W^4."""
-
-    work: sparse.csr_array
-    symmetric: bool
-    even: bool
-    radius: float
-    traces: np.ndarray
-
-
-class SnMap(NamedTuple):
-    """The logit variable s <-> x in [-1, 1]. `centre`, `half`: of the covered s; `m`, `quarter`: parameter, real quarter period."""
-
-    centre: float
-    half: float
-    m: float
-    quarter: float
-
-    def to_x(self, s: np.ndarray) -> np.ndarray:
-        """x = sin(pi F(z | m) / 2K), z = tanh((s - centre)/2) / tanh(half/2), F by Carlson's R_F: `ellipkinc` errs at isolated points."""
-        z = np.clip(np.tanh((s - self.centre) / 2) / np.tanh(self.half / 2), -1, 1)
-        return np.sin(np.pi / (2 * self.quarter) * z * special.elliprf(1 - z * z, 1 - self.m * z * z, 1.0))
-
-    def to_s(self, x: np.ndarray) -> np.ndarray:
-        """The inverse."""
-        z = special.ellipj(2 * self.quarter / np.pi * np.arcsin(x), self.m)[0]
-        return self.centre + 2 * np.arctanh(np.tanh(self.half / 2) * z)
-
-
-def sn_map(ends: tuple[float, float]) -> SnMap:
-    """The map for the range `ends` of the logit variable."""
-    half = (ends[1] - ends[0]) / 2
-    m = float(np.tanh(half / 2) ** 4)
-    return SnMap((ends[0] + ends[1]) / 2, half, m, float(special.ellipk(m)))
+    cautious: bool
 
 
 def known(traces: np.ndarray, rho: np.ndarray) -> np.ndarray:
@@ -106,90 +76,39 @@ def barycentric(nodes: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.nda
     return result
 
 
-def low_traces(work: sparse.csr_array, symmetric: bool) -> np.ndarray:
-    """tr W, ..., tr W^4 from blocks of rows of W^2, which is never stored whole."""
-    transpose = work if symmetric else work.T.tocsr()
-    traces = np.array([work.diagonal().sum(), work.multiply(transpose).sum(), 0.0, 0.0])
-    for start in range(0, work.shape[0], ROWS):
-        rows, columns = work[start : start + ROWS], transpose[start : start + ROWS]
-        square = rows @ work
-        traces[2] += square.multiply(columns).sum()
-        traces[3] += square.data @ square.data if symmetric else square.multiply(columns @ transpose).sum()
-    return traces
+def admissible(structure: Structure, given: tuple[float, float] | None = None, order: np.ndarray | None = None) -> Admissible:
+    """The bounds of rho, those given or (1/omega_min, 1/omega_max), omega the extreme real eigenvalues, and what is known beside them.
 
-
-def examine(matrix: sparse.csr_array) -> Structure:
-    """The structure of a non-negative W."""
-    work, symmetric, radius = matrix, spectrum.symmetrizer(matrix) is not None, _row_sum(matrix)
-    if not symmetric:
-        work = ordering.cyclic(matrix)
-        if work.nnz < matrix.nnz:
-            symmetric, radius = spectrum.symmetrizer(work) is not None, min(radius, _row_sum(work))
-    if symmetric:
-        work = spectrum.symmetrized(work)
-    traces = low_traces(work, symmetric)
-    even = bool(traces[0] == traces[2] == 0 and ordering.two_coloured(work))
-    return Structure(work, symmetric, even, radius, traces)
-
-
-def _row_sum(matrix: sparse.csr_array) -> float:
-    """The row sum that all units with links share, which is the spectral radius then; infinite where they differ."""
-    sums = matrix.sum(axis=1)
-    linked = sums[(sums > 0) | (np.bincount(matrix.indices, minlength=len(sums)) > 0)]
-    if not len(linked) or np.ptp(linked) > ROUNDING * linked.max():
-        return np.inf
-    return 1.0 if abs(linked.max() - 1) < ROUNDING else float(linked.max())
-
-
-def admissible(structure: Structure, given: tuple[float, float] | None = None) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The bounds of rho, those given or (1/omega_min, 1/omega_max), and the ends of the slits for the map, never inside them.
-
-    omega are the extreme real eigenvalues; the bounds stay at most LANCZOS short of these on the left. Where the leftmost eigenvalue of an
-    asymmetric W is complex, the spectral radius stands in for a negative one, and its real part tells the slit.
-    Raises WeightsError for an acyclic W without bounds.
+    The bounds stay at most LANCZOS short of these on the left. Above DENSE units an asymmetric W whose eigenvalue furthest left is not
+    real may leave a `cautious` lower bound, one up to which no eigenvalue was found.
+    `order`: of elimination, where it is known. Raises WeightsError for an acyclic W without bounds.
     """
     work, radius = structure.work, structure.radius
     if work.shape[0] <= DENSE or not work.nnz:
         values = spectrum.eigenvalues(work)
-        bounds = given or spectrum.admissible_interval(values)
+        bounds, cautious = (given, False) if given else spectrum.cautious_interval(work, values)
         left, right = -values.real.min(initial=0.0), values.real.max(initial=0.0)
-    else:
-        if not np.isfinite(radius):
-            radius = _outermost(work, structure.symmetric, "right")[0] if given is None else 1 / given[1]
-        right, (left, real) = radius, (radius, True) if structure.even else _outermost(work, structure.symmetric, "left")
-        left = min(left, right) if given is None else left
-        bounds = given or (-1 / (left if real else right), 1 / right)
-    slits = (min(bounds[0], -1 / left), max(bounds[1], 1 / right)) if left > 0 else bounds
-    return (float(bounds[0]), float(bounds[1])), (float(slits[0]), float(slits[1]))
+        plain = (-1 / left if left > 0 else -np.inf, 1 / right if right > 0 else np.inf)
+        return Admissible(bounds, plain, (-np.inf, bounds[1]) if cautious else bounds, cautious)
+    if not np.isfinite(radius[1]):
+        radius = (1 / given[1],) * 2 if given else extremes.radius_of(work)
+    search = given is None and work.shape[0] <= FACTORED
+    found = extremes.admissible(work, radius, structure.symmetric, structure.even, search=search, order=order)
+    return found._replace(bounds=given, cautious=False) if given else found
+
+
+def limits(matrix: sparse.csr_array) -> Admissible:
+    """The admissible interval of rho, from all eigenvalues where W is small or dense, else as `admissible` has it."""
+    n = matrix.shape[0]
+    if n <= DENSE or (FULL * n * n < matrix.nnz and n <= spectrum.DENSE_LIMIT):
+        bounds, cautious = spectrum.cautious_interval(matrix, spectrum.eigenvalues(matrix))
+        return Admissible(bounds, (-np.inf, np.inf), (-np.inf, bounds[1]) if cautious else bounds, cautious)
+    return admissible(examine(_canonical(matrix)))
 
 
 def interval(matrix: sparse.csr_array) -> tuple[float, float]:
-    """The admissible interval of rho, from all eigenvalues where W is small or dense, else as `admissible` has it."""
-    n = matrix.shape[0]
-    if n <= DENSE or FULL * n * n < matrix.nnz:
-        return spectrum.interval(matrix)
-    return admissible(examine(_canonical(matrix)))[0]
-
-
-def _outermost(work: sparse.csr_array, symmetric: bool, side: str) -> tuple[float, bool]:
-    """The distance from 0 of the real part furthest left or right among the eigenvalues, and whether that eigenvalue is real.
-
-    The residual comes on top, which bounds the error where W is symmetric. Where ARPACK finds none: a row or column sum, which no
-    eigenvalue exceeds.
-    """
-    start = np.random.default_rng(0).uniform(0.5, 1.5, work.shape[0])  # positive, like the Perron vector
-    if side == "left":
-        start *= np.random.default_rng(1).choice([-1.0, 1.0], work.shape[0])
-    solve, which = (scipy.sparse.linalg.eigsh, "SA LA") if symmetric else (scipy.sparse.linalg.eigs, "SR LR")
-    bound = float(min(work.sum(axis=0).max(), work.sum(axis=1).max()))
-    accuracy = LANCZOS if side == "left" else PERRON
-    try:
-        values, vectors = solve(work, k=1, which=which.split()[side == "right"], v0=start, tol=accuracy, maxiter=RESTARTS)
-    except scipy.sparse.linalg.ArpackNoConvergence:
-        return bound, False
-    value, vector = values[0], vectors[:, 0]
-    residual = float(np.linalg.norm(work @ vector - value * vector))
-    return min(abs(float(value.real)) + residual, bound), bool(abs(value.imag) <= spectrum.REAL * bound)
+    """The bounds of `limits`."""
+    return limits(matrix).bounds
 
 
 def sparse_logdet(
@@ -219,21 +138,75 @@ def sparse_logdet(
     lap = Laps()
     structure = examine(_canonical(matrix))
     lap("structure")
-    bounds, slits = admissible(structure, bounds)
-    ends = _ends(bounds, interval)
-    lap("bounds")
     tolerance = max(1e-8, 1e-12 * matrix.shape[0]) if tolerance is None else tolerance
-    if not structure.work.nnz:
-        return NodeResult(np.zeros(chebyshev.BLOCK), ends, bounds, 0.0, 0, 0, lap.seconds, "SuperLU")
-    plan = _plan(structure, bounds, slits, ends)
-    prepared = factor.pencil(structure.work, definite=structure.symmetric)
+    prepared = structure.pencil()
     lap("ordering")
+    found = admissible(structure, bounds, prepared.order)
+    lap("bounds")
+    sure = 1 / structure.radius[1] if 0 < structure.radius[1] < np.inf else np.inf
+    if bounds and structure.work.nnz:
+        _check_given(bounds, prepared, sure)
+    try:
+        return _built(structure, prepared, found, interval, tolerance, (threads, memory), lap)
+    except SingularError as error:
+        if bounds or not found.bounds[0] < -sure:  # of bounds found here the part within the spectral radius is certain
+            raise WeightsError(str(error)) from error
+    certain = found._replace(bounds=(-sure, found.bounds[1]), cautious=True)
+    return _built(structure, prepared, certain, interval, tolerance, (threads, memory), lap)
+
+
+def _built(
+    structure: Structure,
+    prepared: factor.Pencil,
+    found: Admissible,
+    interval: tuple[float, float] | None,
+    tolerance: float,
+    means: tuple[int, float | None],
+    lap: "Laps",
+) -> NodeResult:
+    """The series on an interval; `means`: threads and memory."""
+    bounds = found.bounds
+    ends = _ends(found, structure.radius[1], interval)
+    if not structure.work.nnz:
+        return NodeResult(np.zeros(chebyshev.BLOCK), ends, bounds, 0.0, 0, 0, lap.seconds, "SuperLU", found.cautious)
+    plan = _plan(structure, bounds, _slits(found, ends), ends)
     how, build = next(iter(factor.available(prepared).items()))
-    values, error, stored = _search(plan, build(prepared), tolerance, threads, memory)
+    evaluate = build(prepared)
+    values, error, stored = _search(plan, evaluate, tolerance / SAFETY, *means)
+    count, passed = len(values), error < tolerance / SAFETY
+    if not passed and len(prepared.order) > SAMPLED:
+        error, count = max(error, _checked(plan, values, evaluate, ends)), count + CHECKS
     lap("factors")
-    coef, rest = _series(plan, values, ends, tolerance)
+    if passed or len(prepared.order) > SAMPLED:
+        coef, rest = _series(plan, values, ends, tolerance)
+    else:
+        coef, error, sampled = _sampled(plan, evaluate, ends, tolerance / SAFETY)
+        rest, count = tolerance / 100, count + sampled
     lap("series")
-    return NodeResult(coef, ends, bounds, error + rest, len(values), stored, lap.seconds, how)
+    error = SAFETY * error + rest + rounding(coef, bounds, ends)
+    return NodeResult(coef, ends, bounds, error, count, stored, lap.seconds, how, found.cautious)
+
+
+class SingularError(WeightsError):
+    """det(I - rho W) is not positive within the bounds."""
+
+
+def _check_given(bounds: tuple[float, float], prepared: factor.Pencil, sure: float) -> None:
+    """Refuse given bounds with a singular I - rho W between one of them and 0, as far as the signs of determinants show it: at the bounds,
+    and on the way to the lower one beyond the spectral radius."""
+    evaluate = factor.superlu(prepared)
+    lower, upper = (bound * (1 - AT) for bound in bounds)
+    for rho in (upper, lower, *(np.linspace(lower, -sure, TRIES) if lower < -sure else ())):
+        sign = evaluate(float(rho)).sign
+        if sign < 0 or (prepared.definite and sign == 0):
+            raise WeightsError(_beyond(bounds, rho))
+
+
+def _beyond(bounds: tuple[float, float], rho: float) -> str:
+    return (
+        f"bounds=({bounds[0]:.6g}, {bounds[1]:.6g}) reach beyond the admissible rho: det(I - rho W) is not positive at "
+        f"rho = {rho:.6g} or between it and 0. Narrow them, or leave them out."
+    )
 
 
 class Laps:
@@ -257,14 +230,38 @@ def _canonical(matrix: sparse.csr_array) -> sparse.csr_array:
     return matrix
 
 
-def _ends(bounds: tuple[float, float], interval: tuple[float, float] | None) -> tuple[float, float]:
-    """The logit variable at the ends of the interval."""
+def _ends(found: Admissible, radius: float, interval: tuple[float, float] | None) -> tuple[float, float]:
+    """The logit variable at the ends of the interval.
+
+    Where complex eigenvalues lie further left than the bounds, the series ends within the spectral radius unless asked for more: beyond,
+    their singular points may be near.
+    """
+    bounds = found.bounds
     if interval is None:
-        return 0.5 * float(np.log(LEFT / (1 - LEFT))), 0.5 * float(np.log((1 - RIGHT) / RIGHT))
+        low, high = 0.5 * float(np.log(LEFT / (1 - LEFT))), 0.5 * float(np.log((1 - RIGHT) / RIGHT))
+        reach = -(1 - 2 * LEFT) / radius if np.isfinite(radius) and radius > 0 else -np.inf
+        if bounds[0] < found.plain[0] * (1 + LANCZOS) and to_rho(low, bounds) < reach < 0:
+            low = float(to_s(np.array(reach), bounds))
+        return low, high
     if not bounds[0] < interval[0] < interval[1] < bounds[1]:
         raise WeightsError(f"interval={interval} does not lie inside the bounds ({bounds[0]:.6g}, {bounds[1]:.6g}) of rho: narrow it.")
     low, high = to_s(np.asarray(interval), bounds)
     return float(low), float(high)
+
+
+def _slits(found: Admissible, ends: tuple[float, float]) -> tuple[float, float]:
+    """Where the map has its slits: beyond the bounds as far as there is no eigenvalue, complex ones included."""
+    left, right = found.plain
+    inside = np.isfinite(left) and left < float(to_rho(np.array(ends[0]), found.bounds))
+    return float(left if inside else found.bounds[0]), float(max(found.bounds[1], right) if np.isfinite(right) else found.bounds[1])
+
+
+def rounding(coef: np.ndarray, bounds: tuple[float, float], ends: tuple[float, float]) -> float:
+    """How far l moves at the ends of a series when rho moves by some units in its last place."""
+    turn = np.polynomial.chebyshev.chebval([-1.0, 1.0], np.polynomial.chebyshev.chebder(coef)) * 2 / (ends[1] - ends[0])
+    rho = to_rho(np.array(ends), bounds)
+    slope = turn * (bounds[1] - bounds[0]) / (2 * (rho - bounds[0]) * (bounds[1] - rho))
+    return float(UNITS * np.finfo(float).eps * np.abs(rho * slope).max())
 
 
 def to_s(rho: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
@@ -337,16 +334,40 @@ def _search(plan: Plan, evaluate: factor.Evaluate, tolerance: float, threads: in
     return np.array(values), max(tests[-PASSES:]), stored
 
 
+def _checked(plan: Plan, values: np.ndarray, evaluate: factor.Evaluate, ends: tuple[float, float]) -> float:
+    """The largest error of l at rho that no node knows of, evenly spread over the logit variable."""
+    rho = to_rho(chebyshev.spread(np.linspace(-1, 1, 2 * CHECKS + 1)[1::2], ends), plan.bounds)
+    exact = np.array([_positive(plan, float(one), evaluate(float(one))) for one in rho])
+    p = barycentric(plan.x[: len(values)], values, plan.variable(rho))
+    return float(np.abs(known(plan.traces, rho) + rho**plan.power * p - exact).max())
+
+
+def _sampled(plan: Plan, evaluate: factor.Evaluate, ends: tuple[float, float], tolerance: float) -> tuple[np.ndarray, float, int]:
+    """The series through so many values that a dent between two of them, next to a complex eigenvalue, is seen; its hold-out error; how
+    many."""
+    count = 0
+
+    def function(s: np.ndarray) -> np.ndarray:
+        nonlocal count
+        count += len(s)
+        return np.array([_positive(plan, float(rho), evaluate(float(rho))) for rho in to_rho(s, plan.bounds)])
+
+    coef, error = chebyshev.interpolate(function, tolerance, SAMPLES, ends)
+    return coef, error, count
+
+
+def _positive(plan: Plan, rho: float, found: factor.Determinant) -> float:
+    """log det where that is positive."""
+    if not found.sign > 0:
+        raise SingularError(_beyond(plan.bounds, rho))
+    return found.log
+
+
 def _tested(plan: Plan, values: list[float], found: factor.Determinant) -> tuple[float, float]:
     """p at the next node, and how far off l is there by the nodes before it."""
     i = len(values)
     rho = plan.rho[i]
-    if not found.sign > 0:
-        raise WeightsError(
-            f"bounds=({plan.bounds[0]:.6g}, {plan.bounds[1]:.6g}) reach beyond the admissible rho: det(I - rho W) is not positive at "
-            f"rho = {rho:.6g} or between it and 0. Narrow them, or leave them out."
-        )
-    p = float((found.log - known(plan.traces, rho)) / rho**plan.power)
+    p = float((_positive(plan, rho, found) - known(plan.traces, rho)) / rho**plan.power)
     if not values:
         return p, np.inf
     predicted = barycentric(plan.x[:i], np.array(values), plan.x[i : i + 1])[0]

@@ -1,14 +1,18 @@
 """Eigenvalues of a spatial weights matrix and the interval they leave to rho."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
-import scipy.sparse.linalg
 
+from spillover.kernels import perron
 from spillover.kernels.errors import WeightsError
 
 DENSE_LIMIT = 5_000  # a dense eigenvalue problem above this takes minutes and gigabytes
+NEARLY = 0.02  # and below this one it may be: a real root of multiplicity m splits by about eps^(1/m)
+BACKWARD = 10.0  # times eps: the relative error that the routine makes of the matrix
 REAL = 1e-7  # an imaginary part below this share of the radius is rounding: a double real root splits by about sqrt(eps)
 
 
@@ -57,23 +61,30 @@ def eigenvalues(matrix: sparse.csr_array) -> np.ndarray:
     """All eigenvalues of W, real where W is similar to a symmetric matrix, else complex.
 
     Block by strongly connected block, which is exact for islands and for acyclic W, where a plain routine returns
-    rounding noise of the size eps^(1/n).
+    rounding noise of the size eps^(1/n); and of blocks balanced first, which takes most of the harm out of a W that
+    leads one way.
     """
-    n = matrix.shape[0]
     symmetric = symmetrizer(matrix) is not None
+    values = np.zeros(matrix.shape[0], dtype=float if symmetric else complex)
+    solve = scipy.linalg.eigvalsh if symmetric else scipy.linalg.eigvals
+    for members, block in blocks(matrix, symmetric):
+        values[members] = solve(block, check_finite=False)
+    return values
+
+
+def blocks(matrix: sparse.csr_array, symmetric: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The units and the dense matrix of each strongly connected component of several units, symmetrised or scaled."""
     work = symmetrized(matrix) if symmetric else matrix
     count, label = csgraph.connected_components(work, directed=True, connection="strong")
     order = np.argsort(label, kind="stable")
     sizes = np.bincount(label, minlength=count)
     if sizes.max() > DENSE_LIMIT:
-        raise WeightsError(f"{n} units form a connected block of {sizes.max()}: dense eigenvalues stop at {DENSE_LIMIT}.")
-    solve = scipy.linalg.eigvalsh if symmetric else scipy.linalg.eigvals
-    values = np.zeros(n, dtype=float if symmetric else complex)
+        raise WeightsError(f"{len(order)} units form a connected block of {sizes.max()}: dense eigenvalues stop at {DENSE_LIMIT}.")
     stops = np.cumsum(sizes)
     for block in np.flatnonzero(sizes > 1):  # a block of one unit is that unit's zero diagonal
         members = order[stops[block] - sizes[block] : stops[block]]
-        values[members] = solve(work[members][:, members].toarray(), check_finite=False)
-    return values
+        part = work[members][:, members]
+        yield members, (part if symmetric else perron.balanced(part).matrix).toarray()
 
 
 def admissible_interval(values: np.ndarray) -> tuple[float, float]:
@@ -91,6 +102,31 @@ def admissible_interval(values: np.ndarray) -> tuple[float, float]:
     return _tidy(float(lower)), _tidy(float(upper))
 
 
+def cautious_interval(matrix: sparse.csr_array, values: np.ndarray) -> tuple[tuple[float, float], bool]:
+    """The admissible interval by all eigenvalues of W, and whether its lower end is cautious.
+
+    A complex pair further left than any real eigenvalue, as near to the axis as rounding moves an eigenvalue of its condition, may be
+    a multiple real one: the interval ends there.
+    """
+    lower, upper = admissible_interval(values)
+    radius = float(np.abs(values).max())
+    apart = np.abs(values.imag) / radius
+    lowest_real = values.real[apart <= REAL].min(initial=0.0)
+    if not ((apart > REAL) & (apart <= NEARLY) & (values.real < lowest_real)).any():
+        return (lower, upper), False
+    lowest = min((_lowest_in_doubt(block) for _, block in blocks(matrix, False)), default=0.0)
+    return ((1 / lowest, upper), True) if lowest < 0 and (1 / lowest > lower) else ((lower, upper), False)
+
+
+def _lowest_in_doubt(block: np.ndarray) -> float:
+    """The least real part, or 0, of the complex eigenvalues that rounding may have moved off the axis; Wilkinson (1965), 2.8."""
+    values, left, right = scipy.linalg.eig(block, left=True, right=True)
+    overlap = np.abs(np.sum(left.conj() * right, axis=0))
+    moved = BACKWARD * np.finfo(float).eps * np.linalg.norm(block) / np.maximum(overlap, np.finfo(float).tiny)
+    doubtful = (values.imag != 0) & (np.abs(values.imag) <= moved)
+    return float(values.real[doubtful].min(initial=0.0))
+
+
 def _mean_of_cluster(values: np.ndarray, end: float) -> float:
     """The extreme value, averaged over those that only rounding tells apart from it."""
     return float(values[np.abs(values - end) <= 1e-13 * abs(end)].mean()) if end else 0.0
@@ -102,12 +138,5 @@ def _tidy(bound: float) -> float:
 
 
 def interval(matrix: sparse.csr_array) -> tuple[float, float]:
-    """The admissible interval of rho for W, from all eigenvalues where they can be had, else from the extreme ones."""
-    if matrix.shape[0] <= DENSE_LIMIT:
-        return admissible_interval(eigenvalues(matrix))
-    if symmetrizer(matrix) is not None:
-        work = symmetrized(matrix)
-        ends = [scipy.sparse.linalg.eigsh(work, k=1, which=end, return_eigenvectors=False)[0] for end in ("SA", "LA")]
-        return admissible_interval(np.array(ends))
-    radius = abs(scipy.sparse.linalg.eigs(matrix, k=1, which="LM", return_eigenvectors=False)[0])
-    return -1 / radius, 1 / radius  # inside the admissible interval whatever the other eigenvalues are
+    """The admissible interval of rho by all eigenvalues of W."""
+    return cautious_interval(matrix, eigenvalues(matrix))[0]

@@ -28,7 +28,7 @@ from spillover.kernels.errors import WeightsError
 BLOCK = 16  # probes at a time, the bits of a random word
 REACH = 0.99  # share of the bounds a series covers by default
 POWERS = 0.95  # of 1 / radius, where powers take the place of Chebyshev polynomials
-RANGE = 0.9  # of 1 / radius, up to which the error is reported
+RANGE = 0.9  # of 1 / radius, up to which the error is told unless an interval is asked for
 MOMENTS = 512  # at most
 SHARE = 0.1  # of the target that the truncation may take
 GUESS = 1e-3  # of n, the traces beyond the last, before any is known
@@ -60,8 +60,8 @@ class StochasticResult(NamedTuple):
     """l(rho) = sum coef_k T_k(t), t in [-1, 1] linear in the logit variable on `bounds` between `ends`.
 
     `error`: the largest standard error of l, and `shift`: that of the mode of a posterior in its own standard deviations, both with
-    what the truncation adds, for |rho| up to RANGE over the spectral radius; `probes`: columns multiplied; `seconds`: of processor time by
-    phase; `how`: "Chebyshev" or "powers"; `expansion`: what `value`, `standard_errors` and `mode_shift` ask.
+    what the truncation adds, for rho in `held`; `probes`: columns multiplied; `seconds`: of processor time by phase; `how`:
+    "Chebyshev" or "powers"; `expansion`: what `value`, `standard_errors` and `mode_shift` ask; `cautious`: as in `nodes.NodeResult`.
     """
 
     coef: np.ndarray
@@ -73,6 +73,8 @@ class StochasticResult(NamedTuple):
     seconds: dict[str, float]
     how: str
     expansion: Expansion
+    held: tuple[float, float]
+    cautious: bool
 
 
 def rate(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
@@ -112,11 +114,8 @@ def standard_errors(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, 
 
 
 def truncation(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the terms left out of l and of l' add up to if no later trace exceeds those of the last quarter and two standard errors."""
-    count = len(expansion.moments)
-    last = slice(-max(count // 4, 2), None)
-    size = np.abs(expansion.moments[last]) + 2 * np.linalg.norm(expansion.noise[:, last], axis=0)
-    return _rest(expansion, rho, count, min(float(size.max()), expansion.size))
+    """What the terms left out of l and of l' add up to at most: the eigenvalues of X lie in the unit disc, so that no trace exceeds n."""
+    return _rest(expansion, rho, len(expansion.moments), expansion.size if expansion.spread[0] else 0.0)
 
 
 def _rest(expansion: Expansion, rho: np.ndarray, count: int, size: float) -> tuple[np.ndarray, np.ndarray]:
@@ -184,11 +183,12 @@ def stochastic_logdet(
     16 probes, each with a seed of its own, are added to the first `probes` until it is met or they are `most`; `shift` tells.
     `precision`: of the products; the noise of the probes exceeds the rounding of single precision by far.
 
-    Where it holds: the target is met for |rho| up to 0.9 over the radius, and the error grows beyond as `mode_shift` tells. It is
-    for one period: T of them move the mode sqrt(T) times as far, so ask for target / sqrt(T). A posterior of rho needs l' alone;
-    an evidence needs l, so that two W cannot be compared to better than their `error`, which grows like sqrt(n). Of a W that is not
-    similar to a symmetric one the powers converge for |rho| < 1/radius alone, slowly near to it: the series covers 0.95 of that,
-    and what the truncation leaves is part of `error` and `shift`.
+    Where it holds: error and target are for the interval asked for, or for |rho| up to 0.9 over the radius (`held`); beyond, the series
+    goes on and the error grows as `standard_errors` and `mode_shift` tell. The target is for one period: T of them move the mode
+    sqrt(T) times as far, so ask for target / sqrt(T). A posterior of rho needs l' alone; an evidence needs l, so that two W cannot be
+    compared to better than their `error`, which grows like sqrt(n). Of a W that is not similar to a symmetric one the powers converge
+    for |rho| < 1/radius alone, slowly near to it: the series covers 0.95 of that, and what the truncation leaves is part of `error` and
+    `shift`.
 
     Raises WeightsError for an acyclic W without bounds, for bounds beyond the admissible ones and an interval the sum does not reach.
 
@@ -200,12 +200,13 @@ def stochastic_logdet(
     lap = nodes.Laps()
     structure = matrix if isinstance(matrix, nodes.Structure) else prepare(matrix)
     lap("structure")
-    bounds, empty = _frame(structure, bounds)
+    bounds, cautious, empty = _frame(structure, bounds)
+    held = _held(empty, bounds, interval)
     interval = _interval(empty, bounds, interval)
     count = _count(empty, interval, target)
     expansion = empty._replace(moments=np.zeros(count), noise=np.zeros((1, count)))
     lap("bounds")
-    grid = _grid(expansion, interval)
+    grid = np.linspace(*held, GRID)
     with jax.enable_x64(precision is np.float64):
         slots = _slots(structure, expansion, precision)
         lap("slots")
@@ -219,28 +220,30 @@ def stochastic_logdet(
     lap("series")
     how = "Chebyshev" if expansion.symmetric else "powers"
     shift = float(mode_shift(expansion, grid).max())
-    return StochasticResult(coef, ends, bounds, error, shift, len(raw), lap.seconds, how, expansion)
+    return StochasticResult(coef, ends, bounds, error, shift, len(raw), lap.seconds, how, expansion, held, cautious)
 
 
-def _frame(structure: nodes.Structure, given: tuple[float, float] | None) -> tuple[tuple[float, float], Expansion]:
-    """The bounds, and an expansion without moments for the spectrum of W."""
-    work, radius, symmetric = structure.work, structure.radius, structure.symmetric and structure.work.nnz > 0
-    low, high = -1 / radius, 1 / radius
+def _frame(structure: nodes.Structure, given: tuple[float, float] | None) -> tuple[tuple[float, float], bool, Expansion]:
+    """The bounds, whether the lower one is cautious, and an expansion without moments for the spectrum of W."""
+    work, (least, radius), symmetric = structure.work, structure.radius, structure.symmetric and structure.work.nnz > 0
+    known_radius = np.isfinite(radius)
+    found = nodes.Admissible((-1 / radius, 1 / radius), (-1 / radius, 1 / radius), (-np.inf, 1 / least), False) if known_radius else None
     if not work.nnz:
-        low, high = nodes.admissible(structure, given)[0]
-    elif not np.isfinite(radius) or (given and not low <= given[0] < given[1] <= high):
-        low, high = nodes.admissible(structure)[0]
-        if given and not (low * (1 + SLACK) <= given[0] < given[1] <= high * (1 + SLACK)):
-            raise WeightsError(
-                f"bounds=({given[0]:.6g}, {given[1]:.6g}) reach beyond the admissible rho, ({low:.6g}, {high:.6g}): "
-                "narrow them, or leave them out."
-            )
+        found = nodes.admissible(structure, given)
+    elif found is None or (given and not found.bounds[0] <= given[0] < given[1] <= found.bounds[1]):
+        found = nodes.admissible(structure)
+    if given and work.nnz and not (found.outer[0] * (1 + SLACK) <= given[0] < given[1] <= found.outer[1] * (1 + SLACK)):
+        raise WeightsError(
+            f"bounds=({given[0]:.6g}, {given[1]:.6g}) reach beyond the admissible rho, "
+            f"({found.bounds[0]:.6g}, {found.bounds[1]:.6g}): narrow them, or leave them out."
+        )
+    low, high = found.bounds
     radius = 1 / high
     left = 1 / low if symmetric else -radius
-    norm = radius if symmetric else float(np.sqrt(work.sum(axis=0).max(initial=0.0) * work.sum(axis=1).max(initial=0.0)))
-    spread = (float(work.data @ work.data), norm)
     nothing = np.zeros(1), np.zeros((1, 1))
-    return given or (low, high), Expansion(work.shape[0], (left + radius) / 2, (radius - left) / 2, symmetric, *nothing, spread)
+    spread = structure.spread[0], radius if symmetric else structure.spread[1]
+    empty = Expansion(work.shape[0], (left + radius) / 2, (radius - left) / 2, symmetric, *nothing, spread)
+    return (given, False, empty) if given else (found.bounds, found.cautious, empty)
 
 
 def _interval(empty: Expansion, bounds: tuple[float, float], given: tuple[float, float] | None) -> tuple[float, float]:
@@ -269,11 +272,13 @@ def _count(empty: Expansion, interval: tuple[float, float], target: float) -> in
     return MOMENTS + 1
 
 
-def _grid(expansion: Expansion, interval: tuple[float, float]) -> np.ndarray:
-    """The values of rho at which the error is reported."""
-    radius = expansion.centre + expansion.half
-    low, high = max(interval[0], -RANGE / radius), min(interval[1], RANGE / radius)
-    return np.linspace(low, high, GRID) if low < high else np.array(interval)
+def _held(empty: Expansion, bounds: tuple[float, float], given: tuple[float, float] | None) -> tuple[float, float]:
+    """The rho for which the error is told and the target is to be met: the interval given, or what RANGE leaves of the usual one."""
+    if given is not None:
+        return given
+    low, high = _interval(empty, bounds, None)
+    reach = RANGE / (empty.centre + empty.half) if empty.half else np.inf
+    return max(low, -reach), min(high, reach)
 
 
 def _slots(structure: nodes.Structure, expansion: Expansion, precision: type) -> operator.Ell:

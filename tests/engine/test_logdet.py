@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sparse
 from oracles import dense
-from oracles.hostile import knn
+from oracles.hostile import knn, ring, row_standardise
 
 import spillover as so
 from spillover.engine import logdet
@@ -65,6 +65,32 @@ def test_repr_says_how_and_how_well():
     for part in ("n=900", "exact nodes", "rho in (-0.96, 0.992)", "error", " s)"):
         assert part in text
     assert "all eigenvalues" in repr(so.LogDet.build(weights("knn")))
+
+
+def test_a_bound_that_may_be_short_is_said_to_be_and_others_may_be_given():
+    """A directed ring of odd length has no negative real eigenvalue, and its rho end at -1 by convention."""
+    made = row_standardise(ring(601, ((1, 0.7), (2, 0.3))))
+    ld = so.LogDet.build(so.Weights(made))
+    assert ld.cautious
+    assert "cautious bounds (-1, 1)" in repr(ld)
+    given = so.LogDet.build(so.Weights(made, bounds=(-1.1, 0.9)))
+    assert (given.bounds, given.cautious) == ((-1.1, 0.9), False)
+    assert "cautious" not in repr(given)
+    assert not so.LogDet.build(lattice(30)).cautious
+
+
+def test_the_claims_of_probes_are_for_the_interval_that_is_told():
+    W = so.Weights(sparse.csr_array(knn(520, 5, seed=3))).row_standardize()
+    ld = so.LogDet.build(W, "stochastic")
+    assert ld.interval == pytest.approx((-0.9, 0.9))
+    assert "standard error" in repr(ld)
+    exact = so.LogDet.build(W, "eigenvalues")
+    rho = np.linspace(*ld.interval, 9)
+    assert np.abs(ld(rho) - exact(rho)).max() <= 4 * ld.error
+    around = logdet._local(W, 0.5, 0.01)
+    assert around.interval == pytest.approx((0.4, 0.6))
+    rho = np.linspace(*around.interval, 9)
+    assert np.abs(around(rho) - exact(rho)).max() <= 2 * around.error + exact.error
 
 
 def test_an_interval_is_covered_and_a_tolerance_kept():

@@ -1,0 +1,75 @@
+"""What factorisations and probes need to know of W: the part of it that tells, in a form that rounding does little harm to."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sparse
+
+from spillover.kernels import factor, ordering, perron, spectrum
+
+ROUNDING = 1e-12  # row sums that differ by less are equal
+ROWS = 65_536  # of W^2 at a time
+FACTORED = 1_000_000  # units beyond which the Perron root is left to products
+
+
+class Structure(NamedTuple):
+    """`work`: W without links that lie on no cycle, symmetrised if `symmetric`, else scaled to the norm of its spectral radius unless that
+    is plain from the row sums; `even`: similar to -W; `radius`: bounds on the spectral radius, (0, inf) where it is left to `admissible`;
+    `traces`: tr W, ..., tr W^4; `spread`: (tr W'W, a bound on the largest singular value) of W or of what is similar to it, the lesser."""
+
+    work: sparse.csr_array
+    symmetric: bool
+    even: bool
+    radius: tuple[float, float]
+    traces: np.ndarray
+    spread: tuple[float, float]
+
+    def pencil(self) -> factor.Pencil:
+        """I - rho W made ready for many rho: inside 1/radius its symmetric part is positive definite, or its rows dominate."""
+        prepared = factor.pencil(self.work, definite=self.symmetric)
+        return prepared._replace(reach=max(prepared.reach, 1 / self.radius[1])) if self.radius[1] > 0 else prepared
+
+
+def examine(matrix: sparse.csr_array) -> Structure:
+    """The structure of a non-negative W."""
+    work, symmetric, radius = matrix, spectrum.symmetrizer(matrix) is not None, _row_sum(matrix)
+    if not symmetric:
+        work = ordering.cyclic(matrix)
+        if work.nnz < matrix.nnz:
+            symmetric, radius = spectrum.symmetrizer(work) is not None, min(radius, _row_sum(work))
+    bounds = (radius, radius) if np.isfinite(radius) else (0.0, np.inf)
+    spread = _spread(work)
+    if symmetric:
+        work = spectrum.symmetrized(work)
+        spread = _spread(work)
+    elif work.nnz and not np.isfinite(radius):
+        work, *bounds = perron.balanced(work, factor=work.shape[0] <= FACTORED)
+    traces = low_traces(work, symmetric)
+    even = bool(traces[0] == traces[2] == 0 and ordering.two_coloured(work))
+    return Structure(work, symmetric, even, (float(bounds[0]), float(bounds[1])), traces, spread)
+
+
+def low_traces(work: sparse.csr_array, symmetric: bool) -> np.ndarray:
+    """tr W, ..., tr W^4 from blocks of rows of W^2, which is never stored whole."""
+    transpose = work if symmetric else work.T.tocsr()
+    traces = np.array([work.diagonal().sum(), work.multiply(transpose).sum(), 0.0, 0.0])
+    for start in range(0, work.shape[0], ROWS):
+        rows, columns = work[start : start + ROWS], transpose[start : start + ROWS]
+        square = rows @ work
+        traces[2] += square.multiply(columns).sum()
+        traces[3] += square.data @ square.data if symmetric else square.multiply(columns @ transpose).sum()
+    return traces
+
+
+def _spread(work: sparse.csr_array) -> tuple[float, float]:
+    norm = float(np.sqrt(work.sum(axis=0).max(initial=0.0) * work.sum(axis=1).max(initial=0.0)))
+    return float((work.data**2).sum()), norm  # not by BLAS, whose threads cost more than the sum
+
+
+def _row_sum(matrix: sparse.csr_array) -> float:
+    """The row sum that all units with links share, which is the spectral radius then; infinite where they differ."""
+    sums = matrix.sum(axis=1)
+    linked = sums[(sums > 0) | (np.bincount(matrix.indices, minlength=len(sums)) > 0)]
+    if not len(linked) or np.ptp(linked) > ROUNDING * linked.max():
+        return np.inf
+    return 1.0 if abs(linked.max() - 1) < ROUNDING else float(linked.max())
