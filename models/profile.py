@@ -18,9 +18,9 @@ from spillover.kernels.chebyshev import END
 from spillover.kernels.logdet import LogDet, on_host, rho_on_host
 from spillover.models.likelihood import Likelihood
 
-SIDE = {1: (65, 17), 2: (33, 9)}  # points a side of the first grid and of those that close in
-FINE = 1e-7  # distance of the last points, in logit variables
-MOST = 100  # grids
+SIDE = {1: (65, 9), 2: (33, 9)}  # points a side of the first grid and of those that close in
+NEAR = {1: 1e-2, 2: 1e-5}  # log units between the best point and those beside it, from where a parabola finds the mode
+MOST = 60  # grids
 RANK = 1e-10  # a regressor that others explain but for this share of its size does not count
 
 
@@ -34,26 +34,43 @@ class Grid(NamedTuple):
 def residual_scale(likelihood: Likelihood) -> float:
     """s, the standard deviation of the errors at the mode, on nu - k degrees of freedom.
 
-    The mode is sought on grids that close in. Random effects are not looked at: pass the moments of the contrasts over time, with the
-    counts of these.
+    The mode is sought on grids that close in, and by a parabola at the end. Random effects are not looked at: pass the moments of the
+    contrasts over time, with the counts of these.
     """
     host: Likelihood = jax.tree.map(np.asarray, likelihood._replace(between=None))
     kept = _independent(np.asarray(host.moments.d))
     there = [host.error is not None, host.lag is not None]
-    first, later = SIDE[max(sum(there), 1)]
-    centre, half, side = np.zeros(2), END, first
+    (side, later), near = SIDE[max(sum(there), 1)], NEAR[max(sum(there), 1)]
+    centre, half = np.zeros(2), END
     for _ in range(MOST):
         ends = [(max(at - half, -END), min(at + half, END)) for at in centre]
         axes = [np.linspace(*pair, side) if has else np.zeros(1) for pair, has in zip(ends, there, strict=True)]
-        found = _grid(host, kept, *axes)
-        position = np.unravel_index(int(np.argmax(found.density)), found.density.shape)
-        step = max(float(np.ptp(axis)) / max(len(axis) - 1, 1) for axis in axes)
-        if step < FINE:
+        density = _grid(host, kept, *axes).density
+        best = np.unravel_index(int(np.argmax(density)), density.shape)
+        vertex, drop = _vertex(density, best)
+        step = np.array([axis[1] - axis[0] if has else 0.0 for axis, has in zip(axes, there, strict=True)])
+        centre = np.array([axis[i] for axis, i in zip(axes, best, strict=True)])
+        on_edge = any(i in (0, len(axis) - 1) and abs(at) < END for axis, i, at, has in zip(axes, best, centre, there, strict=True) if has)
+        if drop < near and not on_edge:
             break
-        centre = np.array([axis[i] for axis, i in zip(axes, position, strict=True)])
-        inner = all(0 < i < len(axis) - 1 or abs(axis[i]) >= END for axis, i, has in zip(axes, position, there, strict=True) if has)
-        half, side = (step if inner else half), later
-    return float(np.sqrt(found.ssr[position] / (host.nu - len(kept))))
+        half, side = (half if on_edge else 1.5 * float(step.max())), later
+    ssr = _grid(host, kept, *(centre + vertex * step)[:, None]).ssr[0, 0]
+    return float(np.sqrt(ssr / (host.nu - len(kept))))
+
+
+def _vertex(density: np.ndarray, best: tuple[np.intp, ...]) -> tuple[np.ndarray, float]:
+    """How many steps from the best point of a grid the parabolas through it and its neighbours have their tops, axis by axis, and the
+    largest difference from a neighbour; at the edge of the grid the point itself."""
+    vertex, drop = np.zeros(2), 0.0
+    for axis, i in enumerate(best):
+        line = np.moveaxis(density, axis, 0)[:, best[1 - axis]]
+        if not 0 < i < len(line) - 1:
+            continue
+        before, at, after = line[i - 1 : i + 2]
+        drop = max(drop, float(at - before), float(at - after))
+        curved = before - 2 * at + after
+        vertex[axis] = 0.5 * (before - after) / curved if curved < 0 else 0.0
+    return vertex, drop
 
 
 def _independent(d: np.ndarray) -> np.ndarray:
