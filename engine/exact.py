@@ -110,9 +110,10 @@ def log_evidence(posterior: Posterior, integral: float) -> float | None:
     prior = posterior.prior
     if not (float(prior.a0) > 0 and int(prior.rank) == posterior.likelihood.moments.d.shape[1]):
         return None
-    outside = 0.0
-    for family, part in zip(prior.dependence, dependence(posterior.likelihood), strict=True):
+    outside, parts = 0.0, dependence(posterior.likelihood)
+    ends = (None,) * len(parts) if prior.supports is None else prior.supports.dependence
+    for family, part, own in zip(prior.dependence, parts, ends, strict=True):
         if isinstance(family, dist.Distribution):
-            density = jax.vmap(lambda s, family=family, part=part: log_dependence(family, s, part.bounds))
+            density = jax.vmap(lambda s, family=family, part=part, own=own: log_dependence(family, s, part.bounds, own))
             outside += float(tabulate(density, locate(density), POINTS[-1]).log_integral)
     return integral - outside

@@ -29,6 +29,7 @@ from spillover.models.posterior import Posterior
 from spillover.models.priors import Prior, Priors, draw, draw_spread, resolve, scales
 from spillover.models.search import Mass, centre_and_scale, explore
 from spillover.models.spec import LIKELIHOODS, Spec, specify
+from spillover.models.supports import Supports, narrowed, outwards, reach
 
 SAMPLERS = ("nuts", "exact")
 PRIOR_DRAWS = 4_000  # at most: they are for pictures
@@ -178,17 +179,26 @@ class Model:
         return levels(self.panel.y, self.design.regressors, self.effects, *self._matrices)
 
     def explored(
-        self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation, density_of: Callable[[Likelihood], Density]
+        self,
+        factor: np.ndarray,
+        parts: tuple[str, ...],
+        effects: Transformation,
+        density_of: Callable[[Likelihood], Density],
+        bounds: Supports | None = None,
     ) -> tuple[Likelihood, Mass]:
-        """The data as a likelihood needs them, and where `density_of` it has its mass in (rho, lam), the log-determinants good there."""
+        """The data as a likelihood needs them, and where `density_of` it has its mass in (rho, lam), the log-determinants good there.
+
+        `bounds`: hard ones of the prior that the density heeds; its logit variables are on what they leave of the admissible intervals.
+        """
         usual = tuple(LogDet.build(weights) for weights in self._spatial)
         likelihood = self._likelihood(factor, parts, effects, usual)
-        mass = explore(density_of(likelihood), likelihood.dimensions)
-        better = tuple(improved(*pair, mass, i) for i, pair in enumerate(zip(self._spatial, usual, strict=True)))
+        mass = explore(density_of(likelihood), likelihood.dimensions, reach(likelihood, bounds))
+        full = mass._replace(points=outwards(likelihood, bounds, mass.points))
+        better = tuple(improved(*pair, full, i) for i, pair in enumerate(zip(self._spatial, usual, strict=True)))
         if all(one is other for one, other in zip(better, usual, strict=True)):
             return likelihood, mass
         likelihood = self._likelihood(factor, parts, effects, better)
-        return likelihood, explore(density_of(likelihood), likelihood.dimensions)
+        return likelihood, explore(density_of(likelihood), likelihood.dimensions, reach(likelihood, bounds))
 
     @property
     def _spatial(self) -> tuple[Weights, ...]:
@@ -217,6 +227,9 @@ class Model:
         whole = merge(*self._levels) if self.spec.random else factor
         scale = scales(whole, parts, self.design.terms, self.residual_scale, self.effects.nu)
         prior = resolve(self.priors, self.design.terms, scale, self.dependence, random=self.spec.random)
+        if prior.supports is not None:
+            admissible = tuple(LogDet.build(weights).bounds for weights in self._spatial)
+            prior = prior._replace(supports=narrowed(prior.supports, self.dependence, admissible))
         return stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts, prior
 
     @cached_property
@@ -235,7 +248,7 @@ class Model:
         """The posterior with its prior, and where (rho, lam) have their mass."""
         with jax.enable_x64(True):
             factor, parts, prior = self._with_prior
-            likelihood, mass = self.explored(factor, parts, self.effects, lambda data: partial(_collapsed, data, prior))
+            likelihood, mass = self.explored(factor, parts, self.effects, lambda data: partial(_collapsed, data, prior), prior.supports)
             centre, spread = centre_and_scale(mass)
             return Posterior(likelihood, prior, leaf(centre), leaf(spread)), mass
 

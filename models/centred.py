@@ -91,6 +91,8 @@ def expand(likelihood: Likelihood, prior: Prior | None, centre: ArrayLike, sprea
     """
     if prior is not None and (prior.beta or prior.sigma is not None):
         raise SpecificationError("The centred form integrates beta and sigma out: it needs conjugate priors of both.")
+    if prior is not None and prior.supports is not None:
+        raise SpecificationError("The centred form covers the whole admissible interval: it takes no prior of rho or lam with hard bounds.")
     if likelihood.moments.y.dtype != np.float64:
         raise SpecificationError("The centred form cancels large terms: make the likelihood within `jax.enable_x64(True)`.")
     middle, root = np.asarray(centre, float), np.asarray(spread, float)

@@ -16,13 +16,13 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln, ndtr, ndtri
 
-from spillover.kernels import chebyshev
 from spillover.kernels.logdet import LogDet
 from spillover.kernels.moments import Moments
 from spillover.kernels.quadrature import LogDensity, Table, locate, quantile, stencil, tabulate
 from spillover.models.likelihood import filtered
 from spillover.models.posterior import Draw, Posterior
 from spillover.models.priors import log_dependence
+from spillover.models.supports import outward, value
 
 CONDITIONAL = 257  # points of the density of rho given lam
 SCORES = np.linspace(-6.5, 6.5, 131)  # normal scores at which its quantiles are kept; 8e-11 of the draws lie beyond
@@ -78,10 +78,17 @@ def sample(posterior: Posterior, noise: Noise, *, points: int, batch: int | None
         absent = jnp.zeros(1)
         beta, sigma = _given(posterior, slice_, absent, noise.gamma, noise.beta)
         return Draw(beta, None, None, sigma), Quality(constant + _log_rest(posterior, slice_, absent)[0], jnp.zeros(()), none, none)
-    table = _rho_table(posterior, likelihood.lag, slice_, points)
-    rho = chebyshev.to_rho(quantile(table, noise.rho), likelihood.lag.bounds)
+    table, ends = _rho_table(posterior, likelihood.lag, slice_, points), _ends(posterior)[0]
+    rho = value(quantile(table, noise.rho), ends, likelihood.lag.bounds)
     beta, sigma = _given(posterior, slice_, rho, noise.gamma, noise.beta)
-    return Draw(beta, rho, None, sigma), Quality(constant + table.log_integral, table.error, table.s[jnp.array([0, -1])], none)
+    reach = outward(table.s[jnp.array([0, -1])], ends, likelihood.lag.bounds)
+    return Draw(beta, rho, None, sigma), Quality(constant + table.log_integral, table.error, reach, none)
+
+
+def _ends(posterior: Posterior) -> tuple[jax.Array | None, ...]:
+    """Hard bounds of the priors of rho and lam, those that the model has."""
+    prior = posterior.prior
+    return (None,) * len(prior.dependence) if prior.supports is None else prior.supports.dependence
 
 
 def sliced(moments: Moments, lam: jax.Array | None) -> Slice:
@@ -126,12 +133,13 @@ def _ssr(slice_: Slice, rho: jax.Array) -> jax.Array:
 
 
 def _rho_table(posterior: Posterior, lag: LogDet, slice_: Slice, points: int) -> Table:
-    """The density of the logit of rho, at a slice."""
-    likelihood, prior = posterior.likelihood, posterior.prior.dependence[0]
+    """The density of the logit of rho, on what its prior's support leaves of the admissible interval, at a slice."""
+    likelihood, prior, ends = posterior.likelihood, posterior.prior.dependence[0], _ends(posterior)[0]
 
     def log_density(s: jax.Array) -> jax.Array:
-        rest = _log_rest(posterior, slice_, chebyshev.to_rho(s, lag.bounds))
-        return likelihood.multiplicity * lag.at(s) + rest + jax.vmap(lambda s: log_dependence(prior, s, lag.bounds))(s)
+        rest = _log_rest(posterior, slice_, value(s, ends, lag.bounds))
+        before = jax.vmap(lambda s: log_dependence(prior, s, lag.bounds, ends))(s)
+        return likelihood.multiplicity * lag.at(outward(s, ends, lag.bounds)) + rest + before
 
     return tabulate(log_density, locate(log_density), points)
 
@@ -147,11 +155,13 @@ def _with_error(posterior: Posterior, error: LogDet, noise: Noise, points: int, 
     """Models with lam: its marginal density from a slice at each of its values, then rho from quantiles kept at these values."""
     likelihood, prior = posterior.likelihood, posterior.prior
     lag, constant = likelihood.lag, _constant(posterior)
+    first, last = _ends(posterior)[0], _ends(posterior)[-1]
 
     def at(s: jax.Array) -> tuple[jax.Array, tuple[Slice, jax.Array, jax.Array, jax.Array]]:
         """log p(s) of one logit variable of lam, its slice, and of rho given it quantiles at SCORES, the error, the ends of the mass."""
-        slice_ = sliced(likelihood.moments, chebyshev.to_rho(s, error.bounds))
-        own = constant + likelihood.multiplicity * error.at(s) + log_dependence(prior.dependence[-1], s, error.bounds) - _log_volume(slice_)
+        slice_ = sliced(likelihood.moments, value(s, last, error.bounds))
+        own = constant + likelihood.multiplicity * error.at(outward(s, last, error.bounds)) - _log_volume(slice_)
+        own += log_dependence(prior.dependence[-1], s, error.bounds, last)
         if lag is None:
             return own + _log_rest(posterior, slice_, jnp.zeros(1))[0], (slice_, jnp.zeros(len(SCORES)), jnp.zeros(()), jnp.zeros(2))
         table = _rho_table(posterior, lag, slice_, CONDITIONAL)
@@ -165,13 +175,15 @@ def _with_error(posterior: Posterior, error: LogDet, noise: Noise, points: int, 
     s = quantile(table, noise.lam)
     step = (ends[1] - ends[0]) / (points - 1)
     position = (s - nodes[0]) / step
-    rho = None if lag is None else chebyshev.to_rho(_looked_up(quantiles, position, noise.rho), lag.bounds)
+    rho = None if lag is None else value(_looked_up(quantiles, position, noise.rho), first, lag.bounds)
     beta, sigma = _between(posterior, slices, position, jnp.zeros_like(s) if rho is None else rho, noise)
     weight = table.density * step
     worst = table.error + jnp.sum(weight * errors)
     carried = weight > jnp.max(weight) * 1e-9
     within = jnp.array([jnp.min(jnp.where(carried, reach[:, 0], jnp.inf)), jnp.max(jnp.where(carried, reach[:, 1], -jnp.inf))])
-    return Draw(beta, rho, chebyshev.to_rho(s, error.bounds), sigma), Quality(table.log_integral, worst, within, jnp.stack(ends))
+    within = within if lag is None else outward(within, first, lag.bounds)
+    found = Quality(table.log_integral, worst, within, outward(jnp.stack(ends), last, error.bounds))
+    return Draw(beta, rho, value(s, last, error.bounds), sigma), found
 
 
 def _between(posterior: Posterior, slices: Slice, position: jax.Array, rho: jax.Array, noise: Noise) -> tuple[jax.Array, jax.Array]:

@@ -3,7 +3,8 @@
     beta = b(rho, lam) + sigma L^-T z,    log sigma = 1/2 log(SSR(rho, lam) / nu) + w / sqrt(2 nu),    (rho, lam) by their logit variables
 
 with b and SSR the least squares at (rho, lam), prior rows included, and L L' = V_n^-1 (mathematics.md 4, "Geometry for NUTS"): the
-quadratic form of the density is exactly SSR / sigma^2 + z'z.
+quadratic form of the density is exactly SSR / sigma^2 + z'z. Where a prior has hard bounds, w and z are normals cut to them, and the
+logit variables are those on the intersection of its support with the admissible interval (`supports`): every flat vector is inside.
 """
 
 from collections.abc import Callable
@@ -16,8 +17,10 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 
-from spillover.models.likelihood import Likelihood, Regression, at, dependence, parameters, sigma_alpha, volume
+from spillover.kernels.chebyshev import log_slope
+from spillover.models.likelihood import Likelihood, Regression, at, dependence, sigma_alpha, volume
 from spillover.models.priors import Prior, log_dependence, log_prob, log_ratio
+from spillover.models.supports import UNIT, located, outward, weight_ends, within
 
 
 class Posterior(NamedTuple):
@@ -44,32 +47,48 @@ def size(posterior: Posterior) -> int:
     return posterior.likelihood.moments.d.shape[1] + 1 + posterior.likelihood.dimensions
 
 
-def _place(posterior: Posterior, flat: jax.Array) -> tuple[Draw, Regression, jax.Array]:
-    """The draw at a flat vector, the regression behind it, and the logit variables."""
-    likelihood = posterior.likelihood
+class Place(NamedTuple):
+    """Where a flat vector lies: the draw, the regression behind it, its logit variables as the sampler has them (`s`) and on the admissible
+    intervals (`full`), and what hard bounds add to the log Jacobian of coefficients and sigma."""
+
+    draw: Draw
+    fit: Regression
+    s: jax.Array
+    full: jax.Array
+    log_mass: jax.Array | None
+
+
+def _place(posterior: Posterior, flat: jax.Array) -> Place:
+    likelihood, bounds = posterior.likelihood, None if posterior.prior is None else posterior.prior.supports
     k = likelihood.moments.d.shape[1]
     s = posterior.centre + posterior.scale * flat[k + 1 :]
-    point, nu = parameters(likelihood, s), likelihood.nu
-    fit = at(likelihood, point)
-    sigma = jnp.sqrt(fit.ssr / nu) * jnp.exp(flat[k] / jnp.sqrt(2 * nu))
-    beta = fit.beta + sigma * solve_triangular(fit.triangle, flat[:k])
+    point, full = located(likelihood, bounds, s)
+    fit, nu = at(likelihood, point), likelihood.nu
+    if bounds is None:
+        sigma = jnp.sqrt(fit.ssr / nu) * jnp.exp(flat[k] / jnp.sqrt(2 * nu))
+        beta, log_mass = fit.beta + sigma * solve_triangular(fit.triangle, flat[:k]), None
+    else:
+        sigma, beta, log_mass = within(likelihood, bounds, point, fit, flat)
     spread = None if point.weight is None else sigma_alpha(likelihood, sigma, point.weight)
-    return Draw(beta, point.rho, point.lam, sigma, spread), fit, s
+    if spread is not None and bounds is not None and bounds.level is not None:
+        spread = jnp.clip(spread, bounds.level[0], bounds.level[1])
+    return Place(Draw(beta, point.rho, point.lam, sigma, spread), fit, s, full, log_mass)
 
 
 def constrain(posterior: Posterior, flat: jax.Array) -> Draw:
     """The parameters at a flat vector."""
-    return _place(posterior, flat)[0]
+    return _place(posterior, flat).draw
 
 
 def log_density(posterior: Posterior, flat: jax.Array) -> jax.Array:
     """log of likelihood times prior, times the Jacobian of the flat vector."""
     likelihood = posterior.likelihood
-    draw, fit, s = _place(posterior, flat)
+    draw, fit, s, full, log_mass = _place(posterior, flat)
     k, nu, log_sigma = draw.beta.shape[0], likelihood.nu, jnp.log(draw.sigma)
-    data = volume(likelihood, s) - nu * (log_sigma + 0.5 * jnp.log(2 * jnp.pi))
+    data = volume(likelihood, full) - nu * (log_sigma + 0.5 * jnp.log(2 * jnp.pi))
     data -= 0.5 * (fit.ssr / draw.sigma**2 + jnp.sum(flat[:k] ** 2))
     jacobian = k * log_sigma - jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle)))) - 0.5 * jnp.log(2 * nu)
+    jacobian += 0.0 if log_mass is None else log_mass
     return data + jacobian + _log_prior(posterior, draw, s) + jnp.sum(jnp.log(posterior.scale))
 
 
@@ -86,9 +105,16 @@ def _log_prior(posterior: Posterior, draw: Draw, s: jax.Array) -> jax.Array:
 
 def _log_prior_point(likelihood: Likelihood, prior: Prior, s: jax.Array, sigma: jax.Array | None) -> jax.Array:
     """Prior of the logit variables; the weight's needs sigma where it comes from a distribution of sigma_alpha, else is left as it is."""
-    terms = [log_dependence(p, value, part.bounds) for p, value, part in zip(prior.dependence, s, dependence(likelihood), strict=False)]
+    parts, bounds = dependence(likelihood), prior.supports
+    ends = (None,) * len(parts) if bounds is None else bounds.dependence
+    terms = [log_dependence(p, one, part.bounds, own) for p, one, part, own in zip(prior.dependence, s, parts, ends, strict=False)]
     if likelihood.between is not None:
-        terms.append(log_ratio(prior.level, s[-1], sigma, likelihood.multiplicity))
+        between = None if bounds is None else weight_ends(likelihood, bounds)
+        level = None if bounds is None else bounds.level
+        weight = outward(s[-1], between, UNIT)
+        terms.append(log_ratio(prior.level, weight, sigma, likelihood.multiplicity, level))
+        if between is not None:
+            terms.append(log_slope(s[-1], between) - log_slope(weight, UNIT))
     return sum(terms, jnp.zeros(()))
 
 
@@ -97,12 +123,13 @@ def collapsed(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
 
     Where the user's own distributions take the place of conjugate ones they are left out, as if flat.
     """
-    fit = at(likelihood, parameters(likelihood, s))
+    point, full = located(likelihood, prior.supports, s)
+    fit = at(likelihood, point)
     k = fit.beta.shape[0]
     shape = prior.a0 + 0.5 * (likelihood.nu + prior.rank - k)
     constants = prior.log_constant + prior.half_log - 0.5 * (likelihood.nu - k) * jnp.log(2 * jnp.pi) - jnp.log(2.0) + gammaln(shape)
     half_log = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle))))
-    density = volume(likelihood, s) - shape * jnp.log(prior.d0 + 0.5 * fit.ssr) - half_log
+    density = volume(likelihood, full) - shape * jnp.log(prior.d0 + 0.5 * fit.ssr) - half_log
     return constants + density + _log_prior_point(likelihood, prior, s, None)
 
 

@@ -17,6 +17,7 @@ from spillover.kernels.chebyshev import log_slope, to_rho
 from spillover.kernels.errors import PriorError
 from spillover.kernels.leaf import leaf
 from spillover.models.design import INTERCEPT
+from spillover.models.supports import POSITIVE, WHOLE, Supports, meeting, sampled, supports, value
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class Prior(NamedTuple):
     """A prior as arrays. The conjugate part of beta is |root b - target|^2 / sigma^2, of rank `rank`, with `half_log` = 1/2 log |V0^-1|;
     sigma^2 ~ InverseGamma(`a0`, `d0`); `dependence`: Beta (a, b) of each of rho, lam; distributions of the user where there are any.
     `level`: (a, b) of a Beta of the weight w of random effects, or a distribution of sigma_alpha. `log_constant`: the constants of the
-    proper parts."""
+    proper parts. `supports`: hard bounds of the distributions."""
 
     root: jax.Array
     target: jax.Array
@@ -200,6 +201,7 @@ class Prior(NamedTuple):
     beta: dict[tuple[int, ...], dist.Distribution]
     sigma: dist.Distribution | None
     level: Any = None
+    supports: Supports | None = None
 
 
 INTERCEPT_WIDER = 4.0  # the prior of the intercept, in `Ridge`, against those of the slopes
@@ -236,6 +238,7 @@ def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: t
         beta=own,
         sigma=sigma,
         level=level,
+        supports=supports(own, sigma, level, dict(zip(dependence, around, strict=True)), terms),
     )
 
 
@@ -329,23 +332,30 @@ def log_prob(distribution: dist.Distribution, value: jax.Array) -> jax.Array:
     return jnp.where(distribution.support(value), distribution.log_prob(value), -jnp.inf)
 
 
-def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array) -> jax.Array:
-    """log prior density of s, the logit variable of rho (or lam): Beta (a, b) on the bounds, up to B(a, b), or a distribution of rho."""
+def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array, ends: jax.Array | None = None) -> jax.Array:
+    """log prior density of s, the logit variable of rho (or lam): Beta (a, b) on the bounds, up to B(a, b), or a distribution of rho.
+
+    `ends`: of its support; then s is the logit variable on what they and the bounds have in common.
+    """
+    if ends is not None:
+        return log_prob(prior, value(s, ends, bounds)) + log_slope(s, meeting(ends, bounds))
     if isinstance(prior, dist.Distribution):
         return log_prob(prior, to_rho(s, bounds)) + log_slope(s, bounds)
     a, b = prior
     return jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
 
 
-def log_ratio(prior: Any, s: jax.Array, sigma: jax.Array | None, periods: jax.Array) -> jax.Array:
+def log_ratio(prior: Any, s: jax.Array, sigma: jax.Array | None, periods: jax.Array, ends: jax.Array | None = None) -> jax.Array:
     """log prior density of s, the logit variable of w: Beta (a, b) of w, up to B(a, b), or a distribution of sigma_alpha at this sigma.
 
-    sigma_alpha = sigma sqrt((1/w^2 - 1) / T). Without sigma a distribution gives way to a uniform share.
+    sigma_alpha = sigma sqrt((1/w^2 - 1) / T). Without sigma a distribution gives way to a uniform share. `ends`: of a support that
+    sigma_alpha lies in but for rounding.
     """
     if isinstance(prior, dist.Distribution) and sigma is not None:
         weight = jax.nn.sigmoid(2 * s)
         spread = sigma * jnp.sqrt((1 / weight**2 - 1) / periods)
         slope = sigma**2 / (periods * spread * weight**3)  # -d sigma_alpha / d w
+        spread = spread if ends is None else jnp.clip(spread, ends[0], ends[1])
         return log_prob(prior, spread) + jnp.log(slope) + log_slope(s, jnp.array([0.0, 1.0]))
     ends = jnp.array(UNIFORM_SHARE) if isinstance(prior, dist.Distribution) else prior
     return log_dependence(ends, s, jnp.array([0.0, 1.0]))
@@ -355,38 +365,30 @@ def draw(
     prior: Prior, bounds: tuple[np.ndarray, ...], names: tuple[str, ...], size: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Draws from the parts of the prior that are proper, by parameter: beta (size, k), sigma, and `names` on their `bounds`."""
-    found: dict[str, np.ndarray] = {}
+    drawn: dict[str, np.ndarray | None] = {}
     if prior.sigma is not None:
-        found["sigma"] = np.asarray(prior.sigma.sample(_key(rng), (size,)))
+        drawn["sigma"] = sampled(prior.sigma, size, POSITIVE, rng)
     elif prior.a0 > 0:
-        found["sigma"] = np.sqrt(float(prior.d0) / rng.gamma(float(prior.a0), size=size))
-    if "sigma" in found and (beta := _draw_beta(prior, found["sigma"], rng)) is not None:
-        found["beta"] = beta
+        drawn["sigma"] = np.sqrt(float(prior.d0) / rng.gamma(float(prior.a0), size=size))
+    if (sigma := drawn.get("sigma")) is not None:
+        drawn["beta"] = _draw_beta(prior, sigma, rng)
     for name, family, (lower, upper) in zip(names, prior.dependence, bounds, strict=True):
         if isinstance(family, dist.Distribution):
-            values = np.asarray(family.sample(_key(rng), (20 * size,)))
-            values = values[(values > lower) & (values < upper)][:size]
-            if len(values) < size:  # hardly any of the user's prior is admissible: nothing to show
-                continue
-            found[name] = values
+            drawn[name] = sampled(family, size, (lower, upper), rng)
         else:
             a, b = map(float, family)
-            found[name] = lower + (upper - lower) * rng.beta(a, b, size=size)
-    return found
+            drawn[name] = lower + (upper - lower) * rng.beta(a, b, size=size)
+    return {name: values for name, values in drawn.items() if values is not None}
 
 
 def draw_spread(prior: Prior, sigma: np.ndarray | None, periods: int, size: int, rng: np.random.Generator) -> np.ndarray | None:
     """Draws of sigma_alpha, (size,); None where its prior is that of a share and sigma has no proper one."""
     if isinstance(prior.level, dist.Distribution):
-        return np.asarray(prior.level.sample(_key(rng), (size,)))
+        return sampled(prior.level, size, POSITIVE, rng)
     if sigma is None:
         return None
     a, b = map(float, prior.level)
     return sigma * np.sqrt((1 / rng.beta(a, b, size=size) ** 2 - 1) / periods)
-
-
-def _key(rng: np.random.Generator) -> jax.Array:
-    return jax.random.key(int(rng.integers(2**31)))
 
 
 def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
@@ -398,8 +400,11 @@ def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.
         return None
     beta = np.zeros((len(sigma), k))
     for positions, family in prior.beta.items():
-        shape = (len(sigma),) if family.event_shape or family.batch_shape else (len(sigma), len(positions))
-        beta[:, list(positions)] = np.asarray(family.sample(_key(rng), shape)).reshape(len(sigma), len(positions))
+        own = bool(family.event_shape or family.batch_shape)
+        values = sampled(family, len(sigma) if own else len(sigma) * len(positions), WHOLE, rng)
+        if values is None:
+            return None
+        beta[:, list(positions)] = values.reshape(len(sigma), len(positions))
     free = np.flatnonzero(proper)
     noise = target[free] + sigma[:, None] * rng.standard_normal((len(sigma), len(free))) - beta @ root[free].T
     beta[:, free] = scipy.linalg.solve(root[np.ix_(free, free)], noise.T).T if len(free) else 0

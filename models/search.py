@@ -1,6 +1,6 @@
 """Where a density of one or two logit variables has its mass and its peaks: a grid that zooms in, then Newton's method."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -27,15 +27,17 @@ class Mass(NamedTuple):
         return self.points[self.value > self.value.max() - DEPTH]
 
 
-def explore(density: Callable[[np.ndarray], jax.Array], dimensions: int) -> Mass:
+def explore(density: Callable[[np.ndarray], jax.Array], dimensions: int, reach: Sequence[float] | None = None) -> Mass:
     """A grid over the part of the logit range that carries the mass of exp(density).
 
-    density: maps (m, p) logit variables to m log-densities. The first grid spans all but 1e-6 of the admissible interval at either end.
+    density: maps (m, p) logit variables to m log-densities. The first grid spans `reach` either way, by default all but 1e-6 of the
+    admissible interval at either end.
     """
     if dimensions == 0:
         none = np.zeros((1, 0))
         return Mass(none, np.asarray(density(none)), np.ones(1), np.zeros(1, int))
-    low, high = np.full(dimensions, -END), np.full(dimensions, END)
+    high = np.full(dimensions, END) if reach is None else np.array(reach, float)
+    low = -high
     for _ in range(MOST):
         axes = [np.linspace(*ends, POINTS[dimensions]) for ends in zip(low, high, strict=True)]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dimensions)
