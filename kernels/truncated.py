@@ -11,49 +11,55 @@ from jax.scipy.special import log_ndtr, ndtri
 
 FAR = 1e6  # standard deviations away where an end does nothing, and where infinite ends are put: no infinity enters a derivative
 DIRECT = -60.0  # log probability below which its quantile is found by Newton's method: the probability itself would underflow
-STEPS = 4  # of it, from the leading terms of the asymptotic series
+STEPS = 3  # of it
+TERMS = 14  # of the asymptotic series of Phi, whose last is 1e-14 of the first at the quantile of DIRECT, -10.7
+ORDER = 8  # of JAX's own series, beyond -20: its default of 3 leaves 4e-9
 Pair = tuple[jax.Array, jax.Array]
 
 
 @jax.custom_jvp
 def truncated(v: jax.Array, low: jax.Array, high: jax.Array) -> Pair:
-    """z and log(Phi(high) - Phi(low)), for finite low < high; scalars or arrays of one shape.
+    """z and log(Phi(high) - Phi(low)), for finite low < high, all three of one shape.
 
     >>> z, log_mass = truncated(jnp.array(0.0), jnp.array(0.0), jnp.array(FAR))  # the median of a half normal
     >>> round(float(z), 4), round(float(jnp.exp(log_mass)), 4)
     (0.6745, 0.5)
     """
+    return _cut(v, low, high)[:2]
+
+
+def _cut(v: jax.Array, low: jax.Array, high: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """z, the log mass, log Phi(v) and log Phi(-v)."""
     flip = low + high > 0  # the mirror image has its mass on the left, where logs of the distribution function lose nothing
     a, b, u = jnp.where(flip, -high, low), jnp.where(flip, -low, high), jnp.where(flip, -v, v)
-    log_mass = log_ndtr(b) + jnp.log(-jnp.expm1(log_ndtr(a) - log_ndtr(b)))
-    below = jnp.logaddexp(log_ndtr(a), log_ndtr(u) + log_mass)
-    above = jnp.logaddexp(log_ndtr(-b), log_ndtr(-u) + log_mass)
+    to_a, to_b, to_u, from_u, from_b = log_ndtr(jnp.stack([a, b, u, -u, -b]), series_order=ORDER)
+    log_mass = to_b + jnp.log(-jnp.expm1(to_a - to_b))
+    below, above = jnp.logaddexp(to_a, to_u + log_mass), jnp.logaddexp(from_b, from_u + log_mass)
     z = jnp.clip(jnp.where(below < above, 1.0, -1.0) * _quantile(jnp.minimum(below, above)), a, b)
-    return jnp.where(flip, -z, z), log_mass
+    return jnp.where(flip, -z, z), log_mass, jnp.where(flip, from_u, to_u), jnp.where(flip, to_u, from_u)
 
 
 def _quantile(log_p: jax.Array) -> jax.Array:
     """z with log Phi(z) = log_p, for log_p up to log(1/2) or little more."""
-    twice = -2 * jnp.minimum(log_p, DIRECT)
-    z = -jnp.sqrt(twice - jnp.log(2 * jnp.pi * twice))
+    deep = jnp.minimum(log_p, DIRECT)
+    z = -jnp.sqrt(-2 * deep - jnp.log(-4 * jnp.pi * deep))
     for _ in range(STEPS):
-        z = z - (log_ndtr(z) - log_p) * jnp.exp(log_ndtr(z) + 0.5 * z**2) * jnp.sqrt(2 * jnp.pi)
+        tail = jnp.ones_like(z)  # Phi(z) = phi(z) / -z times 1 - 1/z^2 (1 - 3/z^2 (1 - 5/z^2 ...))
+        for odd in range(2 * TERMS - 1, 0, -2):
+            tail = 1 - odd / z**2 * tail
+        log_phi = -0.5 * z**2 - 0.5 * jnp.log(2 * jnp.pi) - jnp.log(-z) + jnp.log(tail)
+        z = z + (log_phi - deep) * tail / z
     return jnp.where(log_p > DIRECT, ndtri(jnp.exp(jnp.maximum(log_p, DIRECT))), z)
 
 
 def _jvp(primals: tuple, tangents: tuple) -> tuple[Pair, Pair]:
     """phi(z) dz = phi(v) mass dv + phi(low) Phi(-v) dlow + phi(high) Phi(v) dhigh."""
     (v, low, high), (d_v, d_low, d_high) = primals, tangents
-    z, log_mass = truncated(v, low, high)
-
-    def ratio(at: jax.Array, over: jax.Array) -> jax.Array:
-        """exp(over) phi(at)."""
-        return jnp.exp(over - 0.5 * at**2)
-
-    rest = 0.5 * z**2
-    d_z = ratio(v, rest + log_mass) * d_v + ratio(low, rest + log_ndtr(-v)) * d_low + ratio(high, rest + log_ndtr(v)) * d_high
-    inner = -log_mass - 0.5 * jnp.log(2 * jnp.pi)
-    return (z, log_mass), (d_z, ratio(high, inner) * d_high - ratio(low, inner) * d_low)
+    z, log_mass, to_v, from_v = _cut(v, low, high)
+    rest, inner = 0.5 * z**2, -log_mass - 0.5 * jnp.log(2 * jnp.pi)
+    d_z = jnp.exp(rest + log_mass - 0.5 * v**2) * d_v
+    d_z += jnp.exp(rest + from_v - 0.5 * low**2) * d_low + jnp.exp(rest + to_v - 0.5 * high**2) * d_high
+    return (z, log_mass), (d_z, jnp.exp(inner - 0.5 * high**2) * d_high - jnp.exp(inner - 0.5 * low**2) * d_low)
 
 
 truncated.defjvp(_jvp)

@@ -102,11 +102,16 @@ def test_no_variance_between_units_is_an_error_that_says_so():
         so.OLS("y ~ x", frame, model.weights, effects="random", unit="unit", period="period").fit_ml()
 
 
+USERS = so.Priors(sigma_alpha=dist.HalfNormal(0.7), beta=dist.Normal(0, 2), sigma=dist.HalfNormal(1.0))
+CUT = so.Priors(sigma_alpha=dist.Uniform(0.2, 0.9), beta=dist.Uniform(-0.3, 2), sigma=dist.Uniform(0.3, 1.5), rho=dist.Uniform(0.1, 0.5))
+HALF_CUT = so.Priors(sigma_alpha=dist.Uniform(0.2, 0.9), sigma=dist.HalfNormal(1.0), beta=dist.Normal(0, 2))
+
+
 @pytest.mark.cover
 @pytest.mark.parametrize(
-    "prior", [so.Priors(), so.Priors(sigma_alpha=dist.HalfNormal(0.7), beta=dist.Normal(0, 2), sigma=dist.HalfNormal(1.0))]
+    ("name", "prior"),
+    [*((name, prior) for name in ("OLS", "SDM", "SAC") for prior in (so.Priors(), USERS)), ("SAC", CUT), ("OLS", HALF_CUT)],
 )
-@pytest.mark.parametrize("name", ["OLS", "SDM", "SAC"])
 def test_the_density_of_a_draw_is_likelihood_times_prior_times_volume(name, prior):
     model, y, X = small(name, w="raw", priors=prior)
     with jax.enable_x64(True):
@@ -133,9 +138,12 @@ def log_prior(model, posterior, prior, params):
     """From the definitions, up to a constant."""
     k = len(model.design.terms)
     beta, sigma, spread = params.iloc[:k].to_numpy(), params["sigma"], params["sigma_alpha"]
-    if prior.sigma is not None and isinstance(prior.sigma, dist.HalfNormal):
-        parts = (stats.norm.logpdf(beta, 0, 2).sum(), stats.halfnorm.logpdf(sigma), stats.halfnorm.logpdf(spread, scale=0.7))
-        return sum(parts)
+    if isinstance(prior.sigma, dist.Distribution):
+        laws = {USERS: stats.halfnorm(scale=0.7), CUT: stats.uniform(0.2, 0.7), HALF_CUT: stats.uniform(0.2, 0.7)}
+        on_sigma = stats.uniform(0.3, 1.2) if prior is CUT else stats.halfnorm
+        on_beta = stats.uniform(-0.3, 2.3) if prior is CUT else stats.norm(0, 2)
+        on_rho = stats.uniform(0.1, 0.4).logpdf(params["rho"]) if prior is CUT else 0.0
+        return on_beta.logpdf(beta).sum() + on_sigma.logpdf(sigma) + laws[prior].logpdf(spread) + on_rho
     root, found = np.asarray(posterior.prior.root), posterior.prior
     inverse_gamma = stats.invgamma.logpdf(sigma**2, float(found.a0), scale=float(found.d0)) + np.log(2 * sigma)
     slab = -k * np.log(sigma) - 0.5 * np.sum((root @ beta) ** 2) / sigma**2
