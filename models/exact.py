@@ -22,7 +22,7 @@ from spillover.kernels.quadrature import LogDensity, Table, locate, quantile, st
 from spillover.models.likelihood import filtered
 from spillover.models.posterior import Draw, Posterior
 from spillover.models.priors import log_dependence
-from spillover.models.supports import outward, value
+from spillover.models.supports import outward, rho_at
 
 CONDITIONAL = 257  # points of the density of rho given lam
 SCORES = np.linspace(-6.5, 6.5, 131)  # normal scores at which its quantiles are kept; 8e-11 of the draws lie beyond
@@ -79,7 +79,7 @@ def sample(posterior: Posterior, noise: Noise, *, points: int, batch: int | None
         beta, sigma = _given(posterior, slice_, absent, noise.gamma, noise.beta)
         return Draw(beta, None, None, sigma), Quality(constant + _log_rest(posterior, slice_, absent)[0], jnp.zeros(()), none, none)
     table, ends = _rho_table(posterior, likelihood.lag, slice_, points), _ends(posterior)[0]
-    rho = value(quantile(table, noise.rho), ends, likelihood.lag.bounds)
+    rho = rho_at(quantile(table, noise.rho), ends, likelihood.lag.bounds)
     beta, sigma = _given(posterior, slice_, rho, noise.gamma, noise.beta)
     reach = outward(table.s[jnp.array([0, -1])], ends, likelihood.lag.bounds)
     return Draw(beta, rho, None, sigma), Quality(constant + table.log_integral, table.error, reach, none)
@@ -137,7 +137,7 @@ def _rho_table(posterior: Posterior, lag: LogDet, slice_: Slice, points: int) ->
     likelihood, prior, ends = posterior.likelihood, posterior.prior.dependence[0], _ends(posterior)[0]
 
     def log_density(s: jax.Array) -> jax.Array:
-        rest = _log_rest(posterior, slice_, value(s, ends, lag.bounds))
+        rest = _log_rest(posterior, slice_, rho_at(s, ends, lag.bounds))
         before = jax.vmap(lambda s: log_dependence(prior, s, lag.bounds, ends))(s)
         return likelihood.multiplicity * lag.at(outward(s, ends, lag.bounds)) + rest + before
 
@@ -159,7 +159,7 @@ def _with_error(posterior: Posterior, error: LogDet, noise: Noise, points: int, 
 
     def at(s: jax.Array) -> tuple[jax.Array, tuple[Slice, jax.Array, jax.Array, jax.Array]]:
         """log p(s) of one logit variable of lam, its slice, and of rho given it quantiles at SCORES, the error, the ends of the mass."""
-        slice_ = sliced(likelihood.moments, value(s, last, error.bounds))
+        slice_ = sliced(likelihood.moments, rho_at(s, last, error.bounds))
         own = constant + likelihood.multiplicity * error.at(outward(s, last, error.bounds)) - _log_volume(slice_)
         own += log_dependence(prior.dependence[-1], s, error.bounds, last)
         if lag is None:
@@ -175,7 +175,7 @@ def _with_error(posterior: Posterior, error: LogDet, noise: Noise, points: int, 
     s = quantile(table, noise.lam)
     step = (ends[1] - ends[0]) / (points - 1)
     position = (s - nodes[0]) / step
-    rho = None if lag is None else value(_looked_up(quantiles, position, noise.rho), first, lag.bounds)
+    rho = None if lag is None else rho_at(_looked_up(quantiles, position, noise.rho), first, lag.bounds)
     beta, sigma = _between(posterior, slices, position, jnp.zeros_like(s) if rho is None else rho, noise)
     weight = table.density * step
     worst = table.error + jnp.sum(weight * errors)
@@ -183,7 +183,7 @@ def _with_error(posterior: Posterior, error: LogDet, noise: Noise, points: int, 
     within = jnp.array([jnp.min(jnp.where(carried, reach[:, 0], jnp.inf)), jnp.max(jnp.where(carried, reach[:, 1], -jnp.inf))])
     within = within if lag is None else outward(within, first, lag.bounds)
     found = Quality(table.log_integral, worst, within, outward(jnp.stack(ends), last, error.bounds))
-    return Draw(beta, rho, value(s, last, error.bounds), sigma), found
+    return Draw(beta, rho, rho_at(s, last, error.bounds), sigma), found
 
 
 def _between(posterior: Posterior, slices: Slice, position: jax.Array, rho: jax.Array, noise: Noise) -> tuple[jax.Array, jax.Array]:

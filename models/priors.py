@@ -17,7 +17,7 @@ from spillover.kernels.chebyshev import log_slope, to_rho
 from spillover.kernels.errors import PriorError
 from spillover.kernels.leaf import leaf
 from spillover.models.design import INTERCEPT
-from spillover.models.supports import POSITIVE, WHOLE, Supports, meeting, sampled, supports, value
+from spillover.models.supports import POSITIVE, WHOLE, Supports, meeting, rho_at, sampled, supports
 
 
 @dataclass(frozen=True)
@@ -338,7 +338,7 @@ def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array, ends: jax.Array 
     `ends`: of its support; then s is the logit variable on what they and the bounds have in common.
     """
     if ends is not None:
-        return log_prob(prior, value(s, ends, bounds)) + log_slope(s, meeting(ends, bounds))
+        return log_prob(prior, rho_at(s, ends, bounds)) + log_slope(s, meeting(ends, bounds))
     if isinstance(prior, dist.Distribution):
         return log_prob(prior, to_rho(s, bounds)) + log_slope(s, bounds)
     a, b = prior

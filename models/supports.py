@@ -182,7 +182,7 @@ def outward(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Arra
     return 0.5 * (jnp.log(left) - jnp.log(right))
 
 
-def value(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
+def rho_at(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
     """rho at s, the logit variable on the intersection of the bounds with `ends`."""
     return to_rho(s, bounds if ends is None else meeting(ends, bounds))
 
@@ -256,7 +256,7 @@ def located(likelihood: Likelihood, bounds: Supports | None, s: jax.Array) -> tu
     if bounds is None or not s.shape[0]:
         return parameters(likelihood, s), s
     pairs = _ends_of(likelihood, bounds)
-    values = [value(one, *pair) for one, pair in zip(s, pairs, strict=True)]
+    values = [rho_at(one, *pair) for one, pair in zip(s, pairs, strict=True)]
     weight = None if likelihood.between is None else values.pop()
     return Point(*named(likelihood, tuple(values)), weight), jnp.stack([outward(one, *pair) for one, pair in zip(s, pairs, strict=True)])
 

@@ -1,4 +1,4 @@
-"""Posteriors under any prior, hard bounds included: independent draws under the flat one, weighted by how much more the prior likes them."""
+"""Posteriors under any prior, hard bounds included: independent draws under the flat one, weighted by the ratio of the two."""
 
 from dataclasses import dataclass
 
