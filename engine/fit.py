@@ -162,11 +162,20 @@ class Model:
         return designs.build(wide, (*names, *others), self.lagged, matrix, labels, others)
 
     def factor(self, effects: Transformation) -> tuple[np.ndarray, tuple[str, ...]]:
-        """R of the lag basis after the effects, and the part each column plays; within units, with random effects."""
+        """R of the lag basis after the effects, and the part each column plays; within units, with random effects. DataError for a response
+        that leaves nothing to estimate sigma from."""
         if self.spec.random:
-            factor = self._levels[0]
-            return factor, parts_of(len(self.design.terms), self.spec.lag, self.spec.error)
-        return factorize(self.panel.y, self.design_for(effects).regressors, effects, *self._matrices)
+            factor, parts = self._levels[0], parts_of(len(self.design.terms), self.spec.lag, self.spec.error)
+        else:
+            factor, parts = factorize(self.panel.y, self.design_for(effects).regressors, effects, *self._matrices)
+        self.check_response(factor, parts, effects)
+        return factor, parts
+
+    def check_response(self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation) -> None:
+        """DataError for a response that leaves nothing to estimate sigma from."""
+        size, terms = float(np.linalg.norm(self.panel.y)), self.design_for(effects).terms
+        within = replace(effects, over_periods=effects.over_periods or self.spec.random)
+        designs.check_response(self.panel.response, size, factor, parts, terms, within)
 
     @property
     def _matrices(self) -> tuple[sparse.csr_array | None, sparse.csr_array | None]:
@@ -311,7 +320,10 @@ def specify_model(name: str, formula: str, data: Any, weights: Weights, options:
 
 
 def checked(model: Model) -> Model:
-    """The model itself. DataError names a column that the effects absorb or that others make up, or says that there are too many."""
+    """The model itself. DataError names a response that does not vary, a column that the effects absorb or that others make up, or says
+    that there are too many."""
+    if np.ptp(model.panel.y) == 0:
+        raise DataError(f"The response {model.panel.response!r} is {model.panel.y.flat[0]:g} everywhere: there is nothing to explain.")
     designs.check(model.design, model.effects)
     if len(model.design.terms) >= model.effects.nu:
         raise DataError(

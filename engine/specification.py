@@ -102,6 +102,7 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
         raise SpecificationError("These tests are for pooled data and fixed effects: choose effects 'none', 'unit', 'period' or 'twoway'.")
     effects, matrix = model.effects_for(kind), model.weights.matrix
     factor, parts = factorize(model.panel.y, model.design_for(effects).regressors, effects, None, matrix)
+    model.check_response(factor, parts, effects)
     period = kind == "transformed" and model.spec.effects in ("period", "twoway")
     nu = effects.multiplicity * (matrix.shape[0] - 1) if period else effects.nu
     about = lagrange.centre(matrix, multiplicity=effects.multiplicity, over_units=period, nu=nu)

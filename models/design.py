@@ -16,6 +16,7 @@ MEAN = "mean({})"  # the label of a regressor's mean over time
 LAG = "W:"  # a lagged regressor's label is this before the regressor's
 INTERCEPT = "Intercept"
 DEPENDENT = 1e-9  # share of a column that must lie outside the others for its coefficient to have nine digits left of sixteen
+TIGHT = 2e-12  # share of y that must be left over: there rounding of R moves sigma by 1e-4 of itself, and more with every digit less
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,42 @@ def refuse_dependent(factor: np.ndarray, terms: tuple[str, ...]) -> None:
             raise DataError(f"Column {term!r} is a linear combination of {', '.join(map(repr, others))}: {_way_out(term)}")
 
 
+def check_response(
+    name: str, size: float, factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], effects: Transformation
+) -> None:
+    """Refuse, by name, a response that leaves nothing to estimate sigma from; DataError says why and the way out.
+
+    name: of y; size: |y| before the effects; factor, parts: R of the lag basis after them; terms: of the regressors.
+    """
+    base, y = factor[:, : len(terms)], factor[:, parts.index("y")]
+    if np.linalg.norm(y) <= TIGHT * size:
+        raise DataError(f"{name!r} is absorbed by the effects, because it does not vary {_varying(effects)}: choose other effects.")
+    beta, rest = _least_squares(base, y)
+    if np.linalg.norm(rest) <= TIGHT * size:
+        shares = np.abs(beta) * np.sqrt((base**2).sum(axis=0))
+        named = ", ".join(repr(terms[i]) for i in np.flatnonzero(shares > 1e-6 * np.linalg.norm(y)))
+        raise DataError(f"{name!r} is a linear combination of {named}, {_nothing_left(rest, size)}: leave out what repeats it.")
+    if "wy" not in parts:
+        return
+    _, lag = _least_squares(base, factor[:, parts.index("wy")])
+    rho = rest @ lag / max(lag @ lag, np.finfo(float).tiny)
+    if np.linalg.norm(rest - rho * lag) <= TIGHT * size:
+        raise DataError(
+            f"{name!r} is {rho:.6g} times its spatial lag plus a linear combination of the regressors, "
+            f"{_nothing_left(rest - rho * lag, size)}: leave out what repeats it, or give more observations than coefficients."
+        )
+
+
+def _least_squares(base: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The coefficients of values on the columns of base, and what is left."""
+    beta = scipy.linalg.lstsq(base, values)[0]
+    return beta, values - base @ beta
+
+
+def _nothing_left(rest: np.ndarray, size: float) -> str:
+    return f"to {np.linalg.norm(rest) / size:.0e} of its size, where the rounding of 64-bit numbers begins; nothing is left for sigma"
+
+
 def _reduced(regressors: Regressors, effects: Transformation) -> tuple[np.ndarray, np.ndarray]:
     """R of the demeaned columns, and the norms of the columns before: |x|^2 = |x - x-bar|^2 + T |x-bar|^2 over periods."""
     periods, units, k = regressors.shape
@@ -114,9 +151,12 @@ def _reduced(regressors: Regressors, effects: Transformation) -> tuple[np.ndarra
 def _absorbed(term: str, effects: Transformation, *, zero: bool) -> str:
     if zero:
         return f"Column {term!r} is zero everywhere: {_way_out(term)}"
+    return f"Column {term!r} is absorbed by the effects, because it does not vary {_varying(effects)}: {_way_out(term)}"
+
+
+def _varying(effects: Transformation) -> str:
     across = [word for word, out in (("over time", effects.over_periods), ("across units", effects.over_units)) if out]
-    variation = " once it is demeaned ".join(across)
-    return f"Column {term!r} is absorbed by the effects, because it does not vary {variation}: {_way_out(term)}"
+    return " once it is demeaned ".join(across)
 
 
 def _way_out(term: str) -> str:

@@ -19,7 +19,7 @@ from jax.scipy.special import gammaln, ndtr, ndtri
 from spillover.kernels.logdet import LogDet
 from spillover.kernels.moments import Moments
 from spillover.kernels.quadrature import LogDensity, Table, locate, quantile, stencil, tabulate
-from spillover.models.likelihood import filtered
+from spillover.models.likelihood import filtered_residual
 from spillover.models.posterior import Draw, Posterior
 from spillover.models.priors import log_dependence
 from spillover.models.supports import outward, rho_at
@@ -93,16 +93,22 @@ def _ends(posterior: Posterior) -> tuple[jax.Array | None, ...]:
 
 def sliced(moments: Moments, lam: jax.Array | None) -> Slice:
     """The regression of S_lam y and S_lam W y on S_lam D. Without rho, slope and tail_wy are zero."""
-    d, y = filtered(moments, None, lam)
-    k = d.shape[1]
-    if moments.wy is None:
-        factor = _triangular(jnp.column_stack([d, y]))
-        solved = solve_triangular(factor[:k, :k], factor[:k, k])
-        return Slice(solved, jnp.zeros(k), factor[k:, k], jnp.zeros(factor.shape[0] - k), factor[:k, :k])
-    wy = moments.wy if lam is None or moments.mwy is None else moments.wy - lam * moments.mwy
-    factor = _triangular(jnp.column_stack([d, wy, y]))
+    k = moments.d.shape[1]
+    base_y, y = _left(moments, moments.y, moments.my, lam)
+    base_wy, wy = (jnp.zeros(k), None) if moments.wy is None else _left(moments, moments.wy, moments.mwy, lam)
+    d = moments.d if lam is None or moments.md is None else moments.d - lam * moments.md
+    factor = _triangular(jnp.column_stack([d, y] if wy is None else [d, wy, y]))
     solved = solve_triangular(factor[:k, :k], factor[:k, k:])
-    return Slice(solved[:, 1], solved[:, 0], factor[k:, k + 1], factor[k:, k], factor[:k, :k])
+    if wy is None:
+        return Slice(base_y + solved[:, 0], base_wy, factor[k:, k], jnp.zeros(factor.shape[0] - k), factor[:k, :k])
+    return Slice(base_y + solved[:, 1], base_wy + solved[:, 0], factor[k:, k + 1], factor[k:, k], factor[:k, :k])
+
+
+def _left(moments: Moments, y: jax.Array, my: jax.Array | None, lam: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    """Coefficients b, and S_lam (y - D b), which is no larger than it must be."""
+    if lam is None or my is None:
+        return jnp.zeros(moments.d.shape[1]), y
+    return filtered_residual(moments, y, my, lam)
 
 
 def _triangular(columns: jax.Array) -> jax.Array:
