@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 INFORMATION = ("observed", "expected")
 SMALL = 4.0  # logit variable of w above which T sigma_alpha^2 is less than a thousandth of sigma^2
+NEAREST = 4 * np.finfo(float).eps  # a maximum may lie between two numbers: half the distance, and the rounding of the derivatives
 SCORE = 1e-6  # largest slope left in units of one standard error: the estimate is within a millionth of a standard error of the maximum
 
 
@@ -250,13 +251,18 @@ def _peaks(likelihood: Likelihood, frame: Frame, mass: Mass, spec: Spec) -> list
 
 
 def _interior(derivatives: Callable[[np.ndarray], tuple], point: np.ndarray) -> tuple[float, bool]:
-    """The value at a point, and whether it is a maximum inside the admissible interval to within SCORE standard errors."""
+    """The value at a point, and whether it is a maximum inside the admissible interval to within SCORE standard errors, or as near to one
+    as 64-bit numbers come."""
     if not len(point):
         return float(derivatives(point)[0]), True
     value, slope, curvature = map(np.asarray, derivatives(point))
-    if not (np.isfinite(value) and np.all(np.abs(point) < END) and np.all(np.linalg.eigvalsh(curvature) < 0)):
+    unit = np.sqrt(np.abs(np.diag(curvature)))
+    scaled = curvature / np.outer(unit, unit)  # else the curvature in rho of a tight fit drowns that in lam
+    if not (np.isfinite(value) and np.all(np.abs(point) < END) and np.isfinite(scaled).all() and np.all(np.linalg.eigvalsh(scaled) < 0)):
         return float(value), False
-    return float(value), bool(slope @ np.linalg.solve(-curvature, slope) < SCORE**2)
+    nearest = NEAREST * unit * np.maximum(np.abs(point), 1.0)
+    score = slope / unit
+    return float(value), bool(score @ np.linalg.solve(-scaled, score) < SCORE**2 + nearest @ nearest)
 
 
 def _unwhitened(frame: Frame, vector: np.ndarray) -> np.ndarray:

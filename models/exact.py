@@ -19,7 +19,6 @@ from jax.scipy.special import gammaln, ndtr, ndtri
 from spillover.kernels.logdet import LogDet
 from spillover.kernels.moments import Moments
 from spillover.kernels.quadrature import LogDensity, Table, locate, quantile, stencil, tabulate
-from spillover.models.likelihood import filtered_residual
 from spillover.models.posterior import Draw, Posterior
 from spillover.models.priors import log_dependence
 from spillover.models.supports import outward, rho_at
@@ -105,10 +104,14 @@ def sliced(moments: Moments, lam: jax.Array | None) -> Slice:
 
 
 def _left(moments: Moments, y: jax.Array, my: jax.Array | None, lam: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-    """Coefficients b, and S_lam (y - D b), which is no larger than it must be."""
+    """b, least squares of y on D, and S_lam (y - D b), from y and M y: small where the fit is tight, so that no rounding of y moves with
+    lam."""
+    k = moments.d.shape[1]
     if lam is None or my is None:
-        return jnp.zeros(moments.d.shape[1]), y
-    return filtered_residual(moments, y, my, lam)
+        return jnp.zeros(k), y
+    base = solve_triangular(moments.d[:k], y[:k])
+    residual = jnp.concatenate([jnp.zeros(k), y[k:]])
+    return base, residual - lam * (my if moments.md is None else my - moments.md @ base)
 
 
 def _triangular(columns: jax.Array) -> jax.Array:

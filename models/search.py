@@ -46,8 +46,7 @@ def explore(density: Callable[[np.ndarray], jax.Array], dimensions: int, reach: 
         inside = points[value > value.max() - DEPTH]
         spacing = (high - low) / (POINTS[dimensions] - 1)
         closer = np.maximum(inside.min(axis=0) - spacing, low), np.minimum(inside.max(axis=0) + spacing, high)
-        shrink = np.max((closer[1] - closer[0]) / (high - low))
-        if shrink > 0.5:
+        if np.min((closer[1] - closer[0]) / (high - low)) > 0.5:  # no side shrinks any more: one may long after the others
             break
         low, high = closer
     weight = np.exp(value - value.max())
@@ -79,13 +78,16 @@ def centre_and_scale(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
 def newton(derivatives: Callable[[np.ndarray], tuple], start: np.ndarray, reach: float, steps: int = 50) -> np.ndarray:
     """The local maximum near `start`, by Newton steps of length at most `reach`, halved until the density does not fall.
 
-    derivatives: s -> (value, gradient, Hessian). Where the curvature is not that of a maximum, the step follows the gradient.
+    derivatives: s -> (value, gradient, Hessian). Where the curvature is not that of a maximum, the step follows the gradient, in units in
+    which every variable curves alike: a tight fit knows rho to 1e-10 and lam hardly at all, and their curvatures in one matrix of
+    eigenvectors would drown the smaller one.
     """
     point = start
     value, gradient, hessian = map(np.asarray, derivatives(point))
     for _ in range(steps):
-        curvature, axes = np.linalg.eigh(hessian)
-        step = axes @ ((axes.T @ gradient) / np.maximum(np.abs(curvature), 1e-12))
+        unit = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-12))
+        curvature, axes = np.linalg.eigh(hessian * np.outer(unit, unit))
+        step = unit * (axes @ ((axes.T @ (unit * gradient)) / np.maximum(np.abs(curvature), 1e-12)))
         step *= min(1.0, reach / max(np.abs(step).max(), 1e-300))
         new = tuple(map(np.asarray, derivatives(point + step)))
         while not new[0] >= value - 1e-13 * abs(value) and np.abs(step).max() > 1e-12:
