@@ -26,7 +26,8 @@ from spillover.models.design import INTERCEPT, Design
 from spillover.models.effects import Transformation, factorize, levels, transformation
 from spillover.models.likelihood import ONCE, Likelihood, dependence
 from spillover.models.posterior import Posterior
-from spillover.models.priors import Prior, Priors, draw, draw_spread, resolve, scales
+from spillover.models.prior_draws import draw, draw_spread
+from spillover.models.priors import Prior, Priors, resolve, scales
 from spillover.models.search import Mass, centre_and_scale, explore
 from spillover.models.spec import LIKELIHOODS, Spec, specify
 from spillover.models.supports import Supports, narrowed, outwards, reach

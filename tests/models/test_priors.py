@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.special import betaln
 
 from spillover.kernels.errors import PriorError
+from spillover.models import prior_draws
 from spillover.models import priors as families
 from spillover.models.design import INTERCEPT
 from spillover.models.priors import Conjugate, Flat, InverseGamma, Priors, Ridge, ScaledBeta, Uniform, Zellner
@@ -257,7 +258,7 @@ BOUNDS = (np.array([-2.0, 1.0]), np.array([-1.5, 0.9]))
 
 def draws(priors, seed=0, size=SIZE):
     prior = resolve(priors, dependence=("rho", "lam"))
-    return families.draw(prior, BOUNDS, ("rho", "lam"), size, np.random.default_rng(seed))
+    return prior_draws.draw(prior, BOUNDS, ("rho", "lam"), size, np.random.default_rng(seed))
 
 
 def agree(sample, expected):
