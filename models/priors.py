@@ -109,6 +109,7 @@ class Priors:
     beta: `Ridge`, `Zellner`, `Conjugate`, `Flat`, a NumPyro distribution for every coefficient, or a dict from term to distribution, the
     other terms keeping the default. sigma: `InverseGamma`, `Flat` or a distribution of sigma. rho, lam: `Uniform`, `ScaledBeta` or a
     distribution, cut to the admissible interval. sigma_alpha, the standard deviation of random effects: `Shrinkage` or a distribution.
+    Distributions may have hard bounds, each number its own, which every draw keeps.
     PriorError for an unknown parameter or a family that does not fit.
 
     >>> import numpyro.distributions as dist

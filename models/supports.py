@@ -25,7 +25,7 @@ from spillover.models.likelihood import Likelihood, Point, Regression, dependenc
 
 WHOLE, POSITIVE = (-np.inf, np.inf), (0.0, np.inf)
 MORE = 20  # draws for one that is wanted, where some fall outside
-UNIT = (0.0, 1.0)  # the interval of w
+UNIT = np.array([0.0, 1.0])  # the interval of w
 NARROW = 12.0  # of the logit variable on a narrowed interval: mass may pile up against its ends, where nothing is singular
 
 
@@ -247,8 +247,9 @@ def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
 
 def _ends_of(likelihood: Likelihood, bounds: Supports) -> list[tuple[jax.Array | None, ArrayLike]]:
     """The ends, None without hard bounds, and the whole interval of each logit variable: of rho, lam and w, those that the model has."""
-    pairs = [(ends, part.bounds) for ends, part in zip(bounds.dependence, dependence(likelihood), strict=True)]
-    return pairs if likelihood.between is None else [*pairs, (weight_ends(likelihood, bounds), jnp.array(UNIT))]
+    pairs: list[tuple[jax.Array | None, ArrayLike]] = []
+    pairs += [(ends, part.bounds) for ends, part in zip(bounds.dependence, dependence(likelihood), strict=True)]
+    return pairs if likelihood.between is None else [*pairs, (weight_ends(likelihood, bounds), UNIT)]
 
 
 def located(likelihood: Likelihood, bounds: Supports | None, s: jax.Array) -> tuple[Point, jax.Array]:
