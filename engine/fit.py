@@ -203,10 +203,11 @@ class Model:
         return Likelihood(split(factor, parts), lag, error, leaf(effects.nu), leaf(effects.multiplicity), between)
 
     def unplaced(self, reach: tuple[Reach, Reach] = ((0.0, 0.0), (0.0, 0.0))) -> Posterior:
-        """The posterior before anything is known of where it lies, its log-determinants good for logit variables within `reach`, of each of
-        the dependence parameters in turn."""
+        """The posterior before anything is known of where it lies, its log-determinants good for logit variables within `reach`, that of rho
+        and that of lam, whether the model has them or not."""
         factor, parts, prior = self._with_prior
-        found = tuple(build_covering(weights, *ends) for weights, ends in zip(self._spatial, reach, strict=False))
+        ends = [part for part, there in zip(reach, (self.spec.lag, self.spec.error), strict=True) if there]
+        found = tuple(build_covering(weights, *part) for weights, part in zip(self._spatial, ends, strict=True))
         likelihood = self._likelihood(factor, parts, self.effects, found)
         return Posterior(likelihood, prior, leaf(np.zeros(len(self.dependence))), leaf(np.ones(len(self.dependence))))
 

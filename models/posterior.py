@@ -86,7 +86,8 @@ def _log_prior(posterior: Posterior, draw: Draw, s: jax.Array) -> jax.Array:
 
 def _log_prior_point(likelihood: Likelihood, prior: Prior, s: jax.Array, sigma: jax.Array | None) -> jax.Array:
     """Prior of the logit variables; the weight's needs sigma where it comes from a distribution of sigma_alpha, else is left as it is."""
-    terms = [log_dependence(p, value, part.bounds) for p, value, part in zip(prior.dependence, s, dependence(likelihood), strict=False)]
+    parts = dependence(likelihood)
+    terms = [log_dependence(p, value, part.bounds) for p, value, part in zip(prior.dependence, s[: len(parts)], parts, strict=True)]
     if likelihood.between is not None:
         terms.append(log_ratio(prior.level, s[-1], sigma, likelihood.multiplicity))
     return sum(terms, jnp.zeros(()))

@@ -18,6 +18,7 @@ import xarray as xr
 import spillover as so
 from spillover.engine import chunks, store
 from spillover.engine import sweep as sweeps
+from spillover.engine.logdet import covers
 from spillover.engine.swept import LEVELS
 from spillover.kernels import nodes
 from spillover.models import exact as formulas
@@ -256,6 +257,20 @@ def test_a_posterior_beyond_the_usual_log_determinant_is_fitted_on_a_longer_one(
     assert not len(found.failures)
     np.testing.assert_allclose(found.summary["log_marginal_likelihood"], truth.summary["log_marginal_likelihood"], atol=1e-6)
     np.testing.assert_allclose(found.impacts["total"], truth.impacts["total"], rtol=1e-4)
+
+
+def test_a_model_of_the_errors_alone_gets_the_reach_of_lam(small, monkeypatch):
+    """Exact nodes stop short of the ends of the interval: where lam needs more, the log-determinant reaches there."""
+    case = small("SEM", "unit", "knn")
+    monkeypatch.setattr(nodes, "DENSE", 1)
+    monkeypatch.setattr(nodes, "FULL", 2.0)
+    so.cache.clear()
+    model = case.model()
+    usual = np.asarray(model.unplaced().likelihood.error.ends)
+    for reach in ((usual[0] - 0.5, 0.0), (0.0, usual[1] + 0.5)):
+        error = model.unplaced(((0.0, 0.0), reach)).likelihood.error
+        assert covers(error, *reach)
+    so.cache.clear()
 
 
 def test_a_table_too_coarse_is_made_again_finer(small, case, family, monkeypatch):
