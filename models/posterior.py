@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 
+from spillover.kernels import chebyshev
 from spillover.models.likelihood import Likelihood, Regression, at, dependence, parameters, sigma_alpha, volume
 from spillover.models.priors import Prior, log_dependence, log_prob, log_ratio
 
@@ -105,6 +107,24 @@ def collapsed(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
     half_log = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle))))
     density = volume(likelihood, s) - shape * jnp.log(prior.d0 + 0.5 * fit.ssr) - half_log
     return constants + density + _log_prior_point(likelihood, prior, s, None)
+
+
+def growth(likelihood: Likelihood, prior: Prior) -> tuple[list[np.ndarray], list[tuple[bool, bool]]]:
+    """For rho and for lam, those that the model has: the bounds, and whether the posterior grows without end towards each of them.
+
+    There least squares hardly change, the log-determinant and the prior are straight lines in the logit variable: their slopes decide. A
+    log-determinant falls; what a quasi-likelihood has in its place can rise, and outweigh the prior.
+    """
+    out = chebyshev.END + jnp.array([1.0, 2.0])
+    bounds, grows = [], []
+    for part, family in zip(dependence(likelihood), prior.dependence, strict=True):
+        ends = []
+        for s in (-out, out):
+            values = likelihood.multiplicity * part.at(s) + log_dependence(family, s, part.bounds)
+            ends.append(bool(values[1] >= values[0]))
+        bounds.append(np.asarray(part.bounds))
+        grows.append((ends[0], ends[1]))
+    return bounds, grows
 
 
 def model(posterior: Posterior) -> None:
