@@ -199,7 +199,7 @@ def posterior():
     x = rng.normal(size=(n, 5))
     columns = np.column_stack([np.ones(n), x, W @ x])
     y = np.linalg.solve(np.eye(n) - 0.4 * W.toarray(), columns @ np.ones(11) + rng.normal(size=n))
-    table = effects.transformation(Spec("SDM"), n, 1, row_standardized=True)
+    table = effects.transformation(Spec("SDM"), n, 1, closed=True)
     factor, parts = effects.factorize(y[None], columns[None], table, W, None)
     terms = (INTERCEPT, *(f"x{j}" for j in range(10)))
     prior = priors.resolve(priors.Priors(), terms, priors.scales(factor, parts, terms, 1.0, n), ("rho",))

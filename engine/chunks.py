@@ -59,7 +59,7 @@ class Block:
     failure: tuple[str, ...]
 
 
-SCORES = ("log_marginal_likelihood", "loglik", "quadrature_error", "r_hat", "ess", "divergences")
+SCORES = ("log_marginal_likelihood", "loglik", "quadrature_error", "r_hat", "ess", "divergences", "quasi")
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ def run(source: Source, index: Sequence[int], settings: Settings, device: jax.De
             if model is not None:
                 models[row] = model
         _FITTERS[settings.sampler](models, [int(position) for position in index], settings, names, block, failure)
+    for row, model in models.items():
+        block.scores[row, SCORES.index("quasi")] = model.effects.quasi
     for name in ARRAYS:
         getattr(block, name)[[bool(reason) for reason in failure]] = np.nan
     return replace(block, failure=tuple(failure))
@@ -232,7 +234,8 @@ def _record_exact(model: Model, member: Member, drawn: batch.Drawn, row: int, na
     found = {name: value for name, value in drawn.draw._asdict().items() if value is not None}
     _enter(block, row, found, np.stack(drawn.impacts, axis=1), names, model.design.terms)
     evidence = exact.log_evidence(member.posterior, float(drawn.quality.log_evidence))
-    block.scores[row, SCORES.index("log_marginal_likelihood")] = np.nan if evidence is None else evidence
+    none = evidence is None or model.effects.quasi
+    block.scores[row, SCORES.index("log_marginal_likelihood")] = np.nan if none else evidence
     block.scores[row, SCORES.index("quadrature_error")] = error
 
 
@@ -289,7 +292,7 @@ def _fit_ml(models: dict[int, Model], index: list[int], settings: Settings, name
 
 
 def _record_ml(model: Model, row: int, names: Names, block: Block) -> None:
-    """Estimates and standard errors in place of means and standard deviations."""
+    """Estimates and standard errors in place of means and standard deviations; no log-likelihood where it is a quasi-likelihood."""
     ml = model.fit_ml()
     table = ml.impacts()
     chosen = [name for name in ml.params.index if name in names.parameters]
@@ -300,7 +303,7 @@ def _record_ml(model: Model, row: int, names: Names, block: Block) -> None:
         raise ConvergenceError("The estimates have standard errors that are not finite.")
     block.parameters[row, [names.parameters.index(name) for name in chosen]] = parameters
     block.impacts[row][:, variables] = impacts.reshape(3, len(variables), -1)
-    block.scores[row, SCORES.index("loglik")] = ml.loglik
+    block.scores[row, SCORES.index("loglik")] = np.nan if model.effects.quasi else ml.loglik
 
 
 def _normal(estimate: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -173,7 +173,7 @@ def _grid(panel: MoranPanel) -> "Figure":
     figure, axes = plt.subplots(down, across, figsize=size, squeeze=False, sharex=True, sharey=True, layout="constrained")
     for axis in axes.ravel()[len(panel.tests) :]:
         axis.set_axis_off()
-    for axis, test in zip(axes.ravel(), panel.tests, strict=False):
+    for axis, test in zip(axes.ravel()[: len(panel.tests)], panel.tests, strict=True):
         _scatter(axis, test, _limits(panel.tests), size=7)
         axis.set_title(f"{test.name}: I = {test.statistic:.2f}", fontsize="medium")
     empty = down * across - len(panel.tests)

@@ -86,7 +86,6 @@ class Source:
 
     plan: Plan
     panels: Mapping[tuple, Panel | str]
-    contrasts: bool
 
 
 def read(plan: Plan, data: pd.DataFrame) -> Source:
@@ -105,7 +104,7 @@ def read(plan: Plan, data: pd.DataFrame) -> Source:
             panels[control, effects, window, key] = panel
     if all(isinstance(panel, str) for panel in panels.values()):
         raise SpecificationError(f"No member of the sweep has data. {next(iter(panels.values()))}")
-    return Source(plan, panels, all(weights.is_row_standardized for weights in plan.weights.values()))
+    return Source(plan, panels)
 
 
 def _units(weights: Weights) -> frozenset:
@@ -128,11 +127,7 @@ def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None
 
 
 def model_of(source: Source, label: tuple[str, ...]) -> Model:
-    """The model of a member; SpilloverError where it cannot be.
-
-    Period effects leave by contrasts where every W of the sweep is row-standardised, and as dummies for all of them where one is not, so
-    that all members of one kind of effects have the same observations and their evidences compare.
-    """
+    """The model of a member; SpilloverError where it cannot be."""
     plan = source.plan
     name, model, effects, control, priors, window = label
     weights = plan.weights[name]
@@ -143,7 +138,7 @@ def model_of(source: Source, label: tuple[str, ...]) -> Model:
     spec = specify(model, effects)
     lagged = lagged_variables(spec, panel, plan.lagged if spec.durbin else None)
     formula = f"{plan.formula} + {plan.controls[control]}" if plan.controls[control] else plan.formula
-    return checked(Model(spec, formula, panel, weights, weights, lagged, plan.priors[priors], source.contrasts))
+    return checked(Model(spec, formula, panel, weights, weights, lagged, plan.priors[priors]))
 
 
 def member_of(model: Model, reach: tuple[Reach, Reach] | None = None) -> Member:
@@ -178,7 +173,7 @@ def digest(source: Source, settings: Sequence[Any]) -> str:
     """The sha256 of everything the numbers depend on: data, weights, plan, settings."""
     plan, found = source.plan, hashlib.sha256()
     parts = [plan.formula, plan.models, plan.effects, plan.unit, plan.period, dict(plan.controls), dict(plan.windows), plan.lagged]
-    found.update(repr([*parts, source.contrasts, *settings]).encode())
+    found.update(repr([*parts, *settings]).encode())
     for name, weights in plan.weights.items():
         found.update(repr((name, weights.digest, weights.given_bounds, list(weights.ids))).encode())
     for name, priors in plan.priors.items():

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 INFORMATION = ("observed", "expected")
 SMALL = 4.0  # logit variable of w above which T sigma_alpha^2 is less than a thousandth of sigma^2
 NEAREST = 4 * np.finfo(float).eps  # a maximum may lie between two numbers: half the distance, and the rounding of the derivatives
+ADVICE = "The data do not bound the spatial dependence; drop a regressor or an effect, or fit the posterior instead."
+QUASI_ADVICE = "With period effects and rows of W of several sums a quasi-likelihood can do that whatever the data: row-standardise W."
 SCORE = 1e-6  # largest slope left in units of one standard error: the estimate is within a millionth of a standard error of the maximum
 
 
@@ -41,6 +43,9 @@ class MLFit:
     `params`: the terms, rho, lam, sigma_alpha (where present) and sigma (sigma^2 = SSR / nu); `root`: C, of the same, whose C C' is their
     `covariance`; `loglik`; `nu` observations; `optima`: every local maximum found, one row each, the best first; `method` and `information`
     as asked for; `model`: what was fitted; `absorbed`: the number of fixed effects.
+
+    With period effects and a W whose rows do not all have one sum the fit is `quasi`: `loglik` is a quasi-likelihood's, which compares with
+    no other, aic and bic are NaN, and the covariance is that of its curvature.
     """
 
     spec: Spec
@@ -59,6 +64,8 @@ class MLFit:
     def __repr__(self) -> str:
         effects = "" if self.spec.effects == "none" else f", effects={self.spec.effects!r}"
         head = f"{self.spec.name}{effects} by maximum likelihood ({self.method}): log-likelihood {self.loglik:.4f}, AIC {self.aic:.2f}"
+        if self.quasi:
+            head = f"{self.spec.name}{effects} by maximum quasi-likelihood: no density, so no AIC, and no evidence or likelihood ratio"
         return f"{head}\n{self.summary().to_string()}"
 
     @property
@@ -67,19 +74,24 @@ class MLFit:
         return pd.DataFrame(self.root @ self.root.T, index=self.params.index, columns=self.params.index)
 
     @property
+    def quasi(self) -> bool:
+        """Whether the likelihood is a quasi-likelihood: right about the parameters, but not a density (`spillover.models.effects`)."""
+        return self.model.effects_for(self.method).quasi
+
+    @property
     def std_errors(self) -> pd.Series:
         """Square roots of the diagonal of the covariance: the lengths of the rows of C."""
         return pd.Series(np.linalg.norm(self.root, axis=1), index=self.params.index, name="std_error")
 
     @property
     def aic(self) -> float:
-        """2 p - 2 log-likelihood, p counting sigma."""
-        return 2 * len(self.params) - 2 * self.loglik
+        """2 p - 2 log-likelihood, p counting sigma; NaN for a quasi-likelihood."""
+        return float("nan") if self.quasi else 2 * len(self.params) - 2 * self.loglik
 
     @property
     def bic(self) -> float:
-        """p log(nu) - 2 log-likelihood, p counting sigma."""
-        return float(len(self.params) * np.log(self.nu) - 2 * self.loglik)
+        """p log(nu) - 2 log-likelihood, p counting sigma; NaN for a quasi-likelihood."""
+        return float("nan") if self.quasi else float(len(self.params) * np.log(self.nu) - 2 * self.loglik)
 
     def summary(self) -> pd.DataFrame:
         """estimate, std_error, z and the two-sided p of each parameter; no test for sigma and sigma_alpha, whose null lies on the edge."""
@@ -176,7 +188,7 @@ def fit(model: "Model", method: str, information: str) -> MLFit:
     effects = model.effects_for(method)
     with jax.enable_x64(True):
         plain, mass = model.explored(*model.factor(effects), effects, lambda likelihood: partial(_profile, whiten(likelihood)[0]))
-        peaks = _peaks(*whiten(plain), mass, model.spec)
+        peaks = _peaks(*whiten(plain), mass, model.spec, QUASI_ADVICE if effects.quasi else ADVICE)
     loglik, vector = peaks[0]
     design = model.design_for(effects)
     names = [*design.terms, *model.dependence, *(["sigma_alpha"] if model.spec.random else []), "sigma"]
@@ -228,9 +240,9 @@ def _absorbed(effects: Transformation, periods: int, units: int) -> int:
     return units * effects.over_periods + periods * effects.over_units - (effects.over_periods and effects.over_units)
 
 
-def _peaks(likelihood: Likelihood, frame: Frame, mass: Mass, spec: Spec) -> list[tuple[float, np.ndarray]]:
-    """(log-likelihood, parameters) of the distinct interior maxima of a likelihood in a frame, best first; ConvergenceError where the best
-    one is not one."""
+def _peaks(likelihood: Likelihood, frame: Frame, mass: Mass, spec: Spec, advice: str) -> list[tuple[float, np.ndarray]]:
+    """(log-likelihood, parameters) of the distinct interior maxima of a likelihood in a frame, best first; ConvergenceError, with the
+    advice, where the best one is not one."""
     found: list[tuple[float, np.ndarray]] = []
     derivatives = partial(_derivatives, likelihood)
     for start in mass.points[mass.peaks[:8]]:
@@ -243,7 +255,7 @@ def _peaks(likelihood: Likelihood, frame: Frame, mass: Mass, spec: Spec) -> list
             where = ", ".join(f"{float(value):.6g}" for value in vector[len(vector) - 1 - len(point) : -1])
             raise ConvergenceError(
                 f"The likelihood of this {spec.name} has no interior maximum: it rises to the edge of the admissible interval, at {where}. "
-                "The data do not bound the spatial dependence; drop a regressor or an effect, or fit the posterior instead."
+                f"{advice}"
             )
         if interior and not any(np.allclose(vector, other, rtol=1e-6, atol=0) for _, other in found):
             found.append((value, vector))

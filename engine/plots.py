@@ -35,7 +35,7 @@ def impacts(fit: Fit, *, prob: float = 0.95) -> "Figure":
     figure, axes = plt.subplots(down, across, figsize=(3.2 * across, 1.7 * down + 0.4), squeeze=False, sharey=True, layout="constrained")
     for axis in axes.ravel()[len(terms) :]:
         axis.set_axis_off()
-    for axis, term in zip(axes.ravel(), terms, strict=False):
+    for axis, term in zip(axes.ravel()[: len(terms)], terms, strict=True):
         axis.axvline(0, color="0.6", linewidth=1)
         for height, (name, colour) in zip((2, 1, 0), COLOURS.items(), strict=True):
             draws = data[name].sel(term=term)

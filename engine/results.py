@@ -19,6 +19,7 @@ from spillover.engine.weights_checks import spectral_radius
 from spillover.engine.whole import arviz
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
 from spillover.models import impacts as formulas
+from spillover.models.effects import QUASI
 from spillover.models.spec import FLAGS, RANDOM
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Fit:
         about = self.tree.attrs
         sizes = self.posterior.sizes
         effects = "" if about["effects"] == "none" else f", effects={about['effects']!r}"
-        return f"Fit of {about['model']}({about['formula']!r}{effects}): {sizes['chain']} chains x {sizes['draw']} draws"
+        kind = " of a quasi-likelihood" if about.get("likelihood") == "quasi" else ""
+        return f"Fit of {about['model']}({about['formula']!r}{effects}): {sizes['chain']} chains x {sizes['draw']} draws{kind}"
 
     @property
     def posterior(self) -> xr.Dataset:
@@ -49,12 +51,13 @@ class Fit:
     def log_marginal_likelihood(self) -> float:
         """log p(y), beta, sigma, rho and lam integrated out with every constant: of sampler="exact", and of random effects by NUTS.
 
-        It needs proper conjugate priors. Comparable between models of the same y under the same effects; period effects leave in one way
-        for a W whose rows all sum to one and in another for others, and `spillover.sweep` sees to it that they leave alike.
-        SpecificationError where there is none. Hepple (1995).
+        It needs proper conjugate priors. Comparable between models of the same y under the same effects. SpecificationError where there is
+        none: of a quasi-likelihood, which period effects make where the rows of W do not all have one sum. Hepple (1995).
         """
         if "log_marginal_likelihood" in self.tree.attrs:
             return float(self.tree.attrs["log_marginal_likelihood"])
+        if self.tree.attrs.get("likelihood") == "quasi":
+            raise SpecificationError(f"{QUASI}: no evidence. Row-standardise W for one.")
         if self.tree.attrs["sampler"] != "exact" and self.tree.attrs["effects"] not in RANDOM:
             raise SpecificationError("NUTS does not give the marginal likelihood: fit with sampler='exact'.")
         raise SpecificationError(

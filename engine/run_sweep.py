@@ -17,6 +17,8 @@ SHORT = {"significantly_negative": "sign. -", "significantly_positive": "sign. +
 def tables(out: Sweep) -> dict[str, pd.DataFrame]:
     """What is published of a sweep: members, conclusions, failures, and the average where the members have posterior probabilities."""
     found = {"summary": out.to_frame(), "conclusions": out.conclusions(), "failures": out.failures.set_index("weights")}
+    if len(out.notes):
+        found["notes"] = out.notes.set_index("weights")
     if np.isfinite(out.members).any():
         average = out.average().to_dataarray("impact")
         dims = [str(name) for name in average.dims if name != "statistic"]

@@ -14,6 +14,7 @@ from spillover.engine.panel import CONSTANT
 from spillover.engine.specification import TestResult, common_factor, hausman, lm_tests, lr_test, wald_common_factor, wald_no_lag
 from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models.design import INTERCEPT
+from spillover.models.effects import QUASI
 from spillover.models.spec import specify
 
 LAGRANGE = {  # the null of each test, and the models without and with what it looks for
@@ -171,7 +172,9 @@ class _Path:
         """The likelihood ratio of a simpler model against the SDM; none, which is said, where there is none."""
         try:
             self.fits[small] = variant(self.model, small, effects).fit_ml()
-            return (lr_test(self.fits[small], full),)
+            if not full.quasi:
+                return (lr_test(self.fits[small], full),)
+            self.decisions.append(f"{small} in SDM: no likelihood ratio. {QUASI}.")
         except ConvergenceError:
             self.decisions.append(
                 f"{small} has no maximum-likelihood estimate: its likelihood rises to the end of the admissible interval."

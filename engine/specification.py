@@ -18,7 +18,7 @@ from spillover.kernels.moments import lag, split
 from spillover.kernels.within import demean
 from spillover.models import lagrange
 from spillover.models.design import LAG, MEAN
-from spillover.models.effects import factorize
+from spillover.models.effects import QUASI, factorize, with_dummies
 from spillover.models.spec import FLAGS
 
 KINDS = ("transformed", "direct")
@@ -77,8 +77,9 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
     LM_error = d_e^2 / tr,   LM_lag = d_l^2 / H, their versions robust to the other, and SARMA for both: `spillover.models.lagrange`.
 
     `model`: an OLS for the usual tests, an SLX for those given W X. `kind`: "transformed" centres e'We, which demeaning shifts, and divides
-    by the degrees of freedom left (with both effects and N = 48, T = 17 it rejects 5 % of the time at 5 %, where "direct" rejects 12 %);
-    "direct" demeans, lags then and divides by N T, as R's splm does. Returns lm_error, lm_lag, robust_lm_error, robust_lm_lag, sarma.
+    by the degrees of freedom left (with both effects and N = 48, T = 17 it rejects 5 % of the time at 5 %, where "direct" rejects 12 %),
+    for any W; "direct" demeans, lags then and divides by N T, as R's splm does. Returns lm_error, lm_lag, robust_lm_error, robust_lm_lag,
+    sarma.
 
     SpecificationError for other models, random effects and another kind.
 
@@ -101,9 +102,11 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
     if model.spec.random:
         raise SpecificationError("These tests are for pooled data and fixed effects: choose effects 'none', 'unit', 'period' or 'twoway'.")
     effects, matrix = model.effects_for(kind), model.weights.matrix
+    period = kind == "transformed" and model.spec.effects in ("period", "twoway")
+    if period and model.weights.row_sum is None:  # W of the period effects is part of W y: demeaned residuals, but lags of the effects too
+        effects = with_dummies(effects, len(model.panel.periods))
     factor, parts = factorize(model.panel.y, model.design_for(effects).regressors, effects, None, matrix)
     model.check_response(factor, parts, effects)
-    period = kind == "transformed" and model.spec.effects in ("period", "twoway")
     nu = effects.multiplicity * (matrix.shape[0] - 1) if period else effects.nu
     about = lagrange.centre(matrix, multiplicity=effects.multiplicity, over_units=period, nu=nu)
     found = lagrange.tests(split(factor, parts), about)
@@ -116,7 +119,8 @@ def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
     Both are fits of the same data and W by the same method. Effects must be the same too, but for method="lsdv", the likelihood with
     dummies, whose fits with fewer and with more effects compare: N - 1 or T - 1 degrees of freedom.
 
-    SpecificationError where the two do not compare: other data, weights, methods, effects, or models of which neither nests the other.
+    SpecificationError where the two do not compare: other data, weights, methods, effects, or models of which neither nests the other; and
+    for a quasi-likelihood, whose ratio has no known law.
 
     >>> import spillover as so
     >>> frame, W = so.munnell()
@@ -128,6 +132,7 @@ def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
     Source: Elhorst (2014), Spatial Econometrics, 3.2-3.3.
     """
     _refuse_other_data(restricted, full)
+    _refuse_quasi(restricted, full)
     name = f"LR {restricted.spec.name} in {full.spec.name}"
     if restricted.spec.effects != full.spec.effects:
         _refuse_other_effects(restricted, full)
@@ -164,6 +169,14 @@ def _refuse_other_types(*fits: MLFit) -> None:
             raise SpecificationError(f"This is a {type(fit).__name__}: the test takes maximum-likelihood fits, made by model.fit_ml().")
 
 
+def _refuse_quasi(*fits: MLFit) -> None:
+    for fit in fits:
+        if fit.quasi:
+            raise SpecificationError(
+                f"{QUASI}: {fit.spec.name} has no likelihood ratio. Use the Wald tests, or row-standardise W for a likelihood."
+            )
+
+
 def _refuse_other_effects(restricted: MLFit, full: MLFit) -> None:
     if restricted.method != "lsdv" or restricted.spec.random or full.spec.random or restricted.spec.name != full.spec.name:
         raise SpecificationError(
@@ -189,7 +202,11 @@ def _count(fit: MLFit) -> int:
 def wald(ml: MLFit, name: str, values: np.ndarray, jacobian: np.ndarray) -> TestResult:
     """r'(J V J')^-1 r for restrictions r = 0 at the estimates; jacobian: (restrictions, parameters)."""
     triangle = np.linalg.qr((jacobian @ ml.root).T, mode="r")  # J V J' = R'R
-    return chi_squared(name, float(np.sum(solve_triangular(triangle, values, trans="T") ** 2)), len(values))
+    return chi_squared(name, float(np.sum(solve_triangular(triangle, values, trans="T") ** 2)), len(values), _said_of(ml))
+
+
+def _said_of(ml: MLFit) -> str:
+    return "by the curvature of a quasi-likelihood" if ml.quasi else ""
 
 
 def wald_no_lag(ml: MLFit) -> TestResult:
@@ -263,7 +280,7 @@ def hausman(fixed: MLFit, random: MLFit) -> TestResult:
     covariance = (fixed.covariance - random.covariance).loc[shared, shared].to_numpy()
     statistic = float(difference @ np.linalg.solve(covariance, difference))
     correlated = replace(random.model, spec=replace(random.spec, effects="correlated_random"))
-    return replace(chi_squared("Hausman", statistic, len(shared)), beside=(mundlak(correlated.fit_ml()),))
+    return replace(chi_squared("Hausman", statistic, len(shared), _said_of(fixed)), beside=(mundlak(correlated.fit_ml()),))
 
 
 def mundlak(ml: MLFit) -> TestResult:
@@ -284,7 +301,8 @@ def spatial_hausman(plain: MLFit, error: MLFit) -> TestResult:
 
     R's spatialreg has S^-1 S^-1 in the place of (S'S)^-1, which is the same for a symmetric W only.
 
-    `plain`, `error`: fits of the same data, effects and regressors. SpecificationError for others, and where period effects are dummies.
+    `plain`, `error`: fits of the same data, effects and regressors. SpecificationError for others, and with period effects where the rows
+    of M do not all have one sum: least squares are not unbiased then.
 
     Source: Pace & LeSage (2008), "A spatial Hausman test", Economics Letters 101.
     """
@@ -294,7 +312,7 @@ def spatial_hausman(plain: MLFit, error: MLFit) -> TestResult:
             f"The fits are {plain.spec.name} and {error.spec.name}: give OLS and SEM, or SLX and SDEM, of the same effects."
         )
     effects, terms = error.model.effects_for(error.method), list(error.design.terms)
-    if effects.dummies or error.spec.random:
+    if effects.dummies or effects.quasi or error.spec.random:
         raise SpecificationError("The spatial Hausman test takes fixed effects that leave by demeaning: row-standardise W and M.")
     inside = partial(demean, over_periods=effects.over_periods, over_units=effects.over_units)
     columns, matrix, lam = inside(error.design.columns), error.model.error_weights.matrix, float(error.params["lam"])

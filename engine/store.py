@@ -13,7 +13,7 @@ import zarr
 from spillover.engine.chunks import ARRAYS, Block
 from spillover.kernels.errors import DataError
 
-FORMAT = 1
+FORMAT = 2
 BLOCKS = "blocks"
 
 

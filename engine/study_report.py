@@ -12,6 +12,7 @@ from spillover.engine import explore_plots, plots, study_plots
 from spillover.engine.ml import MLFit
 from spillover.engine.report import Picture, Report, Section, Table
 from spillover.engine.study_tables import NO_MAXIMUM, slug
+from spillover.models.effects import QUASI
 
 if TYPE_CHECKING:
     from spillover.engine.study import Study
@@ -145,7 +146,9 @@ def _estimates(study: "Study") -> Section:
     equation = f"{EQUATIONS[spec.name]}{FIXED.get(spec.effects, ' + alpha_i')} + {'u_t' + error if spec.error else 'e_t'}"
     words = [
         f"{equation}, e_t ~ N(0, sigma^2 I); y: {study.model.panel.response}; W: {study.plan.main}.",
-        f"Log-likelihood {study.ml.loglik:.2f}, of the {study.ml.nu} observations that the effects leave.",
+        f"{QUASI}: estimates and intervals stand, likelihoods and evidences are left out."
+        if study.ml.quasi
+        else f"Log-likelihood {study.ml.loglik:.2f}, of the {study.ml.nu} observations that the effects leave.",
         f"Priors: {_priors(study)}.",
     ]
     if study.alternatives:

@@ -12,6 +12,7 @@ from spillover.engine.ml import MLFit
 from spillover.engine.results import PARAMETERS
 from spillover.engine.whole import arviz
 from spillover.models.design import INTERCEPT, LAG, MEAN
+from spillover.models.effects import QUASI
 
 if TYPE_CHECKING:
     from spillover.engine.study import Study
@@ -75,7 +76,7 @@ def by_period(study: "Study") -> pd.DataFrame:
 def weights(study: "Study") -> pd.DataFrame:
     """The weights: links, neighbours, interval of rho, mean of Moran's I of y over the periods, posterior probability over all models."""
     members = study.robustness.members
-    probability = members.sum([name for name in members.dims if name != "weights"]).to_series()
+    probability = members.sum([name for name in members.dims if name != "weights"], min_count=1).to_series()
     rows = {
         name: {
             "made from": _described_weights(study.plan.weights[name]),
@@ -178,17 +179,18 @@ def r_squared(fit: MLFit) -> float:
 
 
 def fit_statistics(fits: Mapping[str, Any]) -> pd.DataFrame:
-    """Log-likelihood, information criteria, sigma^2, R^2, observations; NaN for a model without an estimate, whose note says so."""
+    """Log-likelihood, information criteria, sigma^2, R^2, observations; NaN for a model without an estimate, and of a quasi-likelihood,
+    whose note says so."""
     none = dict.fromkeys(("log-likelihood", "AIC", "BIC", "sigma^2", "R^2", "observations"), np.nan)
     rows = {
         name: {
-            "log-likelihood": fit.loglik,
+            "log-likelihood": np.nan if fit.quasi else fit.loglik,
             "AIC": fit.aic,
             "BIC": fit.bic,
             "sigma^2": fit.params["sigma"] ** 2,
             "R^2": r_squared(fit),
             "observations": fit.nu,
-            "note": "",
+            "note": QUASI if fit.quasi else "",
         }
         if isinstance(fit, MLFit)
         else none | {"note": NO_MAXIMUM}
@@ -218,7 +220,8 @@ def sampler(study: "Study") -> pd.DataFrame:
 
 
 def sensitivity(study: "Study") -> pd.DataFrame:
-    """A row for each W and model: evidence, posterior probability, posterior medians of the spatial parameters and of the total impacts."""
+    """A row for each W and model: evidence, posterior probability, posterior medians of the spatial parameters and of the total impacts,
+    and where some members have no evidence a note that says why."""
     swept = study.robustness
     dims = [str(name) for name in swept.members.dims]
     scores = swept.summary[["log_marginal_likelihood", "posterior_probability"]].to_dataframe(dim_order=dims)
@@ -227,6 +230,8 @@ def sensitivity(study: "Study") -> pd.DataFrame:
     totals = swept.impacts["total"].sel(statistic="0.5", drop=True)
     medians |= {f"total {term}": totals.sel(term=term, drop=True) for term in totals["term"].to_numpy()}
     columns = {name: values.to_dataframe("value", dim_order=dims)["value"] for name, values in medians.items()}
+    if len(swept.notes):
+        columns["note"] = swept.to_frame()["note"]
     return pd.concat([scores, pd.DataFrame(columns)], axis=1).droplevel("effects")
 
 

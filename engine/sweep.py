@@ -56,8 +56,9 @@ def sweep(
     "nuts" or "ml". `store`: a folder for the results, from which a sweep that was stopped goes on; `client`: a Dask client whose workers
     take the chunks. `keep_draws`: keep draws as well as summaries.
 
-    With period effects, all members use contrasts where every W is row-standardised, and period dummies where one is not: only then do
-    their evidences compare. A member that fails is a row with its reason in `Sweep.failures`; SpilloverError for what no member could do.
+    With period effects, a W whose rows do not all have one sum has its estimates and impacts, but no evidence and no probability, with the
+    reason in `Sweep.notes`; the other members compare. A member that fails is a row with its reason in `Sweep.failures`; SpilloverError for
+    what no member could do.
 
     Source: LeSage & Pace (2009), chapter 6; LeSage (2014), "What regional scientists need to know about spatial econometrics".
 

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from spillover.engine.plots import ACROSS
-from spillover.engine.swept import INTERVAL, Sweep
+from spillover.engine.swept import INTERVAL, NO_PROBABILITIES, Sweep
 from spillover.kernels.errors import SpecificationError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _probability(sweep: Sweep) -> "Figure":
     """Posterior probabilities of the members."""
     values, labels = _columns(sweep.members)
     if not np.isfinite(values).any():
-        raise SpecificationError("These members have no posterior probabilities: sweep with sampler='exact' and proper priors.")
+        raise SpecificationError(NO_PROBABILITIES)
     figure, axes = _panels(sweep, 1, bars=True)
     image = _image(axes[0], values, sweep, labels, cmap="Blues", vmin=0.0, vmax=float(np.nanmax(values)))
     figure.colorbar(image, ax=axes[0], fraction=0.06, pad=0.03)

@@ -1,5 +1,6 @@
 """What a sweep found: summaries over its dimensions, posterior probabilities, averages over models, and how conclusions fare."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from scipy.special import ndtr, ndtri
 from spillover.engine import store
 from spillover.engine.chunks import EFFECTS, LEVELS, SCORES, STATISTICS, Block
 from spillover.engine.members import DIMS
-from spillover.kernels.errors import DataError, SpecificationError
+from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
+from spillover.models.effects import QUASI
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +24,11 @@ ALWAYS = ("weights", "model", "effects")  # dimensions that are there even with 
 SEPARATE = ("effects", "window")  # between these the data differ, and evidences do not compare
 INTERVAL = (0.025, 0.975)
 MEMBER = "member"
+NOTE = f"{QUASI}. Its estimates stand; it has no evidence: row-standardise W for one."
+NO_PROBABILITIES = (
+    "These members have no posterior probabilities: sweep with sampler='exact' and proper priors, "
+    "and where there are period effects row-standardise W."
+)
 NEGLIGIBLE = 1e-9  # share of a mixture that does not move its quantiles
 
 
@@ -30,7 +37,8 @@ class Sweep:
     """The members of a sweep by weights, model and effects, and by controls, priors and window where there are several.
 
     `summary`: Dataset of `mean`, `sd`, `positive` (the probability of a value above 0) and `quantile` of each `parameter`, and of
-    log_marginal_likelihood, posterior_probability, and what tells of the quality of a fit. `impacts`: Dataset of direct, indirect and total
+    log_marginal_likelihood, posterior_probability, `quasi` (1 where the likelihood is a quasi-likelihood, for which there is neither: see
+    `notes`), and what tells of the quality of a fit. `impacts`: Dataset of direct, indirect and total
     by `term` and `statistic` (mean, sd, positive, and quantiles by their level). `draws`: Dataset of draws where they were kept, else
     None. `failures`: the members that failed, and why. `about`: what was swept.
     """
@@ -44,12 +52,21 @@ class Sweep:
     def __repr__(self) -> str:
         sizes = " x ".join(f"{size} {name}" for name, size in self.members.sizes.items())
         failed = f", {len(self.failures)} failed" if len(self.failures) else ""
+        failed += f", {len(self.notes)} without evidence (notes)" if len(self.notes) else ""
         return f"Sweep of {self.about['formula']!r}: {sizes}, by {self.about['settings']['sampler']!r}{failed}"
 
     @property
     def members(self) -> xr.DataArray:
-        """The posterior probabilities, over the dimensions of the sweep."""
-        return self.summary["posterior_probability"]
+        """The posterior probabilities, over the dimensions of the sweep; NaN where there is none, for a reason in `failures` or `notes`."""
+        found = self.summary["posterior_probability"]
+        return found.assign_attrs(note=NOTE) if len(self.notes) else found
+
+    @property
+    def notes(self) -> pd.DataFrame:
+        """The members that have estimates but no evidence or log-likelihood to compare, and why: a row each."""
+        quasi = self.summary["quasi"].to_series()
+        rows = quasi[quasi == 1].index.to_frame(index=False)
+        return rows.assign(note=NOTE)
 
     def average(self, *, over: Sequence[str] | None = None) -> xr.Dataset:
         """Impacts averaged over the members, by their posterior probabilities: Dataset of direct, indirect and total by term and statistic.
@@ -57,7 +74,8 @@ class Sweep:
         The posterior of an impact is the mixture sum_m p(m | y) p(impact | y, m). Its mean, sd and probability of a positive value follow
         from those of the members; its quantiles from the draws where they were kept, else from the quantiles of the members, whose
         distribution functions are linear in normal scores between them. `over`: the dimensions averaged over, by default all but effects
-        and window. A term that a member lacks has the impact 0 there.
+        and window. A term that a member lacks has the impact 0 there. Members without a probability, `failures` and `notes`, are left out,
+        which a warning says of the latter.
 
         SpecificationError where the members have no posterior probabilities. Hoeting et al. (1999), Statistical Science 14.
         """
@@ -65,7 +83,9 @@ class Sweep:
         weight = self.members.fillna(0.0)
         total = weight.sum(dim=over)
         if not float(total.sum()) > 0:
-            raise SpecificationError("Averages need posterior probabilities: sweep with sampler='exact' and proper priors.")
+            raise SpecificationError(NO_PROBABILITIES)
+        if len(self.notes):
+            warnings.warn(f"{len(self.notes)} members have no probability and are left out: {NOTE}", SpilloverWarning, stacklevel=2)
         share = (weight / total.where(total > 0)).fillna(0.0)
         draws = {} if self.draws is None else self.draws
         found = {name: _mixture(self.impacts[name].fillna(0.0), share, over, draws.get(name)) for name in EFFECTS}
@@ -113,9 +133,12 @@ class Sweep:
         return table.to_dataframe(dim_order=[*keep, "impact", "term"])
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a member: evidence, posterior probability, log-likelihood, and mean and sd of every parameter and of every impact."""
+        """One row a member: evidence, posterior probability, log-likelihood, where there are `notes` the note, and mean and sd of every
+        parameter and of every impact."""
         dims = [str(name) for name in self.members.dims]
-        wide = [self.summary[["log_marginal_likelihood", "posterior_probability", "loglik"]].to_dataframe(dim_order=dims)]
+        scores = self.summary[["log_marginal_likelihood", "posterior_probability", "loglik", "quasi"]].to_dataframe(dim_order=dims)
+        note = {"note": np.where(scores["quasi"] == 1, NOTE, "")} if len(self.notes) else {}
+        wide = [scores.drop(columns="quasi").assign(**note)]
         for key in ("mean", "sd"):
             wide.append(_wide(self.summary[key], "parameter", f"{{}} {key}"))
             for name in EFFECTS:

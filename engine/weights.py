@@ -267,6 +267,17 @@ class Weights:
         return bool((np.abs(self.matrix.sum(axis=1) - 1) <= STANDARD).all())
 
     @cached_property
+    def row_sum(self) -> float | None:
+        """The sum that all rows have, within 1e-10 of it, None where they differ: such a W keeps what is the same for all units the same.
+
+        >>> Weights([[0, 2], [2, 0]]).row_sum
+        2.0
+        """
+        sums = self.matrix.sum(axis=1)
+        mean = 1.0 if self.is_row_standardized else float(sums.mean())
+        return mean if bool((np.abs(sums - mean) <= STANDARD * abs(mean)).all()) else None
+
+    @cached_property
     def bounds(self) -> tuple[float, float]:
         """The admissible interval (1/omega_min, 1/omega_max) of rho, or the one given if it lies inside.
 

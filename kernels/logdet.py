@@ -175,14 +175,20 @@ def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarra
     return start + np.where(near_b, distance, -distance) * values
 
 
-def without_unit_root(logdet: LogDet) -> LogDet:
-    """l(rho) - log(1 - rho), the log-determinant on contrasts between units for a row-standardised W; finite at rho = 1.
+def without_root(logdet: LogDet, row_sum: float = 1.0) -> LogDet:
+    """l(rho) - log(1 - rho c), the log-determinant on contrasts between units where every row of W sums to c; finite at rho = 1 / c.
 
-    Lee & Yu (2010), equation 3.5; mathematics.md 2.
+    Lee & Yu (2010), equation 3.5.
     """
-    count = logdet.coef.shape[0]
-    a, b = np.asarray(logdet.bounds)
-    low, high = np.asarray(logdet.ends)
-    s = chebyshev.nodes(count, (float(low), float(high)))
-    log_one_minus_rho = np.log((1 - b) + (b - a) / (1 + np.exp(2 * s)))
-    return logdet._replace(coef=leaf(np.asarray(logdet.coef) - chebyshev.coefficients(log_one_minus_rho)))
+    a, b = (float(end) for end in np.asarray(logdet.bounds))
+    low, high = (float(end) for end in np.asarray(logdet.ends))
+    s = chebyshev.nodes(logdet.coef.shape[0], (low, high))
+    return less(logdet, chebyshev.coefficients(np.log(_factors(np.array([row_sum]), s, a, b)[:, 0])), 0.0)
+
+
+def less(logdet: LogDet, coef: np.ndarray, error: float) -> LogDet:
+    """l(rho) less a series between the same ends, which is off by no more than `error`."""
+    whole = np.zeros(max(len(coef), logdet.coef.shape[0]))
+    whole[: logdet.coef.shape[0]] = np.asarray(logdet.coef)
+    whole[: len(coef)] -= coef
+    return logdet._replace(coef=leaf(whole), error=leaf(np.asarray(logdet.error) + error))

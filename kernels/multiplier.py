@@ -1,6 +1,7 @@
-"""The mean row sum of (I - rho W)^-1 W, which total impacts need where the rows of W do not all sum to one.
+"""The mean row sum of (I - rho W)^-1 W, which total impacts need where the rows of W do not all sum to one, and its integral.
 
 m'(rho) = iota' (I - rho W)^-1 W iota / N,      m(rho) = iota' (I - rho W)^-1 iota / N = 1 + rho m'(rho)
+q(rho) = iota' log(I - rho W) iota / N,         q'(rho) = -m'(rho),  q(0) = 0
 """
 
 from collections.abc import Callable
@@ -14,22 +15,26 @@ import scipy.sparse as sparse
 from jax.typing import ArrayLike
 
 from spillover.kernels import chebyshev, spectrum
+from spillover.kernels.errors import WeightsError
 from spillover.kernels.factor import factorise
 from spillover.kernels.leaf import leaf
 from spillover.kernels.ordering import elimination_order
 
 TOLERANCE = 1e-9  # noise of the solves next to a pole is a tenth of it
+ROUGH = 1e-4  # an error of q that would move a posterior
 DENSE = 0.05  # share of non-zero entries from which one eigendecomposition is cheaper than a sparse factorisation a node
 
 
 class Multiplier(NamedTuple):
     """m'(rho) (b - a) p^order as a series in the logit variable between its `ends`: (2,). p = 4 (rho - a)(b - rho) / (b - a)^2 takes
-    out the poles at the bounds, simple ones unless an extreme eigenvalue is defective. `bounds`: (2,)."""
+    out the poles at the bounds, simple ones unless an extreme eigenvalue is defective. `bounds`: (2,); `error`: hold-out error of the
+    series."""
 
     coef: jax.Array
     bounds: jax.Array
     order: jax.Array
     ends: jax.Array
+    error: jax.Array
 
     def __call__(self, rho: ArrayLike) -> jax.Array:
         """m'(rho), for rho of any shape inside the bounds."""
@@ -52,9 +57,46 @@ def build(matrix: sparse.csr_array, bounds: tuple[float, float], ends: tuple[flo
     at_end = function(np.array([low, low + 1, high - 1, high]))
     growth = max(abs(at_end[0] / at_end[1]), abs(at_end[3] / at_end[2])) if at_end.all() else 1.0
     order = 1.0 + round(max(np.log(growth), 0) / 2)  # each pole left over grows by exp(2) over a unit of s
-    coef, _ = chebyshev.interpolate(lambda s: function(s, order), TOLERANCE, ends=ends)
-    leaves = (coef, np.asarray(bounds), np.float64(order), np.asarray(ends))
+    coef, error = chebyshev.interpolate(lambda s: function(s, order), TOLERANCE, ends=ends)
+    leaves = (coef, np.asarray(bounds), np.float64(order), np.asarray(ends), np.float64(error))
     return Multiplier(*map(leaf, leaves))
+
+
+def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
+    """q(rho) as Chebyshev coefficients in the logit variable between the ends of m', and a bound of its error.
+
+    With f the series of m', d rho / d s = (b - a) p / 2 makes q' = -f / 2 in s: the simple pole of m' at a bound is the straight line in s
+    that log|b - rho| is, and the integral of the series is exact. Where an eigenvalue at a bound is defective, -f p^(1 - order) / 2 is
+    interpolated first.
+
+    WeightsError where m' is not smooth enough for an error below 1e-4, or a millionth of the largest q.
+    """
+    low, high = np.asarray(multiplier.ends)
+    coef, error = -0.5 * np.asarray(multiplier.coef), 0.5 * float(multiplier.error)
+    beyond = float(multiplier.order) - 1
+    if beyond:
+
+        def slope(s: np.ndarray) -> np.ndarray:
+            t = (2 * s - (low + high)) / (high - low)
+            return np.polynomial.chebyshev.chebval(t, coef) * np.cosh(s) ** (2 * beyond)
+
+        steepest = np.abs(slope(np.array([low, high]))).max()
+        amplified = error * np.cosh(max(-low, high)) ** (2 * beyond)
+        coef, own = chebyshev.interpolate(slope, TOLERANCE * max(steepest, 1.0), ends=(low, high))
+        error = amplified + own
+    integral = np.polynomial.chebyshev.chebint(coef, scl=0.5 * (high - low))
+    a, b = np.asarray(multiplier.bounds)
+    zero = np.clip((np.log(-a / b) - (low + high)) / (high - low), -1, 1)  # rho = 0, where the ends leave it out the nearer of them
+    integral[0] -= np.polynomial.chebyshev.chebval(zero, integral)
+    integral, tail = chebyshev.trimmed(integral, TOLERANCE / 100)
+    bound = error * (high - low) + tail
+    largest = np.abs(np.polynomial.chebyshev.chebval(np.array([-1.0, 1.0]), integral)).max()
+    if not bound <= max(ROUGH, 1e-6 * largest):
+        raise WeightsError(
+            f"The mean row sum of (I - rho W)^-1 is not smooth on ({a:.6g}, {b:.6g}): an eigenvalue of W comes close to 1/rho inside. "
+            "Give narrower bounds."
+        )
+    return integral, float(bound)
 
 
 def _mean_resolvent(matrix: sparse.csr_array) -> Callable[[float], float]:

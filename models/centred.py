@@ -80,7 +80,7 @@ def expand(likelihood: Likelihood, prior: Prior | None, centre: ArrayLike, sprea
     >>> x = rng.normal(size=(1, 25, 1))
     >>> y = np.linalg.solve(np.eye(25) - 0.6 * ring, x[0, :, 0] + rng.normal(size=25))[None]
     >>> with jax.enable_x64(True):
-    ...     none = transformation(Spec("SAR"), 25, 1, row_standardized=True)
+    ...     none = transformation(Spec("SAR"), 25, 1, closed=True)
     ...     data = moments.split(*factorize(y, x, none, sparse.csr_array(ring), None))
     ...     series = logdet.from_eigenvalues(np.linalg.eigvals(ring))
     ...     likelihood = Likelihood(data, series, None, jnp.asarray(25.0), jnp.asarray(1.0))

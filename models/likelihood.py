@@ -113,9 +113,15 @@ def at(likelihood: Likelihood, point: Point) -> Regression:
 
 def volume(likelihood: Likelihood, s: jax.Array) -> jax.Array:
     """L(rho, lam) + N log w, at the logit variables s of the parameters that the model has."""
-    parts = [part.at(value) for part, value in zip(dependence(likelihood), s, strict=False)]
+    parts = [part.at(value) for part, value in _placed(likelihood, s)]
     logdet = likelihood.multiplicity * sum(parts, jnp.zeros(()))
     return logdet if likelihood.between is None else logdet + units(likelihood) * jax.nn.log_sigmoid(2 * s[-1])
+
+
+def _placed(likelihood: Likelihood, s: jax.Array) -> list[tuple[LogDet, jax.Array]]:
+    """The log-determinants of rho and lam, each with its logit variable; s has that of w besides, where there is one."""
+    parts = dependence(likelihood)
+    return list(zip(parts, s[: len(parts)], strict=True))
 
 
 def units(likelihood: Likelihood) -> jax.Array:
@@ -125,7 +131,7 @@ def units(likelihood: Likelihood) -> jax.Array:
 
 def parameters(likelihood: Likelihood, s: jax.Array) -> Point:
     """(rho, lam, w) at the logit variables s."""
-    values = tuple(chebyshev.to_rho(value, part.bounds) for part, value in zip(dependence(likelihood), s, strict=False))
+    values = tuple(chebyshev.to_rho(value, part.bounds) for part, value in _placed(likelihood, s))
     return Point(*named(likelihood, values), None if likelihood.between is None else jax.nn.sigmoid(2 * s[-1]))
 
 

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 
-from spillover.kernels.chebyshev import log_slope
+from spillover.kernels.chebyshev import END, log_slope
 from spillover.models.likelihood import Likelihood, Regression, at, dependence, sigma_alpha, volume
 from spillover.models.priors import Prior, log_dependence, log_prob, log_ratio
 from spillover.models.supports import UNIT, located, outward, weight_ends, within
@@ -107,7 +108,9 @@ def _log_prior_point(likelihood: Likelihood, prior: Prior, s: jax.Array, sigma: 
     """Prior of the logit variables; the weight's needs sigma where it comes from a distribution of sigma_alpha, else is left as it is."""
     parts, bounds = dependence(likelihood), prior.supports
     ends = (None,) * len(parts) if bounds is None else bounds.dependence
-    terms = [log_dependence(p, one, part.bounds, own) for p, one, part, own in zip(prior.dependence, s, parts, ends, strict=False)]
+    terms = [
+        log_dependence(p, one, part.bounds, own) for p, one, part, own in zip(prior.dependence, s[: len(parts)], parts, ends, strict=True)
+    ]
     if likelihood.between is not None:
         between = None if bounds is None else weight_ends(likelihood, bounds)
         level = None if bounds is None else bounds.level
@@ -131,6 +134,24 @@ def collapsed(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
     half_log = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle))))
     density = volume(likelihood, full) - shape * jnp.log(prior.d0 + 0.5 * fit.ssr) - half_log
     return constants + density + _log_prior_point(likelihood, prior, s, None)
+
+
+def growth(likelihood: Likelihood, prior: Prior) -> tuple[list[np.ndarray], list[tuple[bool, bool]]]:
+    """For rho and for lam, those that the model has: the bounds, and whether the posterior grows without end towards each of them.
+
+    There least squares hardly change, the log-determinant and the prior are straight lines in the logit variable: their slopes decide. A
+    log-determinant falls; what a quasi-likelihood has in its place can rise, and outweigh the prior.
+    """
+    out = END + jnp.array([1.0, 2.0])
+    bounds, grows = [], []
+    for part, family in zip(dependence(likelihood), prior.dependence, strict=True):
+        ends = []
+        for s in (-out, out):
+            values = likelihood.multiplicity * part.at(s) + log_dependence(family, s, part.bounds)
+            ends.append(bool(jnp.isfinite(values[1]) & (values[1] >= values[0])))  # a hard bound may end the prior before
+        bounds.append(np.asarray(part.bounds))
+        grows.append((ends[0], ends[1]))
+    return bounds, grows
 
 
 def model(posterior: Posterior) -> None:

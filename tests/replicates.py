@@ -43,12 +43,19 @@ def neighbours(n: int, k: int = 4) -> so.Weights:
     return so.Weights(row_standardise(knn(n, k)))
 
 
+def several_row_sums(n: int, k: int = 4) -> so.Weights:
+    """The same neighbours with uneven weights, over their spectral radius."""
+    near = knn(n, k) * np.random.default_rng(8).uniform(0.2, 2.0, (n, n))
+    return so.Weights(near).spectral_standardize()
+
+
 def panel(weights: so.Weights, periods: int, effects: str, truth: Truth, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """y, (T, N), and x, (T, N, k), with "unit" or "twoway" effects that x depends on, or with "none" the intercept alone."""
+    """y, (T, N), and x, (T, N, k), with "unit", "period" or "twoway" effects that x depends on, or with "none" the intercept alone."""
     n, k = weights.n, len(truth.beta)
     fixed = np.zeros((1, 1))
     if effects != "none":
-        fixed = rng.standard_normal(n)[None] + (effects == "twoway") * rng.standard_normal(periods)[:, None]
+        of_units = rng.standard_normal(n)[None] if effects != "period" else np.zeros((1, n))
+        fixed = of_units + (rng.standard_normal(periods)[:, None] if effects != "unit" else 0.0)
     x = rng.standard_normal((periods, n, k)) + 0.5 * fixed[:, :, None]
     options = {"rho": truth.rho, "lam": truth.lam, "sigma": truth.sigma, "effects": truth.intercept + fixed}
     return so.simulate(weights.matrix, x, beta=truth.beta, theta=truth.theta, **options, rng=rng), x
@@ -70,11 +77,12 @@ def on(model: so.Model, y: np.ndarray, x: np.ndarray) -> so.Model:
 
 
 def member(model: so.Model, likelihood: str = "transformed") -> Member:
-    """What the batched sampler needs; with the likelihood "direct": demeaned data as N T observations, T log|S|, the same priors."""
+    """What the batched sampler needs; with the likelihood "direct": demeaned data as N T observations, T log|S|, the same priors; with
+    "uncorrected": the observations of "transformed", but T log|S|, whatever period effects take of it."""
     found = member_of(model)
     if likelihood == "transformed":
         return found
-    effects = model.effects_for(likelihood)
+    effects = model.effects if likelihood == "uncorrected" else model.effects_for(likelihood)
     factor, parts = model.factor(effects)
     record = LogDet.build(model.weights).record
     plain = Likelihood(split(factor, parts), record, None, leaf(effects.nu), leaf(effects.multiplicity))

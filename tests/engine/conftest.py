@@ -46,7 +46,7 @@ def _matrices() -> dict[str, np.ndarray]:
 class Small:
     """A model of the family on a small simulated panel, both as the package and as the oracles see it.
 
-    The formula has as many of x1 ... x4 as make four columns beside intercept and period dummies; only x1 is lagged.
+    The formula has as many of x1 ... x4 as make four columns beside the intercept; only x1 is lagged.
     """
 
     name: str
@@ -96,8 +96,7 @@ def _small(name: str, effects: str, w: str, m: str, seed: int, columns: int | No
     W, M = (_matrices()[label] for label in (w, m))
     M = M if has_lambda and m != w else W
     rng = np.random.default_rng(seed)
-    standard = dense.row_standardised(W) and dense.row_standardised(M)
-    columns = columns or {"none": 3, "unit": 4, "period": 4 if standard else 1, "twoway": 4 if standard else 2}[effects]
+    columns = columns or (3 if effects == "none" else 4)
     X = np.column_stack([np.ones(N * T), rng.standard_normal((N * T, columns))])
     beta = np.array([1.0, 1.5, -1.0, 0.7, -0.5])[: columns + 1]
     fixed = rng.standard_normal(N)[None] * (effects in ("unit", "twoway")) + rng.standard_normal(T)[:, None] * (

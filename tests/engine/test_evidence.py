@@ -1,9 +1,13 @@
 """The evidence finds the W that made the data, and its posterior probabilities are what they say. More panels in bench/evidence.py."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import replicates
 from replicates import Truth
+
+import spillover as so
 
 PERIODS, REGRESSORS = 10, 6
 ERRORS = 4.5  # standard errors, for a test that is right
@@ -43,3 +47,35 @@ def test_probabilities_are_shares_where_parameters_come_from_the_prior(calibrati
 def test_probabilities_from_demeaned_data_taken_as_they_are_would_fail(calibration):
     """With T = 3 they count half as many observations again as there are, and are too sure. So the test above has power."""
     assert replicates.surprise(*calibration("SAR", "direct")) < -ERRORS
+
+
+def test_a_quasi_likelihood_has_no_evidence(small, tmp_path):
+    """Period effects and rows of W of several sums: draws, but no evidence, also of a fit that was saved; nor is one worked out without."""
+    model = small("SAR", "twoway", "spectral").model()
+    fit = model.fit("exact", draws=50, chains=1)
+    assert model.log_evidence() is None
+    assert "quasi-likelihood" in repr(fit)
+    fit.save(tmp_path / "fit.nc")
+    for one in (fit, so.load(tmp_path / "fit.nc")):
+        with pytest.raises(so.SpecificationError, match="not a density: no evidence"):
+            _ = one.log_marginal_likelihood
+
+
+def test_least_squares_under_period_effects_have_the_same_evidence_with_any_weights(small):
+    """There is no W in them."""
+    found = [small("OLS", "period", w).model().log_evidence() for w in ("knn", "spectral")]
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["SAR", "SEM"])
+def test_a_quasi_posterior_without_an_integral_is_refused(small, name):
+    """(iota'v)(u'iota) / u'v of the eigenvectors to the largest omega is above N: T (l - q) rises towards 1 / omega."""
+    case = small(name, "period", "binary")
+    size = np.exp(np.random.default_rng(3).standard_normal(13))
+    W = case.W * size[:, None] / size
+    values, right = np.linalg.eig(W)
+    left, top = np.linalg.inv(right), np.argmax(values.real)
+    assert (right.sum(axis=0)[top] * left.sum(axis=1)[top]).real / 13 > 1 + 1 / 3
+    make = replace(case, W=W, M=W).model
+    with pytest.raises(so.SpecificationError, match=f"no integral: towards {1 / values.real.max():.6g}"):
+        make().fit("exact", draws=50, chains=1)

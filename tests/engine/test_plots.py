@@ -62,10 +62,10 @@ def test_impacts_show_every_term_at_its_interval(panel_fit):
 
 
 @pytest.mark.parametrize(
-    ("case", "terms"), [(("SAR", "period", "raw_asymmetric"), 1), (("SDM", "twoway", "islands"), 2), (("SDM", "unit"), 4)]
+    ("case", "terms"), [(("SAR", "none", "raw_asymmetric"), 3), (("SDM", "twoway", "islands"), 4), (("SDM", "unit"), 4)]
 )
 def test_there_is_a_panel_for_each_variable(case, terms, small, sampled):
-    """Period dummies are no variables, a lag is no variable of its own."""
+    """The intercept is no variable, a lag is no variable of its own."""
     figure = so.plots.impacts(sampled(small(*case).model(), draws=50, quiet=True))
     assert [axis.get_title() for axis in filled(figure)] == [f"x{j + 1}" for j in range(terms)]
 

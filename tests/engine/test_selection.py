@@ -119,14 +119,29 @@ def test_columbus_is_a_spatial_lag_by_the_rule_of_anselin(city):
 
 
 def test_a_w_that_is_not_row_standardised_has_no_common_factor_ratio(munnell):
-    """The lag of a period's dummy is no dummy there: the Wald test of the coefficients alone decides, and the record says so."""
+    """The lag of the constant is no constant there: the Wald test of the coefficients alone decides, and the record says so."""
     frame, _ = munnell
     _, contiguity = so.munnell()
-    panel = {"effects": "twoway", "unit": "state", "period": "year"}
+    panel = {"effects": "none", "unit": "state", "period": "year"}
     found = so.select_model(so.SDM("np.log(gsp) ~ np.log(pc) + unemp", frame, contiguity, **panel), bayes=False)
     assert "LR SEM in SDM" not in found.steps.index
     assert "Wald theta + rho beta = 0" in found.steps.index
     assert any(sentence.startswith("SEM is no restriction of SDM") for sentence in found.decisions)
+
+
+def test_a_quasi_likelihood_is_decided_by_wald_tests(munnell):
+    """Period effects and such a W: no likelihood ratio and no probability, which the record says."""
+    frame, _ = munnell
+    _, contiguity = so.munnell()
+    panel = {"effects": "twoway", "unit": "state", "period": "year"}
+    found = so.select_model(so.SDM("np.log(gsp) ~ np.log(pc) + unemp", frame, contiguity, **panel), draws=200)
+    assert found.decisions[1].startswith("Effects: twoway")
+    durbin = found.steps[found.steps["step"] == "durbin"]
+    assert durbin.index.tolist() == ["Wald theta = 0", "Wald theta + rho beta = 0"]
+    assert durbin["note"].str.contains("quasi-likelihood").all()
+    assert found.steps.loc["Hausman", "note"] == "by the curvature of a quasi-likelihood"
+    assert found.steps.loc[found.steps["step"] != "level", "probability_of_null"].isna().all()
+    assert sum("not a density" in sentence for sentence in found.decisions) == 2
 
 
 @pytest.mark.parametrize("effects", ["none", "unit", "random"])

@@ -18,6 +18,7 @@ import xarray as xr
 import spillover as so
 from spillover.engine import chunks, store
 from spillover.engine import sweep as sweeps
+from spillover.engine.logdet import covers
 from spillover.engine.swept import LEVELS
 from spillover.kernels import nodes
 from spillover.models import exact as formulas
@@ -41,11 +42,10 @@ def swept(case, weights, **options) -> so.Sweep:
     return so.sweep(case.formula, case.frame, weights, **options)
 
 
-def single(case, weights: so.Weights, model: str, effects: str, contrasts: bool) -> so.Model:
+def single(case, weights: so.Weights, model: str, effects: str) -> so.Model:
     """The same member by itself."""
     options = {"lagged": ["x1"]} if model in ("SLX", "SDM") else {}
-    made = getattr(so, model)(case.formula, case.frame, weights, effects=effects, unit="unit", period="year", **options)
-    return replace(made, contrasts=contrasts)
+    return getattr(so, model)(case.formula, case.frame, weights, effects=effects, unit="unit", period="year", **options)
 
 
 def assert_same(one: so.Sweep, other: so.Sweep) -> None:
@@ -59,11 +59,11 @@ def assert_same(one: so.Sweep, other: so.Sweep) -> None:
 
 
 def assert_member(out: so.Sweep, label: dict, fit: so.Fit, monte_carlo) -> None:
-    """Evidence to 1e-8; parameters and impacts within the Monte Carlo errors of both; no dummies among the parameters."""
+    """Evidence to 1e-8; parameters and impacts within the Monte Carlo errors of both."""
     summary, impacts = out.summary.sel(label), out.impacts.sel(label)
     assert float(summary["log_marginal_likelihood"]) == pytest.approx(fit.log_marginal_likelihood, abs=1e-8)
     posterior = fit.posterior
-    draws = {term: posterior["beta"].sel(term=term) for term in posterior["term"].to_numpy() if not term.startswith("year")}
+    draws = {term: posterior["beta"].sel(term=term) for term in posterior["term"].to_numpy()}
     draws |= {name: posterior[name] for name in ("rho", "lam", "sigma") if name in posterior}
     found = summary["mean"].to_series().dropna()
     assert set(found.index) == set(draws)
@@ -84,43 +84,76 @@ def compare(truth, own, what) -> None:
 
 @pytest.fixture(scope="module")
 def case(small):
-    """A SAR with two-way effects."""
-    return small("SAR", "twoway", "spectral")
+    """A SAR with unit effects."""
+    return small("SAR", "unit", "spectral", columns=2)
 
 
 @pytest.fixture(scope="module")
 def family(small, case):
-    """Six models on W of which not every row sums to one: period effects are dummies."""
-    return swept(case, weights_of(small, "spectral", "islands", "sinks"), models=MODELS, effects=["twoway"], keep_draws=True)
+    """Six models on W of which not every row sums to one."""
+    return swept(case, weights_of(small, "spectral", "islands", "sinks"), models=MODELS, effects=["unit"], keep_draws=True)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_member_is_the_single_exact_fit(model, small, case, family, monte_carlo):
     for name, weights in weights_of(small, "spectral", "islands").items():
-        fit = single(case, weights, model, "twoway", contrasts=False).fit("exact", draws=DRAWS, chains=1, seed=8)
-        assert_member(family, {"weights": name, "model": model, "effects": "twoway"}, fit, monte_carlo)
+        fit = single(case, weights, model, "unit").fit("exact", draws=DRAWS, chains=1, seed=8)
+        assert_member(family, {"weights": name, "model": model, "effects": "unit"}, fit, monte_carlo)
 
 
 @pytest.mark.parametrize("effects", ["none", "unit", "twoway"])
-def test_row_standardised_weights_leave_period_effects_to_contrasts(effects, small, monte_carlo):
+def test_a_member_with_row_standardised_weights_is_the_single_exact_fit(effects, small, monte_carlo):
     """Every kind of effects; the same number of columns, so that all share their programs."""
     one = small("SAR", effects, "knn")
     weights = weights_of(small, "knn", "contiguity")
     out = swept(one, weights, models=["SAR"], effects=[effects])
-    fit = single(one, weights["knn"], "SAR", effects, contrasts=True).fit("exact", draws=DRAWS, chains=1, seed=8)
+    fit = single(one, weights["knn"], "SAR", effects).fit("exact", draws=DRAWS, chains=1, seed=8)
     assert_member(out, {"weights": "knn", "model": "SAR", "effects": effects}, fit, monte_carlo)
 
 
-def test_one_weights_without_unit_row_sums_makes_dummies_for_all(small, case, family):
-    """The evidence of a row-standardised W with dummies differs from that with contrasts, and is what is compared."""
+@pytest.fixture(scope="module")
+def mixed(small):
+    """Two-way effects, one W whose rows all have one sum and one whose rows have not."""
+    case = small("SAR", "twoway", "spectral")
+    return case, swept(case, weights_of(small, "knn", "spectral"), models=["OLS", "SAR"], effects=["twoway"])
+
+
+def test_weights_with_rows_of_several_sums_have_estimates_but_no_evidence(small, mixed):
+    """Least squares have no W in them; where rho meets period effects and such a W there is a posterior and no probability, with a note."""
+    case, out = mixed
     weights = weights_of(small, "knn", "spectral")
-    out = swept(case, weights, models=["SAR"], effects=["twoway"])
-    for contrasts in (False, True):
-        fit = single(case, weights["knn"], "SAR", "twoway", contrasts).fit("exact", draws=DRAWS, chains=1, seed=8)
-        same = abs(float(out.summary["log_marginal_likelihood"].sel(weights="knn").squeeze()) - fit.log_marginal_likelihood) < 1e-8
-        assert same != contrasts
-    evidence = [sweep.summary["log_marginal_likelihood"].sel(weights="spectral", model="SAR", effects="twoway") for sweep in (out, family)]
-    np.testing.assert_allclose(*evidence, rtol=0, atol=1e-9)
+    label = {"weights": "spectral", "model": "SAR", "effects": "twoway"}
+    fit = single(case, weights["spectral"], "SAR", "twoway").fit("exact", draws=DRAWS, chains=1, seed=8)
+    medians = out.summary["quantile"].sel(label).sel(level=0.5)
+    draws = [(fit.posterior[name], medians.sel(parameter=name)) for name in ("rho", "sigma")]
+    draws += [(part.sel(term="x1"), out.impacts[kind].sel(label).sel(term="x1", statistic="0.5")) for kind, part in fit.impacts().items()]
+    for values, median in draws:  # impacts have no second moment here
+        assert abs(float((values < float(median)).mean()) - 0.5) < 4.5 * np.sqrt(2 * 0.25 / DRAWS)
+    evidence = out.summary["log_marginal_likelihood"].squeeze("effects")
+    np.testing.assert_allclose(*evidence.sel(model="OLS"), rtol=1e-12)
+    assert np.isnan(evidence.sel(weights="spectral", model="SAR"))
+    assert np.isnan(out.members.sel(weights="spectral", model="SAR")).all()
+    np.testing.assert_allclose(out.members.sum(), 1.0, rtol=1e-12)
+    assert out.notes[["weights", "model", "effects"]].to_numpy().tolist() == [["spectral", "SAR", "twoway"]]
+    assert "not a density" in out.notes["note"].item()
+    assert "not a density" in out.members.attrs["note"]
+    assert "1 without evidence" in repr(out)
+    notes = out.to_frame()["note"]
+    assert (notes != "").to_numpy().sum() == 1
+    assert "not a density" in notes["spectral", "SAR", "twoway"]
+    assert not len(out.failures)
+
+
+def test_averages_leave_out_what_has_no_probability_and_say_so(small, mixed):
+    case, out = mixed
+    with pytest.warns(so.SpilloverWarning, match="1 members have no probability"):
+        average = out.average()["total"].sel(statistic="mean", term="x1").squeeze()
+    means = out.impacts["total"].sel(statistic="mean", term="x1").squeeze()
+    wanted = (out.members.squeeze() * means.where(out.summary["quasi"].squeeze() == 0)).sum()
+    np.testing.assert_allclose(average, wanted, rtol=1e-12)
+    alone = swept(case, weights_of(small, "spectral"), models=["SAR"], effects=["twoway"], draws=50)
+    with pytest.raises(so.SpecificationError, match="row-standardise W"):
+        alone.average()
 
 
 def test_probabilities_are_evidences_normalised_within_effects(small):
@@ -136,7 +169,7 @@ def test_probabilities_are_evidences_normalised_within_effects(small):
 def test_chunks_do_not_change_the_numbers(small, case, monkeypatch):
     """Three members in one stack, or in a stack of two and one left over."""
     weights = weights_of(small, "spectral", "islands", "sinks")
-    options = {"models": ["SAR"], "effects": ["twoway"], "keep_draws": True}
+    options = {"models": ["SAR"], "effects": ["unit"], "keep_draws": True}
     whole = swept(case, weights, **options)
     monkeypatch.setattr(sweeps, "STACK", 2)
     parts = swept(case, weights, **options)
@@ -147,15 +180,15 @@ def test_chunks_do_not_change_the_numbers(small, case, monkeypatch):
 
 def test_summaries_are_those_of_the_kept_draws(family):
     for label in ({"weights": "islands", "model": "SAC"}, {"weights": "sinks", "model": "SDM"}):
-        draws = family.draws["parameters"].sel(effects="twoway", **label).dropna("parameter")
-        summary = family.summary.sel(effects="twoway", parameter=draws["parameter"], **label)
+        draws = family.draws["parameters"].sel(effects="unit", **label).dropna("parameter")
+        summary = family.summary.sel(effects="unit", parameter=draws["parameter"], **label)
         np.testing.assert_allclose(summary["mean"], draws.mean("sample"), rtol=1e-10)
         np.testing.assert_allclose(summary["sd"], draws.std("sample", ddof=1), rtol=1e-10)
         np.testing.assert_allclose(summary["positive"], (draws > 0).mean("sample"))
         np.testing.assert_allclose(summary["quantile"].T, draws.quantile(list(LEVELS), dim="sample"), rtol=1e-9, atol=1e-12)
         for kind in KINDS:
-            own = family.impacts[kind].sel(effects="twoway", statistic="mean", **label)
-            np.testing.assert_allclose(own, family.draws[kind].sel(effects="twoway", **label).mean("sample"), rtol=1e-10, atol=1e-14)
+            own = family.impacts[kind].sel(effects="unit", statistic="mean", **label)
+            np.testing.assert_allclose(own, family.draws[kind].sel(effects="unit", **label).mean("sample"), rtol=1e-10, atol=1e-14)
 
 
 def test_averages_are_the_mixture_of_the_members(family):
@@ -200,9 +233,9 @@ def test_a_mixture_of_normals_has_their_quantiles():
 
 def test_averages_over_some_dimensions(family):
     """Over W alone: within each model, by p(W | model, y)."""
-    found = family.average(over=["weights"])["total"].sel(statistic="mean", term="x1", model="SAR", effects="twoway")
-    chosen = family.summary.sel(model="SAR", effects="twoway")["posterior_probability"]
-    means = family.impacts["total"].sel(statistic="mean", term="x1", model="SAR", effects="twoway")
+    found = family.average(over=["weights"])["total"].sel(statistic="mean", term="x1", model="SAR", effects="unit")
+    chosen = family.summary.sel(model="SAR", effects="unit")["posterior_probability"]
+    means = family.impacts["total"].sel(statistic="mean", term="x1", model="SAR", effects="unit")
     np.testing.assert_allclose(found, float((chosen * means).sum() / chosen.sum()), rtol=1e-12)
     with pytest.raises(so.SpecificationError, match="effects"):
         family.average(over=["effects"])
@@ -226,10 +259,10 @@ def test_conclusions_count_members(family):
 def test_the_frame_has_a_row_a_member(family):
     frame = family.to_frame()
     assert len(frame) == 18
-    at = ("islands", "SDM", "twoway")
-    assert frame.loc[at, "rho mean"] == float(family.summary["mean"].sel(weights="islands", model="SDM", effects="twoway", parameter="rho"))
+    at = ("islands", "SDM", "unit")
+    assert frame.loc[at, "rho mean"] == float(family.summary["mean"].sel(weights="islands", model="SDM", effects="unit", parameter="rho"))
     assert frame.loc[at, "total x1 sd"] == float(
-        family.impacts["total"].sel(weights="islands", model="SDM", effects="twoway", term="x1", statistic="sd")
+        family.impacts["total"].sel(weights="islands", model="SDM", effects="unit", term="x1", statistic="sd")
     )
     assert repr(family) == "Sweep of 'y ~ x1 + x2': 3 weights x 6 model x 1 effects, by 'exact'"
 
@@ -258,33 +291,48 @@ def test_a_posterior_beyond_the_usual_log_determinant_is_fitted_on_a_longer_one(
     np.testing.assert_allclose(found.impacts["total"], truth.impacts["total"], rtol=1e-4)
 
 
+def test_a_model_of_the_errors_alone_gets_the_reach_of_lam(small, monkeypatch):
+    """Exact nodes stop short of the ends of the interval: where lam needs more, the log-determinant reaches there."""
+    case = small("SEM", "unit", "knn")
+    monkeypatch.setattr(nodes, "DENSE", 1)
+    monkeypatch.setattr(nodes, "FULL", 2.0)
+    so.cache.clear()
+    model = case.model()
+    usual = np.asarray(model.unplaced().likelihood.error.ends)
+    for reach in ((usual[0] - 0.5, 0.0), (0.0, usual[1] + 0.5)):
+        error = model.unplaced(((0.0, 0.0), reach)).likelihood.error
+        assert covers(error, *reach)
+    so.cache.clear()
+
+
 def test_a_table_too_coarse_is_made_again_finer(small, case, family, monkeypatch):
     """With 17 points at first the integral is not good to 1e-9: the next table is, and the numbers are those of 257 points."""
     weights = weights_of(small, "spectral", "islands")
     monkeypatch.setattr(chunks.exact, "POINTS", (17, 257))
-    out = swept(case, weights, models=["SAR"], effects=["twoway"])
+    out = swept(case, weights, models=["SAR"], effects=["unit"])
     assert float(out.summary["quadrature_error"].max()) < chunks.exact.GOOD
     wanted = family.summary["log_marginal_likelihood"].sel(weights=list(weights), model=["SAR"])
     np.testing.assert_allclose(out.summary["log_marginal_likelihood"], wanted, atol=1e-9)
     monkeypatch.setattr(chunks.exact, "POINTS", (17,))
     monkeypatch.setattr(chunks.exact, "BAD", 0.0)
-    failed = swept(case, weights, models=["SAR"], effects=["twoway"])
+    failed = swept(case, weights, models=["SAR"], effects=["unit"])
     assert failed.failures["reason"].str.contains("quadrature").all()
     assert np.isnan(failed.summary["mean"]).all()
 
 
-def test_maximum_likelihood_members_are_fit_ml(small, case):
-    """Estimates, standard errors, impacts by the delta method, the log-likelihood; with dummies for all, log-likelihoods compare."""
-    weights = weights_of(small, "knn", "spectral")
+def test_maximum_likelihood_members_are_fit_ml(small):
+    """Estimates, standard errors, impacts by the delta method, the log-likelihood where it is one."""
+    case, weights = small("SAR", "twoway", "spectral"), weights_of(small, "knn", "spectral")
     out = swept(case, weights, models=["OLS", "SAR"], effects=["twoway"], sampler="ml")
     for model in ("OLS", "SAR"):
         for name in weights:
-            ml = single(case, weights[name], model, "twoway", contrasts=False).fit_ml()
+            ml = single(case, weights[name], model, "twoway").fit_ml()
             own = out.summary.sel(weights=name, model=model, effects="twoway")
-            terms = [term for term in ml.params.index if not term.startswith("year")]
+            terms = list(ml.params.index)
             np.testing.assert_allclose(own["mean"].sel(parameter=terms), ml.params[terms], rtol=1e-10)
             np.testing.assert_allclose(own["sd"].sel(parameter=terms), ml.std_errors[terms], rtol=1e-10)
-            np.testing.assert_allclose(own["loglik"], ml.loglik, rtol=1e-12)
+            assert ml.quasi == (model == "SAR" and name == "spectral")
+            np.testing.assert_allclose(own["loglik"], np.nan if ml.quasi else ml.loglik, rtol=1e-12)
             table = ml.impacts(method="delta")["estimate"]
             own = out.impacts.sel(weights=name, model=model, effects="twoway", statistic="mean")
             for kind in KINDS:
@@ -299,11 +347,11 @@ def test_maximum_likelihood_members_are_fit_ml(small, case):
 def test_nuts_agrees_with_exact(small, case, family, monte_carlo):
     """Chains and members side by side; two samples within their errors, ArviZ's effective sizes being those of the chains."""
     weights = weights_of(small, "spectral", "islands")
-    out = swept(case, weights, models=["SAR"], effects=["twoway"], sampler="nuts", draws=500, tune=500, chains=2, keep_draws=True)
+    out = swept(case, weights, models=["SAR"], effects=["unit"], sampler="nuts", draws=500, tune=500, chains=2, keep_draws=True)
     assert int(out.summary["divergences"].sum()) == 0
     assert float(out.summary["r_hat"].max()) < 1.05
     for name in weights:
-        label = {"weights": name, "model": "SAR", "effects": "twoway"}
+        label = {"weights": name, "model": "SAR", "effects": "unit"}
         for parameter in ("x1", "x2", "rho", "sigma"):
             own = monte_carlo(out.draws["parameters"].sel(parameter=parameter, **label).to_numpy().reshape(2, 500))
             truth = family.summary.sel(parameter=parameter, **label)
@@ -318,10 +366,10 @@ def test_a_second_sweep_of_the_same_shapes_is_not_traced_again(small, case, fami
     rng = np.random.default_rng(9)
     other = case.frame.assign(y=rng.standard_normal(len(case.frame)))
     again = replace(case, frame=other)
-    out = swept(again, weights_of(small, "spectral", "sinks"), models=MODELS, effects=["twoway"], keep_draws=True)
+    out = swept(again, weights_of(small, "spectral", "sinks"), models=MODELS, effects=["unit"], keep_draws=True)
     assert not len(out.failures)
     assert not traced
-    swept(again, weights_of(small, "spectral", "sinks"), models=["SAR"], effects=["twoway"], draws=7)
+    swept(again, weights_of(small, "spectral", "sinks"), models=["SAR"], effects=["unit"], draws=7)
     assert traced  # the counter counts
 
 
@@ -337,7 +385,7 @@ def test_members_that_fail_are_rows_and_the_others_finish(small, case):
     weights["nilpotent"] = so.Weights(NO_INTERVAL, ids, islands="allow")
     weights["elsewhere"] = so.Weights(small("OLS").W, [f"v{i}" for i in range(13)])
     controls = {"none": "", "fixed": "fixed", "gap": "gap"}
-    options = {"models": ["SAR"], "effects": ["twoway"], "lagged": None, "controls": controls}
+    options = {"models": ["SAR"], "effects": ["unit"], "lagged": None, "controls": controls}
     out = swept(replace(case, frame=frame), weights, **options)
     reasons = out.failures.set_index(["weights", "controls"])["reason"]
     assert set(reasons.index) == {

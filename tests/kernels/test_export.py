@@ -106,7 +106,7 @@ def tiny(model):
     n, rng, spec = W.shape[0], np.random.default_rng(2), Spec(model)
     x = np.stack([np.ones(n), rng.normal(size=n)], axis=1)[None]
     y = x[0] @ [1.0, 2.0] + rng.normal(size=n)
-    effects = tables.transformation(spec, n, 1, row_standardized=True)
+    effects = tables.transformation(spec, n, 1, closed=True)
     factor, parts = tables.factorize(y[None], x, effects, W if spec.lag else None, W if spec.error else None)
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     names = tuple(name for name, there in (("rho", spec.lag), ("lam", spec.error)) if there)

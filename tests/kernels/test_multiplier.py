@@ -1,4 +1,4 @@
-"""m'(rho), the mean row sum of (I - rho W)^-1 W, against the dense inverse."""
+"""m'(rho), the mean row sum of (I - rho W)^-1 W, against the dense inverse, and its integral against the matrix's logarithm."""
 
 import jax
 import numpy as np
@@ -8,6 +8,7 @@ from oracles import dense
 from oracles.hostile import rook
 
 from spillover.kernels import multiplier, spectrum
+from spillover.kernels.errors import WeightsError
 
 HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
 GENERAL = [name for name, W in HOSTILE.items() if not dense.row_standardised(W)]
@@ -81,3 +82,39 @@ def test_multiplier_under_jit_vmap_and_grad(name):
     inverse = [np.linalg.inv(np.eye(len(W)) - value * W) for value in rho]
     slope = [(x @ W @ x @ W).sum() / len(W) for x in inverse]
     np.testing.assert_allclose(jax.vmap(jax.grad(built))(rho), slope, rtol=1e-6)
+
+
+def mean_log(W, s, bounds):
+    """q by the matrix's logarithm at the logit variables s, and how far rounding moves it."""
+    a, b = bounds
+    rho = b - (b - a) / (1 + np.exp(2 * s))
+    return rho, np.array([dense.mean_log(value, W) for value in rho])
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_mean_log_is_that_of_the_matrix_within_its_error(name):
+    """q = iota' log(I - rho W) iota / N, also 1e-6 of the interval before a pole, and where it is one of higher order."""
+    W, bounds = HOSTILE[name], bounds_of(HOSTILE[name])
+    coef, error = multiplier.mean_log(built := multiplier.build(sparse.csr_array(W), bounds))
+    low, high = np.asarray(built.ends)
+    rho, truth = mean_log(W, S, bounds)
+    found = np.polynomial.chebyshev.chebval((2 * S - low - high) / (high - low), coef)
+    rounding_of = np.array([rounding(value, W) for value in rho])
+    assert np.all(np.abs(found - truth) <= error + rounding_of)
+    assert error < 2e-8 * max(1, np.abs(truth).max() * (float(built.order) > 1))  # of q itself where the pole is double
+
+
+@pytest.mark.parametrize("name", ["knn", "complete", "blocks"])
+def test_mean_log_of_a_row_standardised_w_is_log_of_one_minus_rho(name):
+    W = HOSTILE[name]
+    coef, _ = multiplier.mean_log(built := multiplier.build(sparse.csr_array(W), bounds_of(W)))
+    low, high = np.asarray(built.ends)
+    rho, _ = mean_log(W, S, bounds_of(W))
+    np.testing.assert_allclose(np.polynomial.chebyshev.chebval((2 * S - low - high) / (high - low), coef), np.log1p(-rho), atol=2e-9)
+
+
+def test_mean_log_that_no_series_resolves_is_refused():
+    """A complex pair of eigenvalues at -1 +- 4e-5 i, inside given bounds: the poles of m' are as near to real rho."""
+    W = np.array([[0.0, 1.0, 1.0], [1.5, 0.0, 3 + 3e-8], [0.5, 1 / 3, 0.0]])
+    with pytest.raises(WeightsError, match="narrower bounds"):
+        multiplier.mean_log(multiplier.build(sparse.csr_array(W), (-1.5, 0.499)))

@@ -12,7 +12,7 @@ import scipy.sparse as sparse
 from oracles import dense
 from oracles.hostile import knn, row_standardise
 
-from spillover.kernels import logdet, moments, spectrum
+from spillover.kernels import logdet, moments, multiplier, spectrum
 from spillover.models import effects as tables
 from spillover.models.likelihood import Likelihood
 from spillover.models.spec import Spec
@@ -69,9 +69,19 @@ def series(key, shape):
         return record._replace(coef=coef)
 
 
+@cache
+def between_units(key, shape):
+    """l(rho) less what period effects take of it."""
+    W, record = np.frombuffer(key).reshape(shape), series(key, shape)
+    with jax.enable_x64(True):
+        if np.ptp(W.sum(axis=1)) <= 1e-12:
+            return logdet.without_root(record, W.sum(axis=1).mean())
+        bounds, ends = (tuple(np.asarray(part).tolist()) for part in (record.bounds, record.ends))
+        return logdet.less(record, *multiplier.mean_log(multiplier.build(sparse.csr_array(W), bounds, ends)))
+
+
 def log_determinant(W, *, contrasts=False):
-    record = series(np.ascontiguousarray(W).tobytes(), W.shape)
-    return logdet.without_unit_root(record) if contrasts else record
+    return (between_units if contrasts else series)(np.ascontiguousarray(W).tobytes(), W.shape)
 
 
 def rows(n, seed, k=2, periods=PERIODS):
@@ -100,8 +110,8 @@ def assemble(p, kind="transformed"):
     """What the package makes of the rows of a problem."""
     T, n = p.T, len(p.raw_W)
     model = next(name for name, flags in dense.MODELS.items() if (flags[0], flags[2]) == (p.has_rho, p.has_lambda))
-    standard = dense.row_standardised(p.raw_W) and dense.row_standardised(p.raw_M)
-    effects = tables.transformation(Spec(model, p.effects), n, T, row_standardized=standard, likelihood=kind)
+    closed = dense.closed(p.raw_W, p.raw_M, p.has_rho, p.has_lambda)
+    effects = tables.transformation(Spec(model, p.effects), n, T, closed=closed, likelihood=kind)
     dummies = np.kron(np.eye(T)[:, T - effects.dummies :], np.ones((n, 1))) if kind == "lsdv" else p.raw_D[:, : effects.dummies]
     columns = np.hstack([p.raw_X, dummies]).reshape(T, n, -1)
     matrices = (sparse.csr_array(A) if there else None for A, there in ((p.raw_W, p.has_rho), (p.raw_M, p.has_lambda)))

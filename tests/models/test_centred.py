@@ -185,7 +185,7 @@ def simulated(n=25_000):
     W = sparse.csr_array((np.full(6 * n, 1 / 6), (np.repeat(np.arange(n), 6), neighbour.ravel())), shape=(n, n))
     x = np.stack([np.ones(n), rng.normal(size=n)], axis=1)[None]
     y = simulate.simulate(W, x, beta=np.array([1.0, 0.7]), rho=0.6, rng=rng)
-    table = effects.transformation(Spec("SAR"), n, 1, row_standardized=True)
+    table = effects.transformation(Spec("SAR"), n, 1, closed=True)
     made = nodes.sparse_logdet(W)
     record = logdet.from_series(made.coef, made.bounds, n, made.error, made.ends)
     factor, parts = effects.factorize(y, x, table, W, None)

@@ -19,31 +19,33 @@ HOSTILE = list(dense.hostile())
 least_squares = jax.jit(gaussian.regress)
 STANDARD = [name for name, (W, _) in dense.hostile().items() if dense.row_standardised(W)]
 N, T = 9, 4
-TABLE = {  # effects: observations, multiplicity and dummies, for row-standardised W and for others (mathematics.md 2)
-    "none": ((N * T, T, 0), (N * T, T, 0)),
-    "unit": ((N * (T - 1), T - 1, 0), (N * (T - 1), T - 1, 0)),
-    "period": (((N - 1) * T, T, 0), (N * T, T, T)),
-    "twoway": (((N - 1) * (T - 1), T - 1, 0), (N * (T - 1), T - 1, T - 1)),
+TABLE = {  # effects: observations and multiplicity
+    "none": (N * T, T),
+    "unit": (N * (T - 1), T - 1),
+    "period": ((N - 1) * T, T),
+    "twoway": ((N - 1) * (T - 1), T - 1),
 }
 
 
-@pytest.mark.parametrize("standard", [True, False])
+@pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
-def test_the_table_of_effects(effects, standard):
-    found = transformation(Spec("SAR", effects), N, T, row_standardized=standard)
-    assert (found.nu, found.multiplicity, found.dummies) == TABLE[effects][not standard]
-    assert found.contrasts == (standard and effects in ("period", "twoway"))
+def test_the_table_of_effects(effects, closed):
+    found = transformation(Spec("SAR", effects), N, T, closed=closed)
+    assert (found.nu, found.multiplicity, found.dummies) == (*TABLE[effects], 0)
+    assert found.contrasts == (effects in ("period", "twoway"))
+    assert found.quasi == (found.contrasts and not closed)
     assert found.over_periods == (effects in ("unit", "twoway"))
     assert found.over_units == found.contrasts
     assert found.lag_first
 
 
-@pytest.mark.parametrize("standard", [True, False])
+@pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("kind", ["direct", "lsdv"])
-def test_direct_and_lsdv_keep_all_observations(kind, effects, standard):
-    found = transformation(Spec("SAC", effects), N, T, row_standardized=standard, likelihood=kind)
-    as_dummies = kind == "lsdv" and not standard and effects in ("period", "twoway")
+def test_direct_and_lsdv_keep_all_observations(kind, effects, closed):
+    found = transformation(Spec("SAC", effects), N, T, closed=closed, likelihood=kind)
+    assert not found.quasi
+    as_dummies = kind == "lsdv" and not closed and effects in ("period", "twoway")
     dummies = (T - 1 if effects == "twoway" else T) if as_dummies else 0
     assert (found.nu, found.multiplicity, found.dummies, found.contrasts) == (N * T, T, dummies, False)
     assert (found.over_periods, found.over_units) == (effects in ("unit", "twoway"), effects in ("period", "twoway") and not as_dummies)
@@ -138,7 +140,7 @@ def test_r_does_not_depend_on_the_blocks(model, kind, effects, name, monkeypatch
     W = 0.7 * knn(20, 3, seed=4) if name == "raw" else dense.hostile()[name][0]
     n, rng = len(W), np.random.default_rng(len(name))
     lag, error = (sparse.csr_array(A) if there else None for A, there in ((W, model != "OLS"), (W.copy(), model == "GNS")))
-    found = transformation(Spec(model, effects), n, T, row_standardized=dense.row_standardised(W), likelihood=kind)
+    found = transformation(Spec(model, effects), n, T, closed=dense.row_standardised(W), likelihood=kind)
     y, x = rng.normal(size=(T, n)), rng.normal(size=(T, n, 2)) + rng.normal(size=(n, 2))
     described = Regressors(x, sparse.csr_array(W), () if model == "OLS" else (1, 0), found.dummies)
 
@@ -160,7 +162,7 @@ def test_the_data_are_left_as_they_were():
     rng = np.random.default_rng(0)
     y, x = rng.normal(size=(T, 20)), rng.normal(size=(T, 20, 2))
     before = y.copy(), x.copy()
-    effects = transformation(Spec("GNS", "twoway"), 20, T, row_standardized=True)
+    effects = transformation(Spec("GNS", "twoway"), 20, T, closed=True)
     W = sparse.csr_array(knn(20, 3))
     factorize(y, Regressors(x, W, (0, 1)), effects, W, W)
     for value, kept in zip((y, x), before, strict=True):

@@ -164,8 +164,9 @@ def test_every_model_under_every_effect(case, with_prior, model, effects):
 
 @pytest.mark.cover(model=["SAC"])
 @pytest.mark.parametrize("model", ["SAR", "SEM", "SAC"])
-def test_weights_of_any_size_and_period_dummies(case, with_prior, model):
-    check(case("raw 7", model, "twoway", k=1, other="other"), with_prior)
+def test_weights_of_any_size_and_period_effects(case, with_prior, model):
+    """A quasi-posterior: the law of its draws, and the integral that is no evidence."""
+    check(case("raw 7", model, "twoway", k=columns(model)), with_prior)
 
 
 @pytest.mark.parametrize("model", ["SAR", "SEM"])

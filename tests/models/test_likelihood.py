@@ -112,7 +112,7 @@ def test_regress_is_least_squares_and_concentrated_its_maximum(case, model, effe
         assert float(fit.ssr) == pytest.approx(e @ e, rel=1e-10)
         assert float(concentrated) == pytest.approx(value, rel=1e-10)
         z = np.hstack([chosen.problem.X, chosen.problem.D])
-        z = z - there[1] * dense.lag(chosen.problem.M, z, chosen.problem.t)
+        z = chosen.problem.left_over(z - there[1] * dense.lag(chosen.problem.M, z, chosen.problem.t))
         np.testing.assert_allclose(fit.triangle.T @ fit.triangle, z.T @ z, rtol=1e-9, atol=1e-9 * np.abs(z.T @ z).max())
 
 

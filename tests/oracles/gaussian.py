@@ -1,5 +1,8 @@
 """Exact Gaussian log-likelihoods and maximum likelihood of the spatial models, by dense algebra on a transform.Problem."""
 
+import warnings
+from functools import lru_cache
+
 import numpy as np
 from oracles.transform import Problem, expanded, lag
 from scipy import linalg, optimize, stats
@@ -14,14 +17,34 @@ def slogdet_S(rho, W):
 
 
 def filtered(p: Problem, rho, lam):
-    """S_lambda S_rho y, S_lambda X, S_lambda D."""
+    """S_lambda S_rho y, S_lambda X, S_lambda D, less the effects inside the error process."""
     sy = p.y - rho * lag(p.W, p.y, p.t)
-    return tuple(z - lam * lag(p.M, z, p.t) for z in (sy, p.X, p.D))
+    return tuple(p.left_over(z - lam * lag(p.M, z, p.t)) for z in (sy, p.X, p.D))
+
+
+def mean_log(rho, W):
+    """iota' log(I - rho W) iota / N, by the matrix's logarithm."""
+    return 0.0 if rho == 0 else _mean_log(float(rho), np.ascontiguousarray(W, float).tobytes(), len(W))
+
+
+@lru_cache(maxsize=4096)
+def _mean_log(rho, key, n):
+    W = np.frombuffer(key).reshape(n, n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # next to a defective eigenvalue it is good to 1e-11 only
+        return float(np.real(linalg.logm(np.eye(len(W)) - rho * W)).sum() / len(W))
 
 
 def volume(p: Problem, rho, lam):
-    """log|S_rho| + log|S_lambda| over all blocks."""
-    return p.t * (slogdet_S(rho, p.W) + slogdet_S(lam, p.M))
+    """log|S_rho| + log|S_lambda| over all blocks; tr(Q log S) in each of these, Q = I - J/N, where the effects leave after the filters."""
+    whole = slogdet_S(rho, p.W) + slogdet_S(lam, p.M)
+    return p.t * (whole if p.right is None else whole - mean_log(rho, p.W) - mean_log(lam, p.M))
+
+
+def trace(p: Problem, value, A):
+    """-d volume / d value / t: tr(G), G = A (I - value A)^-1, on what the effects leave."""
+    G = np.linalg.solve(np.eye(len(A)) - value * A, A)
+    return np.trace(G) if p.right is None else np.trace(G) - G.sum() / len(A)
 
 
 def residual(p: Problem, b, rho, lam, xi=None):
@@ -133,12 +156,10 @@ def score(p: Problem, v):
     Wy = lag(p.W, p.y, p.t)
     out = []
     if p.has_rho:
-        trace = np.trace(np.linalg.solve(np.eye(len(p.W)) - rho * p.W, p.W))
-        out.append(e @ (Wy - lam * lag(p.M, Wy, p.t)) / sigma2 - p.t * trace)
+        out.append(e @ p.left_over(Wy - lam * lag(p.M, Wy, p.t)) / sigma2 - p.t * trace(p, rho, p.W))
     if p.has_lambda:
         r = p.y - rho * Wy - np.hstack([p.X, p.D]) @ coef
-        trace = np.trace(np.linalg.solve(np.eye(len(p.M)) - lam * p.M, p.M))
-        out.append(e @ lag(p.M, r, p.t) / sigma2 - p.t * trace)
+        out.append(e @ p.left_over(lag(p.M, r, p.t)) / sigma2 - p.t * trace(p, lam, p.M))
     return np.array(out)
 
 
@@ -183,16 +204,16 @@ def observed_information(p: Problem, coef, sigma2, rho, lam):
 
     Z, Wy = np.hstack([p.X, p.D]), lag(p.W, p.y, p.t)
     r = p.y - rho * Wy - Z @ coef
-    e = r - lam * Ml(r)
+    e = p.left_over(r - lam * Ml(r))
     k = Z.shape[1]
-    J = np.column_stack([-(Z - lam * Ml(Z)), -(Wy - lam * Ml(Wy)), -Ml(r)])
+    J = p.left_over(np.column_stack([-(Z - lam * Ml(Z)), -(Wy - lam * Ml(Wy)), -Ml(r)]))
     H = J.T @ J / sigma2
-    cross = e @ np.column_stack([Ml(Z), Ml(Wy)]) / sigma2  # d2e / d(coef, rho) d(lambda) = M Z, M W y
+    cross = e @ p.left_over(np.column_stack([Ml(Z), Ml(Wy)])) / sigma2  # d2e / d(coef, rho) d(lambda) = M Z, M W y
     H[: k + 1, k + 1] += cross
     H[k + 1, : k + 1] += cross
     for at, A, a in ((k, p.W, rho), (k + 1, p.M, lam)):
         G = np.linalg.solve(eye - a * A, A)
-        H[at, at] += p.t * np.trace(G @ G)
+        H[at, at] += p.t * (np.trace(G @ G) - (0 if p.right is None else (G @ G).sum() / len(A)))
     full = np.zeros((k + 3, k + 3))
     full[:-1, :-1] = H
     full[:-1, -1] = full[-1, :-1] = -(e @ J) / sigma2**2

@@ -32,6 +32,7 @@ def law(p: Problem, rho, lam, prior, copies=1):
     wy = lag(p.W, p.y, p.t)
     parts = [np.column_stack([Z, p.y]), np.column_stack([0 * Z, wy]), lag(p.M, np.column_stack([Z, p.y]), p.t)]
     parts.append(np.column_stack([0 * Z, lag(p.M, wy, p.t)]))
+    parts = [p.left_over(part) for part in parts]
     factors = np.stack([np.ones_like(rho), -rho, -lam, rho * lam])
     cross = copies * np.einsum("in,jn,ijab->nab", factors, factors, np.array([[a.T @ b for b in parts] for a in parts]), optimize=True)
     k, nu, V0 = Z.shape[1], copies * p.nu, np.linalg.inv(prior["V0"])
@@ -39,10 +40,19 @@ def law(p: Problem, rho, lam, prior, copies=1):
     mean = np.linalg.solve(precision, target[..., None])[..., 0]
     a = prior["a0"] + nu / 2
     d = prior["d0"] + (cross[:, k, k] + prior["b0"] @ V0 @ prior["b0"] - np.sum(mean * target, axis=1)) / 2
-    volume = sum(np.log(np.abs(1 - np.outer(x, np.linalg.eigvals(A)))).sum(axis=1) for x, A in ((rho, p.W), (lam, p.M)))
+    volume = sum(_volume(x, A, whole=p.right is None) for x, A in ((rho, p.W), (lam, p.M)))
     constant = prior["a0"] * np.log(prior["d0"]) - gammaln(prior["a0"]) + gammaln(a) - nu / 2 * np.log(2 * np.pi)
     value = constant - a * np.log(d) + copies * p.t * volume
     return Law(mean, precision, a, d, value + (np.linalg.slogdet(V0)[1] - np.linalg.slogdet(precision)[1]) / 2)
+
+
+def _volume(x, A, *, whole):
+    """log|I - x A| at each x, less iota' log(I - x A) iota / N where that is not the whole of it."""
+    values, vectors = np.linalg.eig(A)
+    logs = np.log(1 - np.outer(x, values).astype(complex))
+    if whole:
+        return logs.real.sum(axis=1)
+    return (logs @ (1 - vectors.sum(axis=0) * np.linalg.solve(vectors, np.ones(len(A))) / len(A))).real
 
 
 @dataclass(frozen=True)

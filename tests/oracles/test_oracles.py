@@ -34,7 +34,8 @@ def test_loglik_is_the_normal_density_and_its_derivatives(name, effects, model):
     p = dense.problem(y, X, WEIGHTS[name], model, effects, T)
     b, s2, rho, lam, xi = at(p)
     value = dense.loglik(p, b, s2, rho, lam, xi)
-    assert value == pytest.approx(dense.loglik_mvn(p, b, s2, rho, lam, xi), rel=1e-11)
+    if p.right is None:  # a quasi-likelihood is no density: test_a_quasi_likelihood_has_a_score_of_mean_zero
+        assert value == pytest.approx(dense.loglik_mvn(p, b, s2, rho, lam, xi), rel=1e-11)
     block = dense.problem(y, X, WEIGHTS[name], model, effects, T, expand=False)
     assert value == pytest.approx(dense.loglik(block, b, s2, rho, lam, xi), rel=1e-12)
     k, v = len(b), np.concatenate([b, xi, [rho, lam, s2]])
@@ -46,6 +47,30 @@ def test_loglik_is_the_normal_density_and_its_derivatives(name, effects, model):
     H = np.array([[(f(v + i + j) - f(v + i - j) - f(v - i + j) + f(v - i - j)) / 4e-8 for i in h] for j in h])
     information = dense.observed_information(p, np.concatenate([b, xi]), s2, rho, lam)
     np.testing.assert_allclose(-H, information, rtol=2e-4, atol=2e-5 * np.abs(information).max())
+
+
+@pytest.mark.parametrize("effects", ["period", "twoway"])
+@pytest.mark.parametrize("model", ["SAR", "SEM", "SAC"])
+def test_a_quasi_likelihood_has_a_score_of_mean_zero(model, effects):
+    """Period effects of any size and rows of W of several sums: the score is quadratic in the errors, so that its mean over +- sqrt(n) unit
+    errors along each axis is exact. That of T log|S| is tr(P U), U = dA/drho A^-1, summed over the periods."""
+    W, rng = WEIGHTS["binary"], np.random.default_rng(4)
+    _, X = data()
+    p = dense.problem(np.zeros(N * T), X, W, model, effects, T)
+    b, s2, rho, lam, _ = at(p)
+    D = dense.dummies(effects, N, T)
+    effect = D @ (10 * rng.normal(size=D.shape[1]))
+    inverse = np.kron(np.eye(T), np.linalg.inv((np.eye(N) - lam * W) @ (np.eye(N) - rho * W)))
+    signal = np.kron(np.eye(T), np.eye(N) - lam * W) @ p.raw_X @ b + effect
+    errors = np.sqrt(s2 * N * T) * np.vstack([np.eye(N * T), -np.eye(N * T)])
+    draws = [replace(p, y=dense.problem(inverse @ (signal + e), X, W, model, effects, T).y) for e in errors]
+    for change in np.eye(2)[np.array([p.has_rho, p.has_lambda])] * 1e-5:
+        h, k = change
+        slopes = [(dense.loglik(d, b, s2, rho + h, lam + k) - dense.loglik(d, b, s2, rho - h, lam - k)) / 2e-5 for d in draws]
+        assert np.mean(slopes) == pytest.approx(0, abs=1e-5)
+        value = rho if h else lam
+        plain = len(p.y) // N * np.linalg.solve(np.eye(N) - value * W, W).sum() / N
+        assert plain > 0.1  # what T log|S| would be off by
 
 
 @pytest.mark.parametrize("effects", ["unit", "period", "twoway"])

@@ -31,6 +31,9 @@ class Problem:
 
     y (nu,), X (nu, p), D (nu, q) dummies with flat coefficients, W and M (n, n) applied within each of t blocks, nu = n t.
     columns: ("x", j) or ("wx", j) for each column of X. The fields raw_* hold the untransformed rows (N T of them).
+
+    right (n - 1, n), where it is not None, is applied to each block of S_lambda (S_rho y - X b) = D alpha + e, so that D, dummies of the
+    periods, drops out though W and M do not commute with it; nu = (n - 1) t. The log-determinant is then that of a quasi-likelihood.
     """
 
     y: np.ndarray
@@ -50,11 +53,16 @@ class Problem:
     raw_W: np.ndarray
     raw_M: np.ndarray
     flat: np.ndarray
+    right: np.ndarray | None = None
 
     @property
     def nu(self):
         """Number of transformed observations."""
-        return len(self.y)
+        return len(self.y) if self.right is None else self.t * len(self.right)
+
+    def left_over(self, Z):
+        """What is left of filtered rows once the effects inside the error process are out."""
+        return Z if self.right is None else np.kron(np.eye(self.t), self.right) @ Z
 
 
 def basis(n):
@@ -75,6 +83,11 @@ def demeaner(n):
 def row_standardised(W):
     """Whether every row sums to one (no islands)."""
     return bool(np.allclose(W.sum(axis=1), 1.0, rtol=0, atol=1e-12))
+
+
+def closed(W, M, has_rho, has_lambda):
+    """Whether what is the same for all units stays so under the filters that the model has: rows of one sum."""
+    return all(np.ptp(A.sum(axis=1)) <= 1e-12 for A, there in ((W, has_rho), (M, has_lambda)) if there)
 
 
 def contrasts(effects, N, T, period="contrasts"):
@@ -127,11 +140,11 @@ def _kept(X, raw, D):
     return [j for j in range(X.shape[1]) if np.linalg.norm(X[:, j]) > 1e-9 * max(np.linalg.norm(raw[:, j]), 1e-300)]
 
 
-def _period_route(effects, W, M, period):
-    """ "contrasts" if W (and M) commute with them, "dummies" if not (section 2 of the mathematics)."""
+def _period_route(effects, W, M, period, flags):
+    """ "contrasts" if W (and M) commute with them, "after" the filters if not; "dummies" where asked for."""
     if effects not in ("period", "twoway") or period != "auto":
         return "contrasts" if period == "auto" else period
-    return "contrasts" if row_standardised(W) and row_standardised(M) else "dummies"
+    return "contrasts" if closed(W, M, *flags) else "after"
 
 
 def _transform_rows(kind, effects, N, T, route):
@@ -144,7 +157,7 @@ def _transform_rows(kind, effects, N, T, route):
         right = demeaner(N) if effects in ("period", "twoway") else np.eye(N)
         return (left, right), none, none
     pair = contrasts(effects, N, T, route)
-    if route == "contrasts" or effects in ("none", "unit"):
+    if route in ("contrasts", "after") or effects in ("none", "unit"):
         return pair, none, dummies(effects, N, T)
     periods = np.kron(np.eye(T), np.ones((N, 1)))
     unit = effects == "twoway"
@@ -157,13 +170,13 @@ def problem(y, X, W, model="SAR", effects="none", T=1, M=None, kind="transformed
     y (N T,); X (N T, k) with its constant, if any, as a column; W, M (N, N).
     kind: "transformed" (Lee & Yu; lag, then transform), "direct" (y demeaned, then lagged; W X lagged, then demeaned,
     as the columns users of such packages add; T log|S|, N T observations) or "lsdv" (dummies beside the
-    raw data; T log|S|, N T observations). period: "auto", "contrasts" or "dummies".
+    raw data; T log|S|, N T observations). period: "auto", "contrasts", "dummies" or "after" the filters.
     expand=True writes W* out on the whole transformed space (one block); expand=False keeps one period's block, repeated t times.
     """
     M = W if M is None else M
     N = len(W)
     has_rho, durbin, has_lambda = MODELS[model]
-    route = _period_route(effects, W, M, period)
+    route = _period_route(effects, W, M, period, (has_rho, has_lambda))
     (left, right), rawD, flat = _transform_rows(kind, effects, N, T, route)
     B = np.kron(left, right)
     columns, (plain, lags) = _raw_design(X, W, T, durbin)
@@ -171,7 +184,8 @@ def problem(y, X, W, model="SAR", effects="none", T=1, M=None, kind="transformed
     shown = B @ raw
     Wn, Mn, t = (W, M, T) if kind == "direct" else (right @ W @ right.T, right @ M @ right.T, len(left))
     D = B @ rawD
-    keep = _kept(shown, raw, D)
+    after = route == "after" and kind == "transformed"
+    keep = _kept(shown, raw, np.kron(np.eye(t), np.ones((N, 1))) if after else D)
     p = Problem(
         B @ y,
         shown[:, keep],
@@ -190,8 +204,9 @@ def problem(y, X, W, model="SAR", effects="none", T=1, M=None, kind="transformed
         W,
         M,
         flat,
+        basis(N).T if after else None,
     )
-    return expanded(p) if expand else p
+    return expanded(p) if expand and not after else p
 
 
 def expanded(p):
