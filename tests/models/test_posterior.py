@@ -74,14 +74,14 @@ def evaluate(posterior, flat):
 
 def ridge_covariance(case, scale=2.5, intercept=True, theirs=0):
     """V0 and d0 of the default prior from its definition: gamma = (alpha + means beta, beta) independent, with sd scale s_y / (s_j s_0),
-    alpha's 4 times wider; s_0^2 = d0 = (1 + k/2) s^2, s the scale of the errors. theirs: coefficients with a prior of the user's."""
+    alpha's 4 times wider; s_0^2 = d0 = (1 + k/2) s^2, s the scale of the errors, tested for itself. theirs: coefficients with a prior of the user's."""
     p = case.problem
     Z, y = np.hstack([p.X, p.D]), p.y
     constant = [j for j in range(Z.shape[1]) if intercept and np.ptp(Z[:, j]) == 0]
     mean, y_mean = (Z.mean(axis=0), y.mean()) if constant else (np.zeros(Z.shape[1]), 0.0)
     sd, y_sd = np.sqrt((Z**2).mean(axis=0) - mean**2), np.sqrt((y**2).mean() - y_mean**2)
     columns = Z.shape[1]
-    s_0 = np.sqrt(1 + (columns - theirs) / 2) * dense.error_scale(p, case.bounds)
+    s_0 = np.sqrt(1 + (columns - theirs) / 2) * residual_scale(case.likelihood)
     spread = np.array([scale * (4 * np.hypot(y_mean, y_sd) if j in constant else y_sd / sd[j]) / s_0 for j in range(columns)])
     A = np.eye(Z.shape[1])
     A[constant] = mean
