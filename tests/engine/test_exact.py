@@ -205,11 +205,6 @@ def test_no_evidence_under_a_flat_prior(priors, small):
         _ = fit.log_marginal_likelihood
 
 
-def test_no_evidence_from_nuts(reference_fit):
-    with pytest.raises(so.SpecificationError, match="sampler='exact'"):
-        _ = reference_fit.log_marginal_likelihood
-
-
 def test_a_jump_in_the_prior_is_seen(small):
     """No rule converges there: an error of a thousandth is refused and not let through."""
     model = small("SAR", "unit").model(priors=so.Priors(rho=dist.Uniform(0.4, 5.0)))

@@ -179,6 +179,11 @@ def test_orders_are_refused_where_the_series_diverges(small, sampled):
     fit.impacts(by="unit")
 
 
+def test_no_evidence_from_nuts(reference_fit):
+    with pytest.raises(so.SpecificationError, match="sampler='exact'"):
+        _ = reference_fit.log_marginal_likelihood
+
+
 def test_unknown_impacts_are_refused(panel_fit):
     with pytest.raises(so.SpecificationError, match=r"'region'.*'unit' or 'order'"):
         panel_fit.impacts(by="region")
