@@ -3,7 +3,7 @@ PYTHON ?= $(or $(shell .ci/pythons | head -n 1),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SPREAD := -n auto --maxprocesses 4 --dist loadfile
+SPREAD := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test verify smoke check clean
 .DELETE_ON_ERROR:

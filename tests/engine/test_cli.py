@@ -100,6 +100,7 @@ def test_missing_config_is_named(tmp_path):
     assert "nothing.toml" in result.stderr
 
 
+@pytest.mark.verify
 def test_demo_of_the_states_fits_the_packaged_panel(tmp_path):
     """The demo's posterior agrees with its maximum-likelihood estimates within a tenth of a standard error and the Monte Carlo error."""
     result = runner.invoke(app, ["demo", "--example", "states", "--output", str(tmp_path / "demo")])

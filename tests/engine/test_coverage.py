@@ -15,6 +15,7 @@ import spillover as so
 DRAWS = 999
 P_VALUE = 1e-5  # of a test that is right
 ERRORS = 4.5  # standard errors, likewise
+pytestmark = pytest.mark.verify
 
 
 def standard_error(level, count):

@@ -14,13 +14,13 @@ import xarray as xr
 from numpyro.infer import MCMC, NUTS
 from oracles import dense
 from oracles.quadrature import panels
+from posteriors import assert_dense_posterior, draws_of
 from scipy import stats
 
 import spillover as so
 from spillover.engine import nuts
 from spillover.engine.results import warn_of_trouble
 from spillover.models import posterior as posteriors
-from spillover.models.priors import resolve, scales
 
 MODELS = tuple(dense.MODELS)
 EXACT = ("SAR", "SEM", "SDM", "SDEM")
@@ -36,14 +36,6 @@ GENERAL = [  # model, effects, W, M: period dummies, islands, sinks, complex eig
     ("SAC", "none", "binary", "knn"),
     ("GNS", "none", "raw_asymmetric", "contiguity"),
 ]
-
-
-def draws_of(fit: so.Fit, name: str) -> xr.DataArray:
-    """The draws of a term or of rho, lam, sigma2."""
-    posterior = fit.posterior
-    if name == "sigma2":
-        return posterior["sigma"] ** 2
-    return posterior[name] if name in posterior else posterior["beta"].sel(term=name)
 
 
 def correlation(x: np.ndarray, y: np.ndarray, monte_carlo) -> tuple[float, float]:
@@ -144,32 +136,6 @@ def test_produc_has_the_exact_posterior(name, effects, produc, munnell, sampled,
                 continue
             own.assert_mean(exact, (kind, stored))
             own.assert_sd(sd, (kind, stored))
-
-
-def conjugate(model: so.Model) -> dict:
-    """b0, V0, a0, d0 of the model's prior, from the rows that stand for it: V0^-1 = P'P, P b0 = target."""
-    effects = model.effects
-    factor, parts = model.factor(effects)
-    scale = scales(factor, parts, model.design.terms, model.residual_scale, effects.nu)
-    with jax.enable_x64(True):
-        prior = resolve(model.priors, model.design.terms, scale, model.dependence)
-    root, target = np.asarray(prior.root), np.asarray(prior.target)
-    return {"b0": np.linalg.solve(root, target), "V0": np.linalg.inv(root.T @ root), "a0": float(prior.a0), "d0": float(prior.d0)}
-
-
-def assert_dense_posterior(case, model: so.Model, fit: so.Fit, monte_carlo) -> None:
-    p = case.problem()
-    bounds = [dense.interval(A) for A, there in ((case.W, p.has_rho), (case.M, p.has_lambda)) if there]
-    exact = dense.posterior(p, bounds=bounds, prior=conjugate(model), size=(7, 10) if len(bounds) == 2 else None)
-    for j, term in enumerate(case.labels(p)):
-        own = monte_carlo(draws_of(fit, term))
-        own.assert_mean(exact["b_mean"][j], term)
-        own.assert_sd(exact["b_sd"][j], term)
-    for j, name in enumerate(exact["names"]):
-        own = monte_carlo(draws_of(fit, {"lambda": "lam"}.get(name, name)))
-        own.assert_mean(exact["spatial_mean"][j], name)
-        own.assert_sd(exact["spatial_sd"][j], name)
-    monte_carlo(draws_of(fit, "sigma2")).assert_mean(exact["sigma2_mean"], "sigma2")
 
 
 def assert_dense_impacts(case, fit: so.Fit) -> None:

@@ -64,9 +64,9 @@ def test_impacts_show_every_term_at_its_interval(panel_fit):
 @pytest.mark.parametrize(
     ("case", "terms"), [(("SAR", "none", "raw_asymmetric"), 3), (("SDM", "twoway", "islands"), 4), (("SDM", "unit"), 4)]
 )
-def test_there_is_a_panel_for_each_variable(case, terms, small, sampled):
+def test_there_is_a_panel_for_each_variable(case, terms, small):
     """The intercept is no variable, a lag is no variable of its own."""
-    figure = so.plots.impacts(sampled(small(*case).model(), draws=50, quiet=True))
+    figure = so.plots.impacts(small(*case).model().fit("exact", draws=50))
     assert [axis.get_title() for axis in filled(figure)] == [f"x{j + 1}" for j in range(terms)]
 
 
@@ -101,8 +101,8 @@ def test_only_proper_priors_are_shown(reference_fit):
     assert filled(figure)[0].get_title().strip() == "rho"
 
 
-def test_improper_priors_have_no_picture(small, sampled):
-    fit = sampled(small("OLS", "unit").model(priors=so.Priors.reference()), draws=50, quiet=True)
+def test_improper_priors_have_no_picture(small):
+    fit = small("OLS", "unit").model(priors=so.Priors.reference()).fit("exact", draws=50)
     with pytest.raises(so.SpecificationError, match=r"improper.*proper priors"):
         so.plots.prior_posterior(fit)
 

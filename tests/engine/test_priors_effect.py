@@ -81,10 +81,10 @@ def test_zellners_prior_is_g_times_the_least_squares_covariance(small, sampled, 
         monte_carlo(fit.posterior["beta"].sel(term=term)).assert_mean(exact["b_mean"][j], term)
 
 
-def test_the_default_ridge_is_the_width_its_docstring_says(small, sampled):
+def test_the_default_ridge_is_the_width_its_docstring_says(small):
     """At sigma = s_0 one sd of x moves y by 2.5 sd of y: sd(beta_j | sigma) = sigma 2.5 s_y / (s_j s_0), seen in the prior's own draws."""
     case = small("OLS", "unit")
-    fit, p = sampled(case.model(), draws=1000, quiet=True), case.problem()
+    fit, p = case.model().fit("exact", draws=1000), case.problem()
     prior = fit.tree["prior"].to_dataset().isel(chain=0)
     residual = p.y - p.X @ np.linalg.lstsq(p.X, p.y, rcond=None)[0]
     k = p.X.shape[1]
@@ -105,7 +105,7 @@ def tight(small, sampled):
     return sampled(model, quiet=True)
 
 
-def test_a_distribution_for_one_term_is_for_that_term(tight, small, panel_fit):
+def test_a_distribution_for_one_term_is_for_that_term(tight, small):
     beta = tight.posterior["beta"]
     np.testing.assert_allclose(beta.sel(term="W:x1"), -3.0, atol=0.2)
     ml = small("SDM", "unit").model().fit_ml()

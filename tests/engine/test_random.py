@@ -122,16 +122,22 @@ def test_the_density_of_a_draw_is_likelihood_times_prior_times_volume(name, prio
     np.testing.assert_allclose(own, own[0], atol=1e-8)  # up to one constant, the normalisation of rho's prior and the like
 
 
-def density_and_parts(posterior, flat):
+@jax.jit
+def density_and_volume(posterior, flat):
     def stacked(flat):
         draw = constrain(posterior, flat)
         found = (draw.rho, draw.lam, draw.sigma_alpha, draw.sigma)
         return jnp.concatenate([draw.beta, jnp.stack([value for value in found if value is not None])])
 
-    draw = constrain(posterior, flat)._asdict()
-    beta = dict(enumerate(np.asarray(draw.pop("beta"))))
-    params = pd.Series({**beta, **{name: float(value) for name, value in draw.items() if value is not None}})
-    return float(log_density(posterior, flat)), float(jnp.linalg.slogdet(jax.jacfwd(stacked)(flat))[1]), params
+    return log_density(posterior, flat), jnp.linalg.slogdet(jax.jacfwd(stacked)(flat))[1], constrain(posterior, flat)
+
+
+def density_and_parts(posterior, flat):
+    value, volume, draw = density_and_volume(posterior, flat)
+    named = draw._asdict()
+    beta = dict(enumerate(np.asarray(named.pop("beta"))))
+    params = pd.Series({**beta, **{name: float(value) for name, value in named.items() if value is not None}})
+    return float(value), float(volume), params
 
 
 def log_prior(model, posterior, prior, params):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from spillover.engine.report import Picture, Report, Section, Table, to_html
 
 EVIL = '<script>document.title="x"</script><img src="https://example.invalid/evil.png">'
-pytestmark = browser.NEEDED
+pytestmark = [browser.NEEDED, pytest.mark.verify]
 
 
 def curve(width, height):

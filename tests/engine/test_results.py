@@ -144,10 +144,10 @@ def test_orders_add_up_to_the_average_impacts(panel_fit):
 
 
 @pytest.mark.parametrize("name", ["OLS", "SLX", "SEM", "SDEM"])
-def test_models_without_rho_spill_over_by_theta_alone(name, small, sampled):
+def test_models_without_rho_spill_over_by_theta_alone(name, small):
     """Direct beta, indirect theta times the mean row sum, all at order 0, and unit impacts beta + theta times row sums."""
     case = small(name, "unit", "binary")
-    fit = sampled(case.model(), draws=50, quiet=True)
+    fit = case.model().fit("exact", draws=50)
     beta, theta, _ = coefficients(fit, 1, 7)
     average, order, unit = (
         fit.impacts(by=by, **options).isel(chain=1) for by, options in ((None, {}), ("order", {}), ("unit", {"draws": 200}))
@@ -160,7 +160,7 @@ def test_models_without_rho_spill_over_by_theta_alone(name, small, sampled):
     np.testing.assert_allclose(unit["received"].isel(draw=7), received, rtol=1e-12)
 
 
-def test_orders_are_refused_where_the_series_diverges(small, sampled):
+def test_orders_are_refused_where_the_series_diverges(small):
     """A cycle-free direction makes the interval of rho reach below minus one over the spectral radius."""
     case = small("SAR", "none", "contiguity")
     lower, _ = dense.interval(case.W)
@@ -169,7 +169,7 @@ def test_orders_are_refused_where_the_series_diverges(small, sampled):
     x = rng.standard_normal(13)
     y = np.linalg.solve(np.eye(13) - 0.97 * lower * case.W, 2 * x + 0.1 * rng.standard_normal(13))
     frame, ids = pd.DataFrame({"y": y, "x1": x, "x2": rng.standard_normal(13), "x3": rng.standard_normal(13)}), range(13)
-    fit = sampled(so.SAR("y ~ x1 + x2 + x3", frame, so.Weights(case.W, ids)), quiet=True)
+    fit = so.SAR("y ~ x1 + x2 + x3", frame, so.Weights(case.W, ids)).fit("exact", draws=50)
     share = float((fit.posterior["rho"] <= -1).mean())
     assert share > 0.5
     with pytest.raises(so.DataError, match=f"{share:.1%}".replace(".", r"\.")) as error:
@@ -177,6 +177,11 @@ def test_orders_are_refused_where_the_series_diverges(small, sampled):
     assert "diverges" in str(error.value)
     fit.impacts()
     fit.impacts(by="unit")
+
+
+def test_no_evidence_from_nuts(reference_fit):
+    with pytest.raises(so.SpecificationError, match="sampler='exact'"):
+        _ = reference_fit.log_marginal_likelihood
 
 
 def test_unknown_impacts_are_refused(panel_fit):
@@ -290,10 +295,10 @@ def test_a_uniform_prior_of_rho_is_drawn_uniformly(panel_fit, monte_carlo):
     own.assert_sd((upper - lower) / np.sqrt(12))
 
 
-def test_improper_parts_are_not_drawn(reference_fit, produc, sampled):
+def test_improper_parts_are_not_drawn(reference_fit, produc):
     """Flat beta and sigma leave rho; with no rho nothing is left, and there is no group."""
     assert set(reference_fit.tree["prior"].to_dataset().data_vars) == {"rho"}
-    fit = sampled(produc("OLS", "unit", priors=so.Priors.reference()), draws=50, quiet=True)
+    fit = produc("OLS", "unit", priors=so.Priors.reference()).fit("exact", draws=50)
     assert "prior" not in fit.tree.children
 
 

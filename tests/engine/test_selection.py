@@ -93,6 +93,7 @@ TRUTHS = {
 }
 
 
+@pytest.mark.cover(truth=["SEM", "OLS", "random"])
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_the_truth_is_found(truth):
     """Strong signals, 40 units x 8 periods; the level is low enough that a true null is hardly ever rejected."""

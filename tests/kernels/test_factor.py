@@ -211,7 +211,7 @@ def test_which_links_lie_on_no_cycle(name, kept):
         (ring(9, ((1, 1.0),)), False),
         (np.kron(np.eye(2), rook(3, 3)), True),
         (np.kron(np.diag([1.0, 0.0]), rook(3, 3)), True),
-        (sparse.block_diag([rook(3, 3), np.ones((3, 3)) - np.eye(3)]).toarray(), False),
+        (sparse.block_diag([sparse.csr_array(rook(3, 3)), sparse.csr_array(np.ones((3, 3)) - np.eye(3))]).toarray(), False),
         (np.ones((4, 4)) - np.eye(4), False),
     ],
     ids=["grid", "even ring", "odd ring", "two grids", "grid and islands", "grid and triangle", "complete"],

@@ -74,7 +74,7 @@ def evaluate(posterior, flat):
 
 def ridge_covariance(case, scale=2.5, intercept=True, theirs=0):
     """V0 and d0 of the default prior from its definition: gamma = (alpha + means beta, beta) independent, with sd scale s_y / (s_j s_0),
-    alpha's 4 times wider; s_0^2 = d0 = (1 + k/2) s^2, s the scale of the errors, tested for itself. theirs: coefficients with a prior of the user's."""
+    alpha's 4 times wider; s_0^2 = d0 = (1 + k/2) s^2, s the scale of the errors. theirs: coefficients with a prior of the user's."""
     p = case.problem
     Z, y = np.hstack([p.X, p.D]), p.y
     constant = [j for j in range(Z.shape[1]) if intercept and np.ptp(Z[:, j]) == 0]
