@@ -77,6 +77,9 @@ def ridge_covariance(case, scale=2.5, intercept=True, theirs=0):
     alpha's 4 times wider; s_0^2 = d0 = (1 + k/2) s^2, s the scale of the errors. theirs: coefficients with a prior of the user's."""
     p = case.problem
     Z, y = np.hstack([p.X, p.D]), p.y
+    if p.right is not None:  # the effects leave after the filters, but the scales are those of columns without them
+        out = np.kron(np.eye(p.t), p.right)
+        Z, y = out @ Z, out @ y
     constant = [j for j in range(Z.shape[1]) if intercept and np.ptp(Z[:, j]) == 0]
     mean, y_mean = (Z.mean(axis=0), y.mean()) if constant else (np.zeros(Z.shape[1]), 0.0)
     sd, y_sd = np.sqrt((Z**2).mean(axis=0) - mean**2), np.sqrt((y**2).mean() - y_mean**2)
