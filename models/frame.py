@@ -33,7 +33,7 @@ def whiten(likelihood: Likelihood, lam: float | None = None, weight: float | Non
     levels = [likelihood.moments] if likelihood.between is None else [likelihood.moments, likelihood.between]
     shares = (1.0, 1.0 if weight is None else weight)
     k = likelihood.moments.d.shape[1]
-    rows = [share * _columns(moments, 0.0 if lam is None else lam) for share, moments in zip(shares, levels, strict=False)]
+    rows = [share * _columns(moments, 0.0 if lam is None else lam) for share, moments in zip(shares[: len(levels)], levels, strict=True)]
     factor = np.asarray(np.linalg.qr(np.vstack(rows), mode="r"))
     frame = Frame(factor[:k, :k], factor[:k, k], None if likelihood.moments.wy is None else factor[:k, k + 1])
     moved = [_moved(moments, frame) for moments in levels]
