@@ -13,6 +13,7 @@ PERIODS, REGRESSORS = 10, 6
 ERRORS = 4.5  # standard errors, for a test that is right
 
 
+@pytest.mark.cover(name=["SDM"])
 @pytest.mark.parametrize(("name", "least"), [("SAR", 0.8), ("SDM", 0.9)])
 def test_the_true_weights_have_the_highest_evidence(name, least):
     """At rho = 0.4, with two-way effects; of 100 panels of bench/evidence.py 97 and 100."""
@@ -33,6 +34,7 @@ def calibration():
     return study
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("name", ["SAR", "SDM"])
 def test_probabilities_are_shares_where_parameters_come_from_the_prior(calibration, name):
     """Of the candidates given a probability p, a share p made the data: the law of total probability."""
@@ -44,6 +46,7 @@ def test_probabilities_are_shares_where_parameters_come_from_the_prior(calibrati
     assert abs(replicates.surprise(true, p)) < ERRORS
 
 
+@pytest.mark.verify
 def test_probabilities_from_demeaned_data_taken_as_they_are_would_fail(calibration):
     """With T = 3 they count half as many observations again as there are, and are too sure. So the test above has power."""
     assert replicates.surprise(*calibration("SAR", "direct")) < -ERRORS

@@ -27,6 +27,7 @@ def weights(name):
     return so.Weights(HOSTILE[name], islands="allow", bounds=GIVEN.get(name))
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("method", ["auto", "sparse"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_value_and_derivative_are_the_dense_ones(name, method):
