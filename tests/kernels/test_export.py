@@ -71,6 +71,7 @@ def assert_operator_exports(kernel, name, dtype):
     assert_exports(function, (operator.build(sparse.csr_array(W), sort=True), x, rho), dtype, expected(W, x, rho))
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("name", ["bipartite", "sinks"])  # conjugate gradients; BiCGSTAB
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -148,6 +149,7 @@ def test_posterior_density_and_gradient_export(model, dtype):
     assert_exports(jax.value_and_grad(posteriors.log_density, argnums=1), (posterior, flat), dtype)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("model", ["SAR", "SAC"])
 def test_exact_draws_export(model, dtype):

@@ -57,6 +57,7 @@ def error_bound(S, b, tolerance):
     )
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_solutions_are_the_dense_ones(name, share):
