@@ -6,6 +6,7 @@ import math
 import re
 import zipfile
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -323,4 +324,4 @@ def _refuse(path: Path, line: int, what: str) -> NoReturn:
 
 
 LABELLED: dict[str, Callable[[Path], Links]] = {".gal": _gal, ".gwt": _gwt, ".csv": _csv}
-BARE: dict[str, Callable[[Path], Any]] = {".mtx": scipy.io.mmread, ".npz": sparse.load_npz}
+BARE: dict[str, Callable[[Path], Any]] = {".mtx": partial(scipy.io.mmread, spmatrix=False), ".npz": sparse.load_npz}

@@ -31,7 +31,6 @@ POWERS = 0.95  # of 1 / radius, where powers take the place of Chebyshev polynom
 RANGE = 0.9  # of 1 / radius, up to which the error is told unless an interval is asked for
 MOMENTS = 512  # at most
 SHARE = 0.1  # of the target that the truncation may take
-GUESS = 1e-3  # of n, the traces beyond the last, before any is known
 FLAT = 1e-4  # controls that differ by less, relative, tell the same
 SLACK = 2 * nodes.LANCZOS  # bounds given may exceed those found by this, relative
 STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
@@ -114,8 +113,15 @@ def standard_errors(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, 
 
 
 def truncation(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the terms left out of l and of l' add up to at most: the eigenvalues of X lie in the unit disc, so that no trace exceeds n."""
-    return _rest(expansion, rho, len(expansion.moments), expansion.size if expansion.spread[0] else 0.0)
+    """What the terms left out of l and of l' add up to at most."""
+    return _rest(expansion, rho, len(expansion.moments), _largest(expansion))
+
+
+def _largest(expansion: Expansion) -> float:
+    """No trace of X^j or T_j(X), j > 1, is larger: the n eigenvalues of X lie in the unit disc, and the squares of those of W add up to no
+    more than tr W'W (Schur)."""
+    own = expansion.spread[0]
+    return min(float(expansion.size), np.inf if expansion.symmetric else own / expansion.half**2) if own else 0.0
 
 
 def _rest(expansion: Expansion, rho: np.ndarray, count: int, size: float) -> tuple[np.ndarray, np.ndarray]:
@@ -259,15 +265,12 @@ def _interval(empty: Expansion, bounds: tuple[float, float], given: tuple[float,
 
 
 def _count(empty: Expansion, interval: tuple[float, float], target: float) -> int:
-    """How many traces keep the truncation within a share of the target over the interval, a multiple of BLOCK plus one.
-
-    The traces left out are taken for GUESS of n and the noise of a probe, sqrt(n).
-    """
+    """How many traces keep the truncation within a share of the target over the interval, a multiple of BLOCK plus one."""
     if not empty.spread[0]:
         return 1
-    ends, sd, trace = np.array(interval), 1 / np.sqrt(empty.spread[0]), GUESS * empty.size + np.sqrt(empty.size)
+    ends, sd = np.array(interval), 1 / np.sqrt(empty.spread[0])
     for count in range(BLOCK + 1, MOMENTS, BLOCK):
-        if (_rest(empty, ends, count, trace)[1] * sd).max() <= SHARE * target:
+        if (_rest(empty, ends, count, _largest(empty))[1] * sd).max() <= SHARE * target:
             return count
     return MOMENTS + 1
 
