@@ -17,7 +17,7 @@ import spillover as so
 REFERENCE = Path(__file__).parent / "oracles" / "reference"
 
 # Compiling is most of this suite's time: programs are compiled without optimisation, each by one thread, for the processes of a run share
-# the cores between them. What a user's programs compute is the same: `make verify` holds some of the laws with XLA's own settings.
+# the cores between them.
 FLAGS = ["--xla_cpu_parallel_codegen_split_count=1", "--xla_backend_optimization_level=0"]
 if jaxlib.__version__.startswith("0.10."):  # later versions have no other emitters, and do not start when told to leave these
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")

@@ -131,7 +131,7 @@ def test_moran_and_weights_are_those_of_the_functions(ran, by_hand):
 def test_estimates_and_impacts_are_those_of_the_functions(ran, by_hand):
     study = ran[0]
     ml = model(by_hand).fit_ml()
-    fit = model(by_hand).fit(draws=500, tune=500, chains=2, seed=0, progress=False)
+    fit = model(by_hand).fit(draws=1000, tune=500, chains=2, seed=0, progress=False)
     table = study.tables["coefficients"]
     for term, value in ml.params.items():
         block = {"rho": "Spatial", "sigma": "Variance"}.get(term, "Wx" if term.startswith("W:") else "Main")
