@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sparse
-import scipy.special
 from jax.typing import ArrayLike
 
 from spillover.kernels import chebyshev, spectrum
 from spillover.kernels.errors import WeightsError
 from spillover.kernels.leaf import leaf
+from spillover.kernels.slits import to_rho
 
 TOLERANCE = 1e-11  # hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
 NEAR = 0.35  # distance in the logit variable, where real eigenvalues are at pi/2
@@ -62,14 +62,8 @@ def on_host(logdet: LogDet, s: np.ndarray) -> np.ndarray:
     slope = np.where(t < 0, -((-1.0) ** k * k**2 @ coef), k**2 @ coef)  # of the series at the end that t lies beyond
     value = np.cos(np.arccos(np.clip(t, -1, 1))[:, None] * k) @ coef + np.where(np.abs(t) > 1, slope * (t - np.sign(t)), 0.0)
     real, imaginary = np.asarray(logdet.pairs).T
-    rho = rho_on_host(logdet, s)[:, None]
+    rho = to_rho(s, np.asarray(logdet.bounds))[:, None]
     return value + np.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2).sum(axis=1)
-
-
-def rho_on_host(logdet: LogDet, s: np.ndarray) -> np.ndarray:
-    """rho at logit variables s, from the nearer bound, by NumPy."""
-    a, b = np.asarray(logdet.bounds)
-    return np.where(s < 0, a + (b - a) * scipy.special.expit(2 * s), b - (b - a) * scipy.special.expit(-2 * s))
 
 
 @jax.jit

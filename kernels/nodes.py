@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sparse
-import scipy.special as special
 
 from spillover.kernels import admissible as extremes
 from spillover.kernels import chebyshev, factor, spectrum
@@ -22,6 +21,8 @@ from spillover.kernels.admissible import LANCZOS, Admissible
 from spillover.kernels.admissible import PERRON as PERRON
 from spillover.kernels.errors import WeightsError
 from spillover.kernels.slits import SnMap, sn_map
+from spillover.kernels.slits import to_rho as to_rho
+from spillover.kernels.slits import to_s as to_s
 from spillover.kernels.structure import FACTORED, Structure, examine
 
 LEFT, RIGHT = 2e-2, 4e-3  # shares of the interval that the series leaves out at its ends, (-0.96, 0.992) of (-1, 1), unless asked for
@@ -240,7 +241,7 @@ def _ends(found: Admissible, radius: float, interval: tuple[float, float] | None
     if interval is None:
         low, high = 0.5 * float(np.log(LEFT / (1 - LEFT))), 0.5 * float(np.log((1 - RIGHT) / RIGHT))
         reach = -(1 - 2 * LEFT) / radius if np.isfinite(radius) and radius > 0 else -np.inf
-        if bounds[0] < found.plain[0] * (1 + LANCZOS) and to_rho(low, bounds) < reach < 0:
+        if bounds[0] < found.plain[0] * (1 + LANCZOS) and to_rho(np.array(low), bounds) < reach < 0:
             low = float(to_s(np.array(reach), bounds))
         return low, high
     if not bounds[0] < interval[0] < interval[1] < bounds[1]:
@@ -262,17 +263,6 @@ def rounding(coef: np.ndarray, bounds: tuple[float, float], ends: tuple[float, f
     rho = to_rho(np.array(ends), bounds)
     slope = turn * (bounds[1] - bounds[0]) / (2 * (rho - bounds[0]) * (bounds[1] - rho))
     return float(UNITS * np.finfo(float).eps * np.abs(rho * slope).max())
-
-
-def to_s(rho: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
-    """The logit variable, in double precision on the host."""
-    return 0.5 * np.log((rho - bounds[0]) / (bounds[1] - rho))
-
-
-def to_rho(s: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
-    """Its inverse, from the nearer end, so that nothing cancels there."""
-    a, b = bounds
-    return np.where(s < 0, a + (b - a) * special.expit(2 * s), b - (b - a) * special.expit(-2 * s))
 
 
 class Plan(NamedTuple):

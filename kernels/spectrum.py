@@ -78,8 +78,9 @@ def blocks(matrix: sparse.csr_array, symmetric: bool) -> Iterator[tuple[np.ndarr
     count, label = csgraph.connected_components(work, directed=True, connection="strong")
     order = np.argsort(label, kind="stable")
     sizes = np.bincount(label, minlength=count)
-    if sizes.max() > DENSE_LIMIT:
-        raise WeightsError(f"{len(order)} units form a connected block of {sizes.max()}: dense eigenvalues stop at {DENSE_LIMIT}.")
+    largest = int(np.max(sizes))
+    if largest > DENSE_LIMIT:
+        raise WeightsError(f"{len(order)} units form a connected block of {largest}: dense eigenvalues stop at {DENSE_LIMIT}.")
     stops = np.cumsum(sizes)
     for block in np.flatnonzero(sizes > 1):  # a block of one unit is that unit's zero diagonal
         members = order[stops[block] - sizes[block] : stops[block]]

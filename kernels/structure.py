@@ -43,10 +43,11 @@ def examine(matrix: sparse.csr_array) -> Structure:
         work = spectrum.symmetrized(work)
         spread = _spread(work)
     elif work.nnz and not np.isfinite(radius):
-        work, *bounds = perron.balanced(work, factor=work.shape[0] <= FACTORED)
+        work, *found = perron.balanced(work, factor=work.shape[0] <= FACTORED)
+        bounds = (float(found[0]), float(found[1]))
     traces = low_traces(work, symmetric)
     even = bool(traces[0] == traces[2] == 0 and ordering.two_coloured(work))
-    return Structure(work, symmetric, even, (float(bounds[0]), float(bounds[1])), traces, spread)
+    return Structure(work, symmetric, even, bounds, traces, spread)
 
 
 def low_traces(work: sparse.csr_array, symmetric: bool) -> np.ndarray:

@@ -15,7 +15,8 @@ import scipy.linalg
 from scipy.special import log_expit
 
 from spillover.kernels.chebyshev import END
-from spillover.kernels.logdet import LogDet, on_host, rho_on_host
+from spillover.kernels.logdet import LogDet, on_host
+from spillover.kernels.slits import to_rho
 from spillover.models.likelihood import Likelihood
 
 SIDE = {1: (65, 9), 2: (33, 9)}  # points a side of the first grid and of those that close in
@@ -86,14 +87,14 @@ def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np
     columns, rest = np.column_stack([d[:, kept], np.zeros_like(y) if wy is None else wy, y])[None], np.zeros(len(lam_axis))
     if host.error is not None and md is not None and my is not None:
         lagged = np.column_stack([md[:, kept], np.zeros_like(y) if mwy is None else mwy, my])
-        columns = columns - rho_on_host(host.error, lam_axis)[:, None, None] * lagged
+        columns = columns - to_rho(lam_axis, np.asarray(host.error.bounds))[:, None, None] * lagged
         rest = _dependence(host, host.error, lam_axis)
     k = len(kept)
     factor = np.asarray(np.linalg.qr(columns, mode="r"))
     rest = rest - np.log(np.abs(np.diagonal(factor[:, :k, :k], axis1=1, axis2=2))).sum(axis=1)
     rho, own = np.zeros(1), np.zeros(1)
     if host.lag is not None:
-        rho, own = rho_on_host(host.lag, rho_axis), _dependence(host, host.lag, rho_axis)
+        rho, own = to_rho(rho_axis, np.asarray(host.lag.bounds)), _dependence(host, host.lag, rho_axis)
     ssr = ((factor[:, None, k:, k + 1] - rho[:, None] * factor[:, None, k:, k]) ** 2).sum(axis=2)
     return Grid(rest[:, None] + own - 0.5 * (host.nu - k) * np.log(ssr), ssr)
 
