@@ -73,7 +73,7 @@ def log_integral(model):
     return float(quality.log_evidence) + np.log(2)
 
 
-@pytest.mark.cover(name=["SAC"])
+@pytest.mark.cover(name=["SAR"])
 @pytest.mark.parametrize("name", ["SAR", "SEM", "SAC"])
 def test_columbus_has_the_stored_posterior(name, city, reference, named):
     model, entry = city(name, bounds=(-1, 1), priors=FLAT), reference("columbus_exact")["posterior"][name]
@@ -221,6 +221,7 @@ def test_a_jump_in_the_prior_is_seen(small):
         drawn(model)
 
 
+@pytest.mark.verify
 def test_nuts_stays_within_the_support_of_a_prior(small, sampled):
     """Of rho, of sigma and of a coefficient, each with much of the likelihood outside."""
     case = small("SAR", "unit")

@@ -191,6 +191,7 @@ def informed(frame: pd.DataFrame, W: np.ndarray, df: float, scale: float) -> so.
     return so.SAR("y ~ 0 + x", frame, so.Weights(W), priors=priors)
 
 
+@pytest.mark.verify
 def test_priors_that_are_not_conjugate_have_the_posterior_of_brute_force(sampled, monte_carlo, small):
     """Likelihood times prior on a grid over all three parameters."""
     W = small("SAR").W
@@ -404,6 +405,7 @@ def test_statistics_of_the_sampler_are_in_the_tree(panel_fit):
     assert (found["step_size"].std("draw") < 1e-12 * found["step_size"].mean()).all()  # adapted in the warm-up only
 
 
+@pytest.mark.verify
 def test_target_accept_is_obeyed(small, sampled, counter):
     """A higher one takes shorter steps; it is a setting of the compiled sampler, which shows that the counter counts."""
     model = small("OLS", "unit").model()

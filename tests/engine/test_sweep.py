@@ -344,6 +344,7 @@ def test_maximum_likelihood_members_are_fit_ml(small):
         out.average()
 
 
+@pytest.mark.verify
 def test_nuts_agrees_with_exact(small, case, family, monte_carlo):
     """Chains and members side by side; two samples within their errors, ArviZ's effective sizes being those of the chains."""
     weights = weights_of(small, "spectral", "islands")

@@ -149,7 +149,7 @@ def test_posterior_density_and_gradient_export(model, dtype):
     assert_exports(jax.value_and_grad(posteriors.log_density, argnums=1), (posterior, flat), dtype)
 
 
-@pytest.mark.cover
+@pytest.mark.cover(model=["SAR"])
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("model", ["SAR", "SAC"])
 def test_exact_draws_export(model, dtype):
