@@ -79,6 +79,7 @@ def swept(frame: pd.DataFrame, contiguity: so.Weights) -> so.Sweep:
     )
 
 
+@pytest.mark.verify
 def test_sweep_writes_what_python_gives_and_goes_on(folder, monkeypatch):
     """The files hold the numbers of the same sweep in Python; a second run fits nothing and writes the same."""
     result = runner.invoke(app, ["sweep", str(folder / "config.toml")])
@@ -114,6 +115,7 @@ def test_sweep_writes_what_python_gives_and_goes_on(folder, monkeypatch):
     assert (folder / "out" / "summary.csv").read_bytes() == before
 
 
+@pytest.mark.verify
 def test_log_determinants_are_kept_on_disk(folder):
     """A model with rho leaves its records in the folder that `devices` names."""
     text = (

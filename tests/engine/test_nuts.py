@@ -277,6 +277,7 @@ def test_a_second_fit_of_the_same_shapes_is_not_traced_again(what, small, sample
     assert compiled == []
 
 
+@pytest.mark.verify
 def test_user_distributions_compile_once_as_well(sampled, small, counter):
     def fit(df: float, scale: float, seed: int) -> None:
         x = np.random.default_rng(seed).standard_normal((13, 2))

@@ -105,6 +105,7 @@ def tight(small, sampled):
     return sampled(model, quiet=True)
 
 
+@pytest.mark.verify
 def test_a_distribution_for_one_term_is_for_that_term(tight, small):
     beta = tight.posterior["beta"]
     np.testing.assert_allclose(beta.sel(term="W:x1"), -3.0, atol=0.2)

@@ -45,6 +45,7 @@ def test_hausman_with_both_effects_has_the_periods_among_the_regressors(found, p
     np.testing.assert_allclose(found.steps.loc[["Hausman", "Mundlak"], "statistic"], [one.statistic for one in stated], rtol=1e-6)
 
 
+@pytest.mark.verify
 def test_probabilities_are_those_of_the_exact_evidences(found, produc):
     evidence = {
         name: produc(name, "twoway").fit(sampler="exact", draws=250, chains=4).log_marginal_likelihood

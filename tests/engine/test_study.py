@@ -71,6 +71,7 @@ def model(by_hand, name="SDM", effects="twoway"):
     return getattr(so, name)(FORMULA, *by_hand, effects=effects, unit="province", period="year")
 
 
+@pytest.mark.verify
 def test_every_table_stands_in_the_page_and_in_the_files(ran):
     """Each number of the page, to its last digit."""
     study, _, folder = ran
@@ -87,6 +88,7 @@ def test_every_table_stands_in_the_page_and_in_the_files(ran):
         assert what in study.tables
 
 
+@pytest.mark.verify
 def test_the_page_says_what_it_was_made_with(ran):
     study, _, folder = ran
     text = (folder / "report.html").read_text(encoding="utf-8")
@@ -95,6 +97,7 @@ def test_the_page_says_what_it_was_made_with(ran):
     assert all(sentence.replace("'", "&#39;") in text for sentence in study.selection.decisions)
 
 
+@pytest.mark.verify
 @browser.NEEDED
 def test_the_page_is_drawn_and_fetches_nothing(ran):
     _, _, folder = ran
@@ -105,6 +108,7 @@ def test_the_page_is_drawn_and_fetches_nothing(ran):
     assert not found.overflows
 
 
+@pytest.mark.verify
 def test_data_and_indices_are_those_of_the_functions(ran, by_hand):
     study, frame = ran[0], by_hand[0]
     pd.testing.assert_frame_equal(study.frame, frame[study.frame.columns])
@@ -116,6 +120,7 @@ def test_data_and_indices_are_those_of_the_functions(ran, by_hand):
     assert dict(study.tables["index_prosperity"]["dimension"]) == dict(prosperity["dimension"])
 
 
+@pytest.mark.verify
 def test_moran_and_weights_are_those_of_the_functions(ran, by_hand):
     study, (frame, weights) = ran[0], by_hand
     assert study.weights["economic_geography"] == weights
@@ -128,6 +133,7 @@ def test_moran_and_weights_are_those_of_the_functions(ran, by_hand):
     assert study.tables["weights"]["posterior probability"].sum() == pytest.approx(1)
 
 
+@pytest.mark.verify
 def test_estimates_and_impacts_are_those_of_the_functions(ran, by_hand):
     study = ran[0]
     ml = model(by_hand).fit_ml()
@@ -160,6 +166,7 @@ def test_estimates_and_impacts_are_those_of_the_functions(ran, by_hand):
     assert statistics.loc["OLS", "R^2"] == pytest.approx(exact, rel=1e-9)
 
 
+@pytest.mark.verify
 def test_tests_are_those_of_the_functions(ran, by_hand):
     study = ran[0]
     found = so.lm_tests(model(by_hand, "OLS"))
@@ -169,6 +176,7 @@ def test_tests_are_those_of_the_functions(ran, by_hand):
     assert (study.selection.model.spec.name, study.selection.model.spec.effects) == ("SDM", "twoway")
 
 
+@pytest.mark.verify
 def test_the_truth_is_recovered(ran):
     """Every coefficient within 3.5 standard errors of the generator's, most of them inside their 95 % interval."""
     table = ran[0].tables["truth"]
@@ -178,6 +186,7 @@ def test_the_truth_is_recovered(ran):
     assert table["inside"].sum() >= 10
 
 
+@pytest.mark.verify
 def test_the_posterior_is_there_to_be_loaded(ran):
     study, output, folder = ran
     np.testing.assert_array_equal(so.load(folder / "posterior.nc").posterior["rho"], study.fit.posterior["rho"])

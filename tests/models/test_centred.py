@@ -192,6 +192,7 @@ def simulated(n=25_000):
     return expanded(gaussian.Likelihood(moments.split(factor, parts), record, None, jnp.asarray(float(n)), jnp.asarray(1.0)))
 
 
+@pytest.mark.verify
 def test_25_000_units_with_a_sparse_log_determinant_in_float32():
     chosen = simulated()
     points = inside(chosen.record, 5.0)

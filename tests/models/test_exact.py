@@ -332,6 +332,7 @@ def test_flat_coefficients_and_variance(case, with_prior, model):
     assert_moments(draws["sigma"] ** 2, exact_["sigma2_mean"], exact_["sigma2_sd"], "sigma2")
 
 
+@pytest.mark.verify
 @pytest.mark.cover(model=["SAC"])
 @pytest.mark.parametrize("model", ["SEM", "SAC"])
 def test_values_of_lam_together_or_one_by_one(case, with_prior, model):

@@ -306,6 +306,7 @@ def test_density_within_hard_bounds(case, with_prior, what):
     check(built, {"beta": beta[1], "sigma": sigma[1], "rho": beta_on() if around is None else around[1]})
 
 
+@pytest.mark.verify
 def test_bounds_far_from_the_data_leave_the_geometry_as_it_is(case, with_prior):
     """A box of a thousand standard deviations: the same parameters at the same flat vector as without, in the order of the signs of R."""
     chosen = case("knn", "SAC")
