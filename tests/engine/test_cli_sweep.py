@@ -132,6 +132,7 @@ def test_log_determinants_are_kept_on_disk(folder):
     assert str(folder / "cache") in runner.invoke(app, ["devices"]).output.replace("\n", "")
 
 
+@pytest.mark.verify
 def test_a_changed_config_is_refused(folder):
     """Rather than mixed with what is stored."""
     assert runner.invoke(app, ["sweep", str(folder / "config.toml")]).exit_code == 0

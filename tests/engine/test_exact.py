@@ -135,6 +135,7 @@ def test_the_evidence_is_the_integral(name, small):
     assert drawn(conjugate.model).log_marginal_likelihood == pytest.approx(expected, abs=1e-8)
 
 
+@pytest.mark.verify
 def test_a_distribution_of_the_user_is_cut_to_the_interval_and_normalised_there(small):
     """A normal with a third of its mass outside."""
     case = small("SAR", "unit")

@@ -300,6 +300,7 @@ def test_simulated_quantiles_are_those_of_the_draws_inside_the_interval(small):
         assert np.abs(share - level).max() < 4.5 * np.sqrt(level * (1 - level)) * error
 
 
+@pytest.mark.verify
 def test_simulated_errors_of_a_total_without_a_variance_agree_between_seeds():
     """rho 2.5 standard errors below 1: sds of beta / (1 - rho) over the same draws differ tenfold, half-distances of quantiles by noise."""
     rng, n, draws = np.random.default_rng(6), 30, 2000

@@ -46,6 +46,7 @@ def closed():
     plt.close("all")
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("size", ["few", "many"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_picture_can_be_saved(kind, size, tmp_path, request):
