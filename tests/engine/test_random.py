@@ -195,3 +195,10 @@ def test_what_random_effects_do_not_go_with_is_refused_by_name():
     first = pd.DataFrame({"unit": np.arange(N), "period": 0, "y": np.arange(N) ** 2.0, "x": np.arange(N) % 3})
     with pytest.raises(so.SpecificationError, match="at least two periods"):
         so.SAR("y ~ x", first, model.weights, effects="random", unit="unit", period="period")
+
+
+@pytest.mark.parametrize("name", ["OLS", "SAR", "SEM", "SDM"])
+def test_effects_of_the_units_do_not_count_as_error_in_the_default_priors(name):
+    """A sigma_alpha a hundred times sigma = 0.5: the scale of the priors is that of the contrasts over time."""
+    model, _, _ = small(name, spread=50.0)
+    assert abs(model.residual_scale / 0.5 - 1) < 4.5 / np.sqrt(2 * N * (T - 1))
