@@ -166,5 +166,13 @@ def align(ids: pd.Index, labels: Any) -> np.ndarray:
     if len(extra) or len(missing):
         both = (("in the data but not in W", extra), ("in W but not in the data", missing))
         sides = "; ".join(f"{side}: {few(units)}" for side, units in both if len(units))
-        raise WeightsError(f"the units of the data are not those of W; {sides}.{type_hint(ids, found)}")
+        raise WeightsError(f"the units of the data are not those of W; {sides}.{type_hint(ids, found)}{_numbered(ids, found)}")
     return positions
+
+
+def _numbered(ids: pd.Index, found: pd.Index) -> str:
+    """What to do where one side has row numbers in place of labels, with a space before, else nothing."""
+    ours, theirs = (bool(pd.Index(labels).equals(pd.RangeIndex(len(labels)))) for labels in (ids, found))
+    if theirs and not ours:
+        return " If the labels of the data are row numbers, index the data by the unit, or name its column: unit=."
+    return " If W has only numbered its units, give it their ids=." if ours and not theirs else ""

@@ -59,7 +59,9 @@ class Fit:
         if self.tree.attrs.get("likelihood") == "quasi":
             raise SpecificationError(f"{QUASI}: no evidence. Row-standardise W for one.")
         if self.tree.attrs["sampler"] != "exact" and self.tree.attrs["effects"] not in RANDOM:
-            raise SpecificationError("NUTS does not give the marginal likelihood: fit with sampler='exact', which takes conjugate priors of beta and sigma.")
+            raise SpecificationError(
+                "NUTS does not give the marginal likelihood: fit with sampler='exact', which takes conjugate priors of beta and sigma."
+            )
         raise SpecificationError(
             "The marginal likelihood needs proper conjugate priors, and with random effects a posterior smooth enough: see so.Priors()."
         )

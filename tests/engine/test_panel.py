@@ -113,7 +113,7 @@ BAD_TOWNS = {
     "a repeated label in the index": (lambda f: pd.concat([f, f.iloc[[0]]]), "DataError", ["'oslo'", "more than once", "period="]),
     "a subset of the units": (lambda f: f.iloc[1:], "WeightsError", ["in W but not in the data: 'oslo'"]),
     "a missing label": (lambda f: f.rename(index={"oslo": np.nan}), "SpilloverError", ["not in W: nan"]),
-    "positions for labels": (lambda f: f.reset_index(drop=True), "WeightsError", ["not in W: 0", "convert"]),
+    "positions for labels": (lambda f: f.reset_index(drop=True), "WeightsError", ["not in W: 0", "convert", "row numbers", "unit="]),
     "a panel without its columns named": (lambda f: pd.concat([f, f]), "DataError", ["6 labels", "period="]),
 }
 
