@@ -21,6 +21,10 @@ class PriorError(SpilloverError):
     """A prior that names an unknown parameter or does not fit it."""
 
 
+class StorageError(SpilloverError):
+    """A file or folder that cannot be read or written, or does not hold what was written."""
+
+
 class ConvergenceError(SpilloverError):
     """A maximisation that found no interior maximum."""
 

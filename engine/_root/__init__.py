@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from spillover.engine.whole import complete
 
 complete()
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOMES = {  # where each public name lives; a module loads when one of its names is first used, which keeps the import quick
     "spillover.engine.compare": ("compare",),
@@ -50,6 +50,7 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
         "SpecificationError",
         "SpilloverError",
         "SpilloverWarning",
+        "StorageError",
         "WeightsError",
     ),
     "spillover.models.priors": ("Conjugate", "Flat", "InverseGamma", "Priors", "Ridge", "ScaledBeta", "Shrinkage", "Uniform", "Zellner"),
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
     from spillover.kernels.errors import SpecificationError as SpecificationError
     from spillover.kernels.errors import SpilloverError as SpilloverError
     from spillover.kernels.errors import SpilloverWarning as SpilloverWarning
+    from spillover.kernels.errors import StorageError as StorageError
     from spillover.kernels.errors import WeightsError as WeightsError
     from spillover.models.priors import Conjugate as Conjugate
     from spillover.models.priors import Flat as Flat

@@ -1,0 +1,163 @@
+"""Files and folders that are written whole or not at all, their SHA-256, and a lock with its owner's name.
+
+>>> from tempfile import TemporaryDirectory
+>>> with TemporaryDirectory() as folder:
+...     with whole_file(Path(folder) / "note.txt") as beside:
+...         _ = beside.write_text("kept")
+...     (Path(folder) / "note.txt").read_text()
+'kept'
+"""
+
+import getpass
+import hashlib
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+
+from spillover.kernels.errors import StorageError
+
+UNFINISHED = ".writing-"  # how the names of what is being written begin, and of what a killed process left
+REPLACED = ".replaced-"
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A name beside `path` to write to, which takes its place when the block ends, whole.
+
+    Where the block fails, or the process dies in it, what was at `path` before is still there, untouched.
+    StorageError for a folder that is not there or not writable, a full disk, and a `path` that is a folder.
+    """
+    given = Path(path)
+    place = Path(os.path.realpath(given))  # a link stays a link
+    if place.is_dir():
+        raise StorageError(f"{given} is a folder: give the name of a file.")
+    if not place.parent.is_dir():
+        raise StorageError(f"There is no folder {given.parent} to write {given.name} to: make it first.")
+    beside = place.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{place.name}")
+    with _refusals(given):
+        try:
+            yield beside
+            _to_disk(beside)
+            beside.replace(place)
+        finally:
+            with suppress(FileNotFoundError):
+                beside.unlink()
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """A new folder beside `path` to write to, which replaces `path` when the block ends, with all that was in it.
+
+    Where the block fails, or the process dies in it, the old folder is still there. A process killed between the
+    two renamings at the end leaves both beside `path`, which the next call puts right. StorageError as `whole_file`.
+    """
+    given = Path(path)
+    place = Path(os.path.realpath(given))
+    if place.exists() and not place.is_dir():
+        raise StorageError(f"{given} is a file: give the name of a folder.")
+    beside = place.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{place.name}")
+    with _refusals(given):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        restore(place)
+        beside.mkdir()
+        try:
+            yield beside
+            for file in beside.rglob("*"):
+                if file.is_file():
+                    _to_disk(file)
+            _exchange(beside, place)
+        finally:
+            if beside.exists():
+                shutil.rmtree(beside, ignore_errors=True)
+
+
+def restore(place: Path) -> None:
+    """Put back a folder that a process had moved aside when it was killed before its successor was in place."""
+    old = sorted(place.parent.glob(f"{REPLACED}*-{place.name}"), key=lambda path: path.stat().st_mtime)
+    if old and not place.exists():
+        old.pop().replace(place)
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _exchange(new: Path, place: Path) -> None:
+    """`new` takes the place of the folder at `place`, if there is one, which goes."""
+    if not place.exists():
+        new.replace(place)
+        return
+    aside = place.with_name(f"{REPLACED}{uuid.uuid4().hex}-{place.name}")
+    place.replace(aside)
+    try:
+        new.replace(place)
+    except OSError:
+        aside.replace(place)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def locked(file: Path, what: str) -> Iterator[None]:
+    """Hold the lock `file` for the block. It goes with the process that holds it, however that ends.
+
+    StorageError where another process, or thread, has it: who, since when, and the way out; `what`: what it guards,
+    as errors call it.
+    """
+    owner = file.with_name(f"{file.name}.owner")
+    with _refusals(file):
+        lock = filelock.FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise StorageError(f"{what} is in use by {_owner(owner)}: wait for it, end it, or give another place.") from error
+    try:
+        with _refusals(file), whole_file(owner) as beside:
+            beside.write_text(_myself(), encoding="utf-8")
+        yield
+    finally:
+        with suppress(OSError):
+            owner.unlink()
+        lock.release()
+
+
+def _myself() -> str:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        user = "a user without a name"
+    since = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+    return f"process {os.getpid()} of {user} on {socket.gethostname()} since {since}"
+
+
+def _owner(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError:  # taken a moment ago, or on its way out
+        return "another process"
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """What the disk refuses, as StorageError with the name of what was to be written."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{path} could not be written ({reason}): what was there before is untouched.") from error
