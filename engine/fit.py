@@ -1,6 +1,6 @@
 """A model, from a formula to its fits: frame and W -> panel -> design -> R and log-determinant -> posterior -> draws -> results."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -53,7 +53,8 @@ class Model:
     def __repr__(self) -> str:
         t, n = self.panel.y.shape
         effects = "" if self.spec.effects == "none" else f", effects={self.spec.effects!r}"
-        return f"{self.spec.name}({self.formula!r}{effects}): {n} units x {t} periods, {len(self.design.terms)} coefficients"
+        before = "" if not len(self.panel.before) else f" (after {len(self.panel.before)} for lags)"
+        return f"{self.spec.name}({self.formula!r}{effects}): {n} units x {t} periods{before}, {len(self.design.terms)} coefficients"
 
     def fit(
         self,
@@ -329,6 +330,7 @@ class Options:
     error_weights: Weights | None = None
     lagged: Sequence[str] | None = None
     priors: Priors = field(default_factory=Priors)
+    formula_functions: Mapping[str, Callable] | None = None
 
 
 def specify_model(name: str, formula: str, data: Any, weights: Weights, options: Options) -> Model:
@@ -341,7 +343,8 @@ def specify_model(name: str, formula: str, data: Any, weights: Weights, options:
         raise SpecificationError(f"priors is a {type(options.priors).__name__}: make it spillover.Priors(...).")
     if options.error_weights is not None and not spec.error:
         raise SpecificationError(f"{name} has no spatial error: leave out error_weights, or choose SEM, SDEM, SAC or GNS.")
-    panel = read_panel(formula, data, weights, unit=options.unit, period=options.period, effects=spec.effects)
+    given = {"unit": options.unit, "period": options.period, "functions": options.formula_functions}
+    panel = read_panel(formula, data, weights, effects=spec.effects, **given)
     error_weights = weights if options.error_weights is None else options.error_weights[weights.ids]
     model = Model(spec, formula, panel, weights, error_weights, lagged_variables(spec, panel, options.lagged), options.priors)
     return checked(model)
@@ -393,20 +396,24 @@ def _family(name: str, equation: str) -> Callable[..., Model]:
         error_weights: Weights | None = None,
         lagged: Sequence[str] | None = None,
         priors: Priors | None = None,
+        formula_functions: Mapping[str, Callable] | None = None,
     ) -> Model:
         given = Priors() if priors is None else priors
-        return specify_model(name, formula, data, weights, Options(effects, unit, period, error_weights, lagged, given))
+        options = Options(effects, unit, period, error_weights, lagged, given, formula_functions)
+        return specify_model(name, formula, data, weights, options)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"""{name}: {equation}
 
-    formula: read by formulaic, "y ~ x1 + np.log(x2)". data: a frame, rows in any order, or what is read in chunks: the path of a Parquet
+    formula: "y ~ x1 + np.log(x2)", of columns, numbers, operators and the functions that the README lists, nothing of it run as code;
+    lag(x, k) and diff(x) work within units, and the first periods, which they use up, are no part of the model. data: a frame, rows in any order, or what is read in chunks: the path of a Parquet
     file or folder, a Dask dataframe. Units are matched to weights.ids by label (the index, or the column `unit`); a panel names its
     `period` column too and is balanced. effects: "none", "unit", "period" or "twoway", taken out by the transformed likelihood of Lee & Yu
     (2010), or, with period effects and rows of W that do not all have one sum, by a quasi-likelihood without evidence (see `fit_ml`);
     "random", alpha_i ~ N(0, sigma_alpha^2) for each unit, and "correlated_random", which adds the means over time of X and W X.
     error_weights: M of the spatial error, W unless given. lagged: the regressors that get a W X term, all but the constant unless given.
-    priors: `Priors`. Returns a `Model`; SpilloverError says what does not fit.
+    priors: `Priors`. formula_functions: functions of your own that the formula may call, {{"half": lambda x: x / 2}}. Returns a `Model`;
+    SpilloverError says what does not fit.
     """
     return make
 

@@ -3,22 +3,24 @@
 import ast
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import formulaic
 import numpy as np
 import pandas as pd
 
+from spillover.engine import grammar
+from spillover.engine.grammar import Checked, tree_of
 from spillover.engine.labels import few
 from spillover.engine.recognition import NUMBERS, how_to_convert, is_number, numbers_as_text
 from spillover.engine.sources import Source, default_text, distinct
-from spillover.kernels.errors import DataError, SpecificationError
+from spillover.kernels.errors import DataError, SpecificationError, SpilloverError
 
 SHOWN = 3  # rows an error message names before it counts the rest
-BY_ROW = {"log", "log10", "log2", "exp", "exp10", "exp2", "I", "abs"}  # what a formula may call, row by row
-NUMPY_BY_ROW = {"where", "clip", "round", "around"}  # beside NumPy's ufuncs
+NAMESPACE = SimpleNamespace(**{name: getattr(np, name) for name in (*grammar.NUMPY, *grammar.CONSTANTS)})  # np in a formula
 WAY_OUT = "work it out as a column beforehand, or give a pandas DataFrame."
 
 
@@ -37,7 +39,8 @@ class Plan:
 
     `bare`: the text, objects and categories used otherwise than in C(...) or a comparison; `floats`: the numbers and truth values that
     become float64 before anything is worked out, so that no square of whole numbers runs over and true + true is 2; not those in C(...),
-    which name levels, or in ~, & and |; `response`: the variable that is the response as it stands.
+    which name levels, or in ~, & and |; `response`: the variable that is the response as it stands; `checked`: the formula with stand-ins
+    for names in backticks; `functions`: the user's own; `before`: how many periods before its own the formula reads.
     """
 
     formula: str
@@ -48,6 +51,9 @@ class Plan:
     bare: tuple[str, ...]
     floats: tuple[str, ...]
     response: str | None
+    checked: Checked
+    functions: Mapping[str, Callable]
+    before: int
 
 
 @dataclass
@@ -71,45 +77,70 @@ class Flaws:
             raise DataError(f"{what} in {count} rows ({named}): {way_out}.")
 
 
-def plan(formula: str, source: Source) -> Plan:
-    """What `formula` needs of a table; `np` is NumPy in it.
+def plan(formula: str, source: Source, functions: Mapping[str, Callable] | None = None) -> Plan:
+    """What `formula` needs of a table; nothing of it is evaluated before `spillover.engine.grammar` let it pass.
 
     DataError for a formula without one response or without a regressor, and for a variable that the table lacks or that is not numeric,
-    text or categorical. SpecificationError where the table comes in chunks and a transformation needs all of its rows.
+    text or categorical. SpecificationError for what is not listed, and where the table comes in chunks and a transformation needs all of
+    its rows. `functions`: the user's own, by the names that the formula calls them.
     """
-    parsed = _parse(formula)
-    variables = tuple(_variables(parsed, formula, source.columns))
+    checked = grammar.check(formula)
+    own = grammar.check_functions(functions, source.columns)
+    parsed = _parse(formula, checked)
+    trees = [tree_of(factor.expr) for factor in _factors(parsed) if factor.eval_method.value == "python"]
+    for tree in trees:
+        grammar.check_factor(tree, checked, own, source.columns)
+        grammar.check_clashes(tree, source.columns, formula)
+    variables = tuple(_variables(parsed, trees, checked, formula, source.columns))
     again = [name for name in variables if (source.columns == name).sum() > 1]
     if again:
         raise DataError(f"More than one column is called {few(again)}: rename or drop the copies.")
     for name in variables:
         if source.dtypes[name].kind in "mMc" or isinstance(source.dtypes[name], pd.PeriodDtype):
             raise DataError(f"Column {name!r} holds {source.dtypes[name]} values: turn it into real numbers or categories first.")
-    response = next((factor.expr for term in parsed.lhs for factor in term.factors if factor.expr in variables), None)
+    response = next((name for name in _looked_up(parsed.lhs, checked) if name in variables), None)
     if response is not None and pd.api.types.is_bool_dtype(source.dtypes[response]):
         way_out = f"for a linear probability model give frame[{response!r}].astype(float)"
         raise DataError(f"The response {response!r} is true or false, and the models are of a number with normal errors: {way_out}.")
-    kept, bare = _uses(parsed)
+    kept, bare = _uses(parsed, trees, checked)
     real = {name for name in variables if is_number(source.dtypes[name]) or pd.api.types.is_bool_dtype(source.dtypes[name])}
-    uses = (tuple(sorted(bare & set(variables) - real)), tuple(sorted(real - kept)), response)
-    if source.whole:
-        return Plan(formula, parsed, variables, (), True, *uses)
+    levels = () if source.whole else _levels(trees, checked, formula, source, variables)
+    return Plan(
+        formula=formula,
+        parsed=parsed,
+        variables=variables,
+        levels=levels,
+        whole=source.whole,
+        bare=tuple(sorted(bare & set(variables) - real)),
+        floats=tuple(sorted(real - kept)),
+        response=response,
+        checked=checked,
+        functions=own,
+        before=max([0, *map(grammar.periods_before, trees)]),
+    )
+
+
+def _levels(trees: list[ast.expr], checked: Checked, formula: str, source: Source, variables: tuple[str, ...]) -> tuple[str, ...]:
+    """The variables of a table in chunks whose levels come first. SpecificationError for what may need all rows at once."""
     categories = {name for name in variables if source.dtypes[name].kind not in "biuf"}
-    for factor in _factors(parsed):
-        if factor.eval_method.value == "python":
-            tree, names = _expression(factor.expr)
-            culprit = _not_by_row(tree)
-            if culprit is not None:
-                text = _named(ast.unparse(culprit), names)
-                raise SpecificationError(
-                    f"{text!r} in {formula!r} may need all rows at once, and {source.what} is read in chunks: {WAY_OUT}"
-                )
-            categories |= {name for name in _encoded(tree, names) if name in variables}
-    return Plan(formula, parsed, variables, tuple(sorted(categories)), False, *uses)
+    for tree in trees:
+        culprit = _not_by_row(tree)
+        if culprit is not None:
+            text = checked.label(ast.unparse(culprit))
+            raise SpecificationError(f"{text!r} in {formula!r} may need all rows at once, and {source.what} is read in chunks: {WAY_OUT}")
+        categories |= {name for name in _encoded(tree, checked.names) if name in variables}
+    return tuple(sorted(categories))
 
 
-def read(plan: Plan, chunks: Iterator[pd.DataFrame], levels: dict[str, pd.Index], label: Callable[[int], str]) -> Iterator[Columns]:
-    """The columns of the formula, chunk by chunk. `levels`: those of the plan's categories; `label` names a row in errors.
+def read(
+    plan: Plan,
+    chunks: Iterator[pd.DataFrame],
+    levels: dict[str, pd.Index],
+    label: Callable[[int], str],
+    earlier: Callable[[pd.Series, int], pd.Series],
+) -> Iterator[Columns]:
+    """The columns of the formula, chunk by chunk. `levels`: those of the plan's categories; `label` names a row in errors; `earlier`
+    gives each row the value of its unit some periods before.
 
     DataError for values that are missing or not finite, once all chunks have been seen.
     """
@@ -127,9 +158,9 @@ def read(plan: Plan, chunks: Iterator[pd.DataFrame], levels: dict[str, pd.Index]
                 frame[name] = frame[name].to_numpy(dtype=float)
             if spec is None:
                 spec = plan.parsed if plan.whole else _trained(plan, frame, levels)
-            y, x = _tables(plan.formula, _matrices(plan.formula, spec, frame))
+            y, x = _tables(plan, _matrices(plan, spec, frame, earlier))
             columns = Columns(y.to_numpy(float)[:, 0], x.to_numpy(float), str(y.columns[0]), tuple(map(str, x.columns)))
-            _note_infinite(flaws, columns, start)
+            _note_infinite(flaws, columns, start, _there(plan, frame, earlier))
             infinite = [_infinite(name) for name in (columns.response, *columns.names)]
             yield columns
         start += len(frame)
@@ -184,10 +215,17 @@ def _infinite(name: str) -> str:
     return f"{name!r} is not finite"
 
 
-def _note_infinite(flaws: Flaws, columns: Columns, start: int) -> None:
-    if not (np.isfinite(columns.y).all() and np.isfinite(columns.x).all()):
+def _there(plan: Plan, frame: pd.DataFrame, earlier: Callable[[pd.Series, int], pd.Series]) -> np.ndarray:
+    """Whether a row has all the periods before it that the formula reads; those that have not are no part of the panel."""
+    if not plan.before:
+        return np.ones(len(frame), bool)
+    return earlier(pd.Series(np.ones(len(frame)), frame.index), plan.before).notna().to_numpy()
+
+
+def _note_infinite(flaws: Flaws, columns: Columns, start: int, there: np.ndarray) -> None:
+    if not (np.isfinite(columns.y[there]).all() and np.isfinite(columns.x[there]).all()):
         for name, values in [(columns.response, columns.y), *zip(columns.names, columns.x.T, strict=True)]:
-            flaws.note(~np.isfinite(values), start, _infinite(name), "check its transformation, a log of zero perhaps")
+            flaws.note(~np.isfinite(values) & there, start, _infinite(name), "check its transformation, a log of zero perhaps")
 
 
 def _trained(plan: Plan, frame: pd.DataFrame, levels: dict[str, pd.Index]) -> Any:
@@ -196,27 +234,51 @@ def _trained(plan: Plan, frame: pd.DataFrame, levels: dict[str, pd.Index]) -> An
     rows = frame.iloc[np.arange(size) % len(frame)].reset_index(drop=True)
     for name, found in levels.items():
         rows[name] = pd.Series(found[np.arange(size) % len(found)])
-    spec = _matrices(plan.formula, plan.parsed, rows).model_spec
+    spec = _matrices(plan, plan.parsed, rows, _never).model_spec
+    names = plan.checked.names
     for part in (spec.lhs, spec.rhs):
-        needs = {str(factor): set(map(str, variables)) for factor, variables in part.factor_variables.items()}
+        needs = {str(factor): {names.get(str(name), str(name)) for name in found} for factor, found in part.factor_variables.items()}
         for expression, (kind, _) in part.encoder_state.items():
             used = needs[expression] & set(plan.variables)
             if kind is formulaic.parser.types.Factor.Kind.CATEGORICAL and (len(used) != 1 or not used <= levels.keys()):
-                raise SpecificationError(f"The levels of {expression!r} in {plan.formula!r} are known from all rows only: {WAY_OUT}")
+                shown = plan.checked.label(expression)
+                raise SpecificationError(f"The levels of {shown!r} in {plan.formula!r} are known from all rows only: {WAY_OUT}")
     return spec
 
 
-def _matrices(formula: str, spec: Any, frame: pd.DataFrame) -> Any:
+def _never(column: pd.Series, k: int) -> pd.Series:
+    """No value of before: what is read in chunks has none at hand, and its formulas no lag."""
+    raise SpecificationError("lag and diff need all rows at once: give a pandas DataFrame.")
+
+
+def _matrices(plan: Plan, spec: Any, frame: pd.DataFrame, earlier: Callable[[pd.Series, int], pd.Series]) -> Any:
+    def lag(x: Any, k: int = 1) -> pd.Series:
+        return earlier(pd.Series(x, frame.index, dtype=float), k)
+
+    def diff(x: Any) -> pd.Series:
+        return pd.Series(x, frame.index, dtype=float) - lag(x)
+
+    context = {**grammar.BY_ROW, "np": NAMESPACE, "lag": lag, "diff": diff, **plan.functions}
+    stand_ins = {stand_in: frame[name] for stand_in, name in plan.checked.names.items()}
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():  # what is not finite is refused by name
             warnings.simplefilter("ignore", RuntimeWarning)
-            return spec.get_model_matrix(frame, context={"np": np}, na_action="ignore")
-    except (formulaic.errors.FormulaicError, TypeError, ValueError) as error:
-        raise DataError(f"The formula {formula!r} does not fit the data: {error}") from error
+            return spec.get_model_matrix(frame.assign(**stand_ins), context=context, na_action="ignore")
+    except (formulaic.errors.FormulaicError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error.__cause__, SpilloverError):
+            raise error.__cause__ from None
+        reason = plan.checked.label(_plain(error))
+        raise DataError(f"The formula {plan.formula!r} does not fit the data: {reason}") from error
 
 
-def _tables(formula: str, matrices: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    y, x = pd.DataFrame(matrices.lhs), pd.DataFrame(matrices.rhs)
+def _plain(error: Exception) -> str:
+    """An error of another library as one line, without codes for colours."""
+    return " ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split())
+
+
+def _tables(plan: Plan, matrices: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    y, x = (pd.DataFrame(part).rename(columns=lambda name: plan.checked.label(str(name))) for part in (matrices.lhs, matrices.rhs))
+    formula = plan.formula
     if y.shape[1] != 1:
         raise DataError(f"The formula {formula!r} has {y.shape[1]} responses ({', '.join(y.columns)}); a model has one numeric response.")
     if not x.shape[1]:
@@ -231,11 +293,11 @@ def _tables(formula: str, matrices: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     return y, x
 
 
-def _parse(formula: str) -> formulaic.Formula:
+def _parse(formula: str, checked: Checked) -> formulaic.Formula:
     try:
-        parsed = formulaic.Formula(formula)
-    except (formulaic.errors.FormulaicError, TypeError) as error:
-        raise DataError(f"The formula {formula!r} cannot be read: {error}") from error
+        parsed = formulaic.Formula(checked.text)
+    except (formulaic.errors.FormulaicError, SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as error:
+        raise DataError(f"The formula {formula!r} cannot be read: {checked.label(_plain(error))}") from error
     if not hasattr(parsed, "lhs"):
         raise DataError(f"The formula {formula!r} has no response: write it as 'y ~ x1 + x2'.")
     if not all(isinstance(part, formulaic.SimpleFormula) for part in (parsed.lhs, parsed.rhs)):
@@ -243,43 +305,43 @@ def _parse(formula: str) -> formulaic.Formula:
     return parsed
 
 
-def _variables(parsed: formulaic.Formula, formula: str, columns: pd.Index) -> list[str]:
-    """The columns that the formula needs, of NumPy nothing. formulaic cuts a name at its first dot: `gdp.real` is "gdp"."""
-    found: set[str] = set()
-    for variable in map(str, parsed.required_variables):
-        dotted = {name for name in map(str, columns) if name.startswith(f"{variable}.") and f"`{name}`" in formula}
-        root = variable if variable in columns else variable.split(".")[0]
-        if root in columns:
-            found.add(root)
-        elif root in map(str, columns):
+def _variables(parsed: formulaic.Formula, trees: list[ast.expr], checked: Checked, formula: str, columns: pd.Index) -> list[str]:
+    """The columns that the formula needs."""
+    names = [*_looked_up(parsed.lhs, checked), *_looked_up(parsed.rhs, checked)]
+    for tree in trees:
+        others = {id(part.func) for part in ast.walk(tree) if isinstance(part, ast.Call)}
+        others |= {id(part.value) for part in ast.walk(tree) if isinstance(part, ast.Attribute)}
+        found = {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and id(part) not in others}
+        names += [checked.names.get(name, name) for name in found]
+    for name in names:
+        if name in columns:
+            continue
+        if name in map(str, columns):
             raise DataError(
-                f"The formula {formula!r} needs the column {root!r}, whose name is not text: frame.rename(columns=str) makes it so."
+                f"The formula {formula!r} needs the column {name!r}, whose name is not text: frame.rename(columns=str) makes it so."
             )
-        elif root != "np" and not dotted:
-            raise DataError(f"The formula {formula!r} needs a column {root!r}; the data have {', '.join(map(str, columns))}.")
-        found |= dotted
-    for factor in _factors(parsed):  # formulaic names nothing inside of poly(...) and its like
-        if factor.eval_method.value == "python":
-            tree, names = _expression(factor.expr)
-            called = {call.func.id for call in ast.walk(tree) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)}
-            found |= {names.get(name, name) for name in _names_in(tree) - called} & set(columns)
-    return sorted(found)
+        raise DataError(f"The formula {formula!r} needs a column {name!r}; the data have {', '.join(map(str, columns))}.")
+    return sorted(set(names))
 
 
 def _factors(parsed: formulaic.Formula) -> list:
     return [factor for part in (parsed.lhs, parsed.rhs) for term in part for factor in term.factors]
 
 
-def _uses(parsed: formulaic.Formula) -> tuple[set[str], set[str]]:
+def _looked_up(part: formulaic.SimpleFormula, checked: Checked) -> list[str]:
+    """The columns that stand by themselves in a part of the formula."""
+    found = [factor.expr for term in part for factor in term.factors if factor.eval_method.value == "lookup"]
+    return [checked.names.get(name, name) for name in found]
+
+
+def _uses(parsed: formulaic.Formula, trees: list[ast.expr], checked: Checked) -> tuple[set[str], set[str]]:
     """The names somewhere in C(...), ~, &, | or ^, and those that stand outside of C(...) and of comparisons."""
-    kept, bare = set(), set()
-    for factor in _factors(parsed):
-        if factor.eval_method.value == "lookup":
-            bare.add(factor.expr)
-        elif factor.eval_method.value == "python":
-            tree, names = _expression(factor.expr)
-            kept |= {names.get(name, name) for node in ast.walk(tree) if _is_coding(node) or _is_logic(node) for name in _names_in(node)}
-            bare |= {names.get(name, name) for name in _names_outside(tree)}
+    kept, bare = set(), {*_looked_up(parsed.lhs, checked), *_looked_up(parsed.rhs, checked)}
+    for tree in trees:
+        kept |= {
+            checked.names.get(name, name) for node in ast.walk(tree) if _is_coding(node) or _is_logic(node) for name in _names_in(node)
+        }
+        bare |= {checked.names.get(name, name) for name in _names_outside(tree)}
     return kept, bare
 
 
@@ -305,23 +367,6 @@ def _names_outside(node: ast.AST) -> Iterator[str]:
             yield from _names_outside(part)
 
 
-def _expression(text: str) -> tuple[ast.expr, dict[str, str]]:
-    """The syntax tree of a factor, with stand-ins for names in backticks, and what the stand-ins are for."""
-    names: dict[str, str] = {}
-
-    def stand_in(match: re.Match) -> str:
-        names[f"quoted_{len(names)}_"] = match.group(1)
-        return f"quoted_{len(names) - 1}_"
-
-    return ast.parse(re.sub("`([^`]*)`", stand_in, text), mode="eval").body, names
-
-
-def _named(text: str, names: dict[str, str]) -> str:
-    for stand_in, name in names.items():
-        text = text.replace(stand_in, f"`{name}`")
-    return text
-
-
 def _not_by_row(node: ast.expr) -> ast.expr | None:
     """The first part of an expression that is not known to work on each row by itself."""
     match node:
@@ -339,7 +384,7 @@ def _not_by_row(node: ast.expr) -> ast.expr | None:
             inner = [first]
         case ast.Call(func=function, args=arguments, keywords=keywords) if _is_by_row(function):
             inner = [*arguments, *(keyword.value for keyword in keywords)]
-        case ast.Attribute(value=ast.Name(id="np"), attr=name) if isinstance(getattr(np, name, None), float):
+        case ast.Attribute(value=ast.Name(id="np")):
             return None
         case _:
             return node
@@ -349,14 +394,13 @@ def _not_by_row(node: ast.expr) -> ast.expr | None:
 def _is_by_row(function: ast.expr) -> bool:
     match function:
         case ast.Name(id=name):
-            return name in BY_ROW
-        case ast.Attribute(value=ast.Name(id="np"), attr=name):
-            found = getattr(np, name, None)
-            return name in NUMPY_BY_ROW or (isinstance(found, np.ufunc) and found.signature is None)
+            return name == "I" or name in grammar.BY_ROW
+        case ast.Attribute(value=ast.Name(id="np")):
+            return True
     return False
 
 
-def _encoded(tree: ast.expr, names: dict[str, str]) -> set[str]:
+def _encoded(tree: ast.expr, names: Mapping[str, str]) -> set[str]:
     """The names that stand by themselves in C(...)."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_coding(node)]
     found = {call.args[0].id for call in calls if call.args and isinstance(call.args[0], ast.Name)}

@@ -1,7 +1,7 @@
 """The members of a sweep: every combination of weights, model, effects, controls, priors and window, and what each needs to be fitted."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import product
 from typing import Any
@@ -88,8 +88,9 @@ class Source:
     panels: Mapping[tuple, Panel | str]
 
 
-def read(plan: Plan, data: pd.DataFrame) -> Source:
-    """The panels of a plan. Weights with the same units in another order share a panel in the order of the first."""
+def read(plan: Plan, data: pd.DataFrame, functions: Mapping[str, Callable] | None = None) -> Source:
+    """The panels of a plan. Weights with the same units in another order share a panel in the order of the first. `functions`: the user's
+    own, that the formula may call."""
     check(plan)
     orders = {_units(weights): weights for weights in reversed(list(plan.weights.values()))}
     panels: dict[tuple, Panel | str] = {}
@@ -98,7 +99,8 @@ def read(plan: Plan, data: pd.DataFrame) -> Source:
         for key, weights in orders.items():
             try:
                 frame = _within(data, plan.period, span)
-                panel: Panel | str = read_panel(formula, frame, weights, unit=plan.unit, period=plan.period, effects=effects)
+                given = {"unit": plan.unit, "period": plan.period, "functions": functions}
+                panel: Panel | str = read_panel(formula, frame, weights, effects=effects, **given)
             except SpilloverError as error:
                 panel = str(error)
             panels[control, effects, window, key] = panel

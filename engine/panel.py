@@ -1,6 +1,6 @@
 """The validation border: a table and weights become sorted, aligned, checked arrays."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from spillover.engine.formula import SHOWN, Columns, Plan, plan, read
-from spillover.engine.labels import align, check_periods
+from spillover.engine.labels import align, check_periods, few
+from spillover.engine.lags import NO_PERIODS, earlier
 from spillover.engine.sources import Source, joined, levels_of, open_source
 from spillover.engine.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError
@@ -20,7 +21,10 @@ CONSTANT = ("unit", "period", "twoway")  # effects that contain the intercept
 
 @dataclass(frozen=True)
 class Panel:
-    """A balanced panel, period by period in the order of the weights. `y`: (T, N); `x`: (T, N, k); a cross-section has one period."""
+    """A balanced panel, period by period in the order of the weights. `y`: (T, N); `x`: (T, N, k); a cross-section has one period.
+
+    `before`: the first periods of the data, which lags and differences in the formula use up.
+    """
 
     y: np.ndarray
     x: np.ndarray
@@ -29,6 +33,7 @@ class Panel:
     units: pd.Index
     periods: pd.Index
     period_name: str
+    before: pd.Index = field(default_factory=lambda: pd.Index([]))
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,22 @@ class Layout:
         return _pair(self.units[unit], self.periods[t], self.period)
 
 
-def read_panel(formula: str, data: Any, weights: Weights, *, unit: str | None, period: str | None, effects: str) -> Panel:
+def read_panel(
+    formula: str,
+    data: Any,
+    weights: Weights,
+    *,
+    unit: str | None,
+    period: str | None,
+    effects: str,
+    functions: Mapping[str, Callable] | None = None,
+) -> Panel:
     """The panel that `formula` takes from `data`, units matched to `weights.ids` by label whatever the order of the rows.
 
     `data`: a pandas DataFrame, the path of a Parquet file or folder, or a Dask DataFrame; the last two are read twice, a chunk at a time.
     DataError names duplicated or missing (unit, period) pairs, missing values, units that only one side has, numbers stored as text and
     whatever else would be converted without a word. Numbers and truth values become float64 (1 and 0) before anything is worked out;
-    whole numbers beyond 2^53 are rounded there, to 1e-16 of their size.
+    whole numbers beyond 2^53 are rounded there, to 1e-16 of their size. `functions`: the user's own, that the formula may call.
     """
     source = open_source(data)
     if period is not None and unit is None:
@@ -87,17 +101,25 @@ def read_panel(formula: str, data: Any, weights: Weights, *, unit: str | None, p
             raise DataError(f"{role}={column!r} is the name of more than one column: rename or drop the copies.")
     if unit is not None and unit == period:
         raise SpecificationError(f"unit= and period= both name {unit!r}: give two columns.")
-    wanted = plan(formula, source)
+    wanted = plan(formula, source, functions)
+    if wanted.before and period is None:
+        raise SpecificationError(NO_PERIODS)
     units, times, levels = _first_pass(source, wanted, unit, period)
     layout = _layout(units, times, weights, period)
-    if effects not in ("none", "period") and len(layout.periods) < 2:
-        raise SpecificationError(f"effects={effects!r} need at least two periods; the data have one, {layout.periods[0]!r}.")
+    kept = layout.periods[wanted.before :]
+    if wanted.before and not len(kept):
+        what = f"The formula {formula!r} reads {wanted.before} periods before each"
+        raise SpecificationError(f"{what}, and the data have {len(layout.periods)}: none is left.")
+    if effects not in ("none", "period") and len(kept) < 2:
+        after = " after its lags" if wanted.before else ""
+        raise SpecificationError(f"effects={effects!r} need at least two periods; the data have one{after}, {few(kept)}.")
     frames = _second_pass(source, wanted, [(unit, units), (period, times)][: 1 if period is None else 2])
-    chunks = read(wanted, frames, levels, layout.label)
+    chunks = read(wanted, frames, levels, layout.label, earlier(layout.place, layout.periods, len(layout.units), period))
     y, x, response, names = _arrays(chunks, layout, without=INTERCEPT if effects in CONSTANT else None)
     if not names:
         raise DataError(f"The formula {formula!r} has no regressor beside the constant, which the effects contain: give at least one.")
-    return Panel(y, x, response, names, weights.ids, layout.periods, period or "period")
+    y, x, before = y[wanted.before :], x[wanted.before :], layout.periods[: wanted.before]
+    return Panel(y, x, response, names, weights.ids, kept, period or "period", before)
 
 
 def _first_pass(source: Source, wanted: Plan, unit: str | None, period: str | None) -> tuple[Labels, Labels, dict[str, pd.Index]]:

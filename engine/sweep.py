@@ -38,6 +38,7 @@ def sweep(
     priors: Priors | Mapping[str, Priors] | None = None,
     windows: Mapping[str, tuple[Any, Any]] | None = None,
     lagged: Sequence[str] | None = None,
+    formula_functions: Mapping[str, Callable] | None = None,
     sampler: str = "exact",
     draws: int = 1000,
     tune: int = 1000,
@@ -52,7 +53,8 @@ def sweep(
     """Every combination of weights, model and effects, and of controls, priors and windows where given, fitted to one data set.
 
     `weights`: a dict of names and `Weights`. `controls`: names and what each adds to the formula, {"none": "", "full": "x3 + x4"};
-    `priors`: one `Priors`, or a dict of them; `windows`: names and the first and last period of each. `sampler`: "exact" (`Model.fit`),
+    `priors`: one `Priors`, or a dict of them; `windows`: names and the first and last period of each. `formula_functions`: functions of
+    your own that the formulas may call. `sampler`: "exact" (`Model.fit`),
     "nuts" or "ml". `store`: a folder for the results, from which a sweep that was stopped goes on; `client`: a Dask client whose workers
     take the chunks. `keep_draws`: keep draws as well as summaries.
 
@@ -83,7 +85,7 @@ def sweep(
     )
     settings = Settings(sampler, draws, tune, chains, seed, target_accept, keep_draws)
     _check(settings)
-    return run_plan(members.read(plan, data), settings, store=store, client=client, progress=progress)
+    return run_plan(members.read(plan, data, formula_functions), settings, store=store, client=client, progress=progress)
 
 
 EXAMPLES = {
