@@ -1,4 +1,4 @@
-"""A formula is never code: what is not listed is refused before it runs; lags stay within units; functions of one's own have their names."""
+"""A formula is never code: what is not listed is refused before it runs; lags stay within units; own functions have names."""
 
 import os
 import sys
