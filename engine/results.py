@@ -13,11 +13,13 @@ import pandas as pd
 import scipy.sparse as sparse
 import xarray as xr
 
+from spillover.engine.provenance import of_panel, of_weights, versions
+from spillover.engine.saving import check_tree, read_tree, write_tree
 from spillover.engine.spatial import channels
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import spectral_radius
 from spillover.engine.whole import arviz
-from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
+from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning, WeightsError
 from spillover.models import impacts as formulas
 from spillover.models.effects import QUASI
 from spillover.models.spec import FLAGS, RANDOM
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from spillover.engine.fit import Model
 
 PARAMETERS = ("beta", "rho", "lam", "sigma_alpha", "sigma")
+CHECKED = 20_000  # units of a loaded fit whose rho and lambda are held against the interval of W
 RHAT, ESS = 1.01, 400  # Vehtari, Gelman, Simpson, Carpenter & Burkner (2021), section 4
 
 
@@ -69,11 +72,19 @@ class Fit:
     @cached_property
     def weights(self) -> Weights:
         """W, as the model was given it."""
+        return self._matrix("weights")
+
+    @cached_property
+    def error_weights(self) -> Weights:
+        """M of the spatial error; W unless another was given."""
+        return self._matrix("error_weights") if "error_weights_row" in self.tree["constant_data"] else self.weights
+
+    def _matrix(self, name: str) -> Weights:
         data = self.tree["constant_data"].to_dataset()
         ids = pd.Index(data["unit"].to_numpy())
-        links = (data["weights_row"].to_numpy(), data["weights_column"].to_numpy())
-        matrix = sparse.csr_array((data["weights_value"].to_numpy(), links), shape=(len(ids), len(ids)))
-        bounds = self.tree.attrs.get("bounds")
+        links = (data[f"{name}_row"].to_numpy(), data[f"{name}_column"].to_numpy())
+        matrix = sparse.csr_array((data[f"{name}_value"].to_numpy(), links), shape=(len(ids), len(ids)))
+        bounds = self.tree.attrs.get("bounds" if name == "weights" else "error_bounds")
         return Weights(matrix, ids, islands="allow", bounds=None if bounds is None else (float(bounds[0]), float(bounds[1])))
 
     def summary(self, **options: Any) -> pd.DataFrame:
@@ -122,22 +133,41 @@ class Fit:
         }
 
     def save(self, path: str | Path) -> None:
-        """Write the tree as NetCDF; `spillover.load` reads it back."""
-        self.tree.to_netcdf(path, engine="h5netcdf")
+        """Write the tree as NetCDF, whole or not at all, with a seal of its bytes; `spillover.load` reads it back.
+
+        StorageError for a folder that is not there or cannot be written to, and a full disk: an earlier file is untouched then.
+        """
+        write_tree(self.tree, path)
 
 
 def load(path: str | Path) -> Fit:
-    """The fit that `Fit.save` wrote. DataError for a file that is not one."""
+    """The fit that `Fit.save` wrote, in this version or an earlier one; nothing in the file is run.
+
+    StorageError for a file that is not there, damaged, cut short or of a later version; files of 0.1.0 have no seal, and are only checked
+    for what they hold. DataError for what is no fit, or could not be one: draws that are not finite, a sigma of 0 or less, a rho or
+    lambda outside of the admissible interval of W (up to CHECKED units; it takes a second there), positions outside of the data.
+    """
+    tree = read_tree(path)
+    check_tree(tree, path)
+    fit = Fit(tree)
+    _check_dependence(fit, path)
+    return fit
+
+
+def _check_dependence(fit: Fit, path: str | Path) -> None:
+    """DataError for draws of rho or lambda outside of the admissible interval, and for a W that is none."""
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            found = tree.load()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise DataError(f"{path} is not a NetCDF file: {error}") from error
-    if "posterior" not in found.children or "model" not in found.attrs:
-        raise DataError(f"{path} is not a fit saved by spillover: it has the groups {', '.join(found.children) or 'none'}.")
-    return Fit(found)
+        pairs = {"rho": fit.weights, "lam": fit.error_weights}
+        for name, weights in pairs.items():
+            if name in fit.posterior and weights.n <= CHECKED:
+                low, high = weights.bounds
+                values = fit.posterior[name].to_numpy()
+                wrong = values[(values < low) | (values > high)]
+                if wrong.size:
+                    interval = f"the admissible interval of its W, {low:.6g} to {high:.6g}"
+                    raise DataError(f"{path} is no fit that can be used: {name} has the draw {wrong[0]:.6g}, outside {interval}.")
+    except WeightsError as error:
+        raise DataError(f"{path} is no fit that can be used: its W is none, {error}") from error
 
 
 def build_tree(
@@ -170,9 +200,18 @@ def build_tree(
     }
     if prior:
         groups["prior"] = {name: prior[name][None] for name in PARAMETERS if name in prior}
-    attrs = {"model": model.spec.name, "effects": model.spec.effects, "formula": model.formula, "response": panel.response, **about}
+    attrs = {
+        **_provenance(model),
+        "model": model.spec.name,
+        "effects": model.spec.effects,
+        "formula": model.formula,
+        "response": panel.response,
+        **about,
+    }
     if model.weights.given_bounds is not None:
         attrs["bounds"] = list(model.weights.given_bounds)
+    if model.error_weights.given_bounds is not None:
+        attrs["error_bounds"] = list(model.error_weights.given_bounds)
     scalars = {name: value for name, value in stats.items() if not value.ndim}
     if len(scalars) < len(stats):
         groups["sample_stats"] = stats
@@ -181,6 +220,13 @@ def build_tree(
         tree["sample_stats"] = xr.DataTree(xr.Dataset(scalars))
     tree.attrs.update(attrs)
     return tree
+
+
+def _provenance(model: "Model") -> dict[str, str]:
+    """The versions and the SHA-256 of data and weights, as attributes of a tree."""
+    found = {f"{name}_version": number for name, number in versions().items()}
+    found |= {"data_sha256": of_panel(model.panel), "weights_sha256": of_weights(model.weights)}
+    return found if model.error_weights == model.weights else {**found, "error_weights_sha256": of_weights(model.error_weights)}
 
 
 def _plain(labels: pd.Index) -> np.ndarray:
