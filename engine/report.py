@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from spillover.engine.report_tables import body, head, to_latex
+from spillover.engine.storage import whole_file
 from spillover.kernels.errors import SpecificationError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Report:
 def write(report: Report, folder: Path) -> list[Path]:
     """Write the page and its parts: report.html, tables/NAME.csv, tables/NAME.tex, figures/NAME.png; returns the paths.
 
-    `folder`: made where it is not there; files of the same names are replaced. CSV has every digit, LaTeX (package booktabs) those of the
+    `folder`: made where it is not there; files of the same names are replaced, each whole or not at all. CSV has every digit, LaTeX (package booktabs) those of the
     page.
 
     SpecificationError for a name of a table or a picture with other characters or there twice, and for paragraphs that are no tuple.
@@ -110,7 +111,8 @@ def write(report: Report, folder: Path) -> list[Path]:
     contents |= {f"figures/{name}.png": image for name, image in images.items()}
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+        with whole_file(folder / name) as beside:
+            beside.write_bytes(content)
     return [folder / name for name in contents]
 
 

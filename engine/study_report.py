@@ -50,10 +50,12 @@ def report(study: "Study") -> Report:
 
 
 def about(study: "Study") -> dict[str, str]:
-    """Versions and seeds: what it takes to do it again."""
+    """Versions, seeds, and the SHA-256 of the panel and of W: what it takes to do it again, and to know that it is the same."""
     found = {name: version(name) for name in PACKAGES}
     settings = ", ".join(f"{name} {value}" for name, value in study.plan.sampler.items()) or "defaults"
-    return {"seed": str(study.plan.seed), "formula": study.plan.formula, "sampler": settings, "Python": platform.python_version(), **found}
+    digests = {"data SHA-256": study.fit.tree.attrs["data_sha256"], "W SHA-256": study.fit.tree.attrs["weights_sha256"]}
+    given = {"seed": str(study.plan.seed), "formula": study.plan.formula, "sampler": settings}
+    return {**given, "Python": platform.python_version(), **found, **digests}
 
 
 def _table(study: "Study", name: str, title: str, note: str = "") -> Table:
