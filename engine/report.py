@@ -88,8 +88,8 @@ class Report:
 def write(report: Report, folder: Path) -> list[Path]:
     """Write the page and its parts: report.html, tables/NAME.csv, tables/NAME.tex, figures/NAME.png; returns the paths.
 
-    `folder`: made where it is not there; files of the same names are replaced, each whole or not at all. CSV has every digit, LaTeX (package booktabs) those of the
-    page.
+    `folder`: made where it is not there; files of the same names are replaced, each whole or not at all. CSV has every digit, LaTeX
+    (package booktabs) those of the page.
 
     SpecificationError for a name of a table or a picture with other characters or there twice, and for paragraphs that are no tuple.
 
