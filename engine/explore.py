@@ -322,7 +322,7 @@ def _check_values(values: np.ndarray, ids: pd.Index, names: pd.Index, *, several
 
 def _check_options(W: Any, permutations: Any, alternative: str) -> None:
     if not isinstance(W, Weights):
-        raise SpecificationError(f"W is a {type(W).__name__}: make it spillover.Weights(matrix, ids) first.")
+        raise SpecificationError(f"W is a {type(W).__name__}: {how_to_make(W)}.")
     if len(W.islands) == W.n:
         raise DataError("No unit has neighbours: W is zero.")
     if isinstance(permutations, bool) or not isinstance(permutations, int | np.integer) or permutations < 0:

@@ -1,6 +1,7 @@
 """What a weights matrix must be, and what its eigenvalues leave to rho."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,24 @@ def _refuse_cancelling(entries: sparse.coo_array) -> None:
     if hidden.any():
         where = list(zip(entries.row[hidden].tolist(), entries.col[hidden].tolist(), strict=True))
         raise WeightsError(f"negative weights at places (row, column) stored more than once: {few(where)}. Sum the entries first.")
+
+
+def how_to_make(value: Any) -> str:
+    """How a `Weights` is made of what was given in its place, for an error message.
+
+    >>> how_to_make("queen.gal")
+    "make it one with spillover.read_weights('queen.gal')"
+    """
+    kind = type(value)
+    if kind.__module__.partition(".")[0] == "libpysal":
+        return "make it one with spillover.Weights.from_libpysal(w)"
+    if isinstance(value, str | Path):
+        return f"make it one with spillover.read_weights({str(value)!r})"
+    if isinstance(value, pd.DataFrame):
+        return "make it one with spillover.Weights(frame), units on both sides, or spillover.Weights.from_edges(frame, origin, destination)"
+    if sparse.issparse(value) or isinstance(value, np.ndarray | list | tuple):
+        return "make it one with spillover.Weights(matrix, ids)"
+    return "make one with spillover.Weights(matrix, ids), spillover.Weights.from_libpysal(w) or spillover.read_weights(path)"
 
 
 def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:

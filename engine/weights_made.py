@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
 from spillover.engine.recognition import coordinate, swapped
 from spillover.engine.weights import Weights
+from spillover.engine.weights_checks import how_to_make
 from spillover.engine.weights_files import Labelled, libpysal_links
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
@@ -308,7 +309,7 @@ def _check_distinct(places: Places, what: str, way_out: str) -> None:
 
 def _check_weights(weights: Any, what: str) -> None:
     if not isinstance(weights, Weights):
-        raise WeightsError(f"{what} is a {type(weights).__name__}: give Weights.")
+        raise WeightsError(f"{what} is a {type(weights).__name__}: {how_to_make(weights)}.")
 
 
 def _check_size(links: int, what: str, way_out: str) -> None:
