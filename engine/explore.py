@@ -12,7 +12,7 @@ import scipy.stats
 from spillover.engine.labels import align, as_numbers, check_periods, check_told_apart, few
 from spillover.engine.prepare import check_columns
 from spillover.engine.weights import Weights
-from spillover.engine.weights_checks import SAME
+from spillover.engine.weights_checks import SAME, how_to_make
 from spillover.kernels.errors import DataError, SpecificationError
 from spillover.models import moran as formulas
 

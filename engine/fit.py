@@ -336,7 +336,7 @@ def specify_model(name: str, formula: str, data: Any, weights: Weights, options:
     """A checked model; every mistake in the arguments or the data is an error here."""
     spec = specify(name, options.effects)
     for role, given in (("weights", weights), ("error_weights", options.error_weights)):
-        if given is not None and not isinstance(given, Weights):
+        if not isinstance(given, Weights) and (given is not None or role == "weights"):
             raise SpecificationError(f"{role} is a {type(given).__name__}: {how_to_make(given)}.")
     if not isinstance(options.priors, Priors):
         raise SpecificationError(f"priors is a {type(options.priors).__name__}: make it spillover.Priors(...).")

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NoReturn
 from spillover.kernels.errors import DataError, SpilloverError
 
 UNKNOWN = 4 * 2**30  # bytes of memory taken to be free where the system does not say
+LONG = 80  # characters of a value in a message, at most
 SAMPLE = 65_536  # bytes that tell an encoding
 SHARE = 0.8  # of the characters beyond ASCII are common Chinese ones in Chinese text
 KINDS = (
@@ -53,10 +54,24 @@ def named(path: Any) -> str:
     return text if text.isprintable() else repr(text)
 
 
+def shown(value: Any) -> str:
+    """A value as errors show it, on one line, without characters that a terminal would act on, cut where it is long.
+
+    >>> shown([1, 2]), shown("\\x1b[31m"), shown("x" * 100)[-5:]
+    ('[1, 2]', "'\\\\x1b[31m'", 'xxx …')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # whatever a class of the user's raises in its repr
+        text = f"a {type(value).__name__}"
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= LONG else f"{text[:LONG]} …"
+
+
 def as_path(path: Any, what: str, error: Failure = DataError) -> Path:
     """The path that a user gave as text or as a path; `error` for anything else."""
     if not isinstance(path, str | os.PathLike) or path == "":
-        raise error(f"{path!r} is no path of {what}: give the name of a file, as text or a Path.")
+        raise error(f"{shown(path)} is no path of {what}: give the name of a file, as text or a Path.")
     given = os.fspath(path)
     if isinstance(given, bytes):
         raise error(f"{given!r} is a path in bytes: give the name of a file as text or a Path.")

@@ -78,6 +78,7 @@ def _parquet(path: str) -> Source:
             label, row, step = _stored_index(table, path) if index else (None, 0, 1)
             read = list(dict.fromkeys([*columns, *([] if label is None else [label])]))
             for batch in table.scanner(columns=read, batch_size=CHUNK, fragment_scan_options=lean, **ahead).to_batches():
+                batch.validate(full=True)
                 frame = batch.to_pandas(ignore_metadata=True)
                 end = row + step * batch.num_rows
                 frame.index = pd.RangeIndex(row, end, step) if label is None else pd.Index(frame[label], name=label)

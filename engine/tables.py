@@ -114,7 +114,10 @@ def _parquet(path: Path) -> pd.DataFrame:
     with parquet_failures(path, arrow):
         table = arrow.dataset.dataset(str(path), format="parquet", partitioning="hive")
         check_memory(path, CELL * table.count_rows() * len(table.schema.names), "a table")
-        return pd.read_parquet(path, engine="pyarrow")
+        frame = pd.read_parquet(path, engine="pyarrow")
+        for name in frame.select_dtypes("string"):
+            arrow.array(frame[name].array, arrow.large_string()).validate(full=True)  # or bytes that are no text fail later
+        return frame
 
 
 def load_pyarrow(path: Any) -> Any:

@@ -10,6 +10,7 @@ import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
 
 from spillover.engine.labels import as_numbers, few, link_name
+from spillover.engine.reading import shown
 from spillover.kernels import nodes, perron, spectrum
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
@@ -29,7 +30,7 @@ def as_csr(matrix: Any) -> sparse.csr_array:
         raise WeightsError(f"the matrix has shape {matrix.shape}: weights are square and not empty, one row and one column a unit.")
     if sparse.issparse(matrix):  # summed as floats: small integers would run over
         matrix = sparse.csr_array(matrix) if matrix.dtype.kind == "b" else matrix.astype(np.float64, copy=False)
-        if isinstance(matrix.data, np.ndarray) and matrix.data.dtype.kind == "f" and (matrix.data < 0).any():
+        if isinstance(getattr(matrix, "data", None), np.ndarray) and matrix.data.dtype.kind == "f" and (matrix.data < 0).any():
             _refuse_cancelling(matrix.tocoo())
     csr = sparse.csr_array(matrix, dtype=np.float64, copy=True)
     csr.sum_duplicates()
@@ -96,7 +97,7 @@ def as_interval(bounds: Any) -> Bounds:
         return None
     given = as_numbers(bounds, "bounds")
     if given.shape != (2,) or not np.isfinite(given).all() or not given[0] < 0 < given[1]:
-        raise WeightsError(f"bounds={bounds!r}: give two numbers around 0, e.g. (-1, 1); a prior can restrict rho further.")
+        raise WeightsError(f"bounds={shown(bounds)}: give two numbers around 0, e.g. (-1, 1); a prior can restrict rho further.")
     return float(given[0]), float(given[1])
 
 

@@ -1,6 +1,6 @@
 """Spatial weights from elsewhere: tables, libpysal objects, and files (.gal .gwt .mtx .npz .csv)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sparse
 
-from spillover.engine.labels import as_index, as_labels, as_numbers, check_told_apart, few, link_name, type_hint
+from spillover.engine.labels import as_index, as_labels, as_numbers, check_hashable, check_told_apart, few, link_name, type_hint
 from spillover.engine.matrix_market import read_matrix_market
 from spillover.engine.npz_files import read_npz
 from spillover.engine.reading import as_path, check_file, named
 from spillover.engine.weights import Weights
-from spillover.engine.weights_checks import Bounds
+from spillover.engine.weights_checks import Bounds, how_to_make
 from spillover.engine.weights_texts import Links, Square, integers, read_csv, read_gal, read_gwt, refuse
 from spillover.kernels.errors import WeightsError
 
@@ -85,8 +85,8 @@ def table_links(frame: pd.DataFrame, origin: str, destination: str, weight: str 
     """The matrix and units of a table with one link a row: `Weights.from_edges`."""
     if not isinstance(frame, pd.DataFrame):
         raise WeightsError(f"the edges are a {type(frame).__name__}: give a pandas DataFrame, one link a row.")
-    wanted = [name for name in (origin, destination, weight) if name is not None]
-    absent = [name for name in wanted if name not in frame.columns]
+    wanted = [origin, destination, *([] if weight is None else [weight])]
+    absent = [name for name in wanted if not isinstance(name, Hashable) or name not in frame.columns]
     if absent:
         raise WeightsError(f"the edges have no column {few(absent)}; their columns are {few(frame.columns)}.")
     again = [name for name in wanted if wanted.count(name) > 1 or (frame.columns == name).sum() > 1]
@@ -96,6 +96,7 @@ def table_links(frame: pd.DataFrame, origin: str, destination: str, weight: str 
         lacking = frame[column].isna() | (frame[column].astype(object) == "")
         if lacking.any():
             raise WeightsError(f"column {column!r} has no label in the rows {few(frame.index[lacking])}: drop or fill them.")
+        check_hashable(frame[column], f"the labels in column {column!r}")
         check_told_apart(pd.Index(frame[column].unique()), f"labels in column {column!r}")
     values = np.ones(len(frame)) if weight is None else as_numbers(frame[weight], f"the weights in column {weight!r}")
     units = _union(frame[origin], frame[destination]) if ids is None else as_index(ids)
@@ -108,7 +109,9 @@ def libpysal_links(w_or_graph: Any) -> Labelled:
         links, units = w_or_graph.adjacency, as_index(w_or_graph.unique_ids)
         return link(links.index.get_level_values(0), links.index.get_level_values(1), links.to_numpy(dtype=float), units), units
     if not all(hasattr(w_or_graph, name) for name in ("neighbors", "weights", "id_order")):
-        raise WeightsError(f"a {type(w_or_graph).__name__} is neither a libpysal.weights.W nor a libpysal.graph.Graph.")
+        raise WeightsError(
+            f"a {type(w_or_graph).__name__} is neither a libpysal.weights.W nor a libpysal.graph.Graph: {how_to_make(w_or_graph)}."
+        )
     order = list(w_or_graph.id_order)
     units = as_index(order)
     origin = units.repeat([len(w_or_graph.neighbors[i]) for i in order])
