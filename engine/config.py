@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from spillover.engine.fit import Model, Options, specify_model
+from spillover.engine.tables import read_table
 from spillover.engine.weights import Weights
 from spillover.engine.weights_files import read_weights
-from spillover.kernels.errors import DataError, SpecificationError
+from spillover.kernels.errors import SpecificationError
 
 REQUIRED = ("data", "formula", "weights", "model")
 OPTIONAL = ("effects", "unit", "period", "lagged", "error_weights", "standardize", "islands", "output", "sampler")
@@ -76,23 +75,6 @@ def known(table: Any, names: tuple[str, ...], where: str) -> None:
     unknown = [name for name in table if name not in names]
     if unknown:
         raise SpecificationError(f"{where} has an unknown key {unknown[0]!r}; the keys are {', '.join(names)}.")
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """The frame in a .csv or .parquet file. In a .csv, whole numbers of which some have leading zeros, such as 01001, are codes: text."""
-    if not path.exists():
-        raise DataError(f"There is no data file {path}.")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.suffix == ".csv":
-        frame = pd.read_csv(path)
-        whole = [j for j, kind in enumerate(frame.dtypes) if pd.api.types.is_integer_dtype(kind)]
-        texts = pd.read_csv(path, usecols=whole, dtype=str) if whole else frame[[]]
-        for name, text in texts.items():
-            if text.str.fullmatch(r"\s*0\d+\s*").any():
-                frame[name] = text.str.strip()
-        return frame
-    raise DataError(f"{path.name}: data are read from .csv and .parquet files.")
 
 
 def weights_from(path: Path, config: dict[str, Any]) -> Weights:

@@ -12,7 +12,7 @@ import scipy.stats
 from spillover.engine.labels import align, as_numbers, check_periods, check_told_apart, few
 from spillover.engine.prepare import check_columns
 from spillover.engine.weights import Weights
-from spillover.engine.weights_checks import SAME
+from spillover.engine.weights_checks import SAME, how_to_make
 from spillover.kernels.errors import DataError, SpecificationError
 from spillover.models import moran as formulas
 
@@ -322,7 +322,7 @@ def _check_values(values: np.ndarray, ids: pd.Index, names: pd.Index, *, several
 
 def _check_options(W: Any, permutations: Any, alternative: str) -> None:
     if not isinstance(W, Weights):
-        raise SpecificationError(f"W is a {type(W).__name__}: make it spillover.Weights(matrix, ids) first.")
+        raise SpecificationError(f"W is a {type(W).__name__}: {how_to_make(W)}.")
     if len(W.islands) == W.n:
         raise DataError("No unit has neighbours: W is zero.")
     if isinstance(permutations, bool) or not isinstance(permutations, int | np.integer) or permutations < 0:

@@ -16,6 +16,7 @@ from spillover.engine.panel import Panel, read_panel
 from spillover.engine.progress import sampling
 from spillover.engine.spatial import on_contrasts
 from spillover.engine.weights import Weights
+from spillover.engine.weights_checks import how_to_make
 from spillover.kernels.errors import ConvergenceError, DataError, SpecificationError
 from spillover.kernels.leaf import leaf
 from spillover.kernels.moments import merge, parts_of, split, stacked
@@ -337,8 +338,8 @@ def specify_model(name: str, formula: str, data: Any, weights: Weights, options:
     """A checked model; every mistake in the arguments or the data is an error here."""
     spec = specify(name, options.effects)
     for role, given in (("weights", weights), ("error_weights", options.error_weights)):
-        if given is not None and not isinstance(given, Weights):
-            raise SpecificationError(f"{role} is a {type(given).__name__}: make it spillover.Weights(matrix, ids) first.")
+        if not isinstance(given, Weights) and (given is not None or role == "weights"):
+            raise SpecificationError(f"{role} is a {type(given).__name__}: {how_to_make(given)}.")
     if not isinstance(options.priors, Priors):
         raise SpecificationError(f"priors is a {type(options.priors).__name__}: make it spillover.Priors(...).")
     if options.error_weights is not None and not spec.error:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spillover.engine.reading import shown
 from spillover.engine.recognition import alike, inexact, out_of_order, same_as_text
 from spillover.kernels.errors import DataError, WeightsError
 
 SHOWN = 5  # labels an error message names before it counts the rest
 
 
-def few(labels: Any, show: Callable[[Any], str] = repr) -> str:
+def few(labels: Any, show: Callable[[Any], str] = shown) -> str:
     """The first few labels for an error message, and how many more there are."""
     texts = [show(label.item() if isinstance(label, np.generic) else label) for label in labels[:SHOWN]]
     return ", ".join(texts) + (f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
@@ -53,7 +54,10 @@ def as_numbers(values: Any, what: str) -> np.ndarray:
         if wrong:
             raise WeightsError(f"{what} must be real numbers, as an array or a table: look at the columns {few(wrong)}.")
         return np.column_stack([np.empty((len(values), 0)), *(_as_float(values.iloc[:, j], what) for j in range(values.shape[1]))])
-    array = values if isinstance(values, pd.Series | np.ma.MaskedArray) else np.asarray(values)
+    try:
+        array = values if isinstance(values, pd.Series | np.ma.MaskedArray) else np.asarray(values)
+    except (ValueError, TypeError) as failure:  # lists of several lengths, or what makes no array
+        raise WeightsError(f"{what} must be real numbers, an array or a table with rows of one length, not {shown(values)}.") from failure
     if not _is_real(array):
         raise WeightsError(f"{what} must be real numbers, as an array or a table: this is a {type(values).__name__} of type {array.dtype}.")
     return _as_float(array, what)
@@ -77,13 +81,15 @@ def _as_float(values: Any, what: str) -> np.ndarray:
     else:
         masked = np.ma.isMaskedArray(values) and np.ma.is_masked(values)
         array = values.astype(object if values.dtype.kind == "O" else float).filled(np.nan) if masked else np.asarray(values)
-    if array.dtype.kind == "O":
-        array = np.where(pd.isna(array), np.nan, array)
     try:
+        if array.dtype.kind == "O":
+            array = np.where(pd.isna(array), np.nan, array)
         with np.errstate(over="ignore", under="ignore"):  # beyond the range: infinite, which callers refuse by name
             numbers = array.astype(np.float64)
     except OverflowError:
         raise WeightsError(f"{what} must be numbers that float64 holds: one is beyond {np.finfo(float).max:.0e}.") from None
+    except (ValueError, TypeError, ArithmeticError):  # such as a signalling NaN of the module decimal
+        raise WeightsError(f"{what} must be numbers that float64 holds: {shown(values)} has one that is none.") from None
     if array.dtype.itemsize > 8 and array.dtype.kind == "f" and ((numbers == 0) & (array != 0)).any():
         raise WeightsError(f"{what}: of type {array.dtype}, with numbers so small that float64 holds them as 0. Change the unit.")
     return numbers
@@ -100,12 +106,24 @@ def as_labels(labels: Any) -> pd.Index:
     return labels if isinstance(labels, pd.Index) else pd.Index(labels, tupleize_cols=False)
 
 
+def check_hashable(labels: Any, what: str) -> None:
+    """WeightsError for labels that no table can look up, such as lists."""
+    if labels.dtype.kind != "O":
+        return
+    for label in labels:
+        try:
+            hash(label)
+        except (TypeError, ArithmeticError):
+            raise WeightsError(f"{what} must be texts or numbers, and {shown(label)} is neither.") from None
+
+
 def as_index(ids: Any, n: int | None = None) -> pd.Index:
     """The labels as an index that is flat, complete, unique and, where n is given, of that length."""
     try:
         index = as_labels(ids).copy(deep=True)
-    except (TypeError, ValueError) as error:
-        raise WeightsError(f"ids must be a list of labels, one a unit, not {ids!r}.") from error
+        check_hashable(index, "ids")
+    except (TypeError, ValueError, ArithmeticError, NotImplementedError) as error:
+        raise WeightsError(f"ids must be a list of labels, texts or numbers, one a unit, not {shown(ids)}.") from error
     if isinstance(index, pd.MultiIndex):
         raise WeightsError(f"ids have the levels {few(index.names)}: give one label a unit.")
     if n is not None and len(index) != n:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from spillover.engine import cache
 from spillover.engine.weights import Weights
+from spillover.engine.weights_checks import how_to_make
 from spillover.kernels import local, nodes, spectrum, stochastic
 from spillover.kernels import logdet as kernel
 from spillover.kernels.chebyshev import END, to_rho
@@ -69,7 +70,7 @@ class LogDet:
         WeightsError for weights whose method or interval cannot be had. Ord (1975); Barry & Pace (1999); Pace & LeSage (2009), chapter 4.
         """
         if not isinstance(W, Weights):
-            raise SpecificationError(f"W is a {type(W).__name__}: make it spillover.Weights(matrix, ids) first.")
+            raise SpecificationError(f"W is a {type(W).__name__}: {how_to_make(W)}.")
         if method not in METHODS:
             raise SpecificationError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
         key = (W.digest, W.given_bounds, STORED, method, interval, tol)

@@ -17,6 +17,7 @@ from spillover.engine.fit import Model, Reach, checked, lagged_variables
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.spatial import channels
 from spillover.engine.weights import Weights
+from spillover.engine.weights_checks import how_to_make
 from spillover.kernels.chebyshev import to_rho
 from spillover.kernels.errors import SpecificationError, SpilloverError
 from spillover.kernels.leaf import leaf
@@ -68,7 +69,7 @@ def check(plan: Plan) -> None:
                 raise SpecificationError(f"{name}: {label!r} is listed twice.")
     for name, weights in plan.weights.items():
         if not isinstance(weights, Weights):
-            raise SpecificationError(f"weights[{name!r}] is a {type(weights).__name__}: make it spillover.Weights(matrix, ids) first.")
+            raise SpecificationError(f"weights[{name!r}] is a {type(weights).__name__}: {how_to_make(weights)}.")
     for name, priors in plan.priors.items():
         if not isinstance(priors, Priors):
             raise SpecificationError(f"priors[{name!r}] is a {type(priors).__name__}: make it spillover.Priors(...).")

@@ -1,5 +1,6 @@
-"""Where tables come from: a pandas frame at once, a Parquet file or a Dask dataframe a few rows at a time."""
+"""Where tables come from: a pandas frame or a CSV file at once, a Parquet file or a Dask dataframe a few rows at a time."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,15 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from spillover.engine.labels import few
+from spillover.engine.reading import check_memory, named, open_file
+from spillover.engine.tables import check_folder, load_pyarrow, parquet_failures, read_table, refuse_kind
 from spillover.kernels.errors import DataError
 
 CHUNK = 131_072  # rows of a Parquet file in memory at a time
 LEVELS = 1000  # categories of a column, at most, where the table comes in chunks
-WANTED = "a pandas DataFrame, a Dask DataFrame or the path of a Parquet file or folder is wanted"
+WANTED = "a pandas DataFrame, a Dask DataFrame or the path of a .csv file or a Parquet file or folder is wanted"
+ROW = 16  # bytes of memory for each row of a Parquet file, for its labels
+PARQUET = b"PAR1"  # how such a file begins
 
 
 @dataclass(frozen=True)
@@ -38,15 +43,18 @@ class Source:
 
 
 def open_source(data: Any) -> Source:
-    """The source behind a pandas DataFrame, a path (str or Path) to a Parquet file or folder, or a Dask DataFrame.
+    """The source behind a pandas DataFrame, a path (str or Path) to a .csv file or to a Parquet file or folder, or a Dask DataFrame.
 
-    DataError for anything else, for a path where there is no Parquet file, and where pyarrow (extra `parquet`) is missing.
+    DataError for anything else, for a path where there is no such file, and where pyarrow (extra `parquet`) is missing for Parquet.
     """
     if isinstance(data, pd.DataFrame):
         if isinstance(data.columns, pd.MultiIndex):
             raise DataError(f"The columns have the levels {few(data.columns.names)}: give each column one name.")
         return Source(data.dtypes, lambda columns, index: iter((data,)), True, "a DataFrame")
     if isinstance(data, str | Path):
+        if Path(data).suffix.lower() == ".csv" and "://" not in str(data):
+            frame = read_table(data)
+            return Source(frame.dtypes, lambda columns, index: iter((frame,)), True, "a .csv file")
         return _parquet(str(data))
     if type(data).__module__.partition(".")[0] in ("dask", "dask_expr"):
         return _dask(data)
@@ -54,32 +62,44 @@ def open_source(data: Any) -> Source:
 
 
 def _parquet(path: str) -> Source:
-    try:
-        import pyarrow
-        import pyarrow.dataset
-    except ImportError as error:
-        raise DataError(f"Reading {path} needs pyarrow: pip install 'spillover[parquet]'.") from error
-    if "://" not in path and not Path(path).exists():
-        raise DataError(f"There is no file or folder {path}.")
-    try:
-        table = pyarrow.dataset.dataset(path, format="parquet", partitioning="hive")
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+    arrow = load_pyarrow(path)
+    if "://" not in path:
+        _check_place(Path(path))
+    with parquet_failures(path, arrow):
+        table = arrow.dataset.dataset(path, format="parquet", partitioning="hive")
+        rows = table.count_rows()
     if not table.schema.names:
         raise DataError(f"{path} holds no Parquet file.")
-    lean, ahead = pyarrow.dataset.ParquetFragmentScanOptions(pre_buffer=False), {"batch_readahead": 1, "fragment_readahead": 1}
+    check_memory(Path(path), ROW * rows, f"the labels of {rows:,} rows")
+    lean, ahead = arrow.dataset.ParquetFragmentScanOptions(pre_buffer=False), {"batch_readahead": 1, "fragment_readahead": 1}
 
     def chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
-        label, row, step = _stored_index(table, path) if index else (None, 0, 1)
-        read = list(dict.fromkeys([*columns, *([] if label is None else [label])]))
-        for batch in table.scanner(columns=read, batch_size=CHUNK, fragment_scan_options=lean, **ahead).to_batches():
-            frame = batch.to_pandas(ignore_metadata=True)
-            end = row + step * batch.num_rows
-            frame.index = pd.RangeIndex(row, end, step) if label is None else pd.Index(frame[label], name=label)
-            row = end
-            yield frame
+        with parquet_failures(path, arrow):
+            label, row, step = _stored_index(table, path) if index else (None, 0, 1)
+            read = list(dict.fromkeys([*columns, *([] if label is None else [label])]))
+            for batch in table.scanner(columns=read, batch_size=CHUNK, fragment_scan_options=lean, **ahead).to_batches():
+                batch.validate(full=True)
+                frame = batch.to_pandas(ignore_metadata=True)
+                end = row + step * batch.num_rows
+                frame.index = pd.RangeIndex(row, end, step) if label is None else pd.Index(frame[label], name=label)
+                row = end
+                yield frame
 
-    return Source(table.schema.empty_table().to_pandas(ignore_metadata=True).dtypes, chunks, False, "a Parquet file")
+    with parquet_failures(path, arrow):
+        dtypes = table.schema.empty_table().to_pandas(ignore_metadata=True).dtypes
+    return Source(dtypes, chunks, False, "a Parquet file")
+
+
+def _check_place(path: Path) -> None:
+    """DataError where there is neither a folder nor a Parquet file, and for a folder in which there are pipes or devices."""
+    if not os.path.exists(path):
+        raise DataError(f"There is no file or folder {named(path)}.")
+    if path.is_dir():
+        check_folder(path)
+        return
+    with open_file(path, "a table") as file:
+        if file.read(len(PARQUET)) != PARQUET:
+            refuse_kind(path)
 
 
 def _stored_index(table: Any, path: str) -> tuple[str | None, int, int]:

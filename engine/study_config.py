@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from spillover.engine.config import known, parse, read_table
+from spillover.engine.config import known, parse
+from spillover.engine.tables import read_table
 from spillover.engine.weights import Weights
 from spillover.engine.weights_config import Material, places, polygons, weights_table
 from spillover.kernels.errors import SpecificationError

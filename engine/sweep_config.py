@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from spillover.engine.config import SAMPLER, known, parse, read_table
+from spillover.engine.config import SAMPLER, known, parse
+from spillover.engine.tables import read_table
 from spillover.engine.weights_config import SHARED, weights_table
 from spillover.kernels.errors import SpecificationError
 from spillover.models.priors import FAMILIES, Priors

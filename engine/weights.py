@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse as sparse
 
 from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
+from spillover.engine.reading import shown
 from spillover.engine.weights_checks import (
     SAME,
     STANDARD,
@@ -62,8 +63,10 @@ class Weights:
     given_bounds: Bounds
 
     def __init__(self, matrix: Any, ids: Any = None, *, islands: str = "error", bounds: Bounds = None) -> None:
-        if islands not in ("error", "allow"):
-            raise WeightsError(f'islands={islands!r}: say "error" (refuse units without neighbours) or "allow" (keep them as zero rows).')
+        if not isinstance(islands, str) or islands not in ("error", "allow"):
+            raise WeightsError(
+                f'islands={shown(islands)}: say "error" (refuse units without neighbours) or "allow" (keep them as zero rows).'
+            )
         if isinstance(matrix, pd.DataFrame):
             from spillover.engine.weights_files import square
 
@@ -366,9 +369,12 @@ class Weights:
         array([[0., 5.],
                [2., 0.]])
         """
-        if isinstance(labels, str | slice) or not isinstance(labels, Iterable):
-            raise WeightsError(f"W[{labels!r}]: give a list of labels, e.g. W[W.ids[:10]] or W[['a', 'b']].")
-        if np.asarray(labels).dtype == bool and self.ids.dtype != bool:
+        if isinstance(labels, str | slice) or not isinstance(labels, Iterable) or sparse.issparse(labels):
+            raise WeightsError(f"W[{shown(labels)}]: give a list of labels, e.g. W[W.ids[:10]] or W[['a', 'b']].")
+        if not isinstance(labels, pd.Index | np.ndarray | set | frozenset):
+            labels = list(labels)
+        kinds = {type(one) for one in np.ravel(labels)} if isinstance(labels, np.ndarray) else {type(one) for one in labels}
+        if kinds and kinds <= {bool, np.bool_} and self.ids.dtype != bool:
             raise WeightsError("W[mask]: give labels, not true and false: W[W.ids[mask]].")
         wanted = as_index(labels)
         where = self.ids.get_indexer(wanted)

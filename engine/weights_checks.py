@@ -1,6 +1,7 @@
 """What a weights matrix must be, and what its eigenvalues leave to rho."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
 
 from spillover.engine.labels import as_numbers, few, link_name
+from spillover.engine.reading import shown
 from spillover.kernels import nodes, perron, spectrum
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
@@ -28,7 +30,7 @@ def as_csr(matrix: Any) -> sparse.csr_array:
         raise WeightsError(f"the matrix has shape {matrix.shape}: weights are square and not empty, one row and one column a unit.")
     if sparse.issparse(matrix):  # summed as floats: small integers would run over
         matrix = sparse.csr_array(matrix) if matrix.dtype.kind == "b" else matrix.astype(np.float64, copy=False)
-        if isinstance(matrix.data, np.ndarray) and matrix.data.dtype.kind == "f" and (matrix.data < 0).any():
+        if isinstance(getattr(matrix, "data", None), np.ndarray) and matrix.data.dtype.kind == "f" and (matrix.data < 0).any():
             _refuse_cancelling(matrix.tocoo())
     csr = sparse.csr_array(matrix, dtype=np.float64, copy=True)
     csr.sum_duplicates()
@@ -44,6 +46,24 @@ def _refuse_cancelling(entries: sparse.coo_array) -> None:
     if hidden.any():
         where = list(zip(entries.row[hidden].tolist(), entries.col[hidden].tolist(), strict=True))
         raise WeightsError(f"negative weights at places (row, column) stored more than once: {few(where)}. Sum the entries first.")
+
+
+def how_to_make(value: Any) -> str:
+    """How a `Weights` is made of what was given in its place, for an error message.
+
+    >>> how_to_make("queen.gal")
+    "make it one with spillover.read_weights('queen.gal')"
+    """
+    kind = type(value)
+    if kind.__module__.partition(".")[0] == "libpysal":
+        return "make it one with spillover.Weights.from_libpysal(w)"
+    if isinstance(value, str | Path):
+        return f"make it one with spillover.read_weights({str(value)!r})"
+    if isinstance(value, pd.DataFrame):
+        return "make it one with spillover.Weights(frame), units on both sides, or spillover.Weights.from_edges(frame, origin, destination)"
+    if sparse.issparse(value) or isinstance(value, np.ndarray | list | tuple):
+        return "make it one with spillover.Weights(matrix, ids)"
+    return "make one with spillover.Weights(matrix, ids), spillover.Weights.from_libpysal(w) or spillover.read_weights(path)"
 
 
 def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
@@ -77,7 +97,7 @@ def as_interval(bounds: Any) -> Bounds:
         return None
     given = as_numbers(bounds, "bounds")
     if given.shape != (2,) or not np.isfinite(given).all() or not given[0] < 0 < given[1]:
-        raise WeightsError(f"bounds={bounds!r}: give two numbers around 0, e.g. (-1, 1); a prior can restrict rho further.")
+        raise WeightsError(f"bounds={shown(bounds)}: give two numbers around 0, e.g. (-1, 1); a prior can restrict rho further.")
     return float(given[0]), float(given[1])
 
 

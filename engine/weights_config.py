@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from spillover.engine.config import check_standard, known, read_table, standardized
+from spillover.engine.config import check_standard, known, standardized
 from spillover.engine.labels import as_numbers, few
 from spillover.engine.recognition import swapped
+from spillover.engine.tables import read_table
 from spillover.engine.weights import Weights
 from spillover.engine.weights_files import read_weights
 from spillover.kernels.errors import DataError, SpecificationError, WeightsError

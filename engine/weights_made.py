@@ -11,17 +11,21 @@ import scipy.sparse as sparse
 from scipy.spatial import cKDTree
 
 from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
+from spillover.engine.reading import shown
 from spillover.engine.recognition import coordinate, swapped
 from spillover.engine.weights import Weights
+from spillover.engine.weights_checks import how_to_make
 from spillover.engine.weights_files import Labelled, libpysal_links
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 WHOLE, REAL = (int, np.integer), (int, float, np.integer, np.floating)
+LARGEST = float(np.finfo(float).max)
 METRICS = ("euclidean", "haversine")
 DEGREES = ((-180, 360), (-90, 90))  # of longitude and latitude
 RADIUS = 6371.0088  # km: (2a + b) / 3 of the ellipsoid GRS80, adopted by the IUGG; Moritz (2000), J. Geodesy 74, 128-133
 LINKS = 20_000**2  # at most: checking so many takes some 15 GB
 BLOCK = 4_000_000  # distances worked out at a time
+FARTHEST = 1e150  # of coordinates: the squares of their distances are floats
 FAR = 10  # times the greatest distance, a cutoff is in another unit
 EQUAL = 1e-12  # distances this close, relative to themselves, are equal
 EPS = 8 * np.finfo(float).eps  # and so are those within the rounding of the largest coordinate
@@ -49,7 +53,7 @@ def contiguity(geodataframe: Any, rook: bool) -> Labelled:
     except ImportError as error:
         raise WeightsError("contiguity needs libpysal and geopandas: pip install 'spillover[geo]'.") from error
     if not isinstance(rook, bool):
-        raise WeightsError(f"rook={rook!r}: say True for shared edges, False for shared vertices.")
+        raise WeightsError(f"rook={shown(rook)}: say True for shared edges, False for shared vertices.")
     if not isinstance(geodataframe, geopandas.GeoDataFrame | geopandas.GeoSeries):
         raise WeightsError(f"a {type(geodataframe).__name__} has no polygons: give a GeoDataFrame, its index the ids.")
     try:
@@ -68,7 +72,7 @@ def knn(coordinates: Any, k: Any, ids: Any, metric: str) -> Labelled:
     places = as_places(coordinates, ids, metric)
     n = len(places.ids)
     if not isinstance(k, WHOLE) or isinstance(k, bool) or not 1 <= k < n:
-        raise WeightsError(f"k={k!r}: give a whole number of neighbours from 1 to {n - 1}, the number of the other units.")
+        raise WeightsError(f"k={shown(k)}: give a whole number of neighbours from 1 to {n - 1}, the number of the other units.")
     k = int(k)
     _check_size(n * k, f"k={k} neighbours of {n} units", "choose a smaller k")
     tree, columns = cKDTree(places.points), np.empty((n, k), dtype=np.int64)
@@ -143,7 +147,7 @@ def nested(a: Weights, b: Weights, share: Any) -> sparse.csr_array:
     _check_weights(a, "a")
     _check_weights(b, "b")
     if not isinstance(share, REAL) or isinstance(share, bool) or not 0 <= share <= 1:
-        raise WeightsError(f"share={share!r}: give the share of the first weights, a number from 0 to 1.")
+        raise WeightsError(f"share={shown(share)}: give the share of the first weights, a number from 0 to 1.")
     ours, theirs = a.ids.difference(b.ids, sort=False), b.ids.difference(a.ids, sort=False)
     if len(ours) or len(theirs):
         sides = "; ".join(f"only in {name}: {few(units)}" for name, units in (("a", ours), ("b", theirs)) if len(units))
@@ -153,8 +157,8 @@ def nested(a: Weights, b: Weights, share: Any) -> sparse.csr_array:
 
 def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
     """The places of n units from (n, 2) coordinates: x and y, or longitude and latitude in degrees for the metric "haversine"."""
-    if metric not in METRICS:
-        raise WeightsError(f"metric={metric!r}: choose one of {', '.join(METRICS)}.")
+    if not isinstance(metric, str) or metric not in METRICS:
+        raise WeightsError(f"metric={shown(metric)}: choose one of {', '.join(METRICS)}.")
     coordinates = _from_points(coordinates, metric)
     given = as_numbers(coordinates, "coordinates")
     if given.ndim != 2 or given.shape[1] != 2 or not len(given):
@@ -168,6 +172,9 @@ def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
     bad = ~np.isfinite(given).all(axis=1)
     if bad.any():
         raise WeightsError(f"coordinates that are missing or infinite: {few(labels[bad])}. Fill them in, or leave these units out.")
+    far = (np.abs(given) > FARTHEST).any(axis=1)
+    if far.any():
+        raise WeightsError(f"coordinates beyond {FARTHEST:g}, whose distances no float holds: {few(labels[far])}. Change the unit.")
     if metric == "euclidean":
         if named:
             _warn_of_degrees(given, list(coordinates.columns))
@@ -188,7 +195,9 @@ def _from_points(coordinates: Any, metric: str) -> Any:
         return coordinates
     wrong = (points.geom_type != "Point").to_numpy() | points.is_empty.to_numpy()
     if wrong.any():
-        raise WeightsError(f"no point, or an empty one: {few(points.index[wrong])}. Take centroids or representative points first.")
+        raise WeightsError(
+            f"no point, or an empty one: {few(points.index[wrong])}. Take their centroids or representative points first: frame.centroid, frame.representative_point()."
+        )
     if points.crs is not None and points.crs.is_geographic != (metric == "haversine"):
         what, way_out = ("degrees", 'say metric="haversine"') if points.crs.is_geographic else ("a projection", 'say metric="euclidean"')
         other = "to_crs() a projection" if points.crs.is_geographic else "to_crs(4326)"
@@ -291,6 +300,8 @@ def _by_unit(values: Any) -> np.ndarray:
     """The numbers (n,) of a Series with one finite value a unit."""
     if not isinstance(values, pd.Series):
         raise WeightsError(f"values are a {type(values).__name__}: give a Series indexed by unit, e.g. frame.groupby(unit)[column].mean().")
+    if not len(values):
+        raise WeightsError("values are empty: give one a unit, e.g. frame.groupby(unit)[column].mean().")
     x = as_numbers(values, "values")
     if not np.isfinite(x).all():
         bad = few(values.index[~np.isfinite(x)])
@@ -308,7 +319,7 @@ def _check_distinct(places: Places, what: str, way_out: str) -> None:
 
 def _check_weights(weights: Any, what: str) -> None:
     if not isinstance(weights, Weights):
-        raise WeightsError(f"{what} is a {type(weights).__name__}: give Weights.")
+        raise WeightsError(f"{what} is a {type(weights).__name__}: {how_to_make(weights)}.")
 
 
 def _check_size(links: int, what: str, way_out: str) -> None:
@@ -318,7 +329,7 @@ def _check_size(links: int, what: str, way_out: str) -> None:
 
 def _reach(value: Any, name: str, places: Places) -> float:
     """A distance up to which units are linked, on the globe no longer than half way round."""
-    reach, half = _positive(value, name), math.pi * RADIUS
+    reach, half = min(_positive(value, name), 10 * FARTHEST), math.pi * RADIUS  # all of them, where it is more
     if places.sphere and reach > half * (1 + EQUAL):
         metres = f"{name}={reach / 1000:g} if these are metres"
         raise WeightsError(f"{name}={reach:g} is beyond {half:,.0f} km, half way round the earth: km are wanted, {metres}.")
@@ -326,6 +337,6 @@ def _reach(value: Any, name: str, places: Places) -> float:
 
 
 def _positive(value: Any, name: str) -> float:
-    if not isinstance(value, REAL) or isinstance(value, bool) or not 0 < value < math.inf:
-        raise WeightsError(f"{name}={value!r}: give a positive number.")
+    if not isinstance(value, REAL) or isinstance(value, bool) or not 0 < value <= LARGEST:
+        raise WeightsError(f"{name}={shown(value)}: give a positive number.")
     return float(value)

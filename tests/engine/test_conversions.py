@@ -12,9 +12,9 @@ import scipy.sparse as sparse
 
 import spillover as so
 from spillover.engine import sources
-from spillover.engine.config import read_table
 from spillover.engine.labels import as_numbers
 from spillover.engine.panel import read_panel
+from spillover.engine.tables import read_table
 
 IDS = [3, 1, 2, 10, 5, 7]
 DENSE = np.random.default_rng(4).uniform(0.2, 1.0, (6, 6)) * (1 - np.eye(6))

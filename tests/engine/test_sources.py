@@ -244,19 +244,25 @@ def test_more_levels_than_a_thousand_are_refused(frame, stored, monkeypatch):
 
 
 def test_what_is_not_a_table_is_refused(frame, stored, tmp_path):
-    text = tmp_path / "panel.csv"
+    text = tmp_path / "panel.txt"
     frame.to_csv(text)
     empty = tmp_path / "empty"
     empty.mkdir()
     for data, words in [
         (tmp_path / "none.parquet", "There is no file or folder"),
-        (text, "cannot be read as Parquet"),
+        (text, "data are read from .csv and .parquet files"),
         (str(empty), "holds no Parquet file"),
         (stored(frame, "dask")["y"], "a Dask Series; a pandas DataFrame, a Dask DataFrame or the path"),
         (frame.to_numpy(), "a ndarray; a pandas DataFrame, a Dask DataFrame or the path"),
     ]:
         with pytest.raises(so.DataError, match=words):
             so.SAR("y ~ x", data, W, **PANEL)
+
+
+def test_a_csv_file_gives_the_panel_that_its_frame_gives(frame, tmp_path):
+    frame.to_csv(tmp_path / "panel.csv", index=False)
+    for path in (tmp_path / "panel.csv", str(tmp_path / "panel.csv")):
+        assert_same_panel(so.SAR("y ~ x + group", path, W, **PANEL).panel, so.SAR("y ~ x + group", frame, W, **PANEL).panel)
 
 
 def test_without_pyarrow_the_extra_is_named(frame, stored, monkeypatch):
