@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sparse
 
-from spillover.engine import exact, ml, nuts, results
+from spillover.engine import exact, memory, ml, nuts, results
 from spillover.engine.logdet import LogDet, build_covering, improved
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.progress import sampling
@@ -67,12 +67,14 @@ class Model:
         seed: int = 0,
         target_accept: float = 0.8,
         progress: bool = True,
+        max_memory: float | None = None,
     ) -> results.Fit:
         """Draws from the posterior, `chains` times `draws`.
 
         "nuts": NumPyro's NUTS, chains side by side, `tune` iterations discarded of each; warns of divergences, R-hat above 1.01 and
         effective sample sizes below 400. "exact": independent draws by quadrature, with the evidence `fit.log_marginal_likelihood`, for
         conjugate priors of beta and sigma and fixed effects; `tune` and `target_accept` do not matter. The same seed, the same draws.
+        `max_memory`: bytes that the draws may take, by default what is free; SpecificationError, before anything is drawn, for more.
         """
         if sampler not in SAMPLERS:
             raise SpecificationError(f"There is no sampler {sampler!r}; choose one of {', '.join(map(repr, SAMPLERS))}.")
@@ -80,6 +82,7 @@ class Model:
             raise SpecificationError(f"draws={draws}, tune={tune}, chains={chains}: at least one draw of one chain is wanted.")
         if sampler == "exact" and self.spec.random:
             raise SpecificationError("The exact sampler does not take random effects: use sampler='nuts'.")
+        self._check_memory(draws + (tune if sampler == "nuts" else 0), chains, max_memory)
         with jax.enable_x64(True):
             posterior, mass = self._posterior
             before = self._prior_draws(posterior, min(draws, PRIOR_DRAWS), seed)
@@ -94,6 +97,12 @@ class Model:
         fit = results.Fit(results.build_tree(self, parameters, before, path.stats, about))
         results.warn_of_trouble(fit.tree)
         return fit
+
+    def _check_memory(self, draws: int, chains: int, max_memory: float | None) -> None:
+        """SpecificationError for more draws than there is memory for."""
+        need = memory.of_draws(draws * chains, len(self.design.terms) + len(self.dependence) + 1)
+        what = f"{memory.plain(draws)} draws of {memory.plain(chains)} chains with {len(self.design.terms)} coefficients"
+        memory.check(need, what, "take fewer draws", max_memory)
 
     def fit_ml(self, *, method: str = "transformed", information: str = "observed") -> ml.MLFit:
         """Maximum likelihood. `method`: "transformed" (Lee & Yu 2010), "direct" (demean, then lag; N T observations and T log|S|, as most

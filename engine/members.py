@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -45,13 +46,13 @@ class Plan:
     windows: Mapping[str, tuple[Any, Any] | None] = field(default_factory=lambda: {ALL: None})
     lagged: tuple[str, ...] | None = None
 
-    @property
+    @cached_property
     def coords(self) -> dict[str, list[str]]:
         """The labels along each dimension of the sweep, in the order of DIMS."""
         labels = (self.weights, self.models, self.effects, self.controls, self.priors, self.windows)
         return dict(zip(DIMS, map(list, labels), strict=True))
 
-    @property
+    @cached_property
     def labels(self) -> list[tuple[str, ...]]:
         """The members, each by its label along every dimension, the last dimension running fastest."""
         return list(product(*self.coords.values()))

@@ -13,6 +13,7 @@ import pandas as pd
 import scipy.sparse as sparse
 import xarray as xr
 
+from spillover.engine import memory
 from spillover.engine.provenance import of_panel, of_weights, versions
 from spillover.engine.saving import check_tree, read_tree, write_tree
 from spillover.engine.spatial import channels
@@ -103,6 +104,7 @@ class Fit:
             raise SpecificationError(f"There are no impacts by {by!r}; choose 'unit' or 'order', or leave it out.")
         data = self.tree["constant_data"].to_dataset()
         posterior = self.posterior if by != "unit" else _thinned(self.posterior, draws)
+        _check_memory(by, posterior.sizes["chain"] * posterior.sizes["draw"], data, orders)
         with jax.enable_x64(True):
             beta, theta = formulas.coefficients(
                 jnp.asarray(posterior["beta"].to_numpy()), data["own_position"].to_numpy(), data["lagged_position"].to_numpy()
@@ -227,6 +229,17 @@ def _provenance(model: "Model") -> dict[str, str]:
     found = {f"{name}_version": number for name, number in versions().items()}
     found |= {"data_sha256": of_panel(model.panel), "weights_sha256": of_weights(model.weights)}
     return found if model.error_weights == model.weights else {**found, "error_weights_sha256": of_weights(model.error_weights)}
+
+
+def _check_memory(by: str | None, draws: int, data: xr.Dataset, orders: int) -> None:
+    """SpecificationError for impacts of which there are more numbers than memory for."""
+    variables, units = data.sizes["regressor"], data.sizes["unit"]
+    if by == "unit":
+        what = f"Impacts of {units:,} units at {draws:,} draws"
+        memory.check(memory.of_unit_impacts(draws, variables, units), what, "give fewer draws=")
+    if by == "order":
+        what = f"Impacts of {memory.plain(orders)} orders at {draws:,} draws"
+        memory.check(memory.of_order_impacts(draws, variables, orders), what, "give fewer orders=")
 
 
 def _plain(labels: pd.Index) -> np.ndarray:

@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import pandas as pd
 
-from spillover.engine import members
+from spillover.engine import members, memory
 from spillover.engine import store as stores
-from spillover.engine.chunks import SAMPLERS, STACK, Block, Names, Settings, names_of, run
+from spillover.engine.chunks import LEVELS, SAMPLERS, STACK, STATISTICS, Block, Names, Settings, names_of, run
 from spillover.engine.members import Plan, Source
 from spillover.engine.progress import counting
 from spillover.engine.swept import Sweep, assemble
@@ -49,6 +49,7 @@ def sweep(
     store: str | Path | None = None,
     client: Any = None,
     progress: bool = True,
+    max_memory: float | None = None,
 ) -> Sweep:
     """Every combination of weights, model and effects, and of controls, priors and windows where given, fitted to one data set.
 
@@ -56,7 +57,8 @@ def sweep(
     `priors`: one `Priors`, or a dict of them; `windows`: names and the first and last period of each. `formula_functions`: functions of
     your own that the formulas may call. `sampler`: "exact" (`Model.fit`),
     "nuts" or "ml". `store`: a folder for the results, from which a sweep that was stopped goes on; `client`: a Dask client whose workers
-    take the chunks. `keep_draws`: keep draws as well as summaries.
+    take the chunks. `keep_draws`: keep draws as well as summaries. `max_memory`: bytes that the results may take, by default what is free;
+    SpecificationError, before the first fit, for more.
 
     With period effects, a W whose rows do not all have one sum has its estimates and impacts, but no evidence and no probability, with the
     reason in `Sweep.notes`; the other members compare. A member that fails is a row with its reason in `Sweep.failures`; SpilloverError for
@@ -85,7 +87,22 @@ def sweep(
     )
     settings = Settings(sampler, draws, tune, chains, seed, target_accept, keep_draws)
     _check(settings)
-    return run_plan(members.read(plan, data, formula_functions), settings, store=store, client=client, progress=progress)
+    source = members.read(plan, data, formula_functions)
+    _check_memory(source, settings, max_memory)
+    return run_plan(source, settings, store=store, client=client, progress=progress)
+
+
+def _check_memory(source: Source, settings: Settings, max_memory: float | None) -> None:
+    """SpecificationError for a sweep whose results there is no memory for."""
+    names, count = names_of(source), len(source.plan.labels)
+    kept = settings.draws * settings.chains if settings.keep_draws and settings.sampler != "ml" else 0
+    columns, numbers = len(names.parameters) + 3 * len(names.variables), len(STATISTICS) + len(LEVELS)
+    way_out = "take fewer members, or draws, or keep_draws=False" if kept else "take fewer members"
+    memory.check(memory.of_sweep(count, columns, numbers, kept), f"A sweep of {count:,} members", way_out, max_memory)
+    size = min(STACK, count)
+    memory.check(
+        size * memory.of_draws(settings.draws * settings.chains, columns), f"{size} members at a time", "take fewer draws", max_memory
+    )
 
 
 EXAMPLES = {

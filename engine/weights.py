@@ -142,12 +142,12 @@ class Weights:
         return cls(*weights_made.contiguity(geodataframe, rook), islands=islands)
 
     @classmethod
-    def knn(cls, coordinates: Any, k: int, *, ids: Any = None, metric: str = "euclidean") -> "Weights":
+    def knn(cls, coordinates: Any, k: int, *, ids: Any = None, metric: str = "euclidean", max_memory: float | None = None) -> "Weights":
         """w_ij = 1 for the k units j nearest to i, in general asymmetric; of units equally far, to rounding, the first in the order of ids.
 
         `coordinates`: (n, 2), or a DataFrame of two columns or points of a GeoDataFrame or GeoSeries, whose index gives the ids.
         `metric`: "euclidean", or "haversine" for longitude, then latitude, in degrees, with distances in km on a sphere of radius
-        6371.0088 km, the mean one of the earth.
+        6371.0088 km, the mean one of the earth. `max_memory`: bytes that making W may take, by default what is free; 40 a link.
         Raises WeightsError for coordinates that are missing or off the globe, for columns called latitude, then longitude, for points
         whose coordinate reference system does not suit the metric, and for k outside 1 … n - 1. Warns (SpilloverWarning) of straight
         distances between columns called latitude or longitude that hold degrees; an array without names may be anything.
@@ -159,11 +159,18 @@ class Weights:
         """
         from spillover.engine import weights_made
 
-        return cls(*weights_made.knn(coordinates, k, ids, metric))
+        return cls(*weights_made.knn(coordinates, k, ids, metric, max_memory))
 
     @classmethod
     def distance_band(
-        cls, coordinates: Any, threshold: float, *, ids: Any = None, metric: str = "euclidean", islands: str = "error"
+        cls,
+        coordinates: Any,
+        threshold: float,
+        *,
+        ids: Any = None,
+        metric: str = "euclidean",
+        islands: str = "error",
+        max_memory: float | None = None,
     ) -> "Weights":
         """w_ij = 1 where d_ij <= threshold, to rounding; coordinates, metric, unit and errors as for `knn`, and islands.
 
@@ -176,7 +183,7 @@ class Weights:
         """
         from spillover.engine import weights_made
 
-        return cls(*weights_made.distance_band(coordinates, threshold, ids, metric), islands=islands)
+        return cls(*weights_made.distance_band(coordinates, threshold, ids, metric, max_memory), islands=islands)
 
     @classmethod
     def inverse_distance(
@@ -188,11 +195,12 @@ class Weights:
         ids: Any = None,
         metric: str = "euclidean",
         islands: str = "error",
+        max_memory: float | None = None,
     ) -> "Weights":
         """w_ij = 1 / d_ij^power, of all pairs or where d_ij <= cutoff; coordinates, metric, unit and errors as for `knn`.
 
-        Raises WeightsError for units in the same place, for a cutoff of more km than half way round the earth, and without a cutoff
-        above 20,000 units; warns of a cutoff above ten times the greatest distance.
+        Raises WeightsError for units in the same place, for a cutoff of more km than half way round the earth, and for more
+        links than there is memory for; warns of a cutoff above ten times the greatest distance.
 
         >>> Weights.inverse_distance([[0, 0], [2, 0], [6, 0]], power=2, cutoff=5).to_scipy().toarray()[1]
         array([0.25  , 0.    , 0.0625])
@@ -201,13 +209,13 @@ class Weights:
         """
         from spillover.engine import weights_made
 
-        return cls(*weights_made.inverse_distance(coordinates, power, cutoff, ids, metric), islands=islands)
+        return cls(*weights_made.inverse_distance(coordinates, power, cutoff, ids, metric, max_memory), islands=islands)
 
     @classmethod
-    def economic(cls, values: pd.Series, *, power: float = 1) -> "Weights":
+    def economic(cls, values: pd.Series, *, power: float = 1, max_memory: float | None = None) -> "Weights":
         """w_ij = 1 / |x_i - x_j|^power for `values` x, a Series indexed by unit, such as a mean over periods.
 
-        Raises WeightsError for missing and for equal values, and above 20,000 units.
+        Raises WeightsError for missing and for equal values, and for more links than there is memory for.
 
         >>> Weights.economic(pd.Series({"a": 1.0, "b": 3.0, "c": 4.0})).to_scipy().toarray()[1]
         array([0.5, 0. , 1. ])
@@ -216,7 +224,7 @@ class Weights:
         """
         from spillover.engine import weights_made
 
-        return cls(*weights_made.economic(values, power))
+        return cls(*weights_made.economic(values, power, max_memory))
 
     @classmethod
     def economic_geography(cls, geography: "Weights", values: pd.Series) -> "Weights":

@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse as sparse
 from scipy.spatial import cKDTree
 
+from spillover.engine import memory
 from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
 from spillover.engine.reading import shown
 from spillover.engine.recognition import coordinate, swapped
@@ -23,7 +24,7 @@ LARGEST = float(np.finfo(float).max)
 METRICS = ("euclidean", "haversine")
 DEGREES = ((-180, 360), (-90, 90))  # of longitude and latitude
 RADIUS = 6371.0088  # km: (2a + b) / 3 of the ellipsoid GRS80, adopted by the IUGG; Moritz (2000), J. Geodesy 74, 128-133
-LINKS = 20_000**2  # at most: checking so many takes some 15 GB
+FEW = 1_000_000  # links that are made without asking whether there is room for them
 BLOCK = 4_000_000  # distances worked out at a time
 FARTHEST = 1e150  # of coordinates: the squares of their distances are floats
 FAR = 10  # times the greatest distance, a cutoff is in another unit
@@ -67,14 +68,14 @@ def contiguity(geodataframe: Any, rook: bool) -> Labelled:
     return libpysal_links(Graph.build_contiguity(polygons, rook=rook))
 
 
-def knn(coordinates: Any, k: Any, ids: Any, metric: str) -> Labelled:
+def knn(coordinates: Any, k: Any, ids: Any, metric: str, max_memory: float | None = None) -> Labelled:
     """Links of 1 to the k nearest units: `Weights.knn`."""
     places = as_places(coordinates, ids, metric)
     n = len(places.ids)
     if not isinstance(k, WHOLE) or isinstance(k, bool) or not 1 <= k < n:
         raise WeightsError(f"k={shown(k)}: give a whole number of neighbours from 1 to {n - 1}, the number of the other units.")
     k = int(k)
-    _check_size(n * k, f"k={k} neighbours of {n} units", "choose a smaller k")
+    _check_size(n * k, f"k={k} neighbours of {n} units", "choose a smaller k", max_memory)
     tree, columns = cKDTree(places.points), np.empty((n, k), dtype=np.int64)
     rows, width = np.arange(n), k + 2  # the unit itself, its k nearest, and one more to see a tie
     while len(rows):
@@ -102,30 +103,31 @@ def _nearest(places: Places, tree: cKDTree, rows: np.ndarray, k: int, width: int
     return chosen, (distance[:, -1] > last + slack) | (width == n)
 
 
-def distance_band(coordinates: Any, threshold: Any, ids: Any, metric: str) -> Labelled:
+def distance_band(coordinates: Any, threshold: Any, ids: Any, metric: str, max_memory: float | None = None) -> Labelled:
     """Links of 1 up to a distance: `Weights.distance_band`."""
     places = as_places(coordinates, ids, metric)
-    rows, columns, distance = _within(places, _reach(threshold, "threshold", places), "threshold")
+    rows, columns, distance = _within(places, _reach(threshold, "threshold", places), "threshold", max_memory)
     return _both_ways(rows, columns, np.ones_like(distance), places.ids)
 
 
-def inverse_distance(coordinates: Any, power: Any, cutoff: Any, ids: Any, metric: str) -> Labelled:
+def inverse_distance(coordinates: Any, power: Any, cutoff: Any, ids: Any, metric: str, max_memory: float | None = None) -> Labelled:
     """1 / d^power, of all pairs or up to a cutoff: `Weights.inverse_distance`."""
     places, power = as_places(coordinates, ids, metric), _positive(power, "power")
     _check_distinct(places, "stand in the same place, where 1/d has no value", "Merge them, move one, or use knn or distance_band.")
     if cutoff is None:
-        _check_size(len(places.ids) * (len(places.ids) - 1), f"all pairs of {len(places.ids)} units", "give a cutoff")
+        _check_size(len(places.ids) * (len(places.ids) - 1), f"all pairs of {len(places.ids)} units", "give a cutoff", max_memory)
         return _all_pairs(places, power)
-    rows, columns, distance = _within(places, _reach(cutoff, "cutoff", places), "cutoff")
+    rows, columns, distance = _within(places, _reach(cutoff, "cutoff", places), "cutoff", max_memory)
     return _both_ways(rows, columns, _inverse(distance, power), places.ids)
 
 
-def economic(values: Any, power: Any) -> Labelled:
+def economic(values: Any, power: Any, max_memory: float | None = None) -> Labelled:
     """1 / |x_i - x_j|^power of all pairs: `Weights.economic`."""
     x, ids = _by_unit(values), as_index(values.index)
     places, power = Places(x[:, None], ids), _positive(power, "power")
     _check_distinct(places, "have the same value, where 1/|x_i - x_j| has none", "Give more digits or another variable, or merge them.")
-    _check_size(len(ids) * (len(ids) - 1), f"all pairs of {len(ids)} units", "use economic_geography with sparse weights")
+    way_out = "use economic_geography with sparse weights"
+    _check_size(len(ids) * (len(ids) - 1), f"all pairs of {len(ids)} units", way_out, max_memory)
     return _all_pairs(places, power)
 
 
@@ -244,13 +246,14 @@ def distance(places: Places, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return 2 * RADIUS * np.arctan2(straight, np.linalg.norm(a + b, axis=-1)) if places.sphere else straight
 
 
-def _within(places: Places, limit: float, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _within(places: Places, limit: float, what: str, max_memory: float | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The pairs i < j no farther apart than the limit, to rounding, and their distances."""
     straight = 2 * math.sin(min(limit / (2 * RADIUS), math.pi / 2)) if places.sphere else limit
     reach = straight * (1 + 2 * EQUAL) + 2 * places.rounding  # no less than what the distances then let in
     tree, n = cKDTree(places.points), len(places.ids)
-    if n * (n - 1) > LINKS:
-        _check_size(int(tree.count_neighbors(tree, reach)) - n, f"{what}={limit:g} for {n} units", f"choose a smaller {what}")
+    if n * (n - 1) > FEW:
+        links = int(tree.count_neighbors(tree, reach)) - n
+        _check_size(links, f"{what}={limit:g} for {n} units", f"choose a smaller {what}", max_memory)
     rows, columns = tree.query_pairs(reach, output_type="ndarray").T
     apart = distance(places, places.points[rows], places.points[columns])
     slack = EQUAL * limit + places.rounding * (RADIUS if places.sphere else 1.0)
@@ -322,9 +325,10 @@ def _check_weights(weights: Any, what: str) -> None:
         raise WeightsError(f"{what} is a {type(weights).__name__}: {how_to_make(weights)}.")
 
 
-def _check_size(links: int, what: str, way_out: str) -> None:
-    if links > LINKS:
-        raise WeightsError(f"{what} are {links:,} links, and {LINKS:,} is the most that is made: {way_out}.")
+def _check_size(links: int, what: str, way_out: str, max_memory: float | None) -> None:
+    """Refuse more links than there is memory for, before any is made."""
+    if links > FEW or max_memory is not None:
+        memory.check(memory.of_links(links), f"{what}, {links:,} links", way_out, max_memory, WeightsError)
 
 
 def _reach(value: Any, name: str, places: Places) -> float:

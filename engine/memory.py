@@ -1,0 +1,70 @@
+"""What will be needed, said before it is begun: bytes of memory by formulas that were measured, held against what is free.
+
+The formulas are within a factor of two of the measured peaks (`tests/engine/test_memory.py` measures them again).
+
+>>> check(3e12, "draws=10**10", "take fewer", max_memory=1e9)
+Traceback (most recent call last):
+...
+spillover.kernels.errors.SpecificationError: draws=10**10: some 3 TB of memory are needed, and 1 GB are allowed: take fewer.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from spillover.engine.reading import available_memory, size
+from spillover.kernels.errors import SpecificationError, SpilloverError
+
+FLOAT = 8
+COPIES = 4  # of the draws, at the peak: noise, what the device holds, what comes back, the tree
+LINK = 40  # bytes a link takes while W is made and checked
+UNIT_COPIES = 3  # of the impacts by unit: solves, sums, the Dataset
+BLOCK_COPIES = 3  # of a sweep's numbers: blocks, their joint array, the Datasets
+LARGEST = 1e18  # bytes; what is beyond has no use of a better figure
+
+
+def check(need: float, what: str, way_out: str, max_memory: Any = None, error: type[SpilloverError] = SpecificationError) -> None:
+    """`error` where more bytes are needed than `max_memory`, or where that is None than are free; `what` needs them."""
+    if max_memory is not None and (
+        isinstance(max_memory, bool) or not isinstance(max_memory, int | float | np.number) or not max_memory > 0
+    ):
+        raise SpecificationError(f"max_memory={max_memory!r}: give a number of bytes, such as max_memory=8e9.")
+    there = available_memory() if max_memory is None else float(max_memory)
+    if need > there:
+        kind = "free" if max_memory is None else "allowed"
+        raise error(f"{what}: some {size(min(need, LARGEST))} of memory are needed, and {size(there)} are {kind}: {way_out}.")
+
+
+def of_draws(draws: int, parameters: int) -> float:
+    """Bytes at the peak of `draws` of so many numbers each, by either sampler."""
+    return FLOAT * COPIES * float(draws) * (parameters + 2)
+
+
+def of_unit_impacts(draws: int, variables: int, units: int) -> float:
+    """Bytes of direct, received and sent impacts of every unit."""
+    return 3.0 * FLOAT * UNIT_COPIES * draws * variables * units
+
+
+def of_order_impacts(draws: int, variables: int, orders: int) -> float:
+    """Bytes of direct, indirect and total impacts by order of neighbour."""
+    return 3.0 * FLOAT * UNIT_COPIES * draws * variables * (orders + 1)
+
+
+def of_sweep(members: int, columns: int, numbers: int, kept: int) -> float:
+    """Bytes of a sweep's results: so many `numbers` of each of the `columns` of a member, and `kept` draws of each."""
+    return float(FLOAT * BLOCK_COPIES) * members * columns * (numbers + kept)
+
+
+def of_links(links: float) -> float:
+    """Bytes while a W of so many links is made."""
+    return LINK * float(links)
+
+
+def plain(number: float) -> str:
+    """A count for people, where it may be huge.
+
+    >>> plain(12000), plain(1e12)
+    ('12,000', '1e+12')
+    """
+    return f"{number:,.0f}" if math.isfinite(number) and number < 1e9 else f"{number:.3g}"
