@@ -417,7 +417,8 @@ def _family(name: str, equation: str) -> Callable[..., Model]:
 
     formula: "y ~ x1 + np.log(x2)", of columns, numbers, operators and the functions that the README lists, nothing of it run as code;
     lag(x, k) and diff(x) work within units, and the first periods, which they use up, are no part of the model. data: a frame, rows in any
-    order, or what is read in chunks: the path of a Parquet file or folder, a Dask dataframe. Units are matched to weights.ids by label (the
+    order, or what is read in chunks: the path of a Parquet file or folder, a Dask dataframe; or
+    the path of a .csv file. Units are matched to weights.ids by label (the
     index, or the column `unit`); a panel names its `period` column too and is balanced. effects: "none", "unit", "period" or "twoway",
     taken out by the transformed likelihood of Lee & Yu (2010), or, with period effects and rows of W that do not all have one sum, by a
     quasi-likelihood without evidence (see `fit_ml`); "random", alpha_i ~ N(0, sigma_alpha^2) for each unit, and "correlated_random", which

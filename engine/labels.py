@@ -106,15 +106,20 @@ def as_labels(labels: Any) -> pd.Index:
     return labels if isinstance(labels, pd.Index) else pd.Index(labels, tupleize_cols=False)
 
 
+def is_hashable(label: Any) -> bool:
+    """Whether a table can look a label up."""
+    try:
+        hash(label)
+    except (TypeError, ArithmeticError):
+        return False
+    return True
+
+
 def check_hashable(labels: Any, what: str) -> None:
     """WeightsError for labels that no table can look up, such as lists."""
-    if labels.dtype.kind != "O":
-        return
-    for label in labels:
-        try:
-            hash(label)
-        except (TypeError, ArithmeticError):
-            raise WeightsError(f"{what} must be texts or numbers, and {shown(label)} is neither.") from None
+    wrong = [label for label in labels if not is_hashable(label)] if labels.dtype.kind == "O" else []
+    if wrong:
+        raise WeightsError(f"{what} must be texts or numbers, and {shown(wrong[0])} is neither.")
 
 
 def as_index(ids: Any, n: int | None = None) -> pd.Index:

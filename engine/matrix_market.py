@@ -19,7 +19,7 @@ WHOLE_FIELDS = ("integer", "unsigned-integer", "pattern")
 SYMMETRIES = ("general", "symmetric", "skew-symmetric")
 WHOLE = b"0123456789+- \t\r\n"
 REAL = WHOLE + b".eE"
-TIMES = 25  # bytes of memory for each byte of a file
+TIMES = 10  # bytes of memory for each byte of a file
 ROW = 200  # bytes of memory for each unit, linked or not
 WHAT = "a Matrix Market file"
 

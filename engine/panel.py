@@ -84,7 +84,8 @@ def read_panel(
 ) -> Panel:
     """The panel that `formula` takes from `data`, units matched to `weights.ids` by label whatever the order of the rows.
 
-    `data`: a pandas DataFrame, the path of a Parquet file or folder, or a Dask DataFrame; the last two are read twice, a chunk at a time.
+    `data`: a pandas DataFrame, the path of a .csv file, of a Parquet file or folder, or a Dask DataFrame; the last two are read twice, a
+    chunk at a time.
     DataError names duplicated or missing (unit, period) pairs, missing values, units that only one side has, numbers stored as text and
     whatever else would be converted without a word. Numbers and truth values become float64 (1 and 0) before anything is worked out;
     whole numbers beyond 2^53 are rounded there, to 1e-16 of their size. `functions`: the user's own, that the formula may call.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from spillover.engine.config import check_standard, known, standardized
 from spillover.engine.labels import as_numbers, few
+from spillover.engine.reading import check_file
 from spillover.engine.recognition import swapped
 from spillover.engine.tables import read_table
 from spillover.engine.weights import Weights
@@ -215,8 +216,8 @@ def polygons(table: Entry, given: Material) -> Any:
     except ImportError as error:
         raise WeightsError("contiguity needs libpysal and geopandas: pip install 'spillover[geo]'.") from error
     file = _text(table["file"], "file")
-    if not (given.base / file).exists():
-        raise DataError(f"There is no file {given.base / file}.")
+    if not (given.base / file).is_dir():  # some kinds of maps are folders
+        check_file(given.base / file, "a map")
     try:
         frame = geopandas.read_file(given.base / file)
     except (OSError, RuntimeError, ValueError) as error:

@@ -1,6 +1,6 @@
 """Spatial weights from elsewhere: tables, libpysal objects, and files (.gal .gwt .mtx .npz .csv)."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sparse
 
-from spillover.engine.labels import as_index, as_labels, as_numbers, check_hashable, check_told_apart, few, link_name, type_hint
+from spillover.engine.labels import (
+    as_index,
+    as_labels,
+    as_numbers,
+    check_hashable,
+    check_told_apart,
+    few,
+    is_hashable,
+    link_name,
+    type_hint,
+)
 from spillover.engine.matrix_market import read_matrix_market
 from spillover.engine.npz_files import read_npz
 from spillover.engine.reading import as_path, check_file, named
@@ -86,7 +96,7 @@ def table_links(frame: pd.DataFrame, origin: str, destination: str, weight: str 
     if not isinstance(frame, pd.DataFrame):
         raise WeightsError(f"the edges are a {type(frame).__name__}: give a pandas DataFrame, one link a row.")
     wanted = [origin, destination, *([] if weight is None else [weight])]
-    absent = [name for name in wanted if not isinstance(name, Hashable) or name not in frame.columns]
+    absent = [name for name in wanted if not is_hashable(name) or name not in frame.columns]
     if absent:
         raise WeightsError(f"the edges have no column {few(absent)}; their columns are {few(frame.columns)}.")
     again = [name for name in wanted if wanted.count(name) > 1 or (frame.columns == name).sum() > 1]

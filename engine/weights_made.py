@@ -197,9 +197,7 @@ def _from_points(coordinates: Any, metric: str) -> Any:
         return coordinates
     wrong = (points.geom_type != "Point").to_numpy() | points.is_empty.to_numpy()
     if wrong.any():
-        raise WeightsError(
-            f"no point, or an empty one: {few(points.index[wrong])}. Take their centroids or representative points first: frame.centroid, frame.representative_point()."
-        )
+        raise WeightsError(f"no point, or an empty one: {few(points.index[wrong])}. Take their centroids first: frame.centroid.")
     if points.crs is not None and points.crs.is_geographic != (metric == "haversine"):
         what, way_out = ("degrees", 'say metric="haversine"') if points.crs.is_geographic else ("a projection", 'say metric="euclidean"')
         other = "to_crs() a projection" if points.crs.is_geographic else "to_crs(4326)"

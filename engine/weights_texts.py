@@ -195,7 +195,7 @@ def _values(path: Path, text: str, names: list[str] | None, width: int = 0) -> S
             refuse(path, 1, f"labels of columns that are missing or given more than once: {few(again or [''])}")
     for line, row in rows:
         if len(row) != width:
-            what = "a square matrix is wanted" if names is None else f"the first line has {width}"
+            what = f"the file has {width} lines: a square matrix is wanted" if names is None else f"the first line has {width}"
             refuse(path, line, f"{len(row)} fields, and {what}")
         cells = row if names is None else row[1:]
         labels.append(row[0])

@@ -1,7 +1,6 @@
 """Files read safely: what is no file is refused at once, too large a one before it is read, and no text is named as what it is."""
 
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -111,13 +110,11 @@ def test_a_file_that_grows_is_read_no_further(tmp_path, monkeypatch):
 
 def test_memory_left_heeds_the_limit_of_the_process():
     bound = 3 * 2**30
-    code = "from spillover.engine.reading import available_memory; print(available_memory())"
-    child = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (bound, bound)),
-    )
+    code = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_AS, ({bound}, {bound}))
+from spillover.engine.reading import available_memory
+print(available_memory())
+"""
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert 0 < int(child.stdout) < bound
