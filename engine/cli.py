@@ -174,11 +174,13 @@ def devices() -> None:
         import jax
 
         from spillover.engine import cache
+        from spillover.engine.devices import cache_folder
         from spillover.engine.devices import devices as found
 
         console.print(f"JAX {jax.__version__}")
         console.print(found().to_string(index=False), highlight=False)
-        console.print(Text(f"compiled programs: {jax.config.jax_compilation_cache_dir or 'not kept'}"), soft_wrap=True)
+        programs = cache_folder() if jax.config.jax_compilation_cache_dir else "not kept"
+        console.print(Text(f"compiled programs: {programs}"), soft_wrap=True)
         console.print(Text(f"log-determinants: {cache.folder() or 'not kept'}"), soft_wrap=True)
 
 

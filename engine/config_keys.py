@@ -23,10 +23,12 @@ _joined = ", ".join
 
 @dataclass(frozen=True)
 class Want:
-    """What a value has to be: in words, as errors say them, and as a test that is true where it fits."""
+    """What a value has to be: in words, as errors say them, and as a test that is true where it fits; `names`: the words to
+    choose from, where it is one of some."""
 
     words: str
     fits: Callable[[Any], bool]
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def whole(least: int) -> Want:
 def choice(names: Iterable[str]) -> Want:
     """One of some words."""
     known = tuple(names)
-    return Want(f"one of {', '.join(map(quoted, known))}", lambda value: _is_text(value) and value in known)
+    return Want(f"one of {', '.join(map(quoted, known))}", lambda value: _is_text(value) and value in known, known)
 
 
 def quoted(name: Any) -> str:
@@ -139,10 +141,11 @@ def check(table: Any, keys: tuple[Key, ...], where: str, path: tuple[str, ...] =
     for name in table:
         if name not in known:
             raise SpecificationError(f"{where}: unknown key {dotted((*path, name))}: {_instead(name, known, path)}")
-    missing = [dotted((*path, key.name)) for key in keys if key.required and key.name not in table]
+    needed = [key.name for key in keys if key.required]
+    missing = [name for name in needed if name not in table]
     if missing:
-        needed = _joined(dotted((*path, key.name)) for key in keys if key.required)
-        raise SpecificationError(f"{where} lacks {_joined(missing)}; it needs {needed}.")
+        place = f"{where}: {dotted(path)}" if path else where
+        raise SpecificationError(f"{place} lacks {_joined(missing)}; it needs {_joined(needed)}.")
     for name, value in table.items():
         require(value, known[name].wanted, where, (*path, name))
 
@@ -153,13 +156,17 @@ def require(value: Any, wanted: Wanted, where: str, path: tuple[str, ...]) -> No
         wanted = wanted.text if isinstance(value, str) else wanted.other
     if isinstance(wanted, Want):
         if not wanted.fits(value):
-            raise refusal(value, wanted.words, where, path)
+            raise (
+                _misspelt(value, wanted, where, path)
+                if wanted.names and isinstance(value, str)
+                else refusal(value, wanted.words, where, path)
+            )
     elif isinstance(wanted, Several):
         if not isinstance(value, list) or not wanted.least <= len(value) <= wanted.most:
             raise refusal(value, wanted.words, where, path)
-        for part in value:
-            if not wanted.part.fits(part):
-                raise refusal(part, f"{wanted.words} ({wanted.part.words} each)", where, path)
+        if wrong := [part for part in value if not wanted.part.fits(part)]:
+            found = f"{shown(value)} holds {shown(wrong[0])}, {kind(wrong[0])}"
+            raise SpecificationError(f"{where}: key {dotted(path)}: {found}; give {wanted.words}, each {wanted.part.words}.")
     elif not isinstance(value, dict):
         raise refusal(value, wanted.words, where, path)
     elif isinstance(wanted, Keys):
@@ -174,14 +181,21 @@ def refusal(value: Any, words: str, where: str, path: tuple[str, ...]) -> Specif
     return SpecificationError(f"{where}: key {dotted(path)}: {shown(value)} is {kind(value)}; give {words}.")
 
 
+def _misspelt(value: str, wanted: Want, where: str, path: tuple[str, ...]) -> SpecificationError:
+    close = near(value, wanted.names)
+    hint = f"did you mean {quoted(close)}? It is" if close else "it is"
+    return SpecificationError(f"{where}: key {dotted(path)}: there is no {shown(value)}: {hint} {wanted.words}.")
+
+
 def near(name: str, known: Iterable[str]) -> str | None:
     """The name that a misspelt one is nearest to, None where none is near.
 
     >>> near("unti", ["unit", "period"])
     'unit'
     """
-    found = get_close_matches(name.lower(), list(known), n=1)
-    return found[0] if found else None
+    lower = {one.lower(): one for one in known}
+    found = get_close_matches(name.lower(), list(lower), n=1)
+    return lower[found[0]] if found else None
 
 
 def _instead(name: str, known: Iterable[str], path: tuple[str, ...]) -> str:

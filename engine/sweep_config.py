@@ -36,7 +36,7 @@ from spillover.models.spec import EFFECTS, FLAGS, RANDOM
 SAME = ("formula", "models", "effects", "unit", "period", "lagged", "controls", "windows")  # handed on to `sweep` as they are
 SAMPLER = (*sampler_keys(*SAMPLERS), Key("seed", SEED), Key("keep_draws", TRUTH))
 END = Want("a number, a text or a date", lambda value: NUMBER.fits(value) or isinstance(value, str | date))
-WINDOW = Several(END, "a list of the first and the last period", 2, 2)
+WINDOW = Several(END, "a list, the first and last period", 2, 2)
 FAMILY = Either(TEXT, Names(Want("", lambda _: True), "a family, such as {family = ...}"))
 MODELS = Several(choice(FLAGS), "a list of models", 1)
 EFFECT = Several(choice(EFFECTS + RANDOM), "a list of effects", 1)

@@ -237,6 +237,7 @@ def _values(name: Any, given: Material) -> pd.Series:
     return by_unit.mean()
 
 
+OTHER = Want("a text, the name of another entry", TEXT.fits)
 METRIC = Key("metric", choice(("euclidean", "haversine")))
 PLACES = Key("coordinates", COORDINATES, required=True)
 VALUES = Key("values", NAME, required=True)
@@ -247,6 +248,6 @@ KINDS = {
     "distance_band": Kind((PLACES, Key("threshold", POSITIVE, required=True), METRIC), _distance_band),
     "inverse_distance": Kind((PLACES, POWER, Key("cutoff", POSITIVE), METRIC), _inverse_distance),
     "economic": Kind((VALUES, POWER), _economic),
-    "economic_geography": Kind((Key("geography", TEXT, required=True), VALUES), _economic_geography),
-    "nested": Kind((Key("of", Several(TEXT, "a list of the names of two others", 2, 2), required=True), Key("share", SHARE)), _nested),
+    "economic_geography": Kind((Key("geography", OTHER, required=True), VALUES), _economic_geography),
+    "nested": Kind((Key("of", Several(OTHER, "a list of the names of two others", 2, 2), required=True), Key("share", SHARE)), _nested),
 }
