@@ -166,7 +166,8 @@ def require(value: Any, wanted: Wanted, where: str, path: tuple[str, ...]) -> No
             raise refusal(value, wanted.words, where, path)
         if wrong := [part for part in value if not wanted.part.fits(part)]:
             found = f"{shown(value)} holds {shown(wrong[0])}, {kind(wrong[0])}"
-            raise SpecificationError(f"{where}: key {dotted(path)}: {found}; give {wanted.words}, each {wanted.part.words}.")
+            each = f", each {wanted.part.words}" if wanted.part.names else ""
+            raise SpecificationError(f"{where}: key {dotted(path)}: {found}; give {wanted.words}{each}.")
     elif not isinstance(value, dict):
         raise refusal(value, wanted.words, where, path)
     elif isinstance(wanted, Keys):

@@ -51,7 +51,7 @@ def check_output(folder: Path, overwrite: bool = False) -> bool:
     that were changed since.
     """
     try:
-        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        there = next(path for path in (folder, *folder.absolute().parents) if _there(path))
         if not there.is_dir():
             raise StorageError(f"The output {folder} cannot be made: {there} is no folder; give another by --output.")
         if not os.access(there, os.W_OK | os.X_OK):
@@ -66,6 +66,15 @@ def check_output(folder: Path, overwrite: bool = False) -> bool:
             f"The output {folder} holds {found}: give another folder by --output, or --overwrite to write into this one, "
             "over files of the same names."
         )
+    return True
+
+
+def _there(path: Path) -> bool:
+    """Whether there is anything, a link to nowhere too. OSError for a name that the disk cannot have."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     return True
 
 

@@ -201,7 +201,7 @@ REFUSED = {
     ),
     "other weights for a name": ('[w]\nkind = "economic_geography"\ngeography = 3\nvalues = "gdp"', SpecificationError, ["3", "the name"]),
     "one of": ('[w]\nkind = "nested"\nof = ["w"]', SpecificationError, ["weights.w", "two"]),
-    "of numbers": ('[w]\nkind = "nested"\nof = [1, 2]', SpecificationError, ["1, 2", "names of two", "name of another"]),
+    "of numbers": ('[w]\nkind = "nested"\nof = [1, 2]', SpecificationError, ["1, 2", "names of two"]),
     "of itself": ('[w]\nkind = "nested"\nof = ["w", "v"]\n[v]\nfile = "trade.csv"', SpecificationError, ["circle, w → w"]),
     "a circle": (
         '[a]\nkind = "nested"\nof = ["b", "t"]\n[b]\nkind = "economic_geography"\ngeography = "c"\nvalues = "gdp"\n'
