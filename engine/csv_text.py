@@ -4,6 +4,7 @@
 ",value\n'=1+1,-1.5\n"
 """
 
+import csv
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,10 @@ def csv_text(frame: pd.DataFrame, *, index: bool = True) -> str:
     safe = pd.concat(columns, axis=1) if columns else frame.copy()
     safe.columns = _labels(frame.columns)
     safe.index = _labels(frame.index)
-    return safe.to_csv(index=index, lineterminator="\n")
+    text = safe.to_csv(index=index, lineterminator="\n")
+    if "\r" in text:  # which Python's writer before 3.13 leaves bare: readers would begin a row there
+        text = safe.to_csv(index=index, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    return text
 
 
 def _quoted(value: Any) -> Any:

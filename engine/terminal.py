@@ -42,6 +42,13 @@ class Commands(TyperGroup):
         return status
 
 
+class Screen(Console):
+    """A console that lets `session` say that its reader went away, where rich ends the process without a word."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def say(name: str, text: str, style: str) -> None:
     """One line on the standard error stream, whatever characters the text has."""
     Console(stderr=True).print(Text.assemble((f"{name}: ", style), one_line(text)), soft_wrap=True, highlight=False)
@@ -70,7 +77,7 @@ def session() -> Iterator[Console]:
         warnings.showwarning = _show
         try:
             with _kept():
-                yield Console()
+                yield Screen()
         except SpilloverError as error:
             raise _end(str(error)) from None
         except KeyboardInterrupt as error:
