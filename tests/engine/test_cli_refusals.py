@@ -301,6 +301,7 @@ def test_one_line_whatever_the_text():
 def test_from_the_shell(tmp_path):
     """No home, a screen of ASCII, a config that is no file, a reader that goes away: in processes of their own."""
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "XDG_CACHE_HOME": "", "HOME": str(tmp_path / "file")}
+    del environment["SPILLOVER_CACHE"]
     (tmp_path / "file").touch()
 
     def call(*arguments: str, **options) -> subprocess.CompletedProcess:
