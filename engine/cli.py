@@ -54,7 +54,7 @@ def main(
 @app.command(short_help="A whole study of 31 provinces, or one model of 48 states.")
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the data, the report, its tables and figures.")] = Path("spillover-demo"),
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the simulated data and of the sampler.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the simulated data and of the sampler.")] = 0,
     example: Annotated[str, typer.Option(help='"provinces": a whole study, simulated data; "states": one model, real data.')] = "provinces",
     overwrite: Overwrite = False,
 ) -> None:
@@ -179,7 +179,7 @@ def devices() -> None:
 
         console.print(f"JAX {jax.__version__}")
         console.print(found().to_string(index=False), highlight=False)
-        programs = cache_folder() if jax.config.jax_compilation_cache_dir else "not kept"
+        programs = cache_folder() if jax.config.values["jax_compilation_cache_dir"] else "not kept"
         console.print(Text(f"compiled programs: {programs}"), soft_wrap=True)
         console.print(Text(f"log-determinants: {cache.folder() or 'not kept'}"), soft_wrap=True)
 

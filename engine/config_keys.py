@@ -106,7 +106,7 @@ SHARE = Want("a number from 0 to 1", lambda value: _is_number(value) and 0 <= va
 INSIDE = Want("a number between 0 and 1", lambda value: _is_number(value) and 0 < value < 1)
 TRUTH = Want("true or false", lambda value: isinstance(value, bool))
 TEXTS = Several(TEXT, "a list of texts")
-SEED = Want("a whole number from 0 to 2**32 - 1", lambda value: _is_whole(value) and 0 <= value < 2**32)
+SEED = Want("a whole number from 0 to 2**63 - 1", lambda value: _is_whole(value) and 0 <= value < 2**63)
 
 
 def whole(least: int) -> Want:

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from spillover.kernels.errors import SpilloverError, SpilloverWarning, StorageError
 
-USAGE = typer.BadParameter.__mro__[2]  # ClickException, of click or of the copy that later versions of typer have
+USAGE: Any = typer.BadParameter.__mro__[2]  # ClickException, of click or of the copy that later versions of typer have
 STOPPED = 130  # as shells say it of a process that ctrl-C ended
 CLOSED = "whoever read the output closed it before its end; files that were written are in their places."
 MEMORY = "there is not enough memory for this: take fewer draws, units or members at a time, or a larger machine."
@@ -25,15 +25,15 @@ MEMORY = "there is not enough memory for this: take fewer draws, units or member
 class Commands(TyperGroup):
     """Commands whose wrong options are one line, as their wrong input is."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *rest: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run a command; with `standalone_mode`, as from the shell, end the process with its exit status."""
         try:
-            status = super().main(*args, standalone_mode=False, **extra)
+            status = super().main(args, *rest, **{**extra, "standalone_mode": False})
         except USAGE as error:
             if not standalone_mode:
                 raise
             command = getattr(getattr(error, "ctx", None), "command_path", "spillover")
-            message = error.format_message()  # type: ignore[attr-defined]
+            message = error.format_message()
             end = "" if message.endswith((".", "?")) else "."
             say("error", f"{message}{end} `{command} --help` says what there is.", "red")
             status = 1

@@ -198,7 +198,7 @@ SAID = {
     ),
     "a negative seed": (
         {"sampler": {"seed": -1}},
-        "study.toml: key sampler.seed: -1 is a whole number; give a whole number from 0 to 2**32 - 1.",
+        "study.toml: key sampler.seed: -1 is a whole number; give a whole number from 0 to 2**63 - 1.",
     ),
     "a misspelt key": ({"unti": "state"}, "study.toml: unknown key unti: did you mean unit?"),
     "a misspelt key of a table": ({"sampler": {"drwas": 5}}, "study.toml: unknown key sampler.drwas: did you mean draws?"),
