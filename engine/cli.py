@@ -153,7 +153,8 @@ def sweep(
 
         task = read_sweep(config, output, store)
         kept = task.arguments["store"]
-        replaced = check_output(task.output, overwrite)
+        check_output(task.output, overwrite)
+        replaced = (task.output / "summary.csv").exists()  # a sweep that was stopped left its members only, which stay
         begin(task.output, kept)
         with stopping(f"finished members are kept in {kept}: run it again, and it goes on there."):
             out = fit_all(**task.arguments)
@@ -164,7 +165,8 @@ def sweep(
             console.print(Text(f"{len(out.failures)} members failed: failures.csv says why.", style="yellow"))
         for path in paths:
             _line(console, f"wrote {path}")
-        _closing(console, replaced, task.output)
+        if replaced:
+            _line(console, f"replaced the tables and pictures that were in {task.output} before")
 
 
 @app.command(short_help="What JAX runs on, and what is kept on disk.")
