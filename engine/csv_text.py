@@ -1,4 +1,4 @@
-"""Tables as CSV that a spreadsheet opens without running anything.
+r"""Tables as CSV that a spreadsheet opens without running anything.
 
 >>> csv_text(pd.DataFrame({"value": [-1.5]}, index=["=1+1"]))
 ",value\n'=1+1,-1.5\n"
