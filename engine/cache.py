@@ -7,7 +7,10 @@ True
 
 import hashlib
 import os
+import struct
 import tempfile
+import warnings
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +18,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from spillover.engine.own_folder import cache_home, own_folder
+from spillover.kernels.errors import SpilloverWarning
+
 Arrays = Mapping[str, np.ndarray]
+DIGEST = "digest"  # of a record on disk: the SHA-256 of its key and contents
+LARGEST = 2**26  # bytes of a file of ours, and far more than one has
 KEPT = 10_000  # records in memory: some kilobytes each, and a sweep may have thousands of W
 
 
@@ -33,11 +41,10 @@ _shelf = _Shelf()
 def keep(folder: str | Path | None = None) -> Path:
     """Keep records on disk from now on, so that the next Python session finds them; returns the folder.
 
-    By default $SPILLOVER_CACHE, else a folder in the user's cache. Files are some kilobytes and hold numbers only.
+    By default $SPILLOVER_CACHE, else a folder in the user's cache, made with mode 0700. Files are some kilobytes and hold
+    numbers only. StorageError for a folder that is another user's, that others may write to, or that cannot be used.
     """
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "spillover" / "weights"
-    where = Path(folder or os.environ.get("SPILLOVER_CACHE") or default)
-    where.mkdir(parents=True, exist_ok=True)
+    where = own_folder(folder or os.environ.get("SPILLOVER_CACHE") or cache_home() / "spillover" / "weights")
     _shelf.folder = where
     return where
 
@@ -65,24 +72,54 @@ def remembered(key: tuple, make: Callable[[], Arrays]) -> Arrays:
     while len(_shelf.records) > KEPT:
         _shelf.records.popitem(last=False)
     if _shelf.folder is not None and (stored is None or not (_shelf.folder / f"{name}.npz").exists()):
-        _write(_shelf.folder / f"{name}.npz", found)  # also a record made before `keep` was called, and over a torn file
+        _keep(name, found)  # also a record made before `keep` was called, and over a torn file
     return found
 
 
-def _write(path: Path, arrays: Arrays) -> None:
+def _keep(name: str, arrays: Arrays) -> None:
+    """Put a record on disk. Where the disk refuses, records stay in memory from now on, which a warning says: no result depends on it."""
+    assert _shelf.folder is not None
+    try:
+        _write(_shelf.folder / f"{name}.npz", arrays, name)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = f"{_shelf.folder} cannot be written to ({reason}): log-determinants are kept in memory only from now on."
+        _shelf.folder = None
+        warnings.warn(message, SpilloverWarning, stacklevel=2)
+
+
+def _write(path: Path, arrays: Arrays, name: str) -> None:
     """Put a record on disk, whole or not at all, whoever else writes."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    os.replace(file.name, path)
+        try:
+            np.savez(file, allow_pickle=False, **arrays, **{DIGEST: _digest(name, arrays)})
+            file.close()
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _digest(name: str, arrays: Arrays) -> np.ndarray:
+    """What tells a record from one that was altered, or that was made for another key."""
+    found = hashlib.sha256(name.encode())
+    for key in sorted(arrays):
+        array = np.ascontiguousarray(arrays[key])
+        found.update(repr((key, array.dtype.str, array.shape)).encode() + array.tobytes())
+    return np.frombuffer(found.digest(), np.uint8)
 
 
 def _read(name: str) -> Arrays | None:
-    """The arrays on disk, None where there are none that can be read."""
+    """The arrays on disk, None where there are none that can be read, or not those that were written."""
     path = None if _shelf.folder is None else _shelf.folder / f"{name}.npz"
-    if path is None or not path.exists():
-        return None
     try:
+        if path is None or not path.is_file() or path.stat().st_size > LARGEST:
+            return None
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, BadZipFile):
+            arrays = {key: file[key] for key in file.files}
+        digest = arrays.pop(DIGEST)
+        return arrays if np.array_equal(digest, _digest(name, arrays)) else None
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, BadZipFile):
+        return None
+    except (zlib.error, struct.error, NotImplementedError, RuntimeError, MemoryError):  # headers of the archive that promise otherwise
         return None

@@ -1,93 +1,69 @@
-"""A fit described in a TOML file."""
+"""What every TOML file of ours shares: how it is read, and how its data and weights are."""
 
+import re
+import stat
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spillover.engine.fit import Model, Options, specify_model
-from spillover.engine.tables import read_table
+from spillover.engine.config_keys import INSIDE, PATH, Key, Want, check, choice, whole
 from spillover.engine.weights import Weights
 from spillover.engine.weights_files import read_weights
 from spillover.kernels.errors import SpecificationError
 
-REQUIRED = ("data", "formula", "weights", "model")
-OPTIONAL = ("effects", "unit", "period", "lagged", "error_weights", "standardize", "islands", "output", "sampler")
-SAMPLER = ("sampler", "draws", "tune", "chains", "seed", "target_accept")
 STANDARDS = ("row", "spectral", "none")
+ISLANDS = ("error", "allow")
+LARGEST = 2**20  # bytes of a TOML file: those that people write have some thousands
+DEEPEST = 64  # parts of a dotted key: tomllib takes the square of their number in time
+DOTTED = re.compile(rf"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}""")
+DATA = Want("a text, the path of a .csv or .parquet file", PATH.fits)
+SHARED = (Key("standardize", choice(STANDARDS)), Key("islands", choice(ISLANDS)))
 
 
-@dataclass(frozen=True)
-class Task:
-    """A model to fit, the options of `Model.fit`, and the folder for what comes of it."""
+def read_toml(path: Path, keys: tuple[Key, ...]) -> dict[str, Any]:
+    """The keys of a TOML file, each of which holds what `keys` say.
 
-    model: Model
-    sampler: dict[str, Any]
-    output: Path
-
-
-def read_task(path: Path) -> Task:
-    """The task in a TOML file; its paths are relative to the file's own folder.
-
-    Keys: data (.csv, .parquet), formula, weights (any file `read_weights` takes), model; and, if wanted, effects, unit, period, lagged,
-    error_weights, standardize ("row" unless said, "spectral", "none"), islands ("error", "allow"), output, and a table [sampler] with
-    sampler, draws, tune, chains, seed, target_accept. SpecificationError for an unknown or missing key.
+    SpecificationError for a file that is not there, is no regular file or no TOML in UTF-8, has more than a megabyte,
+    and for keys that are unknown, missing, or hold what they may not.
     """
-    config = _parse(path)
-    base = path.parent
-    options = Options(
-        effects=config.get("effects", "none"),
-        unit=config.get("unit"),
-        period=config.get("period"),
-        lagged=config.get("lagged"),
-        error_weights=weights_from(base / config["error_weights"], config) if "error_weights" in config else None,
-    )
-    weights = weights_from(base / config["weights"], config)
-    model = specify_model(config["model"], config["formula"], read_table(base / config["data"]), weights, options)
-    return Task(model, config.get("sampler", {}), base / config.get("output", path.stem))
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    config = parse(path, REQUIRED, OPTIONAL)
-    known(config.get("sampler", {}), SAMPLER, f"[sampler] in {path}")
-    return config
-
-
-def parse(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
-    """The keys of a TOML file. SpecificationError for a file that is none, a key unknown or missing, and an unknown `standardize`."""
+    text = _text(path)
+    if DOTTED.search(text):
+        raise SpecificationError(f"{path} has a key of more than {DEEPEST} parts joined by dots: no key of ours has.")
     try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecificationError(f"There is no file {path}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"{path} is not valid TOML: {error}.") from error
-    known(config, required + optional, str(path))
-    missing = [name for name in required if name not in config]
-    if missing:
-        raise SpecificationError(f"{path} lacks {', '.join(missing)}; it needs {', '.join(required)}.")
+        config = tomllib.loads(text)
+    except RecursionError as error:
+        raise SpecificationError(f"{path} nests lists or tables too deeply to be read: no key of ours does.") from error
+    except ValueError as error:  # TOMLDecodeError, and a whole number of more than 4,300 digits
+        raise SpecificationError(f"{path} is not valid TOML: {' '.join(str(error).split())}.") from error
+    check(config, keys, str(path))
     return config
 
 
-def known(table: Any, names: tuple[str, ...], where: str) -> None:
-    """SpecificationError for what is not a table, or has a key that is not among `names`."""
-    if not isinstance(table, dict):
-        raise SpecificationError(f"{where} is {table!r}: give a table with keys among {', '.join(names)}.")
-    unknown = [name for name in table if name not in names]
-    if unknown:
-        raise SpecificationError(f"{where} has an unknown key {unknown[0]!r}; the keys are {', '.join(names)}.")
+def _text(path: Path) -> str:
+    """The text of a regular file, no more of it than a TOML file has."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # before it is opened: a pipe without a writer would wait for one
+            what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+            raise SpecificationError(f"{path} is {what}: give the path of a TOML file.")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SpecificationError(f"There is no file {path}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecificationError(f"{path} cannot be read: {reason}.") from error
+    if len(content) > LARGEST:
+        raise SpecificationError(f"{path} has more than a megabyte: that is no TOML file of ours; data go in a .csv or .parquet.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecificationError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from error
 
 
 def weights_from(path: Path, config: dict[str, Any]) -> Weights:
     """The weights in a file, standardised as the keys `standardize` and `islands` of `config` say."""
-    standard = config.get("standardize", "row")
-    check_standard(standard, path.name)
-    return standardized(read_weights(path, islands=config.get("islands", "error")), standard)
-
-
-def check_standard(standard: Any, where: str) -> None:
-    """SpecificationError for a standardisation that is none of ours."""
-    if standard not in STANDARDS:
-        raise SpecificationError(f"standardize = {standard!r} for {where}: choose one of {', '.join(STANDARDS)}.")
+    return standardized(read_weights(path, islands=config.get("islands", "error")), config.get("standardize", "row"))
 
 
 def standardized(weights: Weights, standard: str) -> Weights:
@@ -95,3 +71,9 @@ def standardized(weights: Weights, standard: str) -> Weights:
     if standard == "none":
         return weights
     return weights.row_standardize() if standard == "row" else weights.spectral_standardize()
+
+
+def sampler_keys(*samplers: str) -> tuple[Key, ...]:
+    """The keys of a table [sampler]: which of the samplers, where there is a choice, and how much it draws."""
+    chosen = (Key("sampler", choice(samplers)),) if samplers else ()
+    return (*chosen, Key("draws", whole(1)), Key("tune", whole(0)), Key("chains", whole(1)), Key("target_accept", INSIDE))

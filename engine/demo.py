@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from spillover.engine.csv_text import csv_text
 from spillover.engine.datasets import province_coordinates, provinces
 from spillover.models.simulate import TRUTH
 
@@ -19,13 +20,17 @@ def write_demo(folder: Path, seed: int) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     frame, contiguity = provinces(seed)
-    frame.to_csv(folder / "panel.csv", index=False)
-    province_coordinates().to_csv(folder / "capitals.csv")
+    _write(folder / "panel.csv", csv_text(frame, index=False))
+    _write(folder / "capitals.csv", csv_text(province_coordinates()))
     links = contiguity.matrix.tocoo()
     borders = pd.DataFrame({"origin": contiguity.ids[links.row], "destination": contiguity.ids[links.col], "weight": links.data})
-    borders.to_csv(folder / "borders.csv", index=False)
+    _write(folder / "borders.csv", csv_text(borders, index=False))
     text = (files("spillover") / "data" / "study.toml").read_text(encoding="utf-8").replace("seed = 0\n", f"seed = {seed}\n", 1)
     truth = "\n".join(f'"{name}" = {value}' for name, value in TRUTH.items())
     path = folder / "study.toml"
-    path.write_text(f"{text}\n[truth]         # what the generator used\n{truth}\n", encoding="utf-8")
+    _write(path, f"{text}\n[truth]         # what the generator used\n{truth}\n")
     return path
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -6,6 +6,8 @@ from pathlib import Path
 import jax
 import pandas as pd
 
+from spillover.engine.own_folder import cache_home, for_the_user_alone, own_folder
+
 
 def devices() -> pd.DataFrame:
     """The devices that JAX sees, one row each: platform, kind, memory in GiB where it says, the precision spillover uses there.
@@ -22,18 +24,31 @@ def devices() -> pd.DataFrame:
 
 
 def cache_folder() -> Path:
-    """Where the command line keeps compiled programs: $JAX_COMPILATION_CACHE_DIR, else a folder in the user's cache."""
+    """Where the command line keeps compiled programs: $JAX_COMPILATION_CACHE_DIR, else a folder in the user's cache.
+
+    StorageError for a user without a home folder.
+    """
     given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "spillover" / "compiled"
+    return Path(given) if given else cache_home() / "spillover" / "compiled"
 
 
 def keep_compiled(folder: str | Path | None = None) -> Path:
     """Keep compiled programs on disk from now on, so that the next Python session skips compiling; returns the folder.
 
-    Sets JAX's own configuration for the whole process, which is why nothing here calls it but the command line.
+    `folder`: made with mode 0700; by default $JAX_COMPILATION_CACHE_DIR, else one in the user's cache. Programs are run as
+    they lie there, so StorageError, and nothing kept, for a folder that is another user's, that others may write to, or
+    that cannot be used. Sets JAX's own configuration for the whole process, which is why nothing here calls it but the
+    command line.
     """
-    where = cache_folder() if folder is None else Path(folder)
+    given = folder if folder is not None else os.environ.get("JAX_COMPILATION_CACHE_DIR") or cache_folder()
+    where = own_folder(given)
     options = {"jax_compilation_cache_dir": str(where), "jax_persistent_cache_min_compile_time_secs": 0.1}
     for name, value in {**options, "jax_persistent_cache_min_entry_size_bytes": -1}.items():
         jax.config.update(name, value)
+    for_the_user_alone(where)  # JAX leaves the mode of its files to the process: those of an earlier one
     return where
+
+
+def keep_nothing() -> None:
+    """No compiled programs on disk, whatever $JAX_COMPILATION_CACHE_DIR says."""
+    jax.config.update("jax_compilation_cache_dir", None)

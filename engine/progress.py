@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def _bar(columns: Sequence[ProgressColumn], show: bool) -> Progress:
+    """A bar that is gone when it ends. Where nobody sees it move, in a file or a pipe, it would leave an empty line: there is none."""
+    console = Console(stderr=True)
+    seen = console.is_terminal or console.is_jupyter
+    return Progress(*columns, console=console, disable=not (show and seen), transient=True)
 
 
 @contextmanager
@@ -18,7 +25,7 @@ def counting(label: str, total: int, done: int, *, show: bool) -> Iterator[Calla
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not show, transient=True) as progress:
+    with _bar(columns, show) as progress:
         task = progress.add_task(label, total=total, completed=done, rate="")
 
         def report(more: int) -> None:
@@ -39,7 +46,7 @@ def sampling(label: str, chains: int, *, show: bool) -> Iterator[Callable[[int, 
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not show, transient=True) as progress:
+    with _bar(columns, show) as progress:
         task = progress.add_task(f"{label}, {chains} chains", total=None, note="compiling")
 
         def report(done: int, total: int, divergences: int) -> None:
@@ -52,7 +59,7 @@ def sampling(label: str, chains: int, *, show: bool) -> Iterator[Callable[[int, 
 def stages(names: Sequence[str], *, show: bool) -> Iterator[Callable[[str], None]]:
     """A function start(name) that says on the standard error stream which of the stages has begun, or does nothing."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not show, transient=True) as progress:
+    with _bar(columns, show) as progress:
         task = progress.add_task(names[0], total=len(names))
 
         def start(name: str) -> None:

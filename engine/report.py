@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from spillover.engine.csv_text import csv_text
 from spillover.engine.report_tables import body, head, to_latex
 from spillover.engine.storage import whole_file
 from spillover.kernels.errors import SpecificationError
@@ -104,7 +105,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     images = _images(report)
     texts = {"report.html": _page(report, images)}
     for table in (part for part in _parts(report) if isinstance(part, Table)):
-        texts[f"tables/{table.name}.csv"] = table.frame.to_csv(lineterminator="\n")
+        texts[f"tables/{table.name}.csv"] = csv_text(table.frame)
         latex = to_latex(table.frame, caption=table.title, label=f"tab:{table.name}", note=table.note)
         texts[f"tables/{table.name}.tex"] = latex
     contents = {name: text.encode() for name, text in texts.items()}

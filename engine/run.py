@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spillover.engine.compare import compare
+from spillover.engine.csv_text import csv_text
 from spillover.engine.fit import Model
 from spillover.engine.ml import MLFit
 from spillover.engine.results import Fit
@@ -47,7 +48,7 @@ def write(fit: Fit, frames: dict[str, pd.DataFrame], output: Path) -> list[Path]
     output.mkdir(parents=True, exist_ok=True)
     fit.save(output / "posterior.nc")
     for name, table in frames.items():
-        table.to_csv(output / f"{name}.csv")
+        (output / f"{name}.csv").write_text(csv_text(table), encoding="utf-8")
     for name in PICTURES:
         figure = getattr(plots, name)(fit)
         figure.savefig(output / f"{name}.png", dpi=120, bbox_inches="tight")

@@ -8,6 +8,7 @@ import pandas as pd
 from rich.table import Table
 
 from spillover.engine.chunks import EFFECTS
+from spillover.engine.csv_text import csv_text
 from spillover.engine.run import framed
 from spillover.engine.swept import Sweep
 
@@ -43,7 +44,7 @@ def write(out: Sweep, output: Path) -> list[Path]:
     paths = []
     for name, table in tables(out).items():
         paths.append(output / f"{name}.csv")
-        table.to_csv(paths[-1])
+        paths[-1].write_text(csv_text(table), encoding="utf-8")
     pictures: dict[str, tuple[str, str | None]] = {kind: (kind, None) for kind in EFFECTS}
     for i, term in enumerate(out.impacts["term"].to_numpy()):
         pictures[f"forest_{i + 1}_{re.sub(r'[^0-9A-Za-z]+', '_', str(term)).strip('_')}"] = "forest", str(term)

@@ -7,24 +7,48 @@ from typing import Any
 
 import pandas as pd
 
-from spillover.engine.config import known, parse
+from spillover.engine.config import DATA, SHARED, read_toml, sampler_keys
+from spillover.engine.config_keys import FOLDER, INSIDE, NAME, NUMBER, SEED, TEXT, TEXTS, Key, Keys, Names, Several, choice, whole
+from spillover.engine.output import inside
 from spillover.engine.tables import read_table
 from spillover.engine.weights import Weights
-from spillover.engine.weights_config import Material, places, polygons, weights_table
+from spillover.engine.weights_config import COORDINATES, ENTRIES, GEOMETRY, Material, check_entries, places, polygons, weights_table
 from spillover.kernels.errors import SpecificationError
-from spillover.models.spec import FLAGS
+from spillover.models.spec import EFFECTS, FLAGS, RANDOM
 
 AUTO = "auto"
-REQUIRED = ("data", "unit", "period", "weights", "model")
-OPTIONAL = ("title", "note", "output", "seed", "fill", "indices", "explore", "sampler", "sweep", "map", "truth", "standardize", "islands")
-OF_INDEX = ("positive", "negative", "dimensions")
-OF_MODEL = ("formula", "weights", "name", "effects", "alternatives", "lagged")
-OF_SAMPLER = ("draws", "tune", "chains", "target_accept")
-OF_SWEEP = ("weights", "models", "draws")
-OF_EXPLORE = ("variables", "permutations", "fdr")
 ALTERNATIVES = ("OLS", "SAR", "SEM", "SDM")
 SWEPT = ("SAR", "SEM", "SDM")
-WHERE = ("coordinates", "geometry")
+MODELS = Several(choice(FLAGS), "a list of models")
+FILL = (Key("columns", TEXTS),)
+INDEX = (Key("positive", TEXTS), Key("negative", TEXTS), Key("dimensions", Names(TEXTS, "a table of names and their indicators")))
+MODEL = (
+    Key("formula", NAME, required=True),
+    Key("weights", TEXT, required=True),
+    Key("name", choice((AUTO, *FLAGS))),
+    Key("effects", choice(EFFECTS + RANDOM)),
+    Key("alternatives", MODELS),
+    Key("lagged", TEXTS),
+)
+KEYS = (
+    Key("data", DATA, required=True),
+    Key("unit", NAME, required=True),
+    Key("period", NAME, required=True),
+    Key("weights", ENTRIES, required=True),
+    Key("model", Keys(MODEL, "a table [model]"), required=True),
+    Key("title", TEXT),
+    Key("note", TEXT),
+    Key("output", FOLDER),
+    Key("seed", SEED),
+    Key("fill", Keys(FILL, "a table [fill]")),
+    Key("indices", Names(Keys(INDEX, "a table [indices.NAME]"), "a table [indices] of tables")),
+    Key("explore", Keys((Key("variables", TEXTS), Key("permutations", whole(0)), Key("fdr", INSIDE)), "a table [explore]")),
+    Key("sampler", Keys(sampler_keys(), "a table [sampler]")),
+    Key("sweep", Keys((Key("weights", TEXTS), Key("models", MODELS), Key("draws", whole(1))), "a table [sweep]")),
+    Key("map", Keys((Key("coordinates", COORDINATES), Key("geometry", GEOMETRY)), "a table [map]")),
+    Key("truth", Names(NUMBER, "a table [truth] of parameters and their values")),
+    *SHARED,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +86,7 @@ class StudyPlan:
         return weights_table(self.base, dict(self.weights), frame, unit=self.unit, where=self.where, shared=dict(self.shared))
 
 
-def read_study(path: Path) -> StudyPlan:
+def read_study(path: Path, output: Path | None = None) -> StudyPlan:
     """The study in a TOML file; its paths are relative to the file's own folder.
 
     Keys: data (.csv, .parquet), unit, period, [weights] (see `spillover.engine.weights_config`), [model] with formula, weights (the name
@@ -72,17 +96,16 @@ def read_study(path: Path) -> StudyPlan:
     models, draws, [map] with coordinates or geometry, [truth] with the coefficients of simulated data, standardize and islands for all
     weights.
 
-    SpecificationError for an unknown or missing key, and for names that do not exist.
+    `output`: a folder in place of the file's.
+
+    SpecificationError for a key that is unknown, missing or holds what it may not, for names that do not exist, and for an
+    output of the file that is not below its own folder.
     """
-    config = parse(path, REQUIRED, OPTIONAL)
-    tables = {"fill": ("columns",), "explore": OF_EXPLORE, "sampler": OF_SAMPLER, "sweep": OF_SWEEP, "map": WHERE, "model": OF_MODEL}
-    for name, keys in tables.items():
-        known(config.get(name, {}), keys, f"[{name}] in {path}")
+    config = read_toml(path, KEYS)
+    check_entries(config["weights"], str(path))
     model = config["model"]
-    for key in ("formula", "weights"):
-        if key not in model:
-            raise SpecificationError(f"[model] in {path} lacks {key}.")
     _check_names(config, path)
+    folder = inside(path, "output", config.get("output", path.stem), "--output") if output is None else output
     frame = read_table(path.parent / config["data"])
     return StudyPlan(
         title=config.get("title", path.stem),
@@ -97,10 +120,10 @@ def read_study(path: Path) -> StudyPlan:
         weights=config["weights"],
         base=path.parent,
         where=str(path),
-        output=path.parent / config.get("output", path.stem),
+        output=folder,
         seed=config.get("seed", 0),
         fill=config.get("fill"),
-        indices=_indices(config.get("indices", {}), path),
+        indices=config.get("indices", {}),
         alternatives=tuple(model.get("alternatives", ALTERNATIVES)),
         lagged=tuple(model["lagged"]) if "lagged" in model else None,
         explore=config.get("explore", {}),
@@ -108,36 +131,21 @@ def read_study(path: Path) -> StudyPlan:
         sweep={"models": SWEPT, **config.get("sweep", {})},
         places=_places(config.get("map", {}), path, frame),
         truth=config.get("truth", {}),
-        shared={name: config[name] for name in ("standardize", "islands") if name in config},
+        shared={key.name: config[key.name] for key in SHARED if key.name in config},
     )
 
 
 def _check_names(config: Mapping[str, Any], path: Path) -> None:
-    """Refuse models and weights that do not exist, and a table where a table is wanted."""
-    model, sweep = config["model"], config.get("sweep", {})
-    names = [*model.get("alternatives", ()), *sweep.get("models", ()), *([] if model.get("name", AUTO) == AUTO else [model["name"]])]
-    wrong = [name for name in names if name not in FLAGS]
-    if wrong:
-        raise SpecificationError(f"There is no model {wrong[0]!r} for {path}; choose among {', '.join(FLAGS)}; name may be {AUTO!r}.")
-    if not isinstance(config["weights"], dict):
-        raise SpecificationError(f"weights = {config['weights']!r} in {path}: give a table [weights] of names and files.")
-    unknown = [name for name in (model["weights"], *sweep.get("weights", ())) if name not in config["weights"]]
+    """Refuse weights that do not exist."""
+    named = (config["model"]["weights"], *config.get("sweep", {}).get("weights", ()))
+    unknown = [name for name in named if name not in config["weights"]]
     if unknown:
         raise SpecificationError(f"There are no weights {unknown[0]!r} in {path}; [weights] has {', '.join(config['weights'])}.")
-
-
-def _indices(tables: Any, path: Path) -> dict[str, Mapping[str, Any]]:
-    known(tables, tuple(tables) if isinstance(tables, dict) else (), f"[indices] in {path}")
-    for name, table in tables.items():
-        known(table, OF_INDEX, f"[indices.{name}] in {path}")
-    return dict(tables)
 
 
 def _places(table: Mapping[str, Any], path: Path, frame: pd.DataFrame) -> Any:
     """Where the units are, for maps: polygons or points by unit; None where the file does not say."""
     material = Material(path.parent, frame, None, str(path))
-    for key, parts in (("geometry", ("file", "unit")), ("coordinates", ("file", "unit", "x", "y"))):
-        if key in table:
-            known(table[key], parts, f"{key} of [map] in {path}")
-            return polygons(table[key], material) if key == "geometry" else places(table[key], material)
-    return None
+    if "geometry" in table:
+        return polygons(table["geometry"], material)
+    return places(table["coordinates"], material) if "coordinates" in table else None

@@ -8,7 +8,28 @@ from typing import Any
 
 import pandas as pd
 
-from spillover.engine.config import check_standard, known, standardized
+from spillover.engine.config import SHARED, standardized
+from spillover.engine.config_keys import (
+    NAME,
+    NUMBER,
+    PATH,
+    POSITIVE,
+    SHARE,
+    TEXT,
+    TRUTH,
+    Either,
+    Key,
+    Keys,
+    Names,
+    Several,
+    Want,
+    check,
+    choice,
+    dotted,
+    near,
+    require,
+    whole,
+)
 from spillover.engine.labels import as_numbers, few
 from spillover.engine.reading import check_file
 from spillover.engine.recognition import swapped
@@ -17,10 +38,12 @@ from spillover.engine.weights import Weights
 from spillover.engine.weights_files import read_weights
 from spillover.kernels.errors import DataError, SpecificationError, WeightsError
 
-SHARED = ("standardize", "islands")
-ISLANDS = ("error", "allow")
-COORDINATES = ("file", "unit", "x", "y")
-GEOMETRY = ("file", "unit")
+FILE = Key("file", PATH, required=True)
+COLUMNS = tuple(Key(name, NAME, required=True) for name in ("unit", "x", "y"))
+COORDINATES = Keys((FILE, *COLUMNS), "a table {file, unit, x, y}")
+GEOMETRY = Keys((FILE, COLUMNS[0]), "a table {file, unit}")
+ENTRY = Either(PATH, Names(Want("", lambda _: True), "the path of a file, or a table with its file or its kind"))
+ENTRIES = Names(ENTRY, "a table [weights] of names and files")
 
 
 @dataclass(frozen=True)
@@ -42,8 +65,7 @@ Make = Callable[[Entry, Material, dict[str, Weights]], Weights]
 class Kind:
     """The keys of an entry beside `kind`, `standardize` and `islands`, and what makes its weights, given those that it refers to."""
 
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
+    keys: tuple[Key, ...]
     make: Make
 
 
@@ -68,13 +90,10 @@ def weights_table(
     >>> weights_table(Path(), {"economic": {"kind": "economic", "values": "gdp"}}, data)["economic"].to_scipy().toarray()[0]
     array([0.  , 0.75, 0.25])
     """
-    if not isinstance(tables, dict):
-        raise SpecificationError(f"weights = {tables!r} in {where}: give a table [weights] of names and files.")
     given, common = Material(base, data, unit, where), shared or {}
+    check_entries(tables, where)
+    check(common, SHARED, where)
     entries = {name: {"file": entry} if isinstance(entry, str) else entry for name, entry in tables.items()}
-    for name, entry in entries.items():
-        _check_keys(entry, _where(name, given))
-        _check_shared(common | entry, _where(name, given))
     made: dict[str, Weights] = {}
     for name in _order(entries, given):
         made[name] = _make(name, entries[name], given, common, made)
@@ -85,39 +104,32 @@ def _where(name: str, given: Material) -> str:
     return f"weights.{name} in {given.where}"
 
 
-def _check_shared(entry: Entry, where: str) -> None:
-    check_standard(entry.get("standardize", "row"), where)
-    if entry.get("islands", "error") not in ISLANDS:
-        raise SpecificationError(f"islands = {entry['islands']!r} for {where}: choose one of {', '.join(ISLANDS)}.")
+def check_entries(tables: Any, where: str) -> None:
+    """Refuse what is no table of entries, and entries with keys that are unknown, missing, or hold what they may not.
+
+    Parameters: `tables`: what tomllib read; `where`: the name of the TOML file. SpecificationError names file and key.
+    """
+    require(tables, ENTRIES, where, ("weights",))
+    for name, entry in tables.items():
+        if isinstance(entry, dict):
+            _check_entry(entry, where, ("weights", name))
 
 
-def _check_keys(entry: Any, where: str) -> None:
-    """Refuse what is no entry, and keys that are unknown or missing."""
-    if not isinstance(entry, dict):
-        raise SpecificationError(f"{where} is {entry!r}: give the path of a file, or a table with its file or its kind.")
+def _check_entry(entry: Entry, where: str, path: tuple[str, ...]) -> None:
     if "kind" not in entry:
-        known(entry, ("file", *SHARED), where)
         if "file" not in entry:
-            raise SpecificationError(f"{where} lacks its file, or its kind, one of {', '.join(KINDS)}.")
+            known = [key.name for kind in KINDS.values() for key in kind.keys] + ["file", "kind"]
+            close = [f"; {name} is near to {near(name, known)}" for name in entry if name not in known and near(name, known)]
+            raise SpecificationError(f"{where}: {dotted(path)} lacks its file, or its kind, one of {', '.join(KINDS)}{''.join(close[:1])}.")
+        check(entry, (FILE, *SHARED), where, path)
         return
-    kind = KINDS.get(entry["kind"]) if isinstance(entry["kind"], str) else None
-    if kind is None:
-        raise SpecificationError(f"kind = {entry['kind']!r} of {where}: choose one of {', '.join(KINDS)}.")
-    known(entry, ("kind", *kind.required, *kind.optional, *SHARED), where)
-    missing = [key for key in kind.required if key not in entry]
-    if missing:
-        raise SpecificationError(f"{where} lacks {', '.join(missing)}; {entry['kind']} needs {', '.join(kind.required)}.")
-    for key, parts in (("coordinates", COORDINATES), ("geometry", GEOMETRY)):
-        if key in entry:
-            known(entry[key], parts, f"{key} of {where}")
-            lacks = [part for part in parts if part not in entry[key]]
-            if lacks:
-                raise SpecificationError(f"{key} of {where} lacks {', '.join(lacks)}; it needs {', '.join(parts)}.")
+    require(entry["kind"], choice(KINDS), where, (*path, "kind"))
+    check(entry, (Key("kind", TEXT), *KINDS[entry["kind"]].keys, *SHARED), where, path)
 
 
 def _order(entries: dict[str, Entry], given: Material) -> list[str]:
     """The names so that each comes after those it refers to."""
-    links = {name: _refers(entry, _where(name, given)) for name, entry in entries.items()}
+    links = {name: _refers(entry) for name, entry in entries.items()}
     for name, others in links.items():
         unknown = [other for other in others if other not in entries]
         if unknown:
@@ -129,19 +141,9 @@ def _order(entries: dict[str, Entry], given: Material) -> list[str]:
         raise SpecificationError(f"[weights] in {given.where} goes in a circle, {circle}: make one from something else.") from None
 
 
-def _refers(entry: Entry, where: str) -> list[str]:
+def _refers(entry: Entry) -> list[str]:
     """The names of the entries that this one is made from."""
-    if "geography" in entry:
-        names, wanted = [entry["geography"]], "geography needs the name of another entry"
-    elif "of" in entry:
-        names, wanted = entry["of"], "of needs a list of the names of two other entries"
-        if not isinstance(names, list) or len(names) != 2:
-            raise SpecificationError(f"of = {names!r} of {where}: {wanted}.")
-    else:
-        return []
-    if not all(isinstance(name, str) for name in names):
-        raise SpecificationError(f"{names!r} of {where}: {wanted}.")
-    return names
+    return [entry["geography"]] if "geography" in entry else entry.get("of", [])
 
 
 def _make(name: str, entry: Entry, given: Material, shared: Entry, made: dict[str, Weights]) -> Weights:
@@ -157,7 +159,7 @@ def _make(name: str, entry: Entry, given: Material, shared: Entry, made: dict[st
 
 
 def _file(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
-    return read_weights(given.base / _text(entry["file"], "file"), **_said(entry, "islands"))
+    return read_weights(given.base / entry["file"], **_said(entry, "islands"))
 
 
 def _contiguity(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
@@ -193,15 +195,9 @@ def _said(entry: Entry, *names: str) -> Entry:
     return {name: entry[name] for name in names if name in entry}
 
 
-def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str):
-        raise WeightsError(f"{key} = {value!r}: give a text.")
-    return value
-
-
 def places(table: Entry, given: Material) -> pd.DataFrame:
     """Two columns of a table of places, by unit; WeightsError where their names say that x is the latitude, or y the longitude."""
-    file = _text(table["file"], "file")
+    file = table["file"]
     frame = read_table(given.base / file)
     unit, x, y = (_column(frame, table[key], file) for key in ("unit", "x", "y"))
     if swapped((x, y)):
@@ -215,7 +211,7 @@ def polygons(table: Entry, given: Material) -> Any:
         import geopandas
     except ImportError as error:
         raise WeightsError("contiguity needs libpysal and geopandas: pip install 'spillover[geo]'.") from error
-    file = _text(table["file"], "file")
+    file = table["file"]
     if not (given.base / file).is_dir():  # some kinds of maps are folders
         check_file(given.base / file, "a map")
     try:
@@ -242,12 +238,17 @@ def _values(name: Any, given: Material) -> pd.Series:
     return by_unit.mean()
 
 
+OTHER = Want("a text, the name of another entry", TEXT.fits)
+METRIC = Key("metric", choice(("euclidean", "haversine")))
+PLACES = Key("coordinates", COORDINATES, required=True)
+VALUES = Key("values", NAME, required=True)
+POWER = Key("power", NUMBER)
 KINDS = {
-    "contiguity": Kind(("geometry",), ("rook",), _contiguity),
-    "knn": Kind(("coordinates", "k"), ("metric",), _knn),
-    "distance_band": Kind(("coordinates", "threshold"), ("metric",), _distance_band),
-    "inverse_distance": Kind(("coordinates",), ("power", "cutoff", "metric"), _inverse_distance),
-    "economic": Kind(("values",), ("power",), _economic),
-    "economic_geography": Kind(("geography", "values"), (), _economic_geography),
-    "nested": Kind(("of",), ("share",), _nested),
+    "contiguity": Kind((Key("geometry", GEOMETRY, required=True), Key("rook", TRUTH)), _contiguity),
+    "knn": Kind((PLACES, Key("k", whole(1), required=True), METRIC), _knn),
+    "distance_band": Kind((PLACES, Key("threshold", POSITIVE, required=True), METRIC), _distance_band),
+    "inverse_distance": Kind((PLACES, POWER, Key("cutoff", POSITIVE), METRIC), _inverse_distance),
+    "economic": Kind((VALUES, POWER), _economic),
+    "economic_geography": Kind((Key("geography", OTHER, required=True), VALUES), _economic_geography),
+    "nested": Kind((Key("of", Several(OTHER, "a list of the names of two others", 2, 2), required=True), Key("share", SHARE)), _nested),
 }

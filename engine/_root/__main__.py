@@ -5,7 +5,7 @@ def main() -> None:
     """Run the command line."""
     from spillover.engine.cli import app
 
-    app()
+    app(prog_name="spillover")
 
 
 if __name__ == "__main__":

@@ -242,6 +242,8 @@ def no_cache(monkeypatch, tmp_path):
     monkeypatch.setattr(devices.jax.config, "update", lambda *_: None)
     monkeypatch.setattr(so.cache._shelf, "folder", None)
     monkeypatch.setenv("SPILLOVER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
 
 
 @pytest.fixture

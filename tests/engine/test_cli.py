@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 import spillover as so
 from spillover.engine import devices
 from spillover.engine.cli import app
+from spillover.engine.output import MARKER
 from spillover.engine.study_config import read_study
 
 runner = CliRunner()
@@ -123,10 +124,10 @@ def test_demo_without_more_runs_the_study_that_it_writes(tmp_path, monkeypatch):
     result = runner.invoke(app, ["demo", "--output", str(tmp_path / "demo"), "--seed", "3"])
     assert result.exit_code == 1
     assert "far enough" in result.stderr
-    assert handed == [tmp_path / "demo" / "study.toml"]
-    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"panel.csv", "capitals.csv", "borders.csv", "study.toml"}
-    plan = read_study(handed[0])
-    assert plan.seed == 3
+    assert [plan.where for plan in handed] == [str(tmp_path / "demo" / "study.toml")]
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"panel.csv", "capitals.csv", "borders.csv", "study.toml", MARKER}
+    plan = read_study(tmp_path / "demo" / "study.toml")
+    assert plan.seed == handed[0].seed == 3
     pd.testing.assert_frame_equal(plan.frame, so.provinces(3)[0])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import spillover as so
 from spillover.engine import grammar
-from spillover.engine.config import read_task
+from spillover.engine.fit_config import read_task
 from spillover.engine.panel import read_panel
 from spillover.engine.study import study
 from spillover.engine.sweep import sweep

@@ -44,8 +44,8 @@ def ran(tmp_path_factory):
     """The study as the command line ran it, what it printed, and the folder of its report."""
     folder, found = tmp_path_factory.mktemp("study"), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spillover.engine.devices.keep_compiled", lambda: None)
-        patch.setattr("spillover.engine.cache.keep", lambda: None)
+        patch.setattr("spillover.engine.devices.keep_compiled", lambda: folder)
+        patch.setattr("spillover.engine.cache.keep", lambda: folder)
         real = studies.study
         patch.setattr(studies, "study", lambda config: found.append(real(config, progress=False)) or found[0])
         result = CliRunner().invoke(app, ["study", str(demo(folder, *FASTER))])
@@ -205,11 +205,11 @@ def test_the_file_lists_the_packaged_indicators(tmp_path):
 
 
 WRONG = {
-    "an unknown key": (("seed = 0\n", "sede = 0\n"), "'sede'"),
-    "an unknown key of the model": (('effects = "twoway"', 'efects = "twoway"'), "'efects'"),
+    "an unknown key": (("seed = 0\n", "sede = 0\n"), "unknown key sede: did you mean seed"),
+    "an unknown key of the model": (('effects = "twoway"', 'efects = "twoway"'), "unknown key model.efects: did you mean effects"),
     "no formula": ((f'formula = "{FORMULA}"\n', ""), "lacks formula"),
     "unknown main weights": (('weights = "economic_geography"', 'weights = "trade"'), "'trade'"),
-    "an unknown model": (('name = "SDM"', 'name = "SDX"'), "'SDX'"),
+    "an unknown model": (('name = "SDM"', 'name = "SDX"'), 'key model.name: there is no "SDX"'),
     "gaps without [fill]": (("[fill] ", "# "), "missing values"),
     "an indicator that is not there": (('"freight", ', '"frieght", '), "'frieght'"),
     "a variable that is not there": (('variables = ["integration"]', 'variables = ["trade"]'), "'trade'"),

@@ -160,26 +160,38 @@ def test_a_sweep_takes_the_same_table(folder):
 KNN = '[w]\nkind = "knn"\nk = 2\n'
 ECONOMIC = '[w]\nkind = "economic"\nvalues = "gdp"\n'
 REFUSED = {
-    "no table": ("w = 3", SpecificationError, ["weights.w in study.toml", "3"]),
+    "no table": ("w = 3", SpecificationError, ["study.toml: key weights.w: 3 is a whole number; give the path"]),
     "neither file nor kind": ('[w]\nstandardize = "row"', SpecificationError, ["weights.w", "lacks its file", "knn"]),
-    "an unknown kind": ('[w]\nkind = "queen"', SpecificationError, ["'queen' of weights.w", "contiguity, knn"]),
-    "a kind that is no text": ('[w]\nkind = ["knn"]', SpecificationError, ["'knn'.* of weights.w"]),
-    "file and kind": ('[w]\nkind = "knn"\nk = 2\nfile = "trade.csv"', SpecificationError, ["'file'", "coordinates"]),
-    "an unknown key": (KNN + PLACES + "threshold = 3", SpecificationError, ["weights.w", "'threshold'", "metric"]),
-    "an unknown key beside a file": ('[w]\nfile = "trade.csv"\nk = 2', SpecificationError, ["weights.w", "'k'"]),
+    "an unknown kind": ('[w]\nkind = "queen"', SpecificationError, ['key weights.w.kind: there is no "queen"', '"contiguity", "knn"']),
+    "a kind that is no text": ('[w]\nkind = ["knn"]', SpecificationError, ["key weights.w.kind: .* is a list of 1"]),
+    "file and kind": ('[w]\nkind = "knn"\nk = 2\nfile = "trade.csv"', SpecificationError, ["unknown key weights.w.file", "coordinates"]),
+    "an unknown key": (KNN + PLACES + "threshold = 3", SpecificationError, ["unknown key weights.w.threshold", "metric"]),
+    "an unknown key beside a file": ('[w]\nfile = "trade.csv"\nk = 2', SpecificationError, ["unknown key weights.w.k: "]),
     "a missing key": ('[w]\nkind = "knn"\n' + PLACES, SpecificationError, ["weights.w", "lacks k", "coordinates, k"]),
-    "coordinates as text": (KNN + 'coordinates = "places.csv"', SpecificationError, ["coordinates of weights.w", "file, unit, x, y"]),
+    "coordinates as text": (KNN + 'coordinates = "places.csv"', SpecificationError, ["key weights.w.coordinates: ", "file, unit, x, y"]),
     "coordinates without y": (KNN + 'coordinates = {file = "places.csv", unit = "name", x = "lon"}', SpecificationError, ["lacks y"]),
-    "an unknown standard": ('[w]\nfile = "trade.csv"\nstandardize = "col"', SpecificationError, ["'col' for weights.w", "spectral"]),
-    "islands of another word": (KNN + PLACES + 'islands = "keep"', SpecificationError, ["'keep' for weights.w", "allow"]),
+    "an unknown standard": (
+        '[w]\nfile = "trade.csv"\nstandardize = "col"',
+        SpecificationError,
+        ['key weights.w.standardize: there is no "col"', "spectral"],
+    ),
+    "islands of another word": (
+        KNN + PLACES + 'islands = "keep"',
+        SpecificationError,
+        ['key weights.w.islands: there is no "keep"', "allow"],
+    ),
     "no file": ('w = "other.csv"', WeightsError, ["weights.w in study.toml", "other.csv", "no such file"]),
-    "a file that is no text": ("[w]\nfile = 3", WeightsError, ["weights.w", "file = 3"]),
+    "a file that is no text": ("[w]\nfile = 3", SpecificationError, ["key weights.w.file: 3 is a whole number"]),
     "no file of places": (KNN + PLACES.replace("places", "where"), DataError, ["where.csv"]),
     "no such column of places": (KNN + PLACES.replace('"lon"', '"x"'), WeightsError, ["weights.w", "places.csv has no column 'x'", "lat"]),
-    "a column that is no text": (KNN + PLACES.replace('"lon"', "1"), WeightsError, ["weights.w", "no column 1"]),
+    "a column that is no text": (KNN + PLACES.replace('"lon"', "1"), SpecificationError, ["key weights.w.coordinates.x: 1 is"]),
     "no map": ('[w]\nkind = "contiguity"\ngeometry = {file = "m.geojson", unit = "name"}', DataError, ["m.geojson"]),
     "a wrong number": (KNN.replace("2", "9") + PLACES, WeightsError, ["weights.w in study.toml", "k=9"]),
-    "a number as text": ('[w]\nkind = "distance_band"\nthreshold = "5"\n' + PLACES, WeightsError, ["weights.w", "threshold='5'"]),
+    "a number as text": (
+        '[w]\nkind = "distance_band"\nthreshold = "5"\n' + PLACES,
+        SpecificationError,
+        ['key weights.w.threshold: "5" is a text; give a positive number'],
+    ),
     "no such column of the data": (ECONOMIC.replace("gdp", "gpd"), WeightsError, ["the data has no column 'gpd'", "city, year, gdp"]),
     "a column of text": (ECONOMIC.replace("gdp", "city"), WeightsError, ["weights.w", "column 'city'", "real numbers"]),
     "an unknown geography": (
@@ -218,7 +230,7 @@ def test_refuses_and_names_the_entry(folder, case):
 
 @pytest.mark.parametrize("value", ["weights.csv", 3])
 def test_the_table_is_a_table(folder, value):
-    with pytest.raises(SpecificationError, match=r"study\.toml: give a table \[weights\]"):
+    with pytest.raises(SpecificationError, match=r"study\.toml: key weights: .*; give a table \[weights\]"):
         weights_table(folder, value, PANEL, unit="city", where="study.toml")
 
 
