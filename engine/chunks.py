@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtr, ndtri
 
-from spillover.engine import batch, exact, nuts
+from spillover.engine import batch, exact, nuts, programs
 from spillover.engine.batch import Member
 from spillover.engine.fit import Model, Reach
 from spillover.engine.logdet import covers
@@ -87,6 +87,7 @@ def run(source: Source, index: Sequence[int], settings: Settings, device: jax.De
     block = _blank(index, names, settings)
     failure = [""] * len(index)
     models: dict[int, Model] = {}
+    programs.enter_and_clear()
     with jax.enable_x64(True), jax.default_device(device):
         for row, position in enumerate(index):
             model = _attempt(failure, row, model_of, source, labels[position])

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sparse
 
-from spillover.engine import exact, memory, ml, nuts, results
+from spillover.engine import exact, memory, ml, nuts, programs, results
 from spillover.engine.logdet import LogDet, build_covering, improved
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.progress import sampling
@@ -83,6 +83,7 @@ class Model:
         if sampler == "exact" and self.spec.random:
             raise SpecificationError("The exact sampler does not take random effects: use sampler='nuts'.")
         self._check_memory(draws + (tune if sampler == "nuts" else 0), chains, max_memory)
+        programs.enter_and_clear()
         with jax.enable_x64(True):
             posterior, mass = self._posterior
             before = self._prior_draws(posterior, min(draws, PRIOR_DRAWS), seed)
@@ -123,6 +124,7 @@ class Model:
             raise SpecificationError(f"{QUASI}; what it expects of the curvature depends on the effects: leave out information='expected'.")
         if information == "expected" and self.spec.random:
             raise SpecificationError("With random effects the information is the observed one: leave out information='expected'.")
+        programs.enter_and_clear()
         return ml.fit(self, method, information)
 
     def _prior_draws(self, posterior: Posterior, size: int, seed: int) -> dict[str, np.ndarray]:
@@ -147,6 +149,7 @@ class Model:
 
         Its arrays take the precision in force where it is made: call `numpyro.enable_x64()` before for float64.
         """
+        programs.enter()
         with jax.enable_x64(True):
             posterior, _ = self._posterior
             on_host = jax.tree.map(np.asarray, posterior)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spillover.engine import cache
+from spillover.engine import cache, programs
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import how_to_make
 from spillover.kernels import local, nodes, spectrum, stochastic
@@ -90,6 +90,7 @@ class LogDet:
         a, b = self.bounds
         if not ((values > a) & (values < b)).all():
             raise WeightsError(f"rho={rho!r} is not inside the admissible interval ({a:.6g}, {b:.6g}).")
+        programs.enter()
         with jax.enable_x64(True):
             found = np.asarray(function(self.record, jnp.asarray(values)))
         return found[()]
@@ -173,6 +174,7 @@ def covers(record: kernel.LogDet, low: float, high: float) -> bool:
 
 
 def _build(W: Weights, method: str, interval: tuple[float, float] | None, tol: float | None) -> LogDet:
+    programs.enter()
     start = time.process_time()
     given = None if W.given_bounds is None else W.bounds  # the property checks them
     with jax.enable_x64(True):

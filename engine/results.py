@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sparse
 import xarray as xr
 
-from spillover.engine import memory
+from spillover.engine import memory, programs
 from spillover.engine.provenance import of_panel, of_weights, versions
 from spillover.engine.saving import check_tree, read_tree, write_tree
 from spillover.engine.spatial import channels
@@ -105,6 +105,7 @@ class Fit:
         data = self.tree["constant_data"].to_dataset()
         posterior = self.posterior if by != "unit" else _thinned(self.posterior, draws)
         _check_memory(by, posterior.sizes["chain"] * posterior.sizes["draw"], data, orders)
+        programs.enter()
         with jax.enable_x64(True):
             beta, theta = formulas.coefficients(
                 jnp.asarray(posterior["beta"].to_numpy()), data["own_position"].to_numpy(), data["lagged_position"].to_numpy()

@@ -1,0 +1,79 @@
+"""Compiled programs: the old ones are let go before there are too many, and none is run where it would hang.
+
+Every program that JAX compiles takes some maps of the process's memory, of which Linux allows 65,530 unless set
+otherwise; a process that needs more dies. And a process forked from one in which JAX has run lacks its threads.
+"""
+
+import gc
+import os
+from pathlib import Path
+
+import jax
+
+from spillover.kernels.errors import SpecificationError
+
+SHARE = 0.4  # of the maps that a process may have; beyond it all compiled programs go
+USUAL = 65_530  # maps, where the system does not say
+MAPS, MOST = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
+FORKED = (
+    "This process was forked from one in which JAX had run, and would hang: start workers by "
+    "multiprocessing.get_context('spawn'), give so.sweep all members at once, or a Dask client."
+)
+
+
+class _Process:
+    """What only the process knows: whether JAX has run in it, and whether it was forked since."""
+
+    def __init__(self) -> None:
+        self.used = False
+        self.forked = False
+
+    def after_fork(self) -> None:
+        self.forked = self.used
+
+
+_process = _Process()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process.after_fork)
+
+
+def enter() -> None:
+    """Before JAX runs anything of ours: SpecificationError in a process forked from one in which it had."""
+    if _process.forked:
+        raise SpecificationError(FORKED)
+    _process.used = True
+
+
+def enter_and_clear() -> None:
+    """`enter` before a fit: where there are many compiled programs, all of them go.
+
+    They are compiled again when they are next used, those of the user's own functions too: JAX does not say which are whose.
+    """
+    enter()
+    if maps() > SHARE * allowed():
+        jax.clear_caches()
+        gc.collect()
+
+
+def maps() -> int:
+    """How many maps of memory this process has; 0 where the system does not say.
+
+    >>> maps() >= 0
+    True
+    """
+    try:
+        return MAPS.read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
+def allowed() -> int:
+    """How many maps a process may have.
+
+    >>> allowed() > 0
+    True
+    """
+    try:
+        return int(MOST.read_text())
+    except (OSError, ValueError):
+        return USUAL
