@@ -271,7 +271,7 @@ def _matrices(plan: Plan, spec: Any, frame: pd.DataFrame, earlier: Callable[[pd.
 
     context = {**grammar.BY_ROW, "np": NAMESPACE, "lag": lag, "diff": diff}
     context |= {name: _own(name, function, frame.index) for name, function in plan.functions.items()}
-    stand_ins = {stand_in: frame[name] for stand_in, name in plan.checked.names.items()}
+    stand_ins = {stand_in: frame[name] for stand_in, name in plan.checked.names.items() if name in frame}  # not of terms taken out
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():  # what is not finite is refused by name
             warnings.simplefilter("ignore", RuntimeWarning)
@@ -393,7 +393,7 @@ def _counted(node: ast.AST, inside: bool = False) -> Iterator[str]:
             for part in ast.iter_child_nodes(node):
                 yield from _counted(part)
         case ast.Call(func=function, args=args):
-            own = isinstance(function, ast.Name) and function.id in ("C", "I") or ast.unparse(function) == "np.where"
+            own = ast.unparse(function) in ("C", "I", "np.where")
             for part in args:
                 yield from _counted(part, inside if own else True)
         case _:

@@ -221,7 +221,7 @@ class _Counter:
         piece = self.pieces[self.at]
         self.at += 1
         if piece.kind == "text":
-            self.refuse(f"{piece.text} is a text, and a formula is of columns")
+            self.refuse(f"{piece.text!r} is a text, and a formula is of columns")
         if piece.kind != "sign":
             if piece.kind == "name" and self.sign() == "(":
                 self.call(self.at - 1)

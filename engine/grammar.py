@@ -142,7 +142,7 @@ class _Checker:
             self.refuse(node)
         sign = right.operand if isinstance(right, ast.UnaryOp) else right
         if isinstance(sign, ast.Constant):
-            if isinstance(sign.value, str) or abs(sign.value) > POWER:
+            if not isinstance(sign.value, int | float) or abs(sign.value) > POWER:
                 raise SpecificationError(f"{self.shown(node)} in the formula: an exponent lies between -{POWER:g} and {POWER:g}.")
         elif not any(isinstance(part, ast.Name) for part in ast.walk(right)):
             self.refuse(node)
