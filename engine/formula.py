@@ -20,6 +20,7 @@ from spillover.engine.recognition import NUMBERS, how_to_convert, is_number, num
 from spillover.engine.sources import Source, default_text, distinct
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverError
 
+ROOM = 1000  # columns of one term beyond the number of rows, which the check of the model refuses by name
 SHOWN = 3  # rows an error message names before it counts the rest
 NAMESPACE = SimpleNamespace(**{name: getattr(np, name) for name in (*grammar.NUMPY, *grammar.CONSTANTS)})  # np in a formula
 WAY_OUT = "work it out as a column beforehand, or give a pandas DataFrame."
@@ -159,6 +160,7 @@ def read(
     for frame in (default_text(chunk[list(plan.variables)].reset_index(drop=True)) for chunk in chunks if len(chunk)):
         if plan.whole:
             _check_whole(plan, frame)
+            _check_size(plan, frame)
         for name in plan.counted:
             what = f"Column {name!r} holds text or categories, and arithmetic and functions take numbers"
             raise DataError(f"{what}: write I({name} == ...) for a level, or C({name}).")
@@ -195,6 +197,23 @@ def _check_whole(plan: Plan, frame: pd.DataFrame) -> None:
             except TypeError as error:
                 raise DataError(f"Column {name!r} holds values that are no categories: {error}.") from error
             _check_categories(plan, name, found)
+
+
+def _check_size(plan: Plan, frame: pd.DataFrame) -> None:
+    """DataError for categories and products of them that make far more columns than there are rows, before they are made."""
+    names = plan.checked.names
+    for term in (*plan.parsed.lhs, *plan.parsed.rhs):
+        columns = 1
+        for factor in term.factors:
+            coded = names.get(factor.expr, factor.expr)
+            if factor.eval_method.value == "python":
+                coded = next(iter(_encoded(tree_of(factor.expr), names)), None)
+            elif coded not in plan.bare:
+                coded = None
+            columns *= 1 if coded is None else max(1, frame[coded].nunique())
+        if columns > len(frame) + ROOM:
+            shown = plan.checked.label(str(term))
+            raise DataError(f"{short(shown)} makes {columns} columns, one for each level, of {len(frame)} rows: is it a number?")
 
 
 def _check_categories(plan: Plan, name: str, levels: pd.Index) -> None:

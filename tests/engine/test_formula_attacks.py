@@ -123,6 +123,16 @@ def test_what_would_write_repeat_or_hang_is_refused(text, words):
     pd.testing.assert_frame_equal(ROWS, before)
 
 
+def test_categories_that_make_more_columns_than_rows_are_refused_before_they_are_made():
+    ids = list(range(200))
+    wide = pd.DataFrame(RNG.normal(size=(200, 3)), columns=["y", "x", "a b"])
+    weights = so.Weights(np.roll(np.eye(200), 1, axis=1), ids)
+    start = time.perf_counter()
+    with pytest.raises(so.DataError, match="makes 40000 columns, one for each level, of 200 rows: is it a number"):
+        read_panel("y ~ C(x):C(`a b`)", wide, weights, unit=None, period=None, effects="none")
+    assert time.perf_counter() - start < 1
+
+
 def test_comparisons_of_text_are_numbers():
     north = (ROWS["group"] == "north").to_numpy(float)
     for text in ("I((group == 'north') * x)", "np.where(group == 'north', x, 0)", "I(x * np.equal(group, 'north'))"):
