@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from spillover.engine import grammar
-from spillover.engine.grammar import Checked, tree_of
+from spillover.engine.formula_text import Checked, short
+from spillover.engine.grammar import tree_of
 from spillover.engine.labels import few
 from spillover.engine.recognition import NUMBERS, how_to_convert, is_number, numbers_as_text
 from spillover.engine.sources import Source, default_text, distinct
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverError
 
+ROOM = 1000  # columns of one term beyond the number of rows, which the check of the model refuses by name
 SHOWN = 3  # rows an error message names before it counts the rest
 NAMESPACE = SimpleNamespace(**{name: getattr(np, name) for name in (*grammar.NUMPY, *grammar.CONSTANTS)})  # np in a formula
 WAY_OUT = "work it out as a column beforehand, or give a pandas DataFrame."
@@ -40,7 +42,8 @@ class Plan:
     `bare`: the text, objects and categories used otherwise than in C(...) or a comparison; `floats`: the numbers and truth values that
     become float64 before anything is worked out, so that no square of whole numbers runs over and true + true is 2; not those in C(...),
     which name levels, or in ~, & and |; `response`: the variable that is the response as it stands; `checked`: the formula with stand-ins
-    for names in backticks; `functions`: the user's own; `before`: how many periods before its own the formula reads.
+    for names in backticks; `functions`: the user's own; `before`: how many periods before its own the formula reads; `counted`:
+    the variables that arithmetic and functions of numbers take, where text would be repeated or joined.
     """
 
     formula: str
@@ -54,6 +57,7 @@ class Plan:
     checked: Checked
     functions: Mapping[str, Callable]
     before: int
+    counted: tuple[str, ...]
 
 
 @dataclass
@@ -86,11 +90,15 @@ def plan(formula: str, source: Source, functions: Mapping[str, Callable] | None 
     """
     checked = grammar.check(formula)
     own = grammar.check_functions(functions, source.columns)
+    allowed = set()
+    for call in map(tree_of, checked.calls):  # before formulaic sees them: it evaluates arguments of some functions as it reads
+        grammar.check_factor(call, checked, own, source.columns)
+        grammar.check_clashes(call, source.columns, formula)
+        allowed.add(ast.dump(call))
     parsed = _parse(formula, checked)
     trees = [tree_of(factor.expr) for factor in _factors(parsed) if factor.eval_method.value == "python"]
-    for tree in trees:
-        grammar.check_factor(tree, checked, own, source.columns)
-        grammar.check_clashes(tree, source.columns, formula)
+    if not allowed.issuperset(map(ast.dump, trees)):
+        raise DataError(f"The formula {short(formula)} cannot be read: write brackets outside of text.")
     variables = tuple(_variables(parsed, trees, checked, formula, source.columns))
     again = [name for name in variables if (source.columns == name).sum() > 1]
     if again:
@@ -117,6 +125,7 @@ def plan(formula: str, source: Source, functions: Mapping[str, Callable] | None 
         checked=checked,
         functions=own,
         before=max([0, *map(grammar.periods_before, trees)]),
+        counted=tuple(sorted({checked.names.get(name, name) for tree in trees for name in _counted(tree)} & set(variables) - real)),
     )
 
 
@@ -151,6 +160,10 @@ def read(
     for frame in (default_text(chunk[list(plan.variables)].reset_index(drop=True)) for chunk in chunks if len(chunk)):
         if plan.whole:
             _check_whole(plan, frame)
+            _check_size(plan, frame)
+        for name in plan.counted:
+            what = f"Column {name!r} holds text or categories, and arithmetic and functions take numbers"
+            raise DataError(f"{what}: write I({name} == ...) for a level, or C({name}).")
         for name in plan.variables:
             flaws.note(frame[name].isna().to_numpy(), start, _gap(name), "drop or fill them")
         if flaws.found.keys().isdisjoint(gaps):
@@ -184,6 +197,23 @@ def _check_whole(plan: Plan, frame: pd.DataFrame) -> None:
             except TypeError as error:
                 raise DataError(f"Column {name!r} holds values that are no categories: {error}.") from error
             _check_categories(plan, name, found)
+
+
+def _check_size(plan: Plan, frame: pd.DataFrame) -> None:
+    """DataError for categories and products of them that make far more columns than there are rows, before they are made."""
+    names = plan.checked.names
+    for term in (*plan.parsed.lhs, *plan.parsed.rhs):
+        columns = 1
+        for factor in term.factors:
+            coded = names.get(factor.expr, factor.expr)
+            if factor.eval_method.value == "python":
+                coded = next(iter(_encoded(tree_of(factor.expr), names)), None)
+            elif coded not in plan.bare:
+                coded = None
+            columns *= 1 if coded is None else max(1, frame[coded].nunique())
+        if columns > len(frame) + ROOM:
+            shown = plan.checked.label(str(term))
+            raise DataError(f"{short(shown)} makes {columns} columns, one for each level, of {len(frame)} rows: is it a number?")
 
 
 def _check_categories(plan: Plan, name: str, levels: pd.Index) -> None:
@@ -258,17 +288,36 @@ def _matrices(plan: Plan, spec: Any, frame: pd.DataFrame, earlier: Callable[[pd.
     def diff(x: Any) -> pd.Series:
         return pd.Series(x, frame.index, dtype=float) - lag(x)
 
-    context = {**grammar.BY_ROW, "np": NAMESPACE, "lag": lag, "diff": diff, **plan.functions}
-    stand_ins = {stand_in: frame[name] for stand_in, name in plan.checked.names.items()}
+    context = {**grammar.BY_ROW, "np": NAMESPACE, "lag": lag, "diff": diff}
+    context |= {name: _own(name, function, frame.index) for name, function in plan.functions.items()}
+    stand_ins = {stand_in: frame[name] for stand_in, name in plan.checked.names.items() if name in frame}  # not of terms taken out
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():  # what is not finite is refused by name
             warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.simplefilter("error", formulaic.errors.DataMismatchWarning)  # a level that levels= leaves out
             return spec.get_model_matrix(frame.assign(**stand_ins), context=context, na_action="ignore")
+    except formulaic.errors.DataMismatchWarning as error:
+        what = "levels= of C(...) leaves out values that the data have"
+        raise DataError(f"The formula {short(plan.formula)} does not fit the data: {what}: {_plain(error)[:200]}") from error
     except (formulaic.errors.FormulaicError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         if isinstance(error.__cause__, SpilloverError):
             raise error.__cause__ from None
         reason = plan.checked.label(_plain(error))
-        raise DataError(f"The formula {plan.formula!r} does not fit the data: {reason}") from error
+        raise DataError(f"The formula {short(plan.formula)} does not fit the data: {reason[:400]}") from error
+
+
+def _own(name: str, function: Callable, rows: pd.Index) -> Callable[..., pd.Series]:
+    """A function of the user's own, of copies of columns, its result one number for each row. DataError for any other."""
+
+    def call(*given: Any, **words: Any) -> pd.Series:
+        found = function(*(part.copy() if hasattr(part, "copy") else part for part in given), **words)
+        values = np.asarray(found)
+        if values.shape != (len(rows),) or values.dtype.kind not in "biufc":
+            what = f"values of type {values.dtype} in the shape {values.shape}"
+            raise DataError(f"The function {name!r} of formula_functions gave {what}: it gives one number for each of {len(rows)} rows.")
+        return pd.Series(values, rows)
+
+    return call
 
 
 def _plain(error: Exception) -> str:
@@ -297,7 +346,7 @@ def _parse(formula: str, checked: Checked) -> formulaic.Formula:
     try:
         parsed = formulaic.Formula(checked.text)
     except (formulaic.errors.FormulaicError, SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as error:
-        raise DataError(f"The formula {formula!r} cannot be read: {checked.label(_plain(error))}") from error
+        raise DataError(f"The formula {short(formula)} cannot be read: {checked.label(_plain(error))[:200]}") from error
     if not hasattr(parsed, "lhs"):
         raise DataError(f"The formula {formula!r} has no response: write it as 'y ~ x1 + x2'.")
     if not all(isinstance(part, formulaic.SimpleFormula) for part in (parsed.lhs, parsed.rhs)):
@@ -352,6 +401,25 @@ def _is_coding(node: ast.AST) -> bool:
 def _is_logic(node: ast.AST) -> bool:
     operators = ast.Invert | ast.BitAnd | ast.BitOr | ast.BitXor
     return isinstance(node, ast.UnaryOp | ast.BinOp) and isinstance(node.op, operators)
+
+
+def _counted(node: ast.AST, inside: bool = False) -> Iterator[str]:
+    """The names that arithmetic or a function of numbers takes: not those of comparisons, of C(...), and in a sum of texts."""
+    match node:
+        case ast.Name(id=name):
+            yield from [name] if inside else []
+        case ast.Compare() | ast.Call(func=ast.Attribute(attr="equal" | "not_equal")):
+            for part in ast.iter_child_nodes(node):
+                yield from _counted(part)
+        case ast.Call(func=function, args=args):
+            own = ast.unparse(function) in ("C", "I", "np.where")
+            for part in args:
+                yield from _counted(part, inside if own else True)
+        case _:
+            plain = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
+            takes = isinstance(node, ast.BinOp | ast.UnaryOp) and not plain
+            for part in ast.iter_child_nodes(node):
+                yield from _counted(part, inside or takes)
 
 
 def _names_in(node: ast.AST) -> set[str]:

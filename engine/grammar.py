@@ -11,20 +11,17 @@ identifiers alone. Text literals hold no quote, backtick or backslash.
 import ast
 import difflib
 import keyword
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from spillover.engine.formula_text import FINEST, LONGEST, Checked, read_text, short
 from spillover.kernels.errors import DataError, SpecificationError
 
-LONGEST = 20_000  # characters
-DEEPEST = 40  # brackets within brackets
-TERMS = 5_000  # that the operators of a formula expand to, the same ones counted each time they come up
+LEVELS = 200  # of operators in one another within a call
 POWER = 64.0  # largest exponent by itself
-FINEST = 50  # largest degree of a polynomial, and number of columns of a spline
 
 BY_ROW = {  # functions of every row by itself
     "abs": np.abs,
@@ -69,182 +66,25 @@ OFFER = (
     f"and the functions {', '.join(FUNCTIONS)} and np.<a function of rows>; work anything else out as a column first"
 )
 
-_TOKEN = re.compile(
-    r"(?P<blank>\s+)|`(?P<quoted>[^`]*)`|(?P<text>'[^'\"`\\\n]*'|\"[^'\"`\\\n]*\")"
-    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w))"
-    r"|(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<sign>\*\*|[<>=!]=|//|[-+*/:^~|&()<>=%,{}\[\]])"
-)
-_BARE, _INNER = "column{}_", "column{}_inside_"
-
-
-class Token(NamedTuple):
-    """A piece of a formula: its kind, as named in the pattern, and its text."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A formula's `text` with stand-ins for the names in backticks: `names`, what each of them stands for."""
-
-    text: str
-    names: Mapping[str, str]
-
-    def label(self, text: str) -> str:
-        """A piece of the checked text as the user wrote it: a name keeps its backticks inside of a call only."""
-        for stand_in, name in self.names.items():
-            text = text.replace(stand_in, f"`{name}`" if stand_in.endswith("inside_") else name)
-        return text
-
 
 def check(formula: Any) -> Checked:
-    """The formula, its pieces known and its size bounded; what its calls hold is checked by `check_factor`.
-
-    DataError for what is no text, for an unknown character, for brackets that do not close or lie too deep, and
-    for more terms than are allowed.
-
-    >>> check("y ~ x + log(`a b`)").text
-    'y ~ x + log(column0_inside_)'
-    """
-    if not isinstance(formula, str):
-        raise DataError(f"The formula is a {type(formula).__name__}: write it as text, such as 'y ~ x1 + x2'.")
-    if len(formula) > LONGEST:
-        raise DataError(f"The formula has {len(formula)} characters, and {LONGEST} are allowed.")
-    pieces, names, depth = [], {}, 0
-    for token in _tokens(formula):
-        depth += (token.text in "([{") - (token.text in ")]}") if token.kind == "sign" else 0
-        if not 0 <= depth <= DEEPEST:
-            what = "more brackets close than open" if depth < 0 else f"more than {DEEPEST} brackets lie in one another"
-            raise DataError(f"The formula {_short(formula)} cannot be read: {what}.")
-        if token.kind == "quoted":
-            stand_in = (_INNER if depth else _BARE).format(len(names))
-            names[stand_in] = token.text
-            token = Token("name", stand_in)
-        pieces.append(token)
-    sides = _sides([piece for piece in pieces if piece.kind != "blank"])
-    for side in sides:
-        _Counter(side, formula).all()
-    return Checked("".join(" " if piece.kind == "blank" else piece.text for piece in pieces).strip(), names)
-
-
-def _tokens(formula: str) -> Iterator[Token]:
-    at = 0
-    while at < len(formula):
-        found = _TOKEN.match(formula, at)
-        if found is None or found.lastgroup is None:
-            rest = formula[at : at + 12]
-            raise DataError(f"The formula {_short(formula)} cannot be read at {rest!r}, place {at + 1}: {OFFER}.")
-        yield Token(found.lastgroup, found[found.lastgroup])
-        at = found.end()
-
-
-def _sides(pieces: list[Token]) -> list[list[Token]]:
-    """The pieces between the signs ~ outside of brackets; inside them it is the "not" of truth values."""
-    sides: list[list[Token]] = [[]]
-    depth = 0
-    for piece in pieces:
-        depth += (piece.text in "([{") - (piece.text in ")]}") if piece.kind == "sign" else 0
-        if piece == Token("sign", "~") and not depth:
-            sides.append([])
-        else:
-            sides[-1].append(piece)
-    return sides
-
-
-class _Counter:
-    """How many terms one side of a formula stands for, by its operators in the order in which they bind."""
-
-    BINDING: Mapping[str, int] = {"|": 1, "+": 2, "-": 2, "*": 3, "/": 3, ":": 4, "**": 5, "^": 5}
-
-    def __init__(self, pieces: list[Token], formula: str) -> None:
-        self.pieces, self.formula, self.at = pieces, formula, 0
-
-    def all(self) -> int:
-        """The terms of the whole side; DataError for what cannot be read and for too many."""
-        found = self.terms(0) if self.pieces else 0
-        if self.at < len(self.pieces):
-            self.refuse(f"at {self.pieces[self.at].text!r}")
-        return found
-
-    def terms(self, binding: int) -> int:
-        """The terms of what comes next, up to an operator that binds no closer than `binding`."""
-        count = self.operand()
-        while self.at < len(self.pieces) and self.BINDING.get(self.sign(), 0) > binding:
-            sign = self.sign()
-            self.at += 1
-            if sign in ("**", "^"):
-                count **= self.power()
-            else:
-                other = self.terms(self.BINDING[sign])
-                count = {":": count * other, "*": count + other + count * other}.get(sign, count + other)
-            if count > TERMS:
-                self.refuse(f"it stands for more than {TERMS} terms")
-        return count
-
-    def operand(self) -> int:
-        """A group in brackets, or one column, number or call."""
-        while self.sign() in ("+", "-"):
-            self.at += 1
-        if self.at == len(self.pieces):
-            self.refuse("something is missing at its end")
-        piece = self.pieces[self.at]
-        self.at += 1
-        if piece.kind == "text":
-            self.refuse(f"{piece.text} is a text, and a formula is of columns")
-        if piece.kind != "sign":
-            if piece.kind == "name" and self.sign() == "(":
-                self.skip()
-            return 1
-        if piece.text == "{":
-            self.at -= 1
-            self.skip()
-            return 1
-        if piece.text != "(":
-            self.refuse(f"at {piece.text!r}")
-        count = self.terms(0)
-        if self.sign() != ")":
-            self.refuse("a bracket does not close")
-        self.at += 1
-        return count
-
-    def power(self) -> int:
-        """The whole number after ** or ^, which no other power follows."""
-        piece = self.pieces[self.at] if self.at < len(self.pieces) else Token("sign", "its end")
-        if piece.kind != "number" or not piece.text.isdigit() or not 1 <= int(piece.text[:9]) <= FINEST:
-            self.refuse(f"a power of terms is a whole number from 1 to {FINEST}, and not {piece.text[:20]!r}")
-        self.at += 1
-        if self.sign() in ("**", "^"):
-            self.refuse("a power follows a power")
-        return int(piece.text)
-
-    def skip(self) -> None:
-        """Go past a bracket and what it holds."""
-        depth = 0
-        while self.at < len(self.pieces):
-            piece = self.pieces[self.at]
-            depth += (piece.text in "([{") - (piece.text in ")]}") if piece.kind == "sign" else 0
-            self.at += 1
-            if not depth:
-                return
-        self.refuse("a bracket does not close")
-
-    def sign(self) -> str:
-        """The sign that comes next, "" where none does."""
-        piece = self.pieces[self.at] if self.at < len(self.pieces) else Token("", "")
-        return piece.text if piece.kind == "sign" else ""
-
-    def refuse(self, what: str) -> None:
-        raise DataError(f"The formula {_short(self.formula)} cannot be read: {what}.")
+    """The formula, its pieces known and its size bounded; what its calls hold is checked by `check_factor`."""
+    return read_text(formula, OFFER)
 
 
 def tree_of(text: str) -> ast.expr:
-    """The syntax tree of a factor. DataError for what has none."""
+    """The syntax tree of a call, or of what is in braces. DataError for what has none, and for operators too many levels deep."""
     try:
-        return ast.parse(text.strip().removeprefix("{").removesuffix("}"), mode="eval").body
+        tree = ast.parse(text.strip().removeprefix("{").removesuffix("}").strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = getattr(error, "msg", None) or type(error).__name__
-        raise DataError(f"{_short(text)} in the formula cannot be read: {reason}.") from error
+        raise DataError(f"{short(text)} in the formula cannot be read: {reason}.") from error
+    level: list[ast.AST] = [tree]
+    for _ in range(LEVELS):
+        level = [inner for node in level for inner in ast.iter_child_nodes(node)]
+        if not level:
+            return tree
+    raise DataError(f"{short(text)} in the formula cannot be read: its operators lie more than {LEVELS} levels deep.")
 
 
 def check_factor(tree: ast.expr, checked: Checked, functions: Iterable[str], columns: Iterable[Any]) -> None:
@@ -302,7 +142,7 @@ class _Checker:
             self.refuse(node)
         sign = right.operand if isinstance(right, ast.UnaryOp) else right
         if isinstance(sign, ast.Constant):
-            if isinstance(sign.value, str) or abs(sign.value) > POWER:
+            if not isinstance(sign.value, int | float) or abs(sign.value) > POWER:
                 raise SpecificationError(f"{self.shown(node)} in the formula: an exponent lies between -{POWER:g} and {POWER:g}.")
         elif not any(isinstance(part, ast.Name) for part in ast.walk(right)):
             self.refuse(node)
@@ -325,24 +165,44 @@ class _Checker:
                     f"{self.shown(node)} in the formula: {word.arg or '**'} is nothing that it takes"
                     + (f"; it takes {', '.join(options)}." if options else ".")
                 )
-        own = len(node.args) if name in ("np", *BY_ROW, *self.functions) else 1
+        self.arguments(node, name)
+        rounds = name == "np" and ast.unparse(node.func) in ("np.round", "np.around")
+        own = len(node.args) if name in ("np", *BY_ROW, *self.functions) and not rounds else 1
         for part in node.args[:own]:
             self.value_or_text(part) if name == "np" else self.value(part)
         for part in (*node.args[own:], *(word.value for word in node.keywords)):
             self.setting(part, name)
 
+    def arguments(self, node: ast.Call, name: str) -> None:
+        """As many as the function takes: one more would be where NumPy writes its result, a column of the data."""
+        called = ast.unparse(node.func)
+        most = {"np.where": 3, "np.clip": 3, "np.round": 2, "np.around": 2, "C": 2, "lag": 2, "scale": 4}.get(called, 1)
+        if name == "np":
+            most = max(most, getattr(getattr(np, called.removeprefix("np.")), "nin", 1))
+        if name in self.functions or name in ("bs", "cc", "cr", "cs", "poly"):
+            most = LONGEST
+        least = {"np.where": 3}.get(called, getattr(getattr(np, called.removeprefix("np.")), "nin", 1) if name == "np" else 1)
+        if not least <= len(node.args) <= most:
+            takes = str(least) if least == most else f"{least} to {most}"
+            raise SpecificationError(f"{self.shown(node)} in the formula: {called} takes {takes} argument{'s' * (most > 1)}.")
+        if name in ("center", "scale", "bs", "cc", "cr", "cs", "poly") and periods_before(node):
+            out = f"take the lag of {name}(...)" if name in ("center", "scale") else "make it a column beforehand"
+            raise SpecificationError(f"{self.shown(node)} in the formula: {name} needs all rows, and lags lack the first ones: {out}.")
+
     def setting(self, node: ast.AST, name: str) -> None:
         """What a function takes beside columns: a number, a truth value, a text, a list of them, a contrast."""
         match node:
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
-                return
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float()) as inner):
+                self.setting(inner, name)
             case ast.Constant(value=bool() | str() | None):
                 return
             case ast.Constant(value=int() | float() as value):
-                if name in ("bs", "cc", "cr", "cs", "poly") and isinstance(value, int) and value > FINEST:
+                if name in ("bs", "cc", "cr", "cs", "poly", "np") and isinstance(value, int) and value > FINEST:
                     raise SpecificationError(f"{value} in {name}(...) of the formula: {FINEST} is the most that is allowed.")
                 self.constant(value)
             case ast.List(elts=parts) | ast.Tuple(elts=parts):
+                if name != "C" and len(parts) > FINEST:
+                    raise SpecificationError(f"A list of {len(parts)} in {name}(...) of the formula: {FINEST} is the most that is allowed.")
                 for part in parts:
                     self.setting(part, name)
             case ast.Attribute(value=ast.Name(id="contr"), attr=kind) if name == "C" and kind in CONTRASTS:
@@ -356,7 +216,7 @@ class _Checker:
                 self.refuse(node)
 
     def shown(self, node: ast.AST) -> str:
-        return _short(self.checked.label(ast.unparse(node)))
+        return short(self.checked.label(ast.unparse(node)))
 
     def refuse(self, node: ast.AST) -> None:
         shown, hint = self.shown(node), ""
@@ -393,7 +253,7 @@ def check_clashes(tree: ast.expr, columns: Iterable[Any], formula: str) -> None:
     both = sorted(called & set(columns))
     if both:
         np_too = f"write np.{both[0]}(...), or " if both[0] in NUMPY else ""
-        raise DataError(f"{both[0]!r} is a column and a function of {_short(formula)}: {np_too}rename the column.")
+        raise DataError(f"{both[0]!r} is a column and a function of {short(formula)}: {np_too}rename the column.")
 
 
 def periods_before(tree: ast.AST) -> int:
@@ -409,7 +269,3 @@ def periods_before(tree: ast.AST) -> int:
         case ast.Call(func=ast.Name(id="lag")):
             return inner + 1
     return inner
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")

@@ -37,13 +37,18 @@ def earlier(place: np.ndarray, periods: pd.Index, units: int, period: str | None
 
 
 def _check_even(periods: pd.Index, period: str) -> None:
-    """DataError for numbers or dates at uneven distances: the row before is not the period before."""
+    """DataError for numbers, also as text, or dates at uneven distances: the row before is not the period before."""
     if pd.api.types.is_numeric_dtype(periods.dtype):
         clocks = [periods.to_numpy(float)]
     elif isinstance(periods, pd.DatetimeIndex):  # months and years differ in days
         clocks = [periods.asi8, *(periods.tz_localize(None).to_period(unit).asi8 for unit in ("D", "M", "Y"))]
+    elif isinstance(periods, pd.PeriodIndex):
+        clocks = [periods.asi8]
     else:
-        return
+        numbers = pd.to_numeric(pd.Series(periods.astype(object)), errors="coerce").to_numpy(float)  # years stored as text
+        if np.isnan(numbers).any():
+            return
+        clocks = [numbers]
     uneven = [_longer(np.diff(clock)) for clock in clocks]
     if all(steps.any() for steps in uneven):
         at = int(np.argmax(uneven[-1]))

@@ -106,9 +106,24 @@ def read(plan: Plan, data: pd.DataFrame, functions: Mapping[str, Callable] | Non
             except SpilloverError as error:
                 panel = str(error)
             panels[control, effects, window, key] = panel
+    _refuse_other_periods(panels)
     if all(isinstance(panel, str) for panel in panels.values()):
         raise SpecificationError(f"No member of the sweep has data. {next(iter(panels.values()))}")
     return Source(plan, panels)
+
+
+def _refuse_other_periods(panels: Mapping[tuple, Panel | str]) -> None:
+    """SpecificationError for controls whose lags use up different periods: the evidences of different data do not compare."""
+    known: dict[tuple, tuple[str, int]] = {}
+    for (control, *others), panel in panels.items():
+        if isinstance(panel, str):
+            continue
+        first, before = known.setdefault(tuple(others), (control, len(panel.before)))
+        if before != len(panel.before):
+            what = f"the lags of the controls {first!r} and {control!r} use up {before} and {len(panel.before)} periods"
+            raise SpecificationError(
+                f"{what}, and models of different data do not compare: give all of them the same longest lag, or sweep them apart."
+            )
 
 
 def _units(weights: Weights) -> frozenset:
