@@ -117,6 +117,8 @@ def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
     """The finished blocks of a stored sweep, and what it is. DataError for a path that is none, StorageError for a damaged one."""
     with _io(path):
         about = description(path)
+        if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
+            raise StorageError(f"{path} is damaged: {path / BLOCKS} is no folder. Its members are lost: {AGAIN}.")
         if about["format"] < FORMAT:
             return store_earlier.read(path, about), about
         kept, damages = read_blocks(path, about)
@@ -275,18 +277,26 @@ def _settle_root(path: Path, about: Mapping[str, Any]) -> None:
             if known["digest"] != about["digest"]:
                 raise DataError(other)
             if known["format"] == FORMAT:
+                _settle_blocks(path)
                 return
             earlier = store_earlier.move_aside(path, known["format"], (BLOCKS, ROOT))
             _warn(
                 f"{path} held this sweep in format {known['format']}, of an earlier version, without checksums: it is in {earlier} now, "
                 "where so.open_sweep reads it, and all members are fitted again."
             )
-    if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
-        _aside(path, path / BLOCKS)
-    (path / BLOCKS).mkdir(exist_ok=True)
-    _write(path / BLOCKS / ROOT, canonical({**GROUP, "attributes": {}}))
+    _settle_blocks(path)
     attributes = with_seal({"format": FORMAT, **about})
     _write(path / ROOT, canonical({**GROUP, "attributes": attributes}))
+
+
+def _settle_blocks(path: Path) -> None:
+    """The folder of the blocks, a group to Zarr."""
+    if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
+        _aside(path, path / BLOCKS)
+        _warn(f"{path / BLOCKS} was no folder: moved to {path / DAMAGED}, and all members are fitted again.")
+    (path / BLOCKS).mkdir(exist_ok=True)
+    if not os.path.lexists(path / BLOCKS / ROOT):
+        _write(path / BLOCKS / ROOT, canonical({**GROUP, "attributes": {}}))
 
 
 def _sweep(folder: Path) -> str | None:
