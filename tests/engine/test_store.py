@@ -155,7 +155,7 @@ def test_a_flipped_bit_is_found(whole, tmp_path):
 
 @pytest.mark.verify
 def test_a_flipped_bit_is_found_wherever_it_is(whole, tmp_path):
-    flipped(whole, tmp_path, 600, mended=2)
+    flipped(whole, tmp_path, 400, mended=4)
 
 
 def to_folder(place: Path) -> None:
