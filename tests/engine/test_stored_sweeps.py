@@ -15,7 +15,7 @@ import pytest
 from sweeps import assert_same, swept, weights_of
 
 import spillover as so
-from spillover.engine import chunks, store
+from spillover.engine import chunks, provenance, store
 from spillover.engine import sweep as sweeps
 
 
@@ -69,6 +69,35 @@ def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_b
     assert len(fitted) == 4 - after
     assert_same(stored(case, weights, path), whole)
     assert len(fitted) == 4 - after
+    path.joinpath("blocks", "00000002-1", "impacts", "c", "0", "0", "0", "0").unlink()  # read as zeros, if one let Zarr
+    with pytest.raises(so.StorageError, match=r"block 00000002-1 \(contiguity / OLS / .*impacts/c/0/0/0/0 is missing"):
+        so.open_sweep(path)
+    with pytest.warns(so.SpilloverWarning, match="00000002-1 .*fitted again; the other 3 members are kept"):
+        assert_same(stored(case, weights, path), whole)
+    assert fitted[4 - after :] == [2]
+    (path / "blocks" / "00000002-1").rename(tmp_path / "gone")
+
+    def full(*_: object) -> None:
+        raise so.StorageError("The disk is full.")
+
+    monkeypatch.setattr(store, "write_files", full)
+    with pytest.raises(so.StorageError, match=r"The disk is full\. 3 of 4 members are kept in .*: the same call goes on"):
+        stored(case, weights, path)
+
+
+def test_what_was_swept_is_told_by_digests(small, tmp_path, one_by_one):
+    """The SHA-256 of the data and of each W, and the versions, with a store and without."""
+    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn")
+    fit = single(case, weights["knn"])
+    for path in (None, tmp_path / "out.zarr"):
+        about = stored(case, weights, path, models=["OLS"]).about
+        assert about["data"] == [provenance.of_panel(fit.panel)]
+        assert about["weights"] == {"knn": provenance.of_weights(weights["knn"])}
+        assert about["versions"] == [provenance.versions()]
+
+
+def single(case, weights: so.Weights) -> so.Model:
+    return so.OLS(case.formula, case.frame, weights, effects="unit", unit="unit", period="year")
 
 
 @pytest.mark.parametrize("change", ["data", "weights", "draws", "prior", "models"])
