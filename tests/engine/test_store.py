@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import warnings
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -579,4 +579,6 @@ def test_a_block_comes_back_as_it_was(tmp_path):
         if entry.name in ARRAYS:
             assert getattr(found, entry.name).tobytes() == getattr(block, entry.name).tobytes()
     assert found.failure == block.failure == ("Ω is singular",)
+    failed = replace(block, **{name: np.full_like(getattr(block, name), np.nan) for name in ARRAYS})  # empty to Zarr, and written
+    assert all(np.isnan(getattr(unpack(pack(failed)), name)).all() for name in ARRAYS)
     assert store_earlier.FORMATS == (1, 2)
