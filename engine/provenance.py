@@ -11,15 +11,17 @@ from importlib.metadata import version
 import numpy as np
 import pandas as pd
 
+import spillover
 from spillover.engine.panel import Panel
 from spillover.engine.weights import Weights
 
-PACKAGES = ("spillover", "jax", "numpyro")
+PACKAGES = ("jax", "numpyro")
 
 
 def versions() -> dict[str, str]:
     """The versions that results depend on, by name."""
-    return {**{name: version(name) for name in PACKAGES}, "python": platform.python_version()}
+    others = {name: version(name) for name in PACKAGES}
+    return {"spillover": spillover.__version__, **others, "python": platform.python_version()}
 
 
 def of_panel(panel: Panel) -> str:

@@ -8,6 +8,7 @@
 'kept'
 """
 
+import errno
 import getpass
 import hashlib
 import os
@@ -15,6 +16,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,7 @@ from spillover.kernels.errors import StorageError
 
 UNFINISHED = ".writing-"  # how the names of what is being written begin, and of what a killed process left
 REPLACED = ".replaced-"
+AT_ONCE = 16  # files under way to the disk
 
 
 def sha256(path: Path) -> str:
@@ -52,6 +55,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             yield beside
             _to_disk(beside)
             beside.replace(place)
+            _names_to_disk(place.parent)
         finally:
             with suppress(FileNotFoundError):
                 beside.unlink()
@@ -75,10 +79,9 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         beside.mkdir()
         try:
             yield beside
-            for file in beside.rglob("*"):
-                if file.is_file():
-                    _to_disk(file)
+            _all_to_disk(beside)
             _exchange(beside, place)
+            _names_to_disk(place.parent)
         finally:
             if beside.exists():
                 shutil.rmtree(beside, ignore_errors=True)
@@ -151,6 +154,27 @@ def _owner(file: Path) -> str:
 def _to_disk(path: Path) -> None:
     with path.open("r+b") as file:
         os.fsync(file.fileno())
+
+
+def _all_to_disk(folder: Path) -> None:
+    """All below a folder, many at once: waiting for one after the other takes four times as long."""
+    paths = [folder, *folder.rglob("*")]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(_to_disk, [path for path in paths if path.is_file()]))
+        list(pool.map(_names_to_disk, [path for path in paths if path.is_dir()]))
+
+
+def _names_to_disk(folder: Path) -> None:
+    """The names in a folder: without them a renaming is lost when the power fails. Systems that cannot do so do it themselves."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network disks without it
+                raise
+        finally:
+            os.close(handle)
 
 
 @contextmanager

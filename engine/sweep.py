@@ -16,9 +16,10 @@ from spillover.engine import store as stores
 from spillover.engine.chunks import LEVELS, SAMPLERS, STACK, STATISTICS, Block, Names, Settings, names_of, run
 from spillover.engine.members import Plan, Source
 from spillover.engine.progress import counting
+from spillover.engine.provenance import of_panel, of_weights, versions
 from spillover.engine.swept import Sweep, assemble
 from spillover.engine.weights import Weights
-from spillover.kernels.errors import ConvergenceError, SpecificationError
+from spillover.kernels.errors import ConvergenceError, SpecificationError, StorageError
 from spillover.models.priors import Priors
 
 RETRIES = 3  # of a chunk whose worker died
@@ -135,24 +136,40 @@ def _check(settings: Settings) -> None:
 
 def run_plan(source: Source, settings: Settings, *, store: str | Path | None, client: Any, progress: bool) -> Sweep:
     """Fit the members that are not in the store yet, chunk by chunk, and put all of them together."""
-    names = names_of(source)
-    about = _about(source, settings, names)
-    path = None if store is None else Path(store)
-    blocks = [] if path is None else stores.open_store(path, about)
-    done = {int(position) for block in blocks for position in block.index}
-    todo = chunks(source, done)
-    total = len(source.plan.labels)
+    about = _about(source, settings, names_of(source))
+    if store is None:
+        blocks = list(_fitted(source, settings, set(), client, progress))
+        return assemble(blocks, about | {"versions": [versions()]})
+    parts = chunks(source, set())
+    with stores.open_store(stores.place_of(store), about, parts) as place:
+        blocks = [one.block for one in place.kept]
+        done = {position for block in blocks for position in block.index.tolist()}
+        try:
+            for block in _fitted(source, settings, done, client, progress):
+                stores.write_block(place, block)
+                blocks.append(block)
+        except (KeyboardInterrupt, StorageError) as error:
+            kept = sum(len(block.index) for block in blocks)
+            what = f"{kept} of {len(source.plan.labels)} members are kept in {place.path}: the same call goes on from there."
+            raise type(error)(f"{error} {what}".strip()) from error
+    known = stores.versions_of([one.versions for one in place.kept])
+    fresh = [place.versions] if len(blocks) > len(place.kept) else []
+    return assemble(blocks, about | {"versions": stores.versions_of([*known, *fresh])})
+
+
+def _fitted(source: Source, settings: Settings, done: set[int], client: Any, progress: bool) -> Iterator[Block]:
+    """The blocks of the members that are not done, with a bar of all of them."""
+    todo, total = chunks(source, done), len(source.plan.labels)
+    blocks = _here(source, todo, settings) if client is None else _on_cluster(client, source, todo, settings)
     with counting(f"sweep of {total} members", total, len(done), show=progress) as report:
-        for block in _on_cluster(client, source, todo, settings) if client is not None else _here(source, todo, settings):
-            if path is not None:
-                stores.write_block(path, block)
-            blocks.append(block)
+        for block in blocks:
+            yield block
             report(len(block.index))
-    return assemble(blocks, about)
 
 
 def _about(source: Source, settings: Settings, names: Names) -> dict[str, Any]:
-    """What describes a sweep, as JSON can hold it."""
+    """What describes a sweep, as JSON can hold it. `data`: the SHA-256 of each panel there is, `weights` that of each W by its name."""
+    panels = [panel for panel in source.panels.values() if not isinstance(panel, str)]
     return {
         "digest": members.digest(source, [settings]),
         "formula": source.plan.formula,
@@ -160,6 +177,8 @@ def _about(source: Source, settings: Settings, names: Names) -> dict[str, Any]:
         "parameters": list(names.parameters),
         "variables": list(names.variables),
         "settings": asdict(settings),
+        "data": list(dict.fromkeys(of_panel(panel) for panel in panels)),
+        "weights": {name: of_weights(weights) for name, weights in source.plan.weights.items()},
     }
 
 

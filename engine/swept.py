@@ -40,7 +40,8 @@ class Sweep:
     log_marginal_likelihood, posterior_probability, `quasi` (1 where the likelihood is a quasi-likelihood, for which there is neither: see
     `notes`), and what tells of the quality of a fit. `impacts`: Dataset of direct, indirect and total
     by `term` and `statistic` (mean, sd, positive, and quantiles by their level). `draws`: Dataset of draws where they were kept, else
-    None. `failures`: the members that failed, and why. `about`: what was swept.
+    None. `failures`: the members that failed, and why. `about`: what was swept, by which versions of the programs (those of each of its
+    blocks, once), and the SHA-256 of the data (of each panel) and of each W.
     """
 
     summary: xr.Dataset
@@ -157,9 +158,37 @@ class Sweep:
 
 
 def open_sweep(path: str | Path) -> Sweep:
-    """The members of a stored sweep that are finished. DataError for a folder that is none."""
-    about = store.description(Path(path))
-    return assemble(store.read_blocks(Path(path)), {name: value for name, value in about.items() if name != "format"})
+    """The members of a stored sweep that are finished, also while another process is still at it.
+
+    Every file is checked against its SHA-256. Stores of version 0.1.0 have none, which a warning says, as one says how many members are
+    not finished.
+
+    Parameters
+    ----------
+    path : the folder given as `store` to `sweep`.
+
+    Raises
+    ------
+    DataError : the folder is no stored sweep, or none of its members is finished.
+    StorageError : a file in it is missing or altered: which block and members it takes. The same sweep, run again with this store, fits
+        these members again and keeps the others.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> panel = {"effects": ["twoway"], "unit": "state", "period": "year", "progress": False}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/sweep.zarr"
+    ...     out = so.sweep("unemp ~ np.log(pc)", frame, {"W": W.row_standardize()}, models=["SAR"], store=path, **panel)
+    ...     so.open_sweep(path).summary.identical(out.summary)
+    True
+    """
+    kept, about = store.load(store.place_of(path))
+    known = {name: value for name, value in about.items() if name != "format"}
+    versions = store.versions_of([one.versions for one in kept])
+    return assemble([one.block for one in kept], known | {"versions": versions})
 
 
 def assemble(blocks: Sequence[Block], about: Mapping[str, Any]) -> Sweep:

@@ -318,7 +318,7 @@ def test_unknown_lags_are_refused(lagged, words, frame):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [("queen", ["weights", "str", "Weights(matrix, ids)"]), (asymmetric(6), ["weights", "ndarray"])]
+    ("given", "words"), [("queen", ["weights", "str", "read_weights('queen')"]), (asymmetric(6), ["weights", "ndarray"])]
 )
 def test_weights_of_another_type_are_refused(given, words, frame):
     assert_refused(so.SpecificationError, words, lambda: so.SAR("y ~ x", frame, given, **PANEL))

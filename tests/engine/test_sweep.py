@@ -1,61 +1,29 @@
 """Sweeps: every member is the single fit of the same model, whatever the chunks, devices, workers and interruptions."""
 
-import os
-import signal
-import subprocess
-import sys
-import warnings
 from dataclasses import replace
-from pathlib import Path
 
-import jax
 import numpy as np
 import numpyro.distributions as dist
-import pandas as pd
 import pytest
-import xarray as xr
+from sweeps import DRAWS, PANEL, swept, weights_of
 
 import spillover as so
-from spillover.engine import chunks, store
+from spillover.engine import chunks
 from spillover.engine import sweep as sweeps
 from spillover.engine.logdet import covers
 from spillover.engine.swept import LEVELS
 from spillover.kernels import nodes
 from spillover.models import exact as formulas
 
-DRAWS = 2000
 MODELS = ("OLS", "SLX", "SAR", "SEM", "SDM", "SAC")
-PANEL = {"unit": "unit", "period": "year", "progress": False}
 KINDS = ("direct", "indirect", "total")
 NO_INTERVAL = np.triu(np.ones((13, 13)), 1)  # nilpotent: log|I - rho W| = 0 everywhere
-
-
-def weights_of(small, *names: str) -> dict[str, so.Weights]:
-    """Weights by the names of the small panel's matrices."""
-    ids = [f"u{i:02d}" for i in range(13)]
-    return {name: so.Weights(small("OLS", w=name).W, ids, islands="allow") for name in names}
-
-
-def swept(case, weights, **options) -> so.Sweep:
-    """A sweep over a small panel."""
-    options = {"draws": DRAWS, "seed": 3, "lagged": ["x1"]} | PANEL | options
-    return so.sweep(case.formula, case.frame, weights, **options)
 
 
 def single(case, weights: so.Weights, model: str, effects: str) -> so.Model:
     """The same member by itself."""
     options = {"lagged": ["x1"]} if model in ("SLX", "SDM") else {}
     return getattr(so, model)(case.formula, case.frame, weights, effects=effects, unit="unit", period="year", **options)
-
-
-def assert_same(one: so.Sweep, other: so.Sweep) -> None:
-    """Not a bit differs."""
-    xr.testing.assert_identical(one.summary, other.summary)
-    xr.testing.assert_identical(one.impacts, other.impacts)
-    pd.testing.assert_frame_equal(one.failures, other.failures)
-    assert (one.draws is None) == (other.draws is None)
-    if one.draws is not None:
-        xr.testing.assert_identical(one.draws, other.draws)
 
 
 def assert_member(out: so.Sweep, label: dict, fit: so.Fit, monte_carlo) -> None:
@@ -194,12 +162,12 @@ def test_summaries_are_those_of_the_kept_draws(family):
 def test_averages_are_the_mixture_of_the_members(family):
     """Mean and sd in closed form; quantiles of draws pooled and resampled by probability, within their Monte Carlo error."""
     rng, size = np.random.default_rng(5), 400_000
-    share = family.members.squeeze("effects").stack(member=("weights", "model"))  # noqa: PD013
+    share = family.members.squeeze("effects").stack(member=("weights", "model"))
     chosen = rng.choice(share.size, size=size, p=share.to_numpy())
     for out in (family, replace(family, draws=None)):
         found = out.average().squeeze("effects")
         for kind in KINDS:
-            members_ = family.draws[kind].squeeze("effects").stack(member=("weights", "model"))  # noqa: PD013
+            members_ = family.draws[kind].squeeze("effects").stack(member=("weights", "model"))
             for term in ("x1", "x2"):
                 draws = members_.sel(term=term).transpose("member", "sample").to_numpy()
                 pooled = draws[chosen, rng.integers(0, draws.shape[1], size)]
@@ -476,190 +444,3 @@ def test_priors_that_the_exact_sampler_cannot_use_are_failures_that_say_so(small
     priors = so.Priors(sigma=dist.HalfNormal(1.0))
     out = swept(case, weights_of(small, "knn"), models=["OLS"], effects=["unit"], lagged=None, priors=priors)
     assert out.failures["reason"].str.contains("nuts").all()
-
-
-# stores
-
-
-def stored(case, weights, path, **options) -> so.Sweep:
-    options = {"models": ["OLS", "SAR"], "effects": ["unit"], "draws": 100, "keep_draws": True, "lagged": None, "store": path} | options
-    return swept(case, weights, **options)
-
-
-@pytest.fixture
-def one_by_one(monkeypatch):
-    """Chunks of a single member."""
-    monkeypatch.setattr(sweeps, "STACK", 1)
-
-
-def test_a_stored_sweep_is_the_one_returned(small, tmp_path, one_by_one):
-    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity")
-    weights["elsewhere"] = so.Weights(small("OLS").W, [f"v{i}" for i in range(13)])
-    out = stored(case, weights, tmp_path / "new" / "out.zarr")
-    assert len(out.failures) == 2
-    assert_same(so.open_sweep(tmp_path / "new" / "out.zarr"), out)
-    assert so.open_sweep(tmp_path / "new" / "out.zarr").about == out.about
-
-
-@pytest.mark.cover(after=[1])
-@pytest.mark.parametrize("after", [0, 1, 3])
-def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_by_one, monkeypatch):
-    """Only what is missing is fitted, and the numbers are those of a sweep never stopped."""
-    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity")
-    whole = stored(case, weights, None)
-    path, written, fitted = tmp_path / "out.zarr", [], []
-    with monkeypatch.context() as patch:
-
-        def write(place: Path, block: chunks.Block, write=store.write_block) -> None:
-            if len(written) == after:
-                raise KeyboardInterrupt
-            written.append(block)
-            write(place, block)
-
-        patch.setattr(store, "write_block", write)
-        with pytest.raises(KeyboardInterrupt):
-            stored(case, weights, path)
-    if after:
-        part = so.open_sweep(path)
-        assert int(np.isfinite(part.summary["mean"].sel(parameter="x1")).sum()) == after
-    else:
-        with pytest.raises(so.DataError, match="finished"):
-            so.open_sweep(path)
-    monkeypatch.setattr(sweeps, "run", lambda source, part, settings, device: fitted.extend(part) or chunks.run(source, part, settings))
-    assert_same(stored(case, weights, path), whole)
-    assert len(fitted) == 4 - after
-    assert_same(stored(case, weights, path), whole)
-    assert len(fitted) == 4 - after
-
-
-@pytest.mark.parametrize("change", ["data", "weights", "draws", "prior", "models"])
-def test_a_store_of_another_sweep_is_refused(change, small, tmp_path):
-    """Any change: also one of the 12th digit of the data or of a prior."""
-    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn")
-    options = {"models": ["OLS"], "priors": so.Priors(rho=dist.TruncatedNormal(0.5, 0.1, low=0.0))}
-    stored(case, weights, tmp_path / "out.zarr", **options)
-    if change == "data":
-        case = replace(case, frame=case.frame.assign(y=case.frame["y"] * (1 + 1e-12)))
-    elif change == "weights":
-        weights = {"knn": weights_of(small, "contiguity")["contiguity"]}
-    elif change == "prior":
-        options["priors"] = so.Priors(rho=dist.TruncatedNormal(0.5 + 1e-6, 0.1, low=0.0))
-    else:
-        options |= {"draws": {"draws": 101}, "models": {"models": ["SLX"]}}[change]
-    with pytest.raises(so.DataError, match="another sweep"):
-        stored(case, weights, tmp_path / "out.zarr", **options)
-
-
-def test_a_place_that_is_no_store_is_refused(small, tmp_path):
-    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn")
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "mine").touch()
-    for name in ("file", "folder"):
-        with pytest.raises(so.DataError, match="not a sweep"):
-            stored(case, weights, tmp_path / name, models=["OLS"])
-        with pytest.raises(so.DataError, match="not a stored sweep"):
-            so.open_sweep(tmp_path / name)
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-SCRIPT = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np, pandas as pd
-import spillover as so
-from spillover.engine import store, sweep
-
-folder, die_after = Path(sys.argv[1]), int(sys.argv[2])
-sweep.STACK = int(sys.argv[3])
-frame = pd.read_pickle(folder / "frame.pkl")
-W = dict(np.load(folder / "W.npz"))
-write, count = store.write_block, []
-
-def dying(path, block):
-    count.append(1)
-    if len(count) == die_after:
-        Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    write(path, block)
-
-store.write_block = dying
-weights = {name: so.Weights(matrix, [f"u{i:02d}" for i in range(13)]) for name, matrix in W.items()}
-so.sweep(sys.argv[4], frame, weights, models=["SAR"], effects=["unit"], unit="unit", period="year", draws=100, seed=3,
-         keep_draws=True, store=folder / "out.zarr", progress=False)
-"""
-
-
-def launched(folder: Path, case, weights, die_after: int, stack: int, **environment) -> int:
-    """A sweep in another process, by default one that never dies; its exit status."""
-    case.frame.to_pickle(folder / "frame.pkl")
-    np.savez(folder / "W.npz", **{name: W.matrix.toarray() for name, W in weights.items()})
-    command = [sys.executable, "-c", SCRIPT, str(folder), str(die_after), str(stack), case.formula]
-    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
-
-
-@pytest.mark.verify
-def test_a_killed_process_leaves_a_store_that_goes_on(small, tmp_path, one_by_one):
-    """SIGKILL while the third chunk is written: its leftovers are cleared away, two chunks are kept, the numbers are the same."""
-    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity", "knn5")
-    status = launched(tmp_path, case, weights, die_after=3, stack=1)
-    path = tmp_path / "out.zarr"
-    assert status == -signal.SIGKILL
-    assert len(list(path.glob(".writing-*"))) == 1
-    assert int(np.isfinite(so.open_sweep(path).summary["mean"].sel(parameter="rho")).sum()) == 2
-    resumed = stored(case, weights, path, models=["SAR"])
-    assert_same(resumed, stored(case, weights, None, models=["SAR"]))
-    assert not list(path.glob(".writing-*"))
-
-
-@pytest.mark.verify
-def test_four_devices_give_the_numbers_of_one(small, tmp_path, one_by_one):
-    """Bit for bit, a chunk each on four devices and on one."""
-    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity", "knn5")
-    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"  # programs compiled as they are here
-    assert launched(tmp_path, case, weights, 0, 1, XLA_FLAGS=flags) == 0
-    assert jax.local_device_count() == 1
-    found, wanted = so.open_sweep(tmp_path / "out.zarr"), stored(case, weights, None, models=["SAR"])
-    assert_same(found, wanted)
-    np.testing.assert_array_equal(found.draws["total"], wanted.draws["total"])
-
-
-# Dask
-
-
-@pytest.fixture
-def client():
-    """Two worker processes that are started again when they die."""
-    import dask
-    import distributed
-
-    quiet = {"distributed.admin.tick.limit": "1h", "distributed.comm.timeouts.connect": "60s"}
-    with (
-        warnings.catch_warnings(),
-        dask.config.set(quiet),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=60) as cluster,
-        distributed.Client(cluster) as found,
-    ):
-        warnings.simplefilter("ignore")
-        yield found
-
-
-@pytest.mark.verify
-@pytest.mark.parametrize("killed", [1, 2])
-def test_a_worker_killed_in_the_middle_costs_only_its_chunk(killed, small, tmp_path, client, one_by_one, monkeypatch):
-    """After the first chunk one worker dies, or both and the data with them: the sweep finishes, each chunk is written once, and the
-    numbers are those of this process."""
-    case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity", "knn5")
-    pids, written = list(client.run(os.getpid).values()), []
-
-    def write(place: Path, block: chunks.Block, write=store.write_block) -> None:
-        if not written:
-            for pid in pids[:killed]:
-                os.kill(pid, signal.SIGKILL)
-        written.append(int(block.index[0]))
-        write(place, block)
-
-    monkeypatch.setattr(store, "write_block", write)
-    found = stored(case, weights, tmp_path / "out.zarr", client=client)
-    assert sorted(written) == list(range(6))
-    assert os.getpid() not in pids
-    assert_same(found, stored(case, weights, None))
