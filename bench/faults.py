@@ -3,13 +3,16 @@
     python bench/faults.py                  50 kills, and the faults of the disk: a JSON line each, then the sum
     python bench/faults.py --kills 5 --flips 10
 
-The work: a sweep of eight members with a store, a fit and a study, of small data, by the command line as users start it. "kill": SIGKILL at a
-random moment of the time that an undisturbed run takes, then a restart. "disk": no file may grow beyond a random size (RLIMIT_FSIZE), or, for
-those who are not root, the output folder is read-only; then a restart with room. "flip", "missing", "short": a bit of a store's or a saved
-fit's file is flipped, a file is deleted or cut, and read again. "workers": the workers of a Dask cluster are killed in a sweep.
+The work: a sweep of eight members with a store, a fit and a study, of small data, by the command line.
+"kill": SIGKILL at a random moment of the time that an undisturbed run takes, then a restart.
+"full disk": no file may grow beyond a random size (RLIMIT_FSIZE), then a restart with room; "read-only disk": the
+output folder cannot be written (left out for root, who can). "flip", "missing", "short": a bit of a file of a
+store, or of a saved fit, is flipped, the file deleted or cut, and read again. "workers": a worker of a Dask
+cluster is killed in a sweep.
 
-"outcome": "identical" (the numbers of the undisturbed run, bit for bit), a SpilloverError by its class where nothing but an error can come, or
-what must not be: "different", "raw", "crash", "timeout", "lost" (a file that had been finished is gone or damaged). Exit code 1 for these.
+"outcome": "identical" (the numbers of the undisturbed run, bit for bit), or a SpilloverError by its class where
+nothing but an error can come; or what must not be: "different", "raw", "crash", "timeout", "lost" (something that
+had been finished is gone or damaged). Exit code 1 where there is any of these.
 """
 
 import argparse
@@ -40,7 +43,8 @@ CONFIGS = {
     "fit": SHARED + 'formula = "y ~ x + z"\nweights = "a.csv"\nmodel = "SAR"\neffects = "unit"\noutput = "out"\n[sampler]\n'
     'sampler = "exact"\ndraws = 200\nchains = 2\nseed = 1\n',
     "study": SHARED + 'title = "t"\noutput = "out"\nseed = 1\n[weights]\na = "a.csv"\nb = "b.csv"\n[model]\nformula = "y ~ x + z"\n'
-    'weights = "a"\nname = "SAR"\neffects = "unit"\n[sampler]\ndraws = 100\ntune = 100\nchains = 1\n[sweep]\nmodels = ["SAR"]\ndraws = 50\n',
+    'weights = "a"\nname = "SAR"\neffects = "unit"\n[sampler]\ndraws = 100\ntune = 100\n'
+    'chains = 1\n[sweep]\nmodels = ["SAR"]\ndraws = 50\n',
 }
 READ = """
 import hashlib, sys, warnings
@@ -194,9 +198,14 @@ def answered(process: subprocess.Popen) -> tuple[str, str]:
 
 def snapshot(place: Path) -> dict[str, str]:
     """The digest of every file of the output but those that are being written or belong to a lock."""
-    files = (path for path in (place / "out").rglob("*") if path.is_file())
-    kept = (path for path in files if not any(part.startswith(".") or part.endswith((".lock", ".owner")) for part in path.relative_to(place).parts))
+    files = [path for path in (place / "out").rglob("*") if path.is_file()]
+    kept = [path for path in files if not any(map(_passing, path.relative_to(place).parts))]
     return {str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+
+
+def _passing(name: str) -> bool:
+    """What is there for the time of a run only."""
+    return name.startswith(".") or name.endswith((".lock", ".owner"))
 
 
 def blocks(files: dict[str, str]) -> dict[str, str]:

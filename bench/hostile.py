@@ -30,8 +30,8 @@ COUNT, SEED, WORKERS = 10_000, 0, 2
 TIMEOUT = 60  # seconds a case, compiling included
 START = 180  # seconds until the first case: imports, and the files to be mutated
 MEMORY = 6 << 30  # bytes of address space of a child
-BATCH = 100  # cases a child is given at a time
-SHOWN = 40  # offenders printed in full
+BATCH = 500  # cases a child is given at a time
+SHOWN = 60  # offenders printed in full, one of those that are alike
 ACCEPTED = ("result", "WeightsError", "DataError", "SpecificationError", "PriorError", "StorageError", "ConvergenceError", "SpilloverError")
 
 
@@ -71,7 +71,8 @@ class Child:
             self.end()
             code = self.process.returncode
             outcome = "timeout" if answer == "timeout" else "crash"
-            return {"case": number, "kind": "", "outcome": outcome, "detail": f"exit status {code}", "alive": False}
+            about = {"detail": f"exit status {code}", "alike": f"{outcome} {number}"}
+            return {"case": number, "kind": "", "outcome": outcome, "alive": False, **about}
         return {"alive": True, **json.loads(answer)}
 
     def end(self) -> None:
@@ -83,7 +84,7 @@ def batch(numbers: range, seed: int) -> list[dict[str, Any]]:
     """The cases of a batch, in as many children as it takes."""
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
-        child, dead = Child(seed, Path(folder)), 0
+        child = Child(seed, Path(folder))
         for number in numbers:
             if not child.ready:
                 raise SystemExit(f"a child did not start within {START} seconds")
@@ -91,7 +92,7 @@ def batch(numbers: range, seed: int) -> list[dict[str, Any]]:
             if not row["alive"]:
                 from hostile_cases import kind_of
 
-                row["kind"], dead = kind_of(seed, number), dead + 1
+                row["kind"] = kind_of(seed, number)
                 if number != numbers[-1]:
                     child = Child(seed, Path(folder))
             found.append(row)
@@ -110,19 +111,26 @@ def main() -> None:
     start = time.perf_counter()
     parts = [range(first, min(first + BATCH, asked.count)) for first in range(0, asked.count, BATCH)]
     table: dict[str, Counter] = defaultdict(Counter)
-    offenders: list[dict[str, Any]] = []
+    offenders: dict[str, dict[str, Any]] = {}
     with ThreadPoolExecutor(asked.workers) as pool:
         for rows in pool.map(lambda numbers: batch(numbers, asked.seed), parts):
             for row in rows:
                 table[row["kind"]][row["outcome"]] += 1
                 if row["outcome"] not in ACCEPTED:
-                    offenders.append({name: row[name] for name in ("case", "kind", "outcome", "detail")})
+                    first = offenders.setdefault(row["alike"], row | {"times": 0})
+                    first["times"] += 1
     for kind, counts in sorted(table.items()):
         print(json.dumps({"kind": kind, **dict(sorted(counts.items()))}))
-    for row in offenders[:SHOWN]:
-        print(json.dumps(row))
+    for row in sorted(offenders.values(), key=lambda row: -row["times"])[:SHOWN]:
+        print(json.dumps({name: row[name] for name in ("case", "kind", "outcome", "times", "detail")}))
     total = sum(table.values(), Counter())
-    about = {"cases": asked.count, "seed": asked.seed, "offenders": len(offenders), "outcomes": dict(sorted(total.items()))}
+    count = sum(row["times"] for row in offenders.values())
+    about = {
+        "cases": asked.count,
+        "seed": asked.seed,
+        "offenders": count,
+        "outcomes": dict(sorted(total.items())),
+    }
     print(json.dumps(about | {"wall_s": round(time.perf_counter() - start, 1), "load": os.getloadavg(), "machine": machine()}))
     raise SystemExit(bool(offenders))
 

@@ -1,7 +1,7 @@
 """The cases of hostile.py, and the process that runs them: mutated files by turns with hostile calls.
 
-    python bench/hostile_cases.py SEED FOLDER MEMORY     reads numbers of cases from its standard input, answers each with a JSON line
-    python bench/hostile_cases.py SEED FOLDER 0 17 18    these cases, with the traceback of what they raise
+python bench/hostile_cases.py SEED FOLDER MEMORY     reads numbers of cases from its standard input, answers each with a JSON line
+python bench/hostile_cases.py SEED FOLDER 0 17 18    these cases, with the traceback of what they raise
 """
 
 import inspect
@@ -14,11 +14,16 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 FILES = ("gal", "gwt", "csv", "mtx", "npz", "data.csv", "parquet", "fit.toml", "sweep.toml", "study.toml", "nc", "store")
-JUNK = (b"\0", b"nan", b"inf", b"-1", b"1e400", b"9" * 40, b"\xff\xfe", b"\n\n", b'"', b"\x1b[31m", b"[[", b"2147483648", "\u200b\u202e".encode(), b"1x", b" " * 99, b",")
+JUNK = (
+    *(b"\0", b"nan", b"inf", b"-1", b"1e400", b"9" * 40, b"\xff\xfe", b"\n\n", b'"', b"\x1b[31m"),
+    *(b"[[", b"2147483648", "\u200b\u202e".encode(), b"1x", b" " * 99, b","),
+)
+CONTAINERS = ([], {}, (), [None], [[]], {"a": None}, {1: 2}, ["x", "x"], [1, "1"], (1, 2, 3), {"x"})
 
 
 def kind_of(seed: int, number: int) -> str:
@@ -57,10 +62,11 @@ def hostile_value(rng: random.Random) -> Any:
     import numpy as np
     import pandas as pd
 
+    plain = (None, True, -1, 0, 1, 2**70, -5.5, 0.5, 1e308, float("nan"), float("inf"), 1j, int, len)
+    texts = ("", "x", "500", "\x1b[31m", "no/such/file.csv", b"x", "1 2", "y ~ x", "\0", "né\u202e", ...)
     makers: tuple[Callable[[], Any], ...] = (
-        *(lambda value=value: value for value in (None, True, -1, 0, 1, 2**70, -5.5, 0.5, 1e308, "", "x", "500", "\x1b[31m", "no/such/file.csv")),
-        *(lambda value=value: value for value in (float("nan"), float("inf"), 1j, b"x", "1 2", "y ~ x", "\0", "né\u202e", Ellipsis, int, len)),
-        *(lambda value=value: value for value in ([], {}, (), [None], [[]], {"a": None}, {1: 2}, ["x", "x"], [1, "1"], (1, 2, 3), {"x"})),
+        *(lambda value=value: value for value in (*plain, *texts)),
+        *(lambda value=value: copy(value) for value in CONTAINERS),
         lambda: object(),
         lambda: lambda *_: 1 / 0,
         lambda: np.array([]),
@@ -103,7 +109,7 @@ class Cases:
         self.fit = self.model.fit("exact", draws=20, chains=1, progress=False)
         self.ml = self.model.fit_ml()
         self.logdet = so.LogDet.build(self.W)
-        self.sweep = so.sweep("y ~ x + z", self.frame, {"w": self.W}, models=["SAR"], draws=20, progress=False, store=folder / "good" / "s", **self._lists())
+        self.sweep = so.sweep(**self._sweep_arguments(), store=folder / "good" / "s")
         self._write(folder / "good")
         self.calls = self._calls()
 
@@ -155,6 +161,8 @@ class Cases:
         points = np.random.default_rng(2).uniform(size=(6, 2))
         model = {"formula": "y ~ x + z", "data": frame, "weights": W, **self.panel}
         model |= {"error_weights": None, "lagged": None, "priors": so.Priors()}
+        drawn = {"sampler": "exact", "draws": 20, "tune": 10, "chains": 1, "seed": 0, "target_accept": 0.8, "progress": False}
+        truth = {"x": np.ones((2, 6, 1)), "beta": np.ones(1), "rho": 0.5, "rng": np.random.default_rng(0)}
         by_hand: list[tuple[str, Callable, dict[str, Any]]] = [
             *((name, getattr(so, name), model) for name in ("OLS", "SLX", "SAR", "SEM", "SDM", "SDEM", "SAC", "GNS")),
             ("Weights", so.Weights, {"matrix": W.matrix, "ids": W.ids, "islands": "error", "bounds": None}),
@@ -162,7 +170,11 @@ class Cases:
             ("Weights.from_libpysal", so.Weights.from_libpysal, {"w_or_graph": W.to_libpysal()}),
             ("Weights.contiguity", so.Weights.contiguity, {"geodataframe": None, "rook": False}),
             ("Weights.knn", so.Weights.knn, {"coordinates": points, "k": 2, "ids": None, "metric": "euclidean"}),
-            ("Weights.distance_band", so.Weights.distance_band, {"coordinates": points, "threshold": 0.9, "ids": None, "metric": "euclidean"}),
+            (
+                "Weights.distance_band",
+                so.Weights.distance_band,
+                {"coordinates": points, "threshold": 0.9, "metric": "euclidean"},
+            ),
             ("Weights.inverse_distance", so.Weights.inverse_distance, {"coordinates": points, "power": 1, "cutoff": None, "ids": None}),
             ("Weights.economic", so.Weights.economic, {"values": year["x"], "power": 1}),
             ("Weights.economic_geography", so.Weights.economic_geography, {"geography": W, "values": year["x"].abs()}),
@@ -172,7 +184,7 @@ class Cases:
             ("LogDet.build", so.LogDet.build, {"W": W, "method": "auto", "interval": None, "tol": None}),
             ("LogDet()", self.logdet, {"rho": 0.5}),
             ("LogDet.derivative", self.logdet.derivative, {"rho": 0.5}),
-            ("model.fit", self.model.fit, {"sampler": "exact", "draws": 20, "tune": 10, "chains": 1, "seed": 0, "target_accept": 0.8, "progress": False}),
+            ("model.fit", self.model.fit, drawn),
             ("model.fit_ml", self.model.fit_ml, {"method": "transformed", "information": "observed"}),
             ("fit.impacts", self.fit.impacts, {"by": None, "orders": 2, "draws": 5}),
             ("fit.save", self.fit.save, {"path": "out.nc"}),
@@ -202,7 +214,7 @@ class Cases:
             ("Priors", so.Priors, {"beta": so.Ridge(1.0), "sigma": None, "rho": None, "lam": None}),
             *((name, getattr(so, name), {}) for name in ("Ridge", "Zellner", "InverseGamma", "ScaledBeta", "Uniform", "Shrinkage")),
             ("select_model", so.select_model, {"model": self.ols, "alpha": 0.05, "bayes": False, "draws": 50, "seed": 0}),
-            ("simulate", so.simulate, {"weights": W.matrix, "x": np.ones((2, 6, 1)), "beta": np.ones(1), "rho": 0.5, "rng": np.random.default_rng(0)}),
+            ("simulate", so.simulate, {"weights": W.matrix, **truth}),
         ]
         return [entry for entry in by_hand if callable(entry[1])]
 
@@ -216,9 +228,10 @@ class Cases:
         return self._file(rng.choice(FILES), rng) if number % 2 else self._call(rng)
 
     def _call(self, rng: random.Random) -> tuple[str, Callable[[], Any]]:
-        """A call with one or two of its parameters hostile, or a misspelt one."""
+        """A call with one or two of its parameters hostile."""
         name, function, arguments = rng.choice(self.calls)
-        named = [key for key, part in inspect.signature(function).parameters.items() if part.kind not in (part.VAR_POSITIONAL, part.VAR_KEYWORD)]
+        parts = inspect.signature(function).parameters.items()
+        named = [key for key, part in parts if part.kind not in (part.VAR_POSITIONAL, part.VAR_KEYWORD)]
         given = {key: value for key, value in arguments.items() if key in named}
         for key in rng.sample(named, min(len(named), rng.choice((1, 1, 1, 2)))):
             given[key] = hostile_value(rng)
@@ -281,7 +294,13 @@ def answer(cases: Cases, number: int) -> dict[str, Any]:
     found, detail = outcome(case, cases.so.SpilloverError)
     if kind == "call":
         kind = f"call {what.split('(')[0]}"
-    return {"case": number, "kind": kind, "outcome": found, "detail": f"{what}: {detail}" if detail else ""}
+    text = f"{what}: {detail}".replace(str(cases.folder), "") if detail else ""
+    return {"case": number, "kind": kind, "outcome": found, "detail": text, "alike": _alike(kind, detail)}
+
+
+def _alike(kind: str, detail: str) -> str:
+    """The same for offenders that are one fault: the kind, the class raised, and where."""
+    return f"{kind} {detail.split(':')[0]} {detail.rsplit(' at ', 1)[-1] if ' at ' in detail else ''}"
 
 
 def main() -> None:

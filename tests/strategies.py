@@ -145,7 +145,8 @@ def labels(draw: st.DrawFn, n: int) -> pd.Index:
         return pd.Index(draw(st.lists(_words, min_size=n, max_size=n, unique_by=lambda word: word.strip().casefold())), dtype=object)
     numbers = draw(st.lists(st.integers(-(2**40), 2**40), min_size=n, max_size=n, unique=True))
     if kind == "date":
-        return pd.DatetimeIndex(pd.Timestamp("2000-01-01") + pd.to_timedelta([number % 2**20 * 97 + i for i, number in enumerate(numbers)], "s"))
+        seconds = [number % 2**20 * 97 + i for i, number in enumerate(numbers)]
+        return pd.DatetimeIndex(pd.Timestamp("2000-01-01") + pd.to_timedelta(seconds, "s"))
     return pd.Index(numbers, dtype="int64") if kind == "int" else pd.Index(np.array(numbers) + 0.5)
 
 
