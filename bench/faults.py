@@ -32,6 +32,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from children import Child
+
 KILLS, FLIPS, DISKS, SEED = 50, 60, 12, 0
 TIMEOUT = 300  # seconds for a run, imports and compiling included
 MEMORY = 8 << 30  # bytes of address space of a child
@@ -47,27 +49,31 @@ CONFIGS = {
     'chains = 1\n[sweep]\nmodels = ["SAR"]\ndraws = 50\n',
 }
 READ = """
-import hashlib, sys, warnings
+import hashlib, resource, sys, warnings
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 warnings.simplefilter("ignore")
 import numpy as np, spillover as so
-kind, path = sys.argv[1:]
-def datasets():
+def datasets(kind, path):
     if kind == "sweep":
         out = so.open_sweep(path)
         return [out.summary, out.impacts]
     fit = so.load(path)
     return [fit.posterior, fit.tree["constant_data"].to_dataset(), fit.tree["observed_data"].to_dataset(), fit.impacts()]
-try:
-    digest = hashlib.sha256()
-    for data in datasets():
-        for name in sorted(map(str, data.variables)):
-            values = np.ascontiguousarray(data[name].to_numpy())
-            digest.update(name.encode() + (repr(values.tolist()).encode() if values.dtype.kind in "OUST" else values.tobytes()))
-    print("\\0result", digest.hexdigest())
-except so.SpilloverError as error:
-    print("\\0" + type(error).__name__, " ".join(str(error).split())[:200])
-except BaseException as error:
-    print("\\0raw", type(error).__name__, " ".join(str(error).split())[:200])
+def answer(kind, path):
+    try:
+        digest = hashlib.sha256()
+        for data in datasets(kind, path):
+            for name in sorted(map(str, data.variables)):
+                values = np.ascontiguousarray(data[name].to_numpy())
+                digest.update(name.encode() + (repr(values.tolist()).encode() if values.dtype.kind in "OUST" else values.tobytes()))
+        print("\\0result", digest.hexdigest(), flush=True)
+    except so.SpilloverError as error:
+        print("\\0" + type(error).__name__, " ".join(str(error).split())[:200], flush=True)
+    except BaseException as error:
+        print("\\0raw", type(error).__name__, " ".join(str(error).split())[:200], flush=True)
+print("\\0ready", flush=True)
+for line in sys.stdin:
+    answer(*line.rstrip("\\n").split(" ", 1))
 """
 CLUSTER = """
 import os, signal, sys, threading, time, warnings
@@ -126,6 +132,7 @@ class Work:
             (folder / "data" / f"{kind}.toml").write_text(text)
         (folder / "read.py").write_text(READ)
         (folder / "cluster.py").write_text(CLUSTER)
+        self.reader: Child | None = None
         self.environment = os.environ | {"SPILLOVER_CACHE": str(folder / "cache"), "MPLBACKEND": "agg", "OPENBLAS_NUM_THREADS": "1"}
 
     def place(self) -> Path:
@@ -152,7 +159,13 @@ class Work:
         path = place / "out" / ("sweep.zarr" if kind == "sweep" else "posterior.nc")
         if kind == "study" and not path.exists():
             path = next(iter(sorted((place / "out").rglob("*.nc"))), path)
-        return answered(self._child([str(self.folder / "read.py"), "sweep" if kind == "sweep" else "fit", str(path)], place))
+        if self.reader is None or self.reader.process.poll() is not None:
+            self.reader = Child([sys.executable, str(self.folder / "read.py")], self.folder, TIMEOUT, self.environment)
+        answer = self.reader.ask(f"{'sweep' if kind == 'sweep' else 'fit'} {path}", TIMEOUT)
+        if answer is None:
+            return "crash", f"exit status {self.reader.process.returncode} while it was read"
+        word, _, rest = answer.partition(" ")
+        return word, rest
 
     def cluster(self, place: Path, moment: float) -> tuple[str, str]:
         """The sweep on two workers, of which one is killed."""
@@ -352,6 +365,8 @@ def main() -> None:
             row: dict[str, Any] = {"fault": fault, "work": kind, "outcome": outcome, "detail": text.replace(folder, "")}
             print(json.dumps(row), flush=True)
             shutil.rmtree(Path(folder) / f"run-{faults.work.count}", ignore_errors=True)
+        if faults.work.reader is not None:
+            faults.work.reader.end()
     bad = sum(total[name] for name in BAD)
     about = {"faults": sum(total.values()), "seed": asked.seed, "bad": bad, "outcomes": dict(sorted(total.items()))}
     print(json.dumps(about | {"wall_s": round(time.perf_counter() - start, 1), "load": os.getloadavg(), "machine": machine()}))

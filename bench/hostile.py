@@ -15,16 +15,16 @@ died), "timeout". Exit code 1 where there is any of the last three.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 from typing import Any
+
+from children import Child
+from hostile_cases import kind_of
 
 COUNT, SEED, WORKERS = 10_000, 0, 2
 TIMEOUT = 60  # seconds a case, compiling included
@@ -35,67 +35,31 @@ SHOWN = 60  # offenders printed in full, one of those that are alike
 ACCEPTED = ("result", "WeightsError", "DataError", "SpecificationError", "PriorError", "StorageError", "ConvergenceError", "SpilloverError")
 
 
-class Child:
-    """A process that runs cases, one a line."""
+def started(seed: int, folder: Path) -> Child:
+    """A process that runs cases."""
+    cases = str(Path(__file__).with_name("hostile_cases.py"))
+    return Child([sys.executable, cases, str(seed), str(folder), str(MEMORY)], folder, START)
 
-    def __init__(self, seed: int, folder: Path) -> None:
-        self.folder = folder
-        command = [sys.executable, str(Path(__file__).with_name("hostile_cases.py")), str(seed), str(folder), str(MEMORY)]
-        quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet, text=True, cwd=folder)
-        self.answers: Queue[str | None] = Queue()
-        Thread(target=self._read, daemon=True).start()
-        self.ready = self._answer(START) == "ready"
 
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            if line.startswith("\0"):  # what the product prints is not an answer
-                self.answers.put(line[1:].strip())
-        self.answers.put(None)
-
-    def _answer(self, seconds: float) -> str | None:
-        try:
-            return self.answers.get(timeout=seconds)
-        except Empty:
-            return "timeout"
-
-    def run(self, number: int) -> dict[str, Any]:
-        """What came of a case; `alive` false where the process did not survive it."""
-        try:
-            self.process.stdin.write(f"{number}\n")
-            self.process.stdin.flush()
-            answer = self._answer(TIMEOUT)
-        except BrokenPipeError:
-            answer = None
-        if answer in (None, "timeout"):
-            self.end()
-            code = self.process.returncode
-            outcome = "timeout" if answer == "timeout" else "crash"
-            about = {"detail": f"exit status {code}", "alike": f"{outcome} {number}"}
-            return {"case": number, "kind": "", "outcome": outcome, "alive": False, **about}
-        return {"alive": True, **json.loads(answer)}
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
+def run(child: Child, number: int) -> dict[str, Any]:
+    """What came of a case."""
+    answer = child.ask(str(number), TIMEOUT)
+    if answer not in (None, Child.TIMEOUT):
+        return json.loads(answer)
+    outcome = "crash" if answer is None else answer
+    about = {"detail": f"exit status {child.process.returncode}", "alike": f"{outcome} {number}"}
+    return {"case": number, "outcome": outcome, **about}
 
 
 def batch(numbers: range, seed: int) -> list[dict[str, Any]]:
     """The cases of a batch, in as many children as it takes."""
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
-        child = Child(seed, Path(folder))
+        child = started(seed, Path(folder))
         for number in numbers:
-            if not child.ready:
-                raise SystemExit(f"a child did not start within {START} seconds")
-            row = child.run(number)
-            if not row["alive"]:
-                from hostile_cases import kind_of
-
-                row["kind"] = kind_of(seed, number)
-                if number != numbers[-1]:
-                    child = Child(seed, Path(folder))
-            found.append(row)
+            if child.process.poll() is not None:  # of the case before
+                child = started(seed, Path(folder))
+            found.append({"kind": kind_of(seed, number), **run(child, number)})
         child.end()
     return found
 
