@@ -1,0 +1,103 @@
+"""10,000 mutated files and hostile calls, counted by what came of them: nothing but results and SpilloverErrors is to come.
+
+    python bench/hostile.py                  10,000 cases: a JSON line a kind of case, those that are neither in full, then the sum
+    python bench/hostile.py --count 300 --seed 5 --workers 2
+
+Files: weights (.gal .gwt .csv .mtx .npz), data (.csv .parquet), the TOML of a fit, sweep and study, a saved fit (.nc) and the files of a
+sweep's store, each with bytes flipped, cut, doubled or replaced by what breaks readers. Calls: every parameter of every public function and
+method replaced by a hostile value. Cases run in child processes with bounds of memory and time, many to a child; a child that dies or
+hangs counts for the case it was at, and the rest goes on in another. The same seed, the same cases.
+
+"outcome": "result", a SpilloverError by its class, "raw" (another exception, or what pandas or SciPy warn of as one), "crash" (the process
+died), "timeout". Exit code 1 where there is any of the last three.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from children import Child
+from hostile_cases import kind_of
+
+COUNT, SEED, WORKERS = 10_000, 0, 2
+TIMEOUT = 60  # seconds a case, compiling included
+START = 180  # seconds until the first case: imports, and the files to be mutated
+MEMORY = 6 << 30  # bytes of address space of a child
+BATCH = 500  # cases a child is given at a time
+SHOWN = 60  # offenders printed in full, one of those that are alike
+ACCEPTED = ("result", "WeightsError", "DataError", "SpecificationError", "PriorError", "StorageError", "ConvergenceError", "SpilloverError")
+
+
+def started(seed: int, folder: Path) -> Child:
+    """A process that runs cases."""
+    cases = str(Path(__file__).with_name("hostile_cases.py"))
+    return Child([sys.executable, cases, str(seed), str(folder), str(MEMORY)], folder, START)
+
+
+def run(child: Child, number: int) -> dict[str, Any]:
+    """What came of a case."""
+    answer = child.ask(str(number), TIMEOUT)
+    if answer not in (None, Child.TIMEOUT):
+        return json.loads(answer)
+    outcome = "crash" if answer is None else answer
+    about = {"detail": f"exit status {child.process.returncode}", "alike": f"{outcome} {number}"}
+    return {"case": number, "outcome": outcome, **about}
+
+
+def batch(numbers: range, seed: int) -> list[dict[str, Any]]:
+    """The cases of a batch, in as many children as it takes."""
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
+        child = started(seed, Path(folder))
+        for number in numbers:
+            if child.process.poll() is not None:  # of the case before
+                child = started(seed, Path(folder))
+            found.append({"kind": kind_of(seed, number), **run(child, number)})
+        child.end()
+    return found
+
+
+def main() -> None:
+    """All cases; the table; the offenders."""
+    from machine import machine
+
+    parser = argparse.ArgumentParser()
+    for name, value in (("count", COUNT), ("seed", SEED), ("workers", WORKERS)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    asked = parser.parse_args()
+    start = time.perf_counter()
+    parts = [range(first, min(first + BATCH, asked.count)) for first in range(0, asked.count, BATCH)]
+    table: dict[str, Counter] = defaultdict(Counter)
+    offenders: dict[str, dict[str, Any]] = {}
+    with ThreadPoolExecutor(asked.workers) as pool:
+        for rows in pool.map(lambda numbers: batch(numbers, asked.seed), parts):
+            for row in rows:
+                table[row["kind"]][row["outcome"]] += 1
+                if row["outcome"] not in ACCEPTED:
+                    first = offenders.setdefault(row["alike"], row | {"times": 0})
+                    first["times"] += 1
+    for kind, counts in sorted(table.items()):
+        print(json.dumps({"kind": kind, **dict(sorted(counts.items()))}))
+    for row in sorted(offenders.values(), key=lambda row: -row["times"])[:SHOWN]:
+        print(json.dumps({name: row[name] for name in ("case", "kind", "outcome", "times", "detail")}))
+    total = sum(table.values(), Counter())
+    count = sum(row["times"] for row in offenders.values())
+    about = {
+        "cases": asked.count,
+        "seed": asked.seed,
+        "offenders": count,
+        "outcomes": dict(sorted(total.items())),
+    }
+    print(json.dumps(about | {"wall_s": round(time.perf_counter() - start, 1), "load": os.getloadavg(), "machine": machine()}))
+    raise SystemExit(bool(offenders))
+
+
+if __name__ == "__main__":
+    main()
