@@ -6,7 +6,9 @@ otherwise; a process that needs more dies. And a process forked from one in whic
 
 import gc
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -45,14 +47,31 @@ def enter() -> None:
 
 
 def enter_and_clear() -> None:
-    """`enter` before a fit: where there are many compiled programs, all of them go.
+    """`enter` before a fit: where there are many compiled programs, those of spillover's own functions go.
 
-    They are compiled again when they are next used, those of the user's own functions too: JAX does not say which are whose.
+    Where these are not enough, all go, the user's too. What goes is compiled again when it is next used; what runs in another
+    thread is held by its caller until it is done.
     """
     enter()
-    if maps() > SHARE * allowed():
-        jax.clear_caches()
+    if crowded():
+        for function in ours():
+            function.clear_cache()
         gc.collect()
+        if crowded():
+            jax.clear_caches()
+            gc.collect()
+
+
+def crowded() -> bool:
+    """Whether this process has more than SHARE of the maps that it may have."""
+    return maps() > SHARE * allowed()
+
+
+def ours() -> list[Any]:
+    """The compiled functions of the modules of spillover that are loaded."""
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "spillover"]
+    found = [value for module in modules for value in list(vars(module).values())]
+    return list({id(one): one for one in found if callable(getattr(one, "clear_cache", None)) and hasattr(one, "lower")}.values())
 
 
 def maps() -> int:

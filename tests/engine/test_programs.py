@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -20,14 +21,24 @@ FRAME = pd.DataFrame({"y": RNG.normal(size=30), "x": RNG.normal(size=30)})
 
 def test_many_maps_let_old_programs_go(monkeypatch):
     cleared = []
-    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(1))
-    monkeypatch.setattr(programs, "maps", lambda: 26_000)
+    own = SimpleNamespace(clear_cache=lambda: cleared.append("ours"))
+    monkeypatch.setattr(programs, "ours", lambda: [own])
+    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append("all"))
     monkeypatch.setattr(programs, "allowed", lambda: 65_530)
-    programs.enter_and_clear()
-    assert not cleared
-    monkeypatch.setattr(programs, "maps", lambda: 27_000)
-    programs.enter_and_clear()
-    assert cleared == [1]
+    for maps, wanted in [([26_000], []), ([27_000, 20_000], ["ours"]), ([27_000, 27_000], ["ours", "all"])]:
+        monkeypatch.setattr(programs, "maps", iter(maps).__next__)
+        programs.enter_and_clear()
+        assert cleared == wanted
+        cleared.clear()
+
+
+def test_our_programs_are_found_and_no_others():
+    from spillover.models import posterior
+
+    names = {getattr(one, "__module__", "") for one in programs.ours()}
+    assert names
+    assert all(name.startswith("spillover") for name in names)
+    assert posterior
 
 
 def test_the_limits_of_the_system_are_read():
