@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from spillover.engine.own_folder import cache_home, own_folder
+from spillover.kernels.arguments import flag, front_door, path
 from spillover.kernels.errors import SpilloverWarning
 
 Arrays = Mapping[str, np.ndarray]
@@ -38,24 +39,29 @@ class _Shelf:
 _shelf = _Shelf()
 
 
+@front_door
 def keep(folder: str | Path | None = None) -> Path:
     """Keep records on disk from now on, so that the next Python session finds them; returns the folder.
 
     By default $SPILLOVER_CACHE, else a folder in the user's cache, made with mode 0700. Files are some kilobytes and hold
     numbers only. StorageError for a folder that is another user's, that others may write to, or that cannot be used.
     """
-    where = own_folder(folder or os.environ.get("SPILLOVER_CACHE") or cache_home() / "spillover" / "weights")
+    given = os.environ.get("SPILLOVER_CACHE") or cache_home() / "spillover" / "weights"
+    where = own_folder(given if folder is None else path("folder", folder))
     _shelf.folder = where
     return where
 
 
+@front_door
 def folder() -> Path | None:
     """The folder that records go to, None where they stay in memory."""
     return _shelf.folder
 
 
+@front_door
 def clear(*, disk: bool = False) -> None:
     """Forget all records in memory, and with `disk` those of the folder too."""
+    flag("disk", disk)
     _shelf.records.clear()
     if disk and _shelf.folder is not None:
         for path in _shelf.folder.glob("*.npz"):

@@ -6,21 +6,25 @@ import pandas as pd
 
 from spillover.engine.ml import MLFit
 from spillover.engine.results import PARAMETERS, Fit
+from spillover.kernels.arguments import expect, flag, front_door, kind_of, shown
 from spillover.kernels.errors import SpecificationError
 
 
+@front_door
 def compare(fits: Mapping[str, Fit | MLFit], *, impacts: bool = True) -> pd.DataFrame:
     """Estimates and standard errors of several fits.
 
     Rows (kind, name): the parameters, then with `impacts` the direct, indirect and total impacts. Columns (fit, "estimate" | "std_error"):
     posterior means and standard deviations, or maximum-likelihood estimates and delta-method standard errors. NaN where a fit lacks a row.
     """
+    expect("fits", fits, Mapping, "give a dict of names and fits, compare({'Bayes': fit, 'ML': ml})")
+    flag("impacts", impacts)
     if not fits:
         raise SpecificationError("compare() needs at least one fit: compare({'Bayes': fit, 'ML': ml}).")
     columns = {}
     for name, fit in fits.items():
         if not isinstance(fit, Fit | MLFit):
-            raise SpecificationError(f"{name!r} is a {type(fit).__name__}: give fits made by model.fit() or model.fit_ml().")
+            raise SpecificationError(f"{shown(name)} is {kind_of(fit)}: give fits made by model.fit() or model.fit_ml().")
         table = _bayesian(fit, impacts) if isinstance(fit, Fit) else _likelihood(fit, impacts)
         columns[name] = table
     joined = pd.concat(columns, axis=1, sort=False)

@@ -8,6 +8,8 @@ from scipy.spatial import cKDTree
 
 from spillover.engine.weights import Weights
 from spillover.engine.weights_made import as_places
+from spillover.kernels.arguments import flag, front_door
+from spillover.kernels.arguments import seed as as_seed
 from spillover.models.simulate import CONTROLS, Prosperity, gdp_per_capita, prosperity
 
 YEARS = range(2014, 2024)
@@ -15,6 +17,7 @@ CENTRES = ["Beijing", "Shanghai", "Guangdong"]  # the simulated economy thins ou
 GAPS, AT_THE_ENDS = 10, 3  # missing cells of `provinces`, and how many of them are in its first or last year
 
 
+@front_door
 def munnell() -> tuple[pd.DataFrame, Weights]:
     """Productivity of the 48 contiguous US states, 1970-1986, and which of them share a border.
 
@@ -30,6 +33,7 @@ def munnell() -> tuple[pd.DataFrame, Weights]:
     return _read("munnell"), _contiguity(_read("states"), "state")
 
 
+@front_door
 def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, Weights]:
     """A SIMULATED panel of the 31 provinces of mainland China, 2014-2023, and which of them really share a border.
 
@@ -49,7 +53,8 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
     >>> frame.shape, int(frame.isna().sum().sum()), W.n, W.is_symmetric
     ((310, 23), 10, 31, True)
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(as_seed(seed))
+    flag("complete", complete)
     places = province_coordinates()
     gdp = gdp_per_capita(-_remoteness(places), len(YEARS), rng)
     near = Weights.inverse_distance(places, power=2, metric="haversine")
@@ -58,6 +63,7 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
     return frame if complete else _with_gaps(frame, rng), _contiguity(_read("provinces"), "province")
 
 
+@front_door
 def province_coordinates() -> pd.DataFrame:
     """Longitude and latitude of the capitals of the 31 provinces of `provinces`, in degrees, approximate, indexed by province.
 
@@ -67,6 +73,7 @@ def province_coordinates() -> pd.DataFrame:
     return _read("provinces").set_index("province")[["longitude", "latitude"]]
 
 
+@front_door
 def province_indicators() -> pd.DataFrame:
     """The indicators of `provinces`, one row each: the composite, dimension, direction, the ends of the scale, the meaning.
 

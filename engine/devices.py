@@ -7,8 +7,10 @@ import jax
 import pandas as pd
 
 from spillover.engine.own_folder import cache_home, for_the_user_alone, own_folder
+from spillover.kernels.arguments import front_door, path
 
 
+@front_door
 def devices() -> pd.DataFrame:
     """The devices that JAX sees, one row each: platform, kind, memory in GiB where it says, the precision spillover uses there.
 
@@ -32,6 +34,7 @@ def cache_folder() -> Path:
     return Path(given) if given else cache_home() / "spillover" / "compiled"
 
 
+@front_door
 def keep_compiled(folder: str | Path | None = None) -> Path:
     """Keep compiled programs on disk from now on, so that the next Python session skips compiling; returns the folder.
 
@@ -40,7 +43,7 @@ def keep_compiled(folder: str | Path | None = None) -> Path:
     that cannot be used. Sets JAX's own configuration for the whole process, which is why nothing here calls it but the
     command line.
     """
-    given = folder if folder is not None else os.environ.get("JAX_COMPILATION_CACHE_DIR") or cache_folder()
+    given = path("folder", folder) if folder is not None else os.environ.get("JAX_COMPILATION_CACHE_DIR") or cache_folder()
     where = own_folder(given)
     options = {"jax_compilation_cache_dir": str(where), "jax_persistent_cache_min_compile_time_secs": 0.1}
     for name, value in {**options, "jax_persistent_cache_min_entry_size_bytes": -1}.items():

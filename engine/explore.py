@@ -13,11 +13,14 @@ from spillover.engine.labels import align, as_numbers, check_periods, check_told
 from spillover.engine.prepare import check_columns
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import SAME, how_to_make
-from spillover.kernels.errors import DataError, SpecificationError
+from spillover.kernels.arguments import choice, expect, flag, front_door, label, real, whole
+from spillover.kernels.arguments import seed as as_seed
+from spillover.kernels.errors import DataError
 from spillover.models import moran as formulas
 
 ASSUMPTIONS = ("randomisation", "normality")
 ISLANDS = ("adjust", "count")
+MOST_PERMUTATIONS = 10_000_000
 FEWEST = 4  # units: the variance under randomisation divides by n - 3
 UNCLEAR, NOWHERE = "not significant", "no neighbours"
 
@@ -87,6 +90,7 @@ class MoranLocal:
         return f"Local Moran's I of {self.name} at a false-discovery rate of {self.fdr:g}: {counts}\n{_printed(self.table)}"
 
 
+@front_door
 def moran(
     x: Any,
     W: Weights,
@@ -122,9 +126,9 @@ def moran(
 
     Source: Cliff & Ord (1981), Spatial Processes, chapters 1 and 2.
     """
-    _check_options(W, permutations, alternative)
-    for name, value, known in (("assumption", assumption, ASSUMPTIONS), ("islands", islands, ISLANDS)):
-        _check_choice(name, value, known)
+    _check_options(W, permutations, seed, alternative)
+    choice("is no assumption", assumption, ASSUMPTIONS)
+    choice("is no way with islands", islands, ISLANDS)
     deviations, names = _columns(x, W)
     n = W.n - (len(W.islands) if islands == "adjust" else 0)
     if n < FEWEST:
@@ -135,6 +139,7 @@ def moran(
     return MoranPanel(tests, names) if isinstance(x, pd.DataFrame) else tests[0]
 
 
+@front_door
 def moran_by_period(frame: pd.DataFrame, column: str, W: Weights, *, unit: str, period: str, **options: Any) -> MoranPanel:
     """Moran's I of a column of a long table in every period: `moran` of that column laid out as units by periods.
 
@@ -151,9 +156,8 @@ def moran_by_period(frame: pd.DataFrame, column: str, W: Weights, *, unit: str, 
     1972    0.373
     Name: I, dtype: float64
     """
-    for name in (column, unit, period):
-        if name not in frame.columns:
-            raise DataError(f"{name!r} is not a column of the data; they have {', '.join(map(str, frame.columns))}.")
+    for name, value in (("column", column), ("unit", unit), ("period", period)):
+        label(name, value)
     check_columns(frame, [column, unit, period])
     for name in (unit, period):
         if frame[name].isna().any():
@@ -167,6 +171,7 @@ def moran_by_period(frame: pd.DataFrame, column: str, W: Weights, *, unit: str, 
     return moran(frame.pivot(index=unit, columns=period, values=column), W, **options)
 
 
+@front_door
 def moran_local(
     x: Any,
     W: Weights,
@@ -201,9 +206,9 @@ def moran_local(
     Source: Anselin (1995, Geographical Analysis 27); moments: Sokal, Oden & Thomson (1998, Geographical Analysis 30); false discoveries:
     Caldas de Castro & Singer (2006, Geographical Analysis 38).
     """
-    _check_options(W, permutations, alternative)
-    if not 0 < fdr < 1:
-        raise SpecificationError(f"fdr={fdr!r}: give a rate between 0 and 1, e.g. 0.05.")
+    _check_options(W, permutations, seed, alternative)
+    flag("conditional", conditional)
+    real("fdr", fdr, 0, 1, example=0.05)
     if isinstance(x, pd.DataFrame):
         raise DataError("moran_local takes one variable: give a column of the table, x[name].")
     (deviation, *_), names = _columns(x, W)
@@ -320,19 +325,13 @@ def _check_values(values: np.ndarray, ids: pd.Index, names: pd.Index, *, several
         raise DataError(f"{few(names[constant], str)} is the same in every unit: Moran's I needs a variable that varies.")
 
 
-def _check_options(W: Any, permutations: Any, alternative: str) -> None:
-    if not isinstance(W, Weights):
-        raise SpecificationError(f"W is a {type(W).__name__}: {how_to_make(W)}.")
+def _check_options(W: Any, permutations: Any, seed: Any, alternative: Any) -> None:
+    expect("W", W, Weights, how_to_make(W))
     if len(W.islands) == W.n:
         raise DataError("No unit has neighbours: W is zero.")
-    if isinstance(permutations, bool) or not isinstance(permutations, int | np.integer) or permutations < 0:
-        raise SpecificationError(f"permutations={permutations!r}: give a whole number, 0 for none.")
-    _check_choice("alternative", alternative, formulas.ALTERNATIVES)
-
-
-def _check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise SpecificationError(f"There is no {name} {value!r}; choose one of {', '.join(map(repr, known))}.")
+    whole("permutations", permutations, least=0, most=MOST_PERMUTATIONS, example=999)
+    as_seed(seed)
+    choice("is no alternative", alternative, formulas.ALTERNATIVES)
 
 
 def _printed(table: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ import scipy.stats
 from spillover.engine.explore import NOWHERE, UNCLEAR, Moran, MoranLocal, MoranPanel
 from spillover.engine.labels import as_labels, as_numbers, few, type_hint
 from spillover.engine.recognition import swapped
+from spillover.kernels.arguments import front_door, kind_of, real, shown, suggestion, text, whole
 from spillover.kernels.errors import DataError, SpecificationError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ SIZE = 6.0  # inches of the longer side of a map
 AROUND = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]  # where a label may stand beside its point
 
 
+@front_door
 def moran(result: Moran | MoranPanel, *, labels: int = 40) -> "Figure":
     """The Moran scatter plot: the spatial lag of x over x, both standardised, with the line through the origin whose slope is I.
 
@@ -35,6 +37,7 @@ def moran(result: Moran | MoranPanel, *, labels: int = 40) -> "Figure":
     import matplotlib.pyplot as plt
 
     _expect(result, (Moran, MoranPanel), "so.moran")
+    whole("labels", labels, least=0, example=40)
     if isinstance(result, Moran):
         figure, axis = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
         _scatter(axis, result, _limits((result,)), size=22)
@@ -46,6 +49,7 @@ def moran(result: Moran | MoranPanel, *, labels: int = 40) -> "Figure":
     return _grid(result)
 
 
+@front_door
 def moran_over_time(panel: MoranPanel, *, prob: float = 0.95) -> "Figure":
     """Moran's I of every period over the central interval of probability `prob` that it has without spatial autocorrelation.
 
@@ -55,8 +59,7 @@ def moran_over_time(panel: MoranPanel, *, prob: float = 0.95) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     _expect(panel, (MoranPanel,), "so.moran of a DataFrame or so.moran_by_period")
-    if not 0 < prob < 1:
-        raise SpecificationError(f"prob={prob!r}: give a probability between 0 and 1, e.g. 0.95.")
+    real("prob", prob, 0, 1, example=0.95)
     table = panel.table
     ordered = table.index.dtype.kind in "iufM"
     place = table.index.to_numpy() if ordered else np.arange(len(table))
@@ -82,6 +85,7 @@ def moran_over_time(panel: MoranPanel, *, prob: float = 0.95) -> "Figure":
     return figure
 
 
+@front_door
 def moran_local(result: MoranLocal, places: Any) -> "Figure":
     """The map of the local clusters: units coloured HH, HL, LH or LL where their local Moran's I is significant.
 
@@ -114,6 +118,7 @@ def moran_local(result: MoranLocal, places: Any) -> "Figure":
     return figure
 
 
+@front_door
 def choropleth(
     values: pd.Series, geometry: Any, *, label: str | None = None, cmap: str | None = None, centre: float | None = None
 ) -> "Figure":
@@ -129,10 +134,15 @@ def choropleth(
     from matplotlib.patches import Patch
 
     if not isinstance(values, pd.Series):
-        raise DataError(f"values is a {type(values).__name__}: give a Series with the labels of the areas as its index.")
+        raise DataError(f"values is {kind_of(values)}: give a Series with the labels of the areas as its index.")
     areas, _ = _located(values.index, geometry)
     if areas is None:
-        raise DataError(f"geometry is a {type(geometry).__name__}: give a GeoDataFrame or GeoSeries.")
+        raise DataError(f"geometry is {kind_of(geometry)}: give a GeoDataFrame or GeoSeries.")
+    if label is not None:
+        text("label", label, example="GDP")
+    if centre is not None:
+        real("centre", centre)
+    _check_colours(cmap)
     numbers = as_numbers(values, "values")
     there, infinite = ~np.isnan(numbers), np.isinf(numbers)
     if not there.any():
@@ -152,9 +162,19 @@ def choropleth(
     return figure
 
 
+def _check_colours(cmap: Any) -> None:
+    """Refuse what is no colour map of Matplotlib's by name."""
+    from matplotlib import colormaps
+
+    if cmap is not None and (not isinstance(cmap, str) or cmap not in colormaps):
+        near = suggestion(cmap, colormaps)
+        way_out = f"{near}?" if near else "give the name of one, such as viridis."
+        raise SpecificationError(f"There is no colour map {shown(cmap)}: {way_out}")
+
+
 def _expect(result: Any, kinds: tuple[type, ...], source: str) -> None:
     if not isinstance(result, kinds):
-        raise SpecificationError(f"This is a {type(result).__name__}: give what {source} returns.")
+        raise SpecificationError(f"This is {kind_of(result)}: give what {source} returns.")
 
 
 def _verdict(test: Moran) -> str:
@@ -241,7 +261,7 @@ def _located(labels: pd.Index, places: Any) -> tuple[Any, Any]:
     """The geometry, or else the coordinates (n, 2), in the order of the labels."""
     areas = getattr(places, "geometry", None)
     if not isinstance(places, pd.DataFrame | pd.Series) or (not hasattr(areas, "total_bounds") and np.shape(places)[1:] != (2,)):
-        raise DataError(f"places is a {type(places).__name__}: give a GeoDataFrame, a GeoSeries or a table of two columns, x and y.")
+        raise DataError(f"places is {kind_of(places)}: give a GeoDataFrame, a GeoSeries or a table of two columns, x and y.")
     found = as_labels(places.index)
     for index, what in ((labels, "values"), (found, "places")):
         if index.has_duplicates:

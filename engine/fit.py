@@ -1,6 +1,6 @@
 """A model, from a formula to its fits: frame and W -> panel -> design -> R and log-determinant -> posterior -> draws -> results."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -11,12 +11,13 @@ import numpy as np
 import scipy.sparse as sparse
 
 from spillover.engine import exact, memory, ml, nuts, programs, results
+from spillover.engine.arguments import check_model, check_sizes, sampling_plan
 from spillover.engine.logdet import LogDet, build_covering, improved
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.progress import sampling
 from spillover.engine.spatial import on_contrasts
 from spillover.engine.weights import Weights
-from spillover.engine.weights_checks import how_to_make
+from spillover.kernels.arguments import choice, flag, front_door, front_doors, texts
 from spillover.kernels.errors import ConvergenceError, DataError, SpecificationError
 from spillover.kernels.leaf import leaf
 from spillover.kernels.moments import merge, parts_of, split, stacked
@@ -39,6 +40,7 @@ Reach = tuple[float, float]
 Density = Callable[[np.ndarray], jax.Array]
 
 
+@front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A specified model on checked data, ready to fit. `OLS`, `SLX`, `SAR`, `SEM`, `SDM`, `SDEM`, `SAC` and `GNS` make one."""
@@ -76,10 +78,8 @@ class Model:
         conjugate priors of beta and sigma and fixed effects; `tune` and `target_accept` do not matter. The same seed, the same draws.
         `max_memory`: bytes that the draws may take, by default what is free; SpecificationError, before anything is drawn, for more.
         """
-        if sampler not in SAMPLERS:
-            raise SpecificationError(f"There is no sampler {sampler!r}; choose one of {', '.join(map(repr, SAMPLERS))}.")
-        if min(draws, chains) < 1 or tune < 0:
-            raise SpecificationError(f"draws={draws}, tune={tune}, chains={chains}: at least one draw of one chain is wanted.")
+        draws, tune, chains, seed, target_accept = sampling_plan(sampler, SAMPLERS, draws, tune, chains, seed, target_accept)
+        flag("progress", progress)
         if sampler == "exact" and self.spec.random:
             raise SpecificationError("The exact sampler does not take random effects: use sampler='nuts'.")
         self._check_memory(draws + (tune if sampler == "nuts" else 0), chains, max_memory)
@@ -116,10 +116,8 @@ class Model:
 
         ConvergenceError where the likelihood has no interior maximum.
         """
-        if method not in LIKELIHOODS:
-            raise SpecificationError(f"There is no method {method!r}; choose one of {', '.join(LIKELIHOODS)}.")
-        if information not in ml.INFORMATION:
-            raise SpecificationError(f"There is no information {information!r}; choose one of {', '.join(ml.INFORMATION)}.")
+        choice("is no method", method, LIKELIHOODS)
+        choice("is no information", information, ml.INFORMATION)
         if information == "expected" and self.effects_for(method).quasi:
             raise SpecificationError(f"{QUASI}; what it expects of the curvature depends on the effects: leave out information='expected'.")
         if information == "expected" and self.spec.random:
@@ -349,11 +347,7 @@ class Options:
 def specify_model(name: str, formula: str, data: Any, weights: Weights, options: Options) -> Model:
     """A checked model; every mistake in the arguments or the data is an error here."""
     spec = specify(name, options.effects)
-    for role, given in (("weights", weights), ("error_weights", options.error_weights)):
-        if not isinstance(given, Weights) and (given is not None or role == "weights"):
-            raise SpecificationError(f"{role} is a {type(given).__name__}: {how_to_make(given)}.")
-    if not isinstance(options.priors, Priors):
-        raise SpecificationError(f"priors is a {type(options.priors).__name__}: make it spillover.Priors(...).")
+    check_model(weights, options.error_weights, options.priors, unit=options.unit, period=options.period)
     if options.error_weights is not None and not spec.error:
         raise SpecificationError(f"{name} has no spatial error: leave out error_weights, or choose SEM, SDEM, SAC or GNS.")
     given = {"unit": options.unit, "period": options.period, "functions": options.formula_functions}
@@ -366,6 +360,7 @@ def specify_model(name: str, formula: str, data: Any, weights: Weights, options:
 def checked(model: Model) -> Model:
     """The model itself. DataError names a response that does not vary, a column that the effects absorb or that others make up, or says
     that there are too many; SpecificationError where no likelihood takes the effects out."""
+    check_sizes(model.panel, model.weights, model.error_weights)
     if np.ptp(model.panel.y) == 0:
         raise DataError(f"The response {model.panel.response!r} is {model.panel.y.flat[0]:g} everywhere: there is nothing to explain.")
     if model.effects.quasi and model.spec.lag and model.spec.error and model.weights != model.error_weights:
@@ -390,14 +385,17 @@ def lagged_variables(spec: Spec, panel: Panel, lagged: Sequence[str] | None) -> 
         return ()
     if lagged is None:
         return variables
-    if isinstance(lagged, str) or not isinstance(lagged, Iterable) or any(name not in variables for name in lagged):
-        raise SpecificationError(f"lagged={lagged!r}: give a list with some of {', '.join(map(repr, variables))}.")
-    return tuple(name for name in variables if name in set(lagged))
+    given = texts("lagged", lagged, example=f"[{variables[0]!r}]")
+    for name in given:
+        if name not in variables:
+            choice("is no regressor to lag called", name, variables)
+    return tuple(name for name in variables if name in given)
 
 
 def _family(name: str, equation: str) -> Callable[..., Model]:
     """The public constructor of one model of the family."""
 
+    @front_door
     def make(
         formula: str,
         data: Any,

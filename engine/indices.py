@@ -10,6 +10,7 @@ import pandas as pd
 
 from spillover.engine.labels import few
 from spillover.engine.prepare import as_names, numbers
+from spillover.kernels.arguments import front_door, shown
 from spillover.kernels.errors import DataError, SpilloverWarning
 from spillover.models import entropy
 
@@ -34,6 +35,7 @@ class Index:
         return f"Entropy index of {len(self.table)} indicators over {len(self.index)} observations\n{self.table.to_string()}"
 
 
+@front_door
 def entropy_index(
     frame: pd.DataFrame, *, positive: Sequence[Any] = (), negative: Sequence[Any] = (), dimensions: Dimensions = None
 ) -> Index:
@@ -85,6 +87,8 @@ def _grouped(dimensions: Dimensions, names: list) -> list | None:
     """The dimension of each indicator; DataError unless every one has exactly one and nothing else has any."""
     if dimensions is None:
         return None
+    if not isinstance(dimensions, Mapping):
+        raise DataError(f"dimensions= is {shown(dimensions)}: give a dict of names and lists of columns.")
     home: dict = {}
     for dimension, members in dimensions.items():
         for name in as_names(members, f"dimensions[{dimension!r}]"):
@@ -118,7 +122,7 @@ def _values(frame: pd.DataFrame, names: list) -> np.ndarray:
     if len(flat) == len(names):
         raise DataError(f"Every indicator is constant ({few(flat)}), so none tells the observations apart: give one that varies.")
     if flat:
-        warnings.warn(f"Constant, so of weight 0: {few(flat)}. Leave it out, or check the column.", SpilloverWarning, stacklevel=3)
+        warnings.warn(f"Constant, so of weight 0: {few(flat)}. Leave it out, or check the column.", SpilloverWarning, stacklevel=4)
     return x
 
 

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spillover.engine import cache, programs
+from spillover.engine.labels import as_numbers
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import how_to_make
 from spillover.kernels import local, nodes, spectrum, stochastic
 from spillover.kernels import logdet as kernel
+from spillover.kernels.arguments import choice, expect, front_doors, listed, real, shown
 from spillover.kernels.chebyshev import END, to_rho
 from spillover.kernels.errors import SpecificationError, WeightsError
 from spillover.kernels.leaf import leaf
@@ -29,6 +31,7 @@ STORED = "logdet 2"  # what is kept on disk: another number for other arrays or 
 OUTERMOST = 1e-6  # share of the interval left out where a posterior needs all of it
 
 
+@front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class LogDet:
     """l(rho) = log|I - rho W| on the admissible interval, with its derivative, at a cost that does not depend on N.
@@ -69,10 +72,10 @@ class LogDet:
 
         WeightsError for weights whose method or interval cannot be had. Ord (1975); Barry & Pace (1999); Pace & LeSage (2009), chapter 4.
         """
-        if not isinstance(W, Weights):
-            raise SpecificationError(f"W is a {type(W).__name__}: {how_to_make(W)}.")
-        if method not in METHODS:
-            raise SpecificationError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
+        expect("W", W, Weights, how_to_make(W))
+        choice("is no method", method, METHODS)
+        interval = None if interval is None else _interval(interval)
+        tol = None if tol is None else real("tol", tol, 0, 1, example=1e-6)
         key = (W.digest, W.given_bounds, STORED, method, interval, tol)
         found = cache.remembered(key, lambda: _arrays(_build(W, method, interval, tol)))
         return _from_arrays(found)
@@ -86,10 +89,10 @@ class LogDet:
         return self._evaluated(kernel.derivative, rho)
 
     def _evaluated(self, function: Any, rho: ArrayLike) -> Any:
-        values = np.asarray(rho, float)
+        values = as_numbers(rho, "rho")
         a, b = self.bounds
         if not ((values > a) & (values < b)).all():
-            raise WeightsError(f"rho={rho!r} is not inside the admissible interval ({a:.6g}, {b:.6g}).")
+            raise WeightsError(f"rho={shown(rho)} is not inside the admissible interval ({a:.6g}, {b:.6g}).")
         programs.enter()
         with jax.enable_x64(True):
             found = np.asarray(function(self.record, jnp.asarray(values)))
@@ -120,6 +123,15 @@ class LogDet:
         short = f", cautious bounds ({lower:.4g}, {upper:.4g})" if self.cautious else ""
         error = f"{'standard ' if self.method in ('stochastic', 'local') else ''}error {self.error:.1e}"
         return f"LogDet(n={int(self.record.size)}, {count}, {where}, {error}{shift}{short}, {self.seconds:.2g} s)"
+
+
+def _interval(given: Any) -> tuple[float, float]:
+    """Two numbers in order; whether they are admissible, the kernels say."""
+    pair = listed("interval", given, example="(-0.5, 0.5)")
+    low, high = (real("interval", end) for end in pair) if len(pair) == 2 else (0.0, 0.0)
+    if not low < high:
+        raise SpecificationError(f"interval={shown(pair)}: give two values of rho, the smaller first, such as (-0.5, 0.5).")
+    return low, high
 
 
 def build_covering(W: Weights, low: float, high: float) -> LogDet:

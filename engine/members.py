@@ -12,13 +12,14 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 
+from spillover.engine.arguments import check_model
 from spillover.engine.batch import Member
 from spillover.engine.exact import refuse_other_priors
 from spillover.engine.fit import Model, Reach, checked, lagged_variables
 from spillover.engine.panel import Panel, read_panel
 from spillover.engine.spatial import channels
 from spillover.engine.weights import Weights
-from spillover.engine.weights_checks import how_to_make
+from spillover.kernels.arguments import shown, text
 from spillover.kernels.chebyshev import to_rho
 from spillover.kernels.errors import SpecificationError, SpilloverError
 from spillover.kernels.leaf import leaf
@@ -65,18 +66,17 @@ def check(plan: Plan) -> None:
             raise SpecificationError(f"{name} is empty: there would be no member to fit.")
         for label in labels:
             if not isinstance(label, str) or not label:
-                raise SpecificationError(f"{name}: {label!r} is no name; give text that is not empty.")
+                raise SpecificationError(f"{name}: {shown(label)} is no name; give text that is not empty.")
             if labels.count(label) > 1:
                 raise SpecificationError(f"{name}: {label!r} is listed twice.")
     for name, weights in plan.weights.items():
-        if not isinstance(weights, Weights):
-            raise SpecificationError(f"weights[{name!r}] is a {type(weights).__name__}: {how_to_make(weights)}.")
-    for name, priors in plan.priors.items():
-        if not isinstance(priors, Priors):
-            raise SpecificationError(f"priors[{name!r}] is a {type(priors).__name__}: make it spillover.Priors(...).")
+        for priors in plan.priors.values():
+            check_model(weights, None, priors, unit=plan.unit, period=plan.period, name=f"weights[{name!r}]")
+    for name, extra in plan.controls.items():
+        text(f"controls[{name!r}]", extra, example="x3 + x4")
     for name, span in plan.windows.items():
         if span is not None and (isinstance(span, str) or not isinstance(span, Sequence) or len(span) != 2):
-            raise SpecificationError(f"windows[{name!r}] is {span!r}: give its first and last period, such as (1990, 1999).")
+            raise SpecificationError(f"windows[{name!r}] is {shown(span)}: give its first and last period, such as (1990, 1999).")
     for model, effects in product(plan.models, plan.effects):
         if specify(model, effects).random:
             raise SpecificationError(f"effects={effects!r}: a sweep takes fixed effects, {', '.join(map(repr, EFFECTS))}.")
@@ -137,8 +137,8 @@ def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None
         raise SpecificationError("windows need a pandas DataFrame and its column period= to choose from.")
     try:
         chosen = data[(data[period] >= span[0]) & (data[period] <= span[1])]
-    except TypeError as error:
-        what = f"the window from {span[0]!r} to {span[1]!r} does not compare with the periods, of type {data[period].dtype}"
+    except (TypeError, ValueError) as error:  # pandas has the latter for what has no one truth, and for texts that are no dates
+        what = f"the window from {shown(span[0])} to {shown(span[1])} does not compare with the periods, of type {data[period].dtype}"
         raise SpecificationError(f"{what}: give it as they are.") from error
     if chosen.empty:
         raise SpecificationError(f"No row of the data lies in the window from {span[0]} to {span[1]}.")

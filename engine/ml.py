@@ -14,8 +14,10 @@ import scipy.stats
 from spillover.engine.logdet import LogDet
 from spillover.engine.spatial import channels
 from spillover.engine.weights import Weights
+from spillover.kernels.arguments import choice, front_doors, whole
+from spillover.kernels.arguments import seed as as_seed
 from spillover.kernels.chebyshev import END
-from spillover.kernels.errors import ConvergenceError, SpecificationError
+from spillover.kernels.errors import ConvergenceError
 from spillover.models import impacts as formulas
 from spillover.models import information as informations
 from spillover.models.design import Design, refuse_dependent
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from spillover.engine.fit import Model
 
 INFORMATION = ("observed", "expected")
+IMPACTS = ("delta", "simulation")
 SMALL = 4.0  # logit variable of w above which T sigma_alpha^2 is less than a thousandth of sigma^2
 NEAREST = 4 * np.finfo(float).eps  # a maximum may lie between two numbers: half the distance, and the rounding of the derivatives
 ADVICE = "The data do not bound the spatial dependence; drop a regressor or an effect, or fit the posterior instead."
@@ -36,6 +39,7 @@ QUASI_ADVICE = "With period effects and rows of W of several sums a quasi-likeli
 SCORE = 1e-6  # largest slope left in units of one standard error: the estimate is within a millionth of a standard error of the maximum
 
 
+@front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class MLFit:
     """Maximum-likelihood estimates.
@@ -114,8 +118,9 @@ class MLFit:
 
         ConvergenceError where fewer than half of the draws are inside the interval.
         """
-        if method not in ("delta", "simulation"):
-            raise SpecificationError(f"There is no method {method!r}; choose 'delta' or 'simulation'.")
+        choice("is no method", method, IMPACTS)
+        whole("draws", draws, example=2000)
+        as_seed(seed)
         with jax.enable_x64(True):
             at = {"vector": jnp.asarray(self.params.to_numpy()), "terms": len(self.design.terms)}
             estimate = np.asarray(_impacts(*self._route, **at))

@@ -11,6 +11,7 @@ from spillover.engine.explore_plots import moran_local as moran_local
 from spillover.engine.explore_plots import moran_over_time as moran_over_time
 from spillover.engine.results import PARAMETERS, Fit
 from spillover.engine.whole import arviz
+from spillover.kernels.arguments import expect, front_door, real
 from spillover.kernels.errors import SpecificationError
 
 if TYPE_CHECKING:
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {"direct": "C0", "indirect": "C1", "total": "C2"}
+FEWEST = 4  # draws of a chain
+FITTED = "give a posterior, made by model.fit()"
 ACROSS = 4  # panels side by side
 
 
+@front_door
 def impacts(fit: Fit, *, prob: float = 0.95) -> "Figure":
     """Direct, indirect and total impacts, a panel for each variable on its own scale.
 
@@ -28,6 +32,8 @@ def impacts(fit: Fit, *, prob: float = 0.95) -> "Figure":
     """
     import matplotlib.pyplot as plt
 
+    expect("fit", fit, Fit, FITTED)
+    real("prob", prob, 0, 1, example=0.95)
     data, tails = fit.impacts(), (1 - prob) / 2
     terms = data["term"].to_numpy()
     across = min(len(terms), ACROSS)
@@ -51,26 +57,40 @@ def impacts(fit: Fit, *, prob: float = 0.95) -> "Figure":
     return figure
 
 
+@front_door
 def trace(fit: Fit) -> "Figure":
     """Densities and traces of every parameter by chain (arviz-plots' trace_dist)."""
+    _check(fit)
     return _figure(arviz("plots").plot_trace_dist(fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)))
 
 
+@front_door
 def rank(fit: Fit) -> "Figure":
     """Densities and rank plots of every parameter by chain (arviz-plots' rank_dist): the ranks of chains that mix are uniform."""
+    _check(fit)
     return _figure(arviz("plots").plot_rank_dist(fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)))
 
 
+@front_door
 def prior_posterior(fit: Fit) -> "Figure":
     """The prior of each parameter against its posterior (arviz-plots' prior_posterior).
 
     SpecificationError where all priors are improper, so that there is nothing to show.
     """
+    _check(fit)
     if "prior" not in fit.tree.children:
         raise SpecificationError("Every prior of this fit is improper: there is no prior to draw. Fit with proper priors.")
     shared = [name for name in _names(fit) if name in fit.tree["prior"]]
     options = _options(fit, shared, across=ACROSS, height=2.2)
     return _figure(arviz("plots").plot_prior_posterior(_clipped(fit.tree, shared), col_wrap=ACROSS, **options))
+
+
+def _check(fit: Any) -> None:
+    """Refuse what is no posterior, and chains too short for a density or for ranks."""
+    expect("fit", fit, Fit, FITTED)
+    draws = fit.posterior.sizes["draw"]
+    if draws < FEWEST:
+        raise SpecificationError(f"Chains of {draws} draws are too short for this picture: fit with draws={FEWEST} or more.")
 
 
 def _clipped(tree: xr.DataTree, names: list[str]) -> xr.DataTree:

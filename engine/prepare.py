@@ -1,6 +1,6 @@
 """Gaps in panels: interpolation within a unit, extrapolation of its adjacent periods at the ends, every cell on record."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from spillover.engine.labels import check_told_apart, few
 from spillover.engine.recognition import NUMBERS, how_to_convert, is_number, numbers_as_text
+from spillover.kernels.arguments import front_door, kind_of, label, shown
 from spillover.kernels.errors import DataError
 
 
@@ -28,6 +29,7 @@ class Filled:
         return f"Filled({', '.join([f'{len(self.frame)} rows', f'{len(self.cells)} cells filled', *how])})"
 
 
+@front_door
 def interpolate_panel(frame: pd.DataFrame, *, unit: str, period: str, columns: Sequence[str] | None = None) -> Filled:
     """The panel with the missing values of each unit filled in on straight lines between its observed periods.
 
@@ -87,7 +89,7 @@ def numbers(frame: pd.DataFrame, names: Sequence[Any]) -> np.ndarray:
 def check_columns(frame: pd.DataFrame, names: Sequence[Any]) -> None:
     """DataError for what is no table, and for columns that are not there or share a name."""
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"The data are a {type(frame).__name__}: give a pandas DataFrame.")
+        raise DataError(f"The data are {kind_of(frame)}: give a pandas DataFrame.")
     absent = [name for name in names if name not in frame.columns]
     if absent:
         raise DataError(f"There is no column {few(absent)}; the data have {', '.join(map(str, frame.columns))}.")
@@ -99,16 +101,20 @@ def check_columns(frame: pd.DataFrame, names: Sequence[Any]) -> None:
 def as_names(names: Any, what: str) -> list:
     """A list of column names, each once; DataError for a bare text and for repeats."""
     if isinstance(names, str):
-        raise DataError(f"{what} is the text {names!r}: give a list of column names, [{names!r}].")
-    listed = list(names)
-    twice = list(dict.fromkeys(name for name in listed if listed.count(name) > 1))
+        raise DataError(f"{what} is the text {shown(names)}: give a list of column names, [{shown(names)}].")
+    if isinstance(names, bytes | Mapping | pd.DataFrame) or not isinstance(names, Iterable):
+        raise DataError(f"{what} is {shown(names)}: give a list of column names.")
+    columns = [label(what.rstrip("="), name, error=DataError) for name in names]
+    twice = list(dict.fromkeys(name for name in columns if columns.count(name) > 1))
     if twice:
         raise DataError(f"{what} lists {few(twice)} more than once: name each column once.")
-    return listed
+    return columns
 
 
 def _labels(frame: pd.DataFrame, unit: str, period: str) -> tuple[np.ndarray, np.ndarray]:
     """The number of each row's unit, in their sorted order, and its time as a float: (rows,) each."""
+    label("unit", unit)
+    label("period", period)
     if unit == period:
         raise DataError(f"unit= and period= both name {unit!r}: give two columns.")
     check_columns(frame, [unit, period])

@@ -1,5 +1,6 @@
 """Posterior results: one DataTree in ArviZ's schema, from which everything else is worked out, before and after it was saved."""
 
+import inspect
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from spillover.engine.spatial import channels
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import spectral_radius
 from spillover.engine.whole import arviz
+from spillover.kernels.arguments import choice, front_door, front_doors, shown, whole
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning, WeightsError
 from spillover.models import impacts as formulas
 from spillover.models.effects import QUASI
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
 PARAMETERS = ("beta", "rho", "lam", "sigma_alpha", "sigma")
 CHECKED = 20_000  # units of a loaded fit whose rho and lambda are held against the interval of W
+MOST_ORDERS = 10_000
 RHAT, ESS = 1.01, 400  # Vehtari, Gelman, Simpson, Carpenter & Burkner (2021), section 4
 
 
+@front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit:
     """A posterior. `tree`: xarray.DataTree with the groups posterior, sample_stats, prior, observed_data, constant_data."""
@@ -90,7 +94,16 @@ class Fit:
 
     def summary(self, **options: Any) -> pd.DataFrame:
         """ArviZ's summary of the parameters, unrounded unless `round_to` is given; `options` go to `arviz_stats.summary`."""
-        return arviz("stats").summary(self.posterior, **{"round_to": "none", **options})
+        known = list(inspect.signature(arviz("stats").summary).parameters)[1:]
+        for name in options:
+            choice("is no option", name, known)
+        try:
+            return arviz("stats").summary(self.posterior, **{"round_to": "none", **options})
+        except (TypeError, ValueError, OverflowError, KeyError, AttributeError, IndexError, NotImplementedError) as error:
+            if not options:
+                raise
+            given = ", ".join(f"{name}={shown(value)}" for name, value in options.items())
+            raise SpecificationError(f"ArviZ makes no summary with {given}: {_one_line(error)}.") from error
 
     def impacts(self, by: str | None = None, *, orders: int = 5, draws: int = 200) -> xr.Dataset:
         """Impacts of each explanatory variable as draws: direct, indirect, total, dims (chain, draw, term).
@@ -100,8 +113,9 @@ class Fit:
 
         Equations: LeSage & Pace (2009), chapters 2 and 4; `spillover.models.impacts`.
         """
-        if by not in (None, "unit", "order"):
-            raise SpecificationError(f"There are no impacts by {by!r}; choose 'unit' or 'order', or leave it out.")
+        if by is not None:
+            choice("are no impacts by", by, ("unit", "order"))
+        orders, draws = whole("orders", orders, least=0, most=MOST_ORDERS, example=5), whole("draws", draws, example=200)
         data = self.tree["constant_data"].to_dataset()
         posterior = self.posterior if by != "unit" else _thinned(self.posterior, draws)
         _check_memory(by, posterior.sizes["chain"] * posterior.sizes["draw"], data, orders)
@@ -143,6 +157,7 @@ class Fit:
         write_tree(self.tree, path)
 
 
+@front_door
 def load(path: str | Path) -> Fit:
     """The fit that `Fit.save` wrote, in this version or an earlier one; nothing in the file is run.
 
@@ -249,6 +264,12 @@ def _plain(labels: pd.Index) -> np.ndarray:
     return values if values.dtype.kind in "iufM" else values.astype(str)
 
 
+def _one_line(error: Exception) -> str:
+    """What another library says, short and without line breaks or colours."""
+    words = " ".join("".join(mark if mark.isprintable() else " " for mark in str(error)).split())
+    return f"{words[:200]}..." if len(words) > 200 else words.rstrip(".") or type(error).__name__
+
+
 def _thinned(posterior: xr.Dataset, draws: int) -> xr.Dataset:
     step = max(posterior.sizes["chain"] * posterior.sizes["draw"] // max(draws, 1), 1)
     return posterior.isel(draw=slice(None, None, step))
@@ -272,4 +293,4 @@ def warn_of_trouble(tree: xr.DataTree) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, SpilloverWarning, stacklevel=4)
+    warnings.warn(message, SpilloverWarning, stacklevel=5)

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from spillover.engine.storage import whole_file
+from spillover.kernels.arguments import shown
 from spillover.kernels.errors import DataError, StorageError
 from spillover.models.spec import EFFECTS, FLAGS, RANDOM
 
@@ -26,7 +27,7 @@ CONSTANTS = ("x", "own_position", "lagged_position", "weights_row", "weights_col
 def write_tree(tree: xr.DataTree, path: str | Path) -> None:
     """Write a tree as NetCDF and seal it. StorageError where it cannot be; an earlier file is then untouched."""
     if not isinstance(path, str | Path):
-        raise StorageError(f"path={path!r}: give the name of a file, such as 'fit.nc'.")
+        raise StorageError(f"path={shown(path)}: give the name of a file, such as 'fit.nc'.")
     stamped = tree.copy()
     stamped.attrs["spillover_format"] = FORMAT
     with whole_file(path) as beside:
@@ -40,7 +41,7 @@ def write_tree(tree: xr.DataTree, path: str | Path) -> None:
 def read_tree(path: str | Path) -> xr.DataTree:
     """The tree that `write_tree` wrote, in memory. StorageError for what is no such file, or damaged, or of a later version."""
     if not isinstance(path, str | Path):
-        raise StorageError(f"path={path!r}: give the name of a file, such as 'fit.nc'.")
+        raise StorageError(f"path={shown(path)}: give the name of a file, such as 'fit.nc'.")
     place = Path(path)
     if not place.is_file():
         raise StorageError(f"{place} is no file." if place.exists() else f"There is no file {place}.")

@@ -12,6 +12,8 @@ from spillover.engine.fit import Model, checked, lagged_variables
 from spillover.engine.ml import MLFit
 from spillover.engine.panel import CONSTANT
 from spillover.engine.specification import TestResult, common_factor, hausman, lm_tests, lr_test, wald_common_factor, wald_no_lag
+from spillover.kernels.arguments import expect, flag, front_door, real, whole
+from spillover.kernels.arguments import seed as as_seed
 from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.models.design import INTERCEPT
 from spillover.models.effects import QUASI
@@ -51,6 +53,7 @@ class Selection:
         return "\n".join([f"Chosen: {self.model.spec.name}, effects={self.model.spec.effects!r}", table, *self.decisions])
 
 
+@front_door
 def select_model(model: Model, *, alpha: float = 0.05, bayes: bool = True, draws: int = 4000, seed: int = 0) -> Selection:
     """The decision path of Elhorst (2014), with the Bayesian counterpart beside each test.
 
@@ -75,10 +78,13 @@ def select_model(model: Model, *, alpha: float = 0.05, bayes: bool = True, draws
     Source: Elhorst (2014), Spatial Econometrics, 2.3 and 3.3; Anselin (2005), Exploring Spatial Data with GeoDa, chapter 23; for the
     probabilities LeSage & Pace (2009), chapter 6.
     """
+    expect("model", model, Model, "give one before it is fitted, such as so.SDM(...)")
     if model.spec.random:
         raise SpecificationError("select_model compares random with fixed effects itself: give a model with effects 'unit' or 'twoway'.")
-    if not 0 < alpha < 1:
-        raise SpecificationError(f"alpha={alpha}: give a level between 0 and 1, such as 0.05.")
+    real("alpha", alpha, 0, 1, example=0.05)
+    flag("bayes", bayes)
+    whole("draws", draws, example=4000)
+    as_seed(seed)
     path = _Path(model, alpha, bayes)
     dependent = path.dependence()
     effects = path.effects()

@@ -12,6 +12,7 @@ from scipy.linalg import solve_triangular
 
 from spillover.engine.fit import Model
 from spillover.engine.ml import MLFit
+from spillover.kernels.arguments import choice, front_door, kind_of
 from spillover.kernels.errors import SpecificationError
 from spillover.kernels.factor import factorise
 from spillover.kernels.moments import lag, split
@@ -71,6 +72,7 @@ def chi_squared(name: str, statistic: float, df: int, note: str = "") -> TestRes
     return TestResult(name, float(statistic), df, p, note)
 
 
+@front_door
 def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
     """Lagrange-multiplier tests of a spatial error and a spatial lag in the residuals of least squares on the model's regressors.
 
@@ -91,10 +93,9 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
 
     Source: Anselin, Bera, Florax & Yoon (1996); for panels Debarsy & Ertur (2010), Regional Science and Urban Economics 40.
     """
-    if kind not in KINDS:
-        raise SpecificationError(f"There is no kind {kind!r}; choose one of {', '.join(KINDS)}.")
+    choice("is no kind", kind, KINDS)
     if not isinstance(model, Model):
-        raise SpecificationError(f"lm_tests takes a model before it is fitted, such as so.OLS(...), not a {type(model).__name__}.")
+        raise SpecificationError(f"lm_tests takes a model before it is fitted, such as so.OLS(...), not {kind_of(model)}.")
     if model.spec.lag or model.spec.error:
         raise SpecificationError(
             f"These are tests of least-squares residuals, which a {model.spec.name} has none of: give an OLS or an SLX."
@@ -113,6 +114,7 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
     return LMTests(*(chi_squared(name, value, 2 if name == "sarma" else 1) for name, value in found._asdict().items()))
 
 
+@front_door
 def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
     """The likelihood-ratio test 2 (log-likelihood of `full` - that of `restricted`), chi-squared in the parameters that they differ by.
 
@@ -166,7 +168,7 @@ def _refuse_other_data(one: MLFit, other: MLFit) -> None:
 def _refuse_other_types(*fits: MLFit) -> None:
     for fit in fits:
         if not isinstance(fit, MLFit):
-            raise SpecificationError(f"This is a {type(fit).__name__}: the test takes maximum-likelihood fits, made by model.fit_ml().")
+            raise SpecificationError(f"This is {kind_of(fit)}: the test takes maximum-likelihood fits, made by model.fit_ml().")
 
 
 def _refuse_quasi(*fits: MLFit) -> None:
@@ -209,6 +211,7 @@ def _said_of(ml: MLFit) -> str:
     return "by the curvature of a quasi-likelihood" if ml.quasi else ""
 
 
+@front_door
 def wald_no_lag(ml: MLFit) -> TestResult:
     """The Wald test of theta = 0, which makes an SDM a SAR (an SLX an OLS, an SDEM an SEM, a GNS a SAC).
 
@@ -221,6 +224,7 @@ def wald_no_lag(ml: MLFit) -> TestResult:
     return wald(ml, "Wald theta = 0", ml.params.iloc[lagged].to_numpy(), np.eye(len(ml.params))[lagged])
 
 
+@front_door
 def wald_common_factor(ml: MLFit) -> TestResult:
     """The Wald test of theta + rho beta = 0, the common factor that makes an SDM an SEM.
 
@@ -246,6 +250,7 @@ def _pairs(ml: MLFit) -> tuple[np.ndarray, np.ndarray]:
     return ml.design.own[there], ml.design.lagged[there]
 
 
+@front_door
 def hausman(fixed: MLFit, random: MLFit) -> TestResult:
     """Hausman's test of random against fixed effects of the units, with Mundlak's beside it.
 
@@ -283,9 +288,11 @@ def hausman(fixed: MLFit, random: MLFit) -> TestResult:
     return replace(chi_squared("Hausman", statistic, len(shared), _said_of(fixed)), beside=(mundlak(correlated.fit_ml()),))
 
 
+@front_door
 def mundlak(ml: MLFit) -> TestResult:
     """The Wald test that the means over time, of X and of W X, have no coefficients, in a fit with correlated random effects: then the
     effects are not correlated with the regressors. SpecificationError for other effects."""
+    _refuse_other_types(ml)
     if ml.spec.effects != "correlated_random":
         raise SpecificationError(f"effects={ml.spec.effects!r}: Mundlak's test is of a fit with effects='correlated_random'.")
     head = MEAN.partition("{")[0]
@@ -293,6 +300,7 @@ def mundlak(ml: MLFit) -> TestResult:
     return wald(ml, "Mundlak", ml.params.iloc[others].to_numpy(), np.eye(len(ml.params))[others])
 
 
+@front_door
 def spatial_hausman(plain: MLFit, error: MLFit) -> TestResult:
     """The Hausman test of least squares against a spatial error: OLS against SEM, or SLX against SDEM.
 

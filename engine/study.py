@@ -20,12 +20,14 @@ from spillover.engine.study_config import AUTO, StudyPlan, read_study
 from spillover.engine.sweep import sweep
 from spillover.engine.swept import Sweep
 from spillover.engine.weights import Weights
+from spillover.kernels.arguments import front_door, front_doors, path
 from spillover.kernels.errors import ConvergenceError, DataError
 
 STAGES = ("data and indices", "weights", "exploration", "tests", "posterior", "alternatives", "sweep over weights")
 LOCAL = 9999  # permutations of local tests: a false-discovery rate over the units needs small p-values
 
 
+@front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """What a study found.
@@ -75,6 +77,7 @@ class Study:
         return [*paths, output / "posterior.nc"]
 
 
+@front_door
 def study(config: str | Path | StudyPlan, *, progress: bool = True) -> Study:
     """The study that a TOML file describes, from the data to the sweep over weights; `Study.write` makes the report.
 
@@ -91,7 +94,7 @@ def study(config: str | Path | StudyPlan, *, progress: bool = True) -> Study:
     ...
     spillover.kernels.errors.SpecificationError: There is no file nowhere.toml.
     """
-    plan = config if isinstance(config, StudyPlan) else read_study(Path(config))
+    plan = config if isinstance(config, StudyPlan) else read_study(path("config", config))
     with stages(STAGES, show=progress) as start:
         start(STAGES[0])
         filled = prepared(plan)

@@ -1,7 +1,7 @@
 """Many weight matrices, many models, one call: which conclusions hold up."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +13,15 @@ import pandas as pd
 
 from spillover.engine import members, memory
 from spillover.engine import store as stores
+from spillover.engine.arguments import sampling_plan
 from spillover.engine.chunks import LEVELS, SAMPLERS, STACK, STATISTICS, Block, Names, Settings, names_of, run
 from spillover.engine.members import Plan, Source
 from spillover.engine.progress import counting
 from spillover.engine.provenance import of_panel, of_weights, versions
 from spillover.engine.swept import Sweep, assemble
 from spillover.engine.weights import Weights
+from spillover.kernels.arguments import expect, flag, front_door, kind_of, texts
+from spillover.kernels.arguments import path as as_path
 from spillover.kernels.errors import ConvergenceError, SpecificationError, StorageError
 from spillover.models.priors import Priors
 
@@ -26,6 +29,7 @@ RETRIES = 3  # of a chunk whose worker died
 CORES = 8  # of a CPU, at most: Python prepares the members one by one
 
 
+@front_door
 def sweep(
     formula: str,
     data: pd.DataFrame,
@@ -79,15 +83,19 @@ def sweep(
     plan = Plan(
         formula,
         _named(weights, "weights", '{"queen": W}'),
-        _several(models, "models"),
-        _several(effects, "effects"),
+        texts("models", models, example='["SAR", "SDM"]'),
+        texts("effects", effects, example='["twoway"]'),
         unit,
         period,
         **{name: _named(value, name, EXAMPLES[name]) for name, value in several.items() if value is not None},
-        lagged=None if lagged is None else _several(lagged, "lagged"),
+        lagged=None if lagged is None else texts("lagged", lagged),
     )
-    settings = Settings(sampler, draws, tune, chains, seed, target_accept, keep_draws)
-    _check(settings)
+    settings = Settings(
+        sampler, *sampling_plan(sampler, SAMPLERS, draws, tune, chains, seed, target_accept), flag("keep_draws", keep_draws)
+    )
+    flag("progress", progress)
+    if client is not None and not hasattr(client, "scatter"):
+        raise SpecificationError(f"client is {kind_of(client)}: give a distributed.Client, or leave it out.")
     source = members.read(plan, data, formula_functions)
     _check_memory(source, settings, max_memory)
     return run_plan(source, settings, store=store, client=client, progress=progress)
@@ -113,25 +121,9 @@ EXAMPLES = {
 }
 
 
-def _several(values: Any, name: str) -> tuple[Any, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise SpecificationError(f"{name}={values!r}: give a list, such as {name}=[{values!r}].")
-    return tuple(values)
-
-
 def _named(values: Any, name: str, example: str) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        raise SpecificationError(f"{name} is a {type(values).__name__}: give a dict of names, such as {example}.")
+    expect(name, values, Mapping, f"give a dict of names, such as {example}")
     return dict(values)
-
-
-def _check(settings: Settings) -> None:
-    if settings.sampler not in SAMPLERS:
-        raise SpecificationError(f"There is no sampler {settings.sampler!r}; choose one of {', '.join(map(repr, SAMPLERS))}.")
-    if min(settings.draws, settings.chains) < 1 or settings.tune < 0:
-        raise SpecificationError(f"draws={settings.draws}, tune={settings.tune}, chains={settings.chains}: at least one draw is wanted.")
-    if settings.seed < 0:
-        raise SpecificationError(f"seed={settings.seed}: give a whole number from 0 on.")
 
 
 def run_plan(source: Source, settings: Settings, *, store: str | Path | None, client: Any, progress: bool) -> Sweep:
@@ -141,7 +133,7 @@ def run_plan(source: Source, settings: Settings, *, store: str | Path | None, cl
         blocks = list(_fitted(source, settings, set(), client, progress))
         return assemble(blocks, about | {"versions": [versions()]})
     parts = chunks(source, set())
-    with stores.open_store(stores.place_of(store), about, parts) as place:
+    with stores.open_store(stores.place_of(as_path("store", store)), about, parts) as place:
         blocks = [one.block for one in place.kept]
         done = {position for block in blocks for position in block.index.tolist()}
         try:

@@ -8,6 +8,7 @@ import xarray as xr
 
 from spillover.engine.plots import ACROSS
 from spillover.engine.swept import INTERVAL, NO_PROBABILITIES, Sweep
+from spillover.kernels.arguments import choice
 from spillover.kernels.errors import SpecificationError
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ LOW, HIGH = (f"{level:g}" for level in INTERVAL)
 def draw(sweep: Sweep, kind: str, term: str | None = None) -> "Figure":
     """What `Sweep.plot` describes. SpecificationError for a term that no member has, or probabilities that are not there."""
     known = [str(name) for name in sweep.impacts["term"].to_numpy()]
-    if term is not None and term not in known:
-        raise SpecificationError(f"There is no term {term!r}; choose one of {', '.join(map(repr, known))}.")
+    if term is not None:
+        choice("is no term", term, known)
     if kind == "forest":
         return _forest(sweep, known[0] if term is None else term)
     if kind == "probability":

@@ -14,6 +14,8 @@ from scipy.special import ndtr, ndtri
 from spillover.engine import store
 from spillover.engine.chunks import EFFECTS, LEVELS, SCORES, STATISTICS, Block
 from spillover.engine.members import DIMS
+from spillover.kernels.arguments import choice, front_door, front_doors, listed, real, shown, texts
+from spillover.kernels.arguments import path as as_path
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
 from spillover.models.effects import QUASI
 
@@ -32,6 +34,7 @@ NO_PROBABILITIES = (
 NEGLIGIBLE = 1e-9  # share of a mixture that does not move its quantiles
 
 
+@front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class Sweep:
     """The members of a sweep by weights, model and effects, and by controls, priors and window where there are several.
@@ -86,7 +89,7 @@ class Sweep:
         if not float(total.sum()) > 0:
             raise SpecificationError(NO_PROBABILITIES)
         if len(self.notes):
-            warnings.warn(f"{len(self.notes)} members have no probability and are left out: {NOTE}", SpilloverWarning, stacklevel=2)
+            warnings.warn(f"{len(self.notes)} members have no probability and are left out: {NOTE}", SpilloverWarning, stacklevel=3)
         share = (weight / total.where(total > 0)).fillna(0.0)
         draws = {} if self.draws is None else self.draws
         found = {name: _mixture(self.impacts[name].fillna(0.0), share, over, draws.get(name)) for name in EFFECTS}
@@ -96,9 +99,14 @@ class Sweep:
         if over is None:
             return [str(name) for name in self.members.dims if name not in SEPARATE]
         known = [str(name) for name in self.members.dims if name not in SEPARATE]
-        wrong = [over] if isinstance(over, str) else [name for name in over if name not in known]
+        names = [over] if isinstance(over, str) else listed("over", over, example="['weights']")
+        wrong = [name for name in names if isinstance(over, str) or not isinstance(name, str) or name not in known]
+        if not names:
+            raise SpecificationError(f"over={shown(over)} names no dimension: choose among {known}, or leave it out for all of them.")
         if wrong:
-            raise SpecificationError(f"over={over!r}: {wrong[0]!r} is not a list of dimensions to average over; choose among {known}.")
+            raise SpecificationError(
+                f"over={shown(over)}: {shown(wrong[0])} is not a list of dimensions to average over; choose among {known}."
+            )
         return list(over)
 
     def conclusions(self, *, by: Sequence[str] = (), interval: tuple[float, float] = INTERVAL) -> pd.DataFrame:
@@ -109,13 +117,14 @@ class Sweep:
         `probability_positive`: the probability of a positive impact averaged over the members by their posterior probabilities, where they
         have them, and equally over effects and windows. A term that a member lacks has the impact 0 there.
         """
-        keep = [by] if isinstance(by, str) else list(by)
+        keep = [by] if isinstance(by, str) else list(texts("by", by, example="['weights']"))
+        ends = [real("interval", end, 0, 1) for end in listed("interval", interval, example="(0.025, 0.975)")]
         over = [str(name) for name in self.members.dims if name not in keep]
-        levels = [f"{level:g}" for level in interval]
-        if not set(levels) <= set(self.impacts["statistic"].to_numpy()):
-            raise SpecificationError(f"interval={interval}: choose levels among {', '.join(f'{level:g}' for level in LEVELS)}.")
+        levels = [f"{level:g}" for level in ends]
+        if len(ends) != 2 or ends[0] >= ends[1] or not set(levels) <= {f"{level:g}" for level in LEVELS}:
+            raise SpecificationError(f"interval={shown(interval)}: choose two levels among {', '.join(f'{level:g}' for level in LEVELS)}.")
         if not set(keep) <= set(self.members.dims):
-            raise SpecificationError(f"by={by!r}: choose among {', '.join(map(str, self.members.dims))}.")
+            raise SpecificationError(f"by={shown(by)}: choose among {', '.join(map(str, self.members.dims))}.")
         found = self.impacts.to_dataarray("impact")
         mean, low, high, positive = (found.sel(statistic=key, drop=True) for key in ("mean", *levels, "positive"))
         known = mean.count(over)
@@ -152,11 +161,11 @@ class Sweep:
         "probability": the posterior probabilities."""
         from spillover.engine import sweep_plots
 
-        if kind not in (*EFFECTS, "forest", "probability"):
-            raise SpecificationError(f"There is no picture {kind!r}; choose one of {', '.join((*EFFECTS, 'forest', 'probability'))}.")
+        choice("is no picture", kind, (*EFFECTS, "forest", "probability"))
         return sweep_plots.draw(self, kind, term)
 
 
+@front_door
 def open_sweep(path: str | Path) -> Sweep:
     """The members of a stored sweep that are finished, also while another process is still at it.
 
@@ -185,7 +194,7 @@ def open_sweep(path: str | Path) -> Sweep:
     ...     so.open_sweep(path).summary.identical(out.summary)
     True
     """
-    kept, about = store.load(store.place_of(path))
+    kept, about = store.load(store.place_of(as_path("path", path)))
     known = {name: value for name, value in about.items() if name != "format"}
     versions = store.versions_of([one.versions for one in kept])
     return assemble([one.block for one in kept], known | {"versions": versions})

@@ -20,14 +20,17 @@ from spillover.engine.weights_checks import (
     as_csr,
     as_interval,
     check_admissible,
+    check_islands,
     check_values,
     spectral_radius,
     warn_of_short_floats,
 )
 from spillover.kernels import nodes
+from spillover.kernels.arguments import front_doors
 from spillover.kernels.errors import WeightsError
 
 
+@front_doors
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Weights:
     """A spatial weights matrix W (n, n), w_ij >= 0 the influence of unit j on unit i, w_ii = 0, with a label for each unit.
@@ -63,10 +66,7 @@ class Weights:
     given_bounds: Bounds
 
     def __init__(self, matrix: Any, ids: Any = None, *, islands: str = "error", bounds: Bounds = None) -> None:
-        if not isinstance(islands, str) or islands not in ("error", "allow"):
-            raise WeightsError(
-                f'islands={shown(islands)}: say "error" (refuse units without neighbours) or "allow" (keep them as zero rows).'
-            )
+        check_islands(islands)
         if isinstance(matrix, pd.DataFrame):
             from spillover.engine.weights_files import square
 

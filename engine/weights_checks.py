@@ -66,6 +66,13 @@ def how_to_make(value: Any) -> str:
     return "make one with spillover.Weights(matrix, ids), spillover.Weights.from_libpysal(w) or spillover.read_weights(path)"
 
 
+def check_islands(islands: Any) -> None:
+    """Refuse another word than the two there are for units without neighbours."""
+    if not isinstance(islands, str) or islands not in ("error", "allow"):
+        ways = '"error" (refuse units without neighbours) or "allow" (keep them as zero rows)'
+        raise WeightsError(f"islands={shown(islands)}: say {ways}.")
+
+
 def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
     """Refuse weights that are not finite, negative or on the diagonal, naming their units."""
     rows = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
@@ -88,7 +95,7 @@ def warn_of_short_floats(kind: Any, csr: sparse.csr_array) -> None:
     if count.any() and off[count > 0].max() > STANDARD and (off <= np.finfo(kind).eps * (1 + count))[count > 0].all():
         way_out = "row_standardize() makes them do so"
         what = f"the rows sum to 1 in {np.dtype(kind)}, but in float64 only to {off[count > 0].max():.0e}"
-        warnings.warn(f"W counts as not row-standardised: {what}: {way_out}.", SpilloverWarning, stacklevel=3)
+        warnings.warn(f"W counts as not row-standardised: {what}: {way_out}.", SpilloverWarning, stacklevel=4)
 
 
 def as_interval(bounds: Any) -> Bounds:

@@ -15,7 +15,6 @@ from spillover.engine.labels import (
     check_hashable,
     check_told_apart,
     few,
-    is_hashable,
     link_name,
     type_hint,
 )
@@ -25,11 +24,13 @@ from spillover.engine.reading import as_path, check_file, named
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import Bounds, how_to_make
 from spillover.engine.weights_texts import Links, Square, integers, read_csv, read_gal, read_gwt, refuse
+from spillover.kernels.arguments import front_door, label
 from spillover.kernels.errors import WeightsError
 
 Labelled = tuple[sparse.csr_array, pd.Index]
 
 
+@front_door
 def read_weights(path: str | Path, *, ids: Any = None, islands: str = "error", bounds: Bounds = None) -> Weights:
     """The weights in a file, of the format its extension says.
 
@@ -95,8 +96,9 @@ def table_links(frame: pd.DataFrame, origin: str, destination: str, weight: str 
     """The matrix and units of a table with one link a row: `Weights.from_edges`."""
     if not isinstance(frame, pd.DataFrame):
         raise WeightsError(f"the edges are a {type(frame).__name__}: give a pandas DataFrame, one link a row.")
-    wanted = [origin, destination, *([] if weight is None else [weight])]
-    absent = [name for name in wanted if not is_hashable(name) or name not in frame.columns]
+    given = {"origin": origin, "destination": destination} | ({} if weight is None else {"weight": weight})
+    wanted = [label(role, name, error=WeightsError) for role, name in given.items()]
+    absent = [name for name in wanted if name not in frame.columns]
     if absent:
         raise WeightsError(f"the edges have no column {few(absent)}; their columns are {few(frame.columns)}.")
     again = [name for name in wanted if wanted.count(name) > 1 or (frame.columns == name).sum() > 1]

@@ -17,6 +17,7 @@ from spillover.engine.recognition import coordinate, swapped
 from spillover.engine.weights import Weights
 from spillover.engine.weights_checks import how_to_make
 from spillover.engine.weights_files import Labelled, libpysal_links
+from spillover.kernels.arguments import kind_of
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 WHOLE, REAL = (int, np.integer), (int, float, np.integer, np.floating)
@@ -43,7 +44,7 @@ class Places:
     @property
     def rounding(self) -> float:
         """How far a straight line may be off."""
-        return EPS * float(np.abs(self.points).max())
+        return EPS * float(np.abs(self.points).max(initial=0.0))
 
 
 def contiguity(geodataframe: Any, rook: bool) -> Labelled:
@@ -56,7 +57,7 @@ def contiguity(geodataframe: Any, rook: bool) -> Labelled:
     if not isinstance(rook, bool):
         raise WeightsError(f"rook={shown(rook)}: say True for shared edges, False for shared vertices.")
     if not isinstance(geodataframe, geopandas.GeoDataFrame | geopandas.GeoSeries):
-        raise WeightsError(f"a {type(geodataframe).__name__} has no polygons: give a GeoDataFrame, its index the ids.")
+        raise WeightsError(f"{kind_of(geodataframe)} has no polygons: give a GeoDataFrame, its index the ids.")
     try:
         polygons = geodataframe.geometry
     except AttributeError as error:
@@ -231,7 +232,7 @@ def _warn_of_degrees(given: np.ndarray, names: list) -> None:
             f"Straight distances between degrees: a degree of longitude is {shorter:.2f} of one of latitude at these places. "
             f'Say metric="haversine" for km, with the columns as longitude, latitude; the columns are {few(names)}.',
             SpilloverWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
 
 
@@ -262,7 +263,7 @@ def _within(places: Places, limit: float, what: str, max_memory: float | None) -
         warnings.warn(
             f"{what}={limit:g} links every unit to every other, the farthest {apart.max():g} apart: check its unit{unit}.",
             SpilloverWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return rows[near], columns[near], apart[near]
 
@@ -300,7 +301,7 @@ def _inverse(distances: np.ndarray, power: float) -> np.ndarray:
 def _by_unit(values: Any) -> np.ndarray:
     """The numbers (n,) of a Series with one finite value a unit."""
     if not isinstance(values, pd.Series):
-        raise WeightsError(f"values are a {type(values).__name__}: give a Series indexed by unit, e.g. frame.groupby(unit)[column].mean().")
+        raise WeightsError(f"values are {kind_of(values)}: give a Series indexed by unit, e.g. frame.groupby(unit)[column].mean().")
     if not len(values):
         raise WeightsError("values are empty: give one a unit, e.g. frame.groupby(unit)[column].mean().")
     x = as_numbers(values, "values")
@@ -320,7 +321,7 @@ def _check_distinct(places: Places, what: str, way_out: str) -> None:
 
 def _check_weights(weights: Any, what: str) -> None:
     if not isinstance(weights, Weights):
-        raise WeightsError(f"{what} is a {type(weights).__name__}: {how_to_make(weights)}.")
+        raise WeightsError(f"{what} is {kind_of(weights)}: {how_to_make(weights)}.")
 
 
 def _check_size(links: int, what: str, way_out: str, max_memory: float | None) -> None:

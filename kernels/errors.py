@@ -17,6 +17,10 @@ class SpecificationError(SpilloverError):
     """A model, an effect or an option that does not exist or does not combine."""
 
 
+class ArgumentError(SpecificationError, TypeError):
+    """A call that does not fit: an argument misspelt, missing or too much. A TypeError too, as such calls are everywhere in Python."""
+
+
 class PriorError(SpilloverError):
     """A prior that names an unknown parameter or does not fit it."""
 

@@ -13,6 +13,7 @@ import numpyro.distributions as dist
 import scipy.linalg
 import scipy.special
 
+from spillover.kernels.arguments import front_doors, shown, suggestion
 from spillover.kernels.chebyshev import log_slope, to_rho
 from spillover.kernels.errors import PriorError
 from spillover.kernels.leaf import leaf
@@ -20,6 +21,7 @@ from spillover.models.design import INTERCEPT
 from spillover.models.supports import Supports, meeting, rho_at, supports
 
 
+@front_doors
 @dataclass(frozen=True)
 class Ridge:
     """beta_j | sigma^2 ~ N(0, sigma^2 (scale s_y / (s_j s_0))^2), independent; the intercept, at the means of the regressors, the same
@@ -35,6 +37,7 @@ class Ridge:
     scale: float = 2.5
 
 
+@front_doors
 @dataclass(frozen=True)
 class Zellner:
     """beta | sigma^2 ~ N(0, sigma^2 g (D'D)^-1), D the regressors after the effects; g = None: the number of observations.
@@ -45,6 +48,7 @@ class Zellner:
     g: float | None = None
 
 
+@front_doors
 @dataclass(frozen=True)
 class Conjugate:
     """beta | sigma^2 ~ N(mean, sigma^2 covariance), `mean`: k values, `covariance`: k x k, in the order of the model's terms."""
@@ -53,11 +57,13 @@ class Conjugate:
     covariance: tuple[tuple[float, ...], ...]
 
 
+@front_doors
 @dataclass(frozen=True)
 class Flat:
     """Improper: constant for beta; 1 / sigma^2 for sigma (on the scale of sigma^2). No model evidence."""
 
 
+@front_doors
 @dataclass(frozen=True)
 class InverseGamma:
     """sigma^2 ~ InverseGamma(shape, scale); scale = None is (shape + k/2) s^2, s as in `Ridge`.
@@ -72,6 +78,7 @@ class InverseGamma:
     scale: float | None = None
 
 
+@front_doors
 @dataclass(frozen=True)
 class ScaledBeta:
     """rho = lower + (upper - lower) v, v ~ Beta(a, b), on the admissible interval; a = b = 1 is uniform. LeSage & Pace (2009), 5.3.2."""
@@ -80,11 +87,13 @@ class ScaledBeta:
     b: float = 1.01
 
 
+@front_doors
 @dataclass(frozen=True)
 class Uniform:
     """Uniform on the admissible interval (1/omega_min, 1/omega_max)."""
 
 
+@front_doors
 @dataclass(frozen=True)
 class Shrinkage:
     """sigma^2 / (sigma^2 + T sigma_alpha^2) uniform on (0, 1): the share by which the mean of a unit is drawn towards the others.
@@ -92,6 +101,9 @@ class Shrinkage:
     Proper, without a scale of its own, and hardly informative. Strawderman (1971); Daniels (1999), Canadian Journal of Statistics 27.
     """
 
+
+LARGE = 1e80  # of scales: more leaves the range of 64-bit floats with its square
+MOST = {"shape": 1e12, "a": 1e12, "b": 1e12}  # beyond which a prior is one point
 
 FAMILIES = {
     "beta": (Ridge, Zellner, Conjugate, Flat),
@@ -102,6 +114,7 @@ FAMILIES = {
 }
 
 
+@front_doors
 @dataclass(frozen=True, init=False, repr=False)
 class Priors:
     """The priors of a model; what is not given keeps the weakly informative conjugate default, scaled to the data.
@@ -132,12 +145,14 @@ class Priors:
         defaults = {"beta": Ridge(), "sigma": InverseGamma(), "rho": Uniform(), "lam": Uniform(), "sigma_alpha": Shrinkage()}
         unknown = [name for name in families if name not in defaults]
         if unknown:
-            raise PriorError(f"There is no parameter {unknown[0]!r}; priors are for {', '.join(defaults)}.")
+            near = suggestion(unknown[0], defaults)
+            raise PriorError(f"There is no parameter {unknown[0]!r}; priors are for {', '.join(defaults)}{f': {near}?' if near else '.'}")
         for name, family in {**defaults, **families}.items():
             allowed = isinstance(family, (*FAMILIES[name], dist.Distribution)) or (name == "beta" and isinstance(family, dict))
             if not allowed:
                 names = ", ".join(kind.__name__ for kind in FAMILIES[name])
-                raise PriorError(f"The prior of {name} is {family!r}: give one of {names} or a NumPyro distribution.")
+                raise PriorError(f"The prior of {name} is {_given(family)}: give one of {names} or a NumPyro distribution.")
+            _check(name, family)
             object.__setattr__(self, name, family)
 
     @classmethod
@@ -211,7 +226,6 @@ UNIFORM_SHARE = (2.0, 1.0)  # w ~ Beta(2, 1) where w^2, a unit's shrinkage, is u
 
 def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: tuple[str, ...], *, random: bool = False) -> Prior:
     """The arrays of `priors` for a model with these terms and these dependence parameters ("rho", "lam"); `random`: with random effects."""
-    _check(priors)
     own = _distributions(priors.beta, terms)
     around = tuple(_dependence(getattr(priors, name)) for name in dependence)
     covered = {position for positions in own for position in positions}
@@ -243,17 +257,46 @@ def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: t
     )
 
 
-def _check(priors: Priors) -> None:
-    """Refuse numbers out of range and distributions of more than one number for sigma, rho and lam."""
-    for name in FAMILIES:
-        family = getattr(priors, name)
-        if isinstance(family, dist.Distribution):
-            if name != "beta" and family.batch_shape + family.event_shape != ():
-                raise PriorError(f"The prior of {name} has shape {family.batch_shape + family.event_shape}; {name} is one number.")
-        elif isinstance(family, Ridge | Zellner | InverseGamma | ScaledBeta):
-            values = {field.name: getattr(family, field.name) for field in fields(family)}
-            if any(value is not None and not 0 < value < np.inf for value in values.values()):
-                raise PriorError(f"The prior of {name} is {family!r}: its numbers must be positive.")
+def _check(name: str, family: Any) -> None:
+    """Refuse numbers out of range, distributions of more than one number for sigma, rho and lam, and what is none for a term of beta."""
+    if isinstance(family, dict):
+        for term, distribution in family.items():
+            if not isinstance(distribution, dist.Distribution):
+                raise PriorError(
+                    f"The prior of {shown(term)} is {_given(distribution)}: give a NumPyro distribution, such as dist.Normal(0, 1)."
+                )
+    elif isinstance(family, dist.Distribution):
+        if name != "beta" and family.batch_shape + family.event_shape != ():
+            raise PriorError(f"The prior of {name} has shape {family.batch_shape + family.event_shape}; {name} is one number.")
+    elif isinstance(family, Conjugate):
+        _check_conjugate(family)
+    elif isinstance(family, Ridge | Zellner | InverseGamma | ScaledBeta):
+        for entry in fields(family):
+            value = getattr(family, entry.name)
+            if (value is not None or entry.default is not None) and not _is_positive(value, MOST.get(entry.name, LARGE)):
+                given = f"{type(family).__name__}({entry.name}={_given(value)})"
+                raise PriorError(f"The prior of {name} is {given}: its numbers must be positive, at most {MOST.get(entry.name, LARGE):g}.")
+
+
+def _check_conjugate(family: Conjugate) -> None:
+    """Refuse what is no array of finite numbers; whether there is one for each term, the model says."""
+    try:
+        finite = all(np.isfinite(np.asarray(values, float)).all() for values in (family.mean, family.covariance))
+    except (TypeError, ValueError):  # text, or rows of several lengths
+        finite = False
+    if not finite:
+        raise PriorError("Conjugate takes finite numbers only: a mean of k, and a covariance of k rows of k.")
+
+
+def _is_positive(value: Any, most: float) -> bool:
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return real and 1 / most <= value <= most
+
+
+def _given(family: Any) -> str:
+    """What was given for a prior: the families of ours as they print, anything else on one line."""
+    ours = tuple({kind for kinds in FAMILIES.values() for kind in kinds})
+    return type(family).__name__ if isinstance(family, (*ours, dist.Distribution)) else shown(family)
 
 
 def _distributions(family: Any, terms: tuple[str, ...]) -> dict[tuple[int, ...], dist.Distribution]:
@@ -269,8 +312,6 @@ def _distributions(family: Any, terms: tuple[str, ...]) -> dict[tuple[int, ...],
 
 
 def _real(distribution: Any, name: str, size: int) -> dist.Distribution:
-    if not isinstance(distribution, dist.Distribution):
-        raise PriorError(f"The prior of {name!r} is {distribution!r}: a NumPyro distribution is wanted.")
     shape = distribution.batch_shape + distribution.event_shape
     if shape not in ((), (1,), (size,)):
         raise PriorError(f"The prior of {name!r} has shape {shape}; it is for {size} coefficients.")
@@ -285,7 +326,7 @@ def _conjugate_rows(family: Any, scale: Scales, covered: set[int]) -> tuple[np.n
         root = _ridge(family.scale if isinstance(family, Ridge) else Ridge().scale, scale, k - len(covered))
         root[sorted(covered)] = 0  # the row of the intercept keeps their columns: it holds where all regressors have their means
     elif isinstance(family, Zellner):
-        root = scale.triangle / np.sqrt(family.g if family.g is not None else scale.nu)
+        root = scale.triangle / np.sqrt(float(family.g if family.g is not None else scale.nu))
     elif isinstance(family, Conjugate):
         mean, covariance = np.asarray(family.mean, float), np.asarray(family.covariance, float)
         if mean.shape != (k,) or covariance.shape != (k, k):
@@ -318,7 +359,7 @@ def _sigma(family: Any, scale: Scales, wide: int) -> tuple[float, float, dist.Di
     if isinstance(family, Flat):
         return 0.0, 0.0, None
     own = (family.shape + wide / 2) * scale.residual**2
-    return family.shape, own if family.scale is None else family.scale, None
+    return float(family.shape), own if family.scale is None else float(family.scale), None
 
 
 def _dependence(family: Any) -> Any:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from spillover.kernels.chebyshev import END
+from spillover.kernels.errors import ConvergenceError
 
 POINTS = {1: 257, 2: 65, 3: 33}  # a side of the grid
 DEPTH = 18.0  # log units below the top that count as mass: exp(-18) = 1.5e-8
@@ -43,6 +44,11 @@ def explore(density: Callable[[np.ndarray], jax.Array], dimensions: int, reach: 
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dimensions)
         value = np.asarray(density(points))
         value = np.where(np.isfinite(value), value, -np.inf)
+        if not np.isfinite(value).any():
+            raise ConvergenceError(
+                "No rho or lam has a density that 64-bit floats hold: look for a prior that allows next to nothing, and at the units of "
+                "the data."
+            )
         inside = points[value > value.max() - DEPTH]
         spacing = (high - low) / (POINTS[dimensions] - 1)
         closer = np.maximum(inside.min(axis=0) - spacing, low), np.minimum(inside.max(axis=0) + spacing, high)

@@ -5,7 +5,7 @@ S_lam [ S(rho) y - X beta - W X theta ] = e,      S(rho) = I - rho W,   S_lam = 
 
 from dataclasses import dataclass
 
-from spillover.kernels.errors import SpecificationError
+from spillover.kernels.arguments import choice
 
 FLAGS = {  # name: (rho, theta, lam). LeSage & Pace (2009); Elhorst (2014)
     "OLS": (False, False, False),
@@ -52,8 +52,4 @@ class Spec:
 
 def specify(name: str, effects: str) -> Spec:
     """The checked specification; SpecificationError names what is unknown and what there is."""
-    if name not in FLAGS:
-        raise SpecificationError(f"There is no model {name!r}; choose one of {', '.join(FLAGS)}.")
-    if effects not in EFFECTS + RANDOM:
-        raise SpecificationError(f"There are no effects {effects!r}; choose one of {', '.join(EFFECTS + RANDOM)}.")
-    return Spec(name, effects)
+    return Spec(choice("is no model", name, FLAGS), choice("are no effects", effects, EFFECTS + RANDOM))

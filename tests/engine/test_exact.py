@@ -191,7 +191,7 @@ def test_unknown_samplers_and_no_draws_are_refused(small):
     with pytest.raises(so.SpecificationError, match=r"'gibbs'.*'nuts', 'exact'"):
         model.fit("gibbs")
     for options in ({"draws": 0}, {"chains": 0}):
-        with pytest.raises(so.SpecificationError, match="at least one draw"):
+        with pytest.raises(so.SpecificationError, match="=0: give a whole number from 1 on"):
             model.fit("exact", **options)
 
 

@@ -253,7 +253,7 @@ BAD = {
     "square": ({"x": lambda x: np.ones((30, 2))}, so.DataError, r"several periods a DataFrame"),
     "labels": ({"x": lambda x: x.rename({"u07": "elsewhere"})}, so.WeightsError, r"'elsewhere'.*'u07'"),
     "text": ({"x": lambda x: x.astype(str)}, so.WeightsError, r"real numbers"),
-    "matrix": ({"W": lambda W: W.to_scipy()}, so.SpecificationError, r"make it spillover.Weights"),
+    "matrix": ({"W": lambda W: W.to_scipy()}, so.SpecificationError, r"make it one with spillover.Weights"),
     "empty": ({"W": lambda W: so.Weights(0 * W.to_scipy(), W.ids, islands="allow")}, so.DataError, r"No unit has neighbours"),
     "permutations": ({"permutations": -1}, so.SpecificationError, r"permutations=-1"),
     "half": ({"permutations": 0.5}, so.SpecificationError, r"permutations=0.5"),
@@ -298,7 +298,7 @@ def test_too_few_units_are_refused(islands):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda frame: frame.drop(columns="unemp"), "'unemp' is not a column"),
+        (lambda frame: frame.drop(columns="unemp"), "There is no column 'unemp'"),
         (lambda frame: frame.assign(year=frame["year"].where(frame.index != 7)), "Column 'year' is missing in 1 rows"),
         (lambda frame: pd.concat([frame, frame.iloc[[3]]]), re.escape("1 rows repeat a unit and period: ('ALABAMA', 1973)")),
         (lambda frame: frame.drop(index=3), re.escape("1 values are missing or infinite: ('ALABAMA', 1973)")),

@@ -284,7 +284,7 @@ def test_more_coefficients_than_observations_after_the_effects_are_refused(frame
 
 
 OPTIONS = {
-    "unknown effects": ({"effects": "random walk"}, "SpecificationError", ["'random walk'", "none, unit, period, twoway"]),
+    "unknown effects": ({"effects": "random walk"}, "SpecificationError", ["'random walk'", "'none', 'unit', 'period', 'twoway'"]),
     "effects without columns": ({"effects": "unit"}, "SpecificationError", ["effects='unit'", "unit=", "period="]),
     "effects without a period": ({"effects": "unit", "unit": "town"}, "SpecificationError", ["effects='unit'", "period="]),
     "period without unit": ({"period": "year"}, "SpecificationError", ["period='year'", "unit="]),
