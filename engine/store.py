@@ -42,7 +42,7 @@ from spillover.engine.sealed import (
     without_seal,
 )
 from spillover.engine.storage import UNFINISHED, locked, whole_file, whole_folder
-from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning, StorageError
+from spillover.kernels.errors import DataError, SpilloverWarning, StorageError
 
 FORMAT = 3
 ROOT = "zarr.json"
@@ -71,13 +71,6 @@ class Store:
     digest: str
     versions: Mapping[str, str]
     kept: Sequence[Kept]
-
-
-def place_of(path: Any) -> Path:
-    """A path as given by the user. SpecificationError for what is none."""
-    if not isinstance(path, str | os.PathLike) or "\0" in str(path) or not str(path):
-        raise SpecificationError(f"{path!r} is no path of a store: give the name of a folder.")
-    return Path(path)
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def run_plan(source: Source, settings: Settings, *, store: str | Path | None, cl
         blocks = list(_fitted(source, settings, set(), client, progress))
         return assemble(blocks, about | {"versions": [versions()]})
     parts = chunks(source, set())
-    with stores.open_store(stores.place_of(as_path("store", store)), about, parts) as place:
+    with stores.open_store(as_path("store", store), about, parts) as place:
         blocks = [one.block for one in place.kept]
         done = {position for block in blocks for position in block.index.tolist()}
         try:

@@ -194,7 +194,7 @@ def open_sweep(path: str | Path) -> Sweep:
     ...     so.open_sweep(path).summary.identical(out.summary)
     True
     """
-    kept, about = store.load(store.place_of(as_path("path", path)))
+    kept, about = store.load(as_path("path", path))
     known = {name: value for name, value in about.items() if name != "format"}
     versions = store.versions_of([one.versions for one in kept])
     return assemble([one.block for one in kept], known | {"versions": versions})

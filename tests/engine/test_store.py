@@ -537,7 +537,7 @@ def test_places_that_cannot_be(tmp_path, place, error, says):
 
 @pytest.mark.parametrize("path", [3, None, "", "a\0b", b"bytes", True])
 def test_what_is_no_path(path):
-    with pytest.raises(so.SpecificationError, match="no path of a store"):
+    with pytest.raises(so.SpecificationError, match="give a path"):
         so.open_sweep(path)
 
 
