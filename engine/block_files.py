@@ -148,7 +148,7 @@ def unpack(files: Mapping[str, bytes], may_lack: Sequence[str] = ()) -> Block:
 def _failure(files: Mapping[str, bytes]) -> tuple[str, ...]:
     """The reasons of the members that failed, from the attributes of the group."""
     with _of("zarr.json"):
-        found = parse(files.get("zarr.json", b"")).get("attributes")
+        found: Any = parse(files.get("zarr.json", b"")).get("attributes")
         try:
             reasons = json.loads(found["failure"])
         except (TypeError, KeyError, ValueError, RecursionError) as error:

@@ -350,7 +350,7 @@ def specify_model(name: str, formula: str, data: Any, weights: Weights, options:
     check_model(weights, options.error_weights, options.priors, unit=options.unit, period=options.period)
     if options.error_weights is not None and not spec.error:
         raise SpecificationError(f"{name} has no spatial error: leave out error_weights, or choose SEM, SDEM, SAC or GNS.")
-    given = {"unit": options.unit, "period": options.period, "functions": options.formula_functions}
+    given: dict[str, Any] = {"unit": options.unit, "period": options.period, "functions": options.formula_functions}
     panel = read_panel(formula, data, weights, effects=spec.effects, **given)
     error_weights = weights if options.error_weights is None else options.error_weights[weights.ids]
     model = Model(spec, formula, panel, weights, error_weights, lagged_variables(spec, panel, options.lagged), options.priors)

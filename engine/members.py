@@ -101,7 +101,7 @@ def read(plan: Plan, data: pd.DataFrame, functions: Mapping[str, Callable] | Non
         for key, weights in orders.items():
             try:
                 frame = _within(data, plan.period, span)
-                given = {"unit": plan.unit, "period": plan.period, "functions": functions}
+                given: dict[str, Any] = {"unit": plan.unit, "period": plan.period, "functions": functions}
                 panel: Panel | str = read_panel(formula, frame, weights, effects=effects, **given)
             except SpilloverError as error:
                 panel = str(error)

@@ -18,7 +18,7 @@ from spillover.kernels.errors import SpecificationError, SpilloverError
 
 FLOAT = 8
 COPIES = 4  # of the draws, at the peak: noise, what the device holds, what comes back, the tree
-LINK = 40  # bytes a link takes while W is made and checked
+LINK = 50  # bytes a link takes while W is made and checked: 39 to 60 were measured
 UNIT_COPIES = 3  # of the impacts by unit: solves, sums, the Dataset
 BLOCK_COPIES = 3  # of a sweep's numbers: blocks, their joint array, the Datasets
 LARGEST = 1e18  # bytes; what is beyond has no use of a better figure

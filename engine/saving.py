@@ -147,9 +147,9 @@ def _draws(tree: xr.DataTree) -> str:
             return f"it is a {tree.attrs['model']} and has no {name}"
         if posterior[name].dims != dims:
             return f"{name} has the dimensions {posterior[name].dims}, and not {dims}"
-    for name, values in posterior.data_vars.items():
+    for drawn, values in posterior.data_vars.items():
         if not _finite(values):
-            return f"{name} has draws that are not finite numbers"
+            return f"{drawn} has draws that are not finite numbers"
     for name in ("sigma", "sigma_alpha"):
         if name in posterior and not (posterior[name] > 0).all():
             return f"{name} has the draw {float(posterior[name].min()):.6g}, and is above 0"

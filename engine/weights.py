@@ -147,7 +147,7 @@ class Weights:
 
         `coordinates`: (n, 2), or a DataFrame of two columns or points of a GeoDataFrame or GeoSeries, whose index gives the ids.
         `metric`: "euclidean", or "haversine" for longitude, then latitude, in degrees, with distances in km on a sphere of radius
-        6371.0088 km, the mean one of the earth. `max_memory`: bytes that making W may take, by default what is free; 40 a link.
+        6371.0088 km, the mean one of the earth. `max_memory`: bytes that making W may take, by default what is free; some 50 a link.
         Raises WeightsError for coordinates that are missing or off the globe, for columns called latitude, then longitude, for points
         whose coordinate reference system does not suit the metric, and for k outside 1 … n - 1. Warns (SpilloverWarning) of straight
         distances between columns called latitude or longitude that hold degrees; an array without names may be anything.
