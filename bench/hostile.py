@@ -32,7 +32,10 @@ START = 180  # seconds until the first case: imports, and the files to be mutate
 MEMORY = 6 << 30  # bytes of address space of a child
 BATCH = 500  # cases a child is given at a time
 SHOWN = 60  # offenders printed in full, one of those that are alike
-ACCEPTED = ("result", "WeightsError", "DataError", "SpecificationError", "PriorError", "StorageError", "ConvergenceError", "SpilloverError")
+ACCEPTED = (
+    *("result", "WeightsError", "DataError", "SpecificationError", "PriorError"),
+    *("StorageError", "ConvergenceError", "ArgumentError", "SpilloverError"),
+)
 
 
 def started(seed: int, folder: Path) -> Child:
