@@ -31,7 +31,7 @@ TIMEOUT = 60  # seconds a case, compiling included
 START = 180  # seconds until the first case: imports, and the files to be mutated
 MEMORY = 6 << 30  # bytes of address space of a child
 BATCH = 500  # cases a child is given at a time
-SHOWN = 60  # offenders printed in full, one of those that are alike
+SHOWN = 100  # offenders printed in full, one of those that are alike
 ACCEPTED = (
     *("result", "WeightsError", "DataError", "SpecificationError", "PriorError"),
     *("StorageError", "ConvergenceError", "ArgumentError", "SpilloverError"),
@@ -62,7 +62,10 @@ def batch(numbers: range, seed: int) -> list[dict[str, Any]]:
         for number in numbers:
             if child.process.poll() is not None:  # of the case before
                 child = started(seed, Path(folder))
-            found.append({"kind": kind_of(seed, number), **run(child, number)})
+            row = {"kind": kind_of(seed, number), **run(child, number)}
+            found.append(row)
+            if row["outcome"] in ("crash", Child.TIMEOUT):
+                print(json.dumps(row), file=sys.stderr, flush=True)  # at once: each costs a new child
         child.end()
     return found
 

@@ -251,7 +251,7 @@ class Cases:
         return f"{kind} {target.relative_to(place)}", self._reader(kind, place, so)
 
     def _reader(self, kind: str, place: Path, so: Any) -> Callable[[], Any]:
-        from spillover.engine.config import read_task
+        from spillover.engine.fit_config import read_task
         from spillover.engine.sweep_config import read_sweep
 
         if kind in ("data.csv", "parquet"):

@@ -35,6 +35,7 @@ def pytest_configure(config):
     """One folder of compiled programs for all processes of this run: most of its time went into compiling the same samplers again."""
     if not hasattr(config, "workerinput"):
         os.environ[PROGRAMS] = tempfile.mkdtemp(prefix="spillover-programs-")
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(Path(os.environ[PROGRAMS]) / "hypothesis")  # nothing is left in the repository
     jax.config.update("jax_compilation_cache_dir", os.environ[PROGRAMS])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
