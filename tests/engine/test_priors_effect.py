@@ -135,6 +135,7 @@ def test_a_distribution_for_all_terms(small):
 
 REFUSED = {
     "unknown parameter": (lambda: so.Priors(tau=so.Flat()), ["'tau'", "beta, sigma, rho, lam"]),
+    "no distribution for a term": (lambda: so.Priors(beta={"x1": 2.0}), ["'x1'", "2.0", "NumPyro"]),
     "a number": (lambda: so.Priors(rho=0.5), ["rho", "0.5", "ScaledBeta", "NumPyro"]),
     "a family of another parameter": (lambda: so.Priors(rho=so.Ridge()), ["rho", "Ridge", "ScaledBeta"]),
     "a family for sigma": (lambda: so.Priors(sigma=so.Uniform()), ["sigma", "InverseGamma"]),
@@ -153,7 +154,6 @@ def test_priors_that_cannot_be_are_refused(what):
 
 UNFIT = {
     "unknown term": (so.Priors(beta={"income": dist.Normal()}), ["'income'", "x1", "W:x1"]),
-    "no distribution": (so.Priors(beta={"x1": 2.0}), ["'x1'", "2.0", "NumPyro"]),
     "a vector for one term": (so.Priors(beta={"x1": dist.Normal(np.zeros(3), 1.0)}), ["'x1'", "(3,)"]),
     "the wrong number": (so.Priors(beta=dist.Normal(np.zeros(3), 1.0)), ["(3,)", "5 coefficients"]),
     "a conjugate of the wrong size": (so.Priors(beta=so.Conjugate((0.0,), ((1.0,),))), ["5 terms"]),

@@ -424,7 +424,7 @@ def test_controls_priors_and_windows_are_dimensions(small):
         ({"controls": ["x2"]}, "controls is a list"),
         ({"controls": {}}, "controls is empty"),
         ({"priors": {"a": 3}}, "a Priors|Priors"),
-        ({"priors": 3}, "priors is a int"),
+        ({"priors": 3}, "priors is an int"),
         ({"windows": {"a": 3}}, "first and last"),
         ({"windows": {"a": (1900, 1910)}}, "No row"),
         ({"lagged": "x1"}, "lagged='x1': give a list"),

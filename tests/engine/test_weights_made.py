@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spillover.engine import weights_made
+from spillover.engine import memory, weights_made
 from spillover.engine.weights import Weights
 from spillover.kernels.errors import WeightsError
 
@@ -394,7 +394,8 @@ def test_refuses_and_names_the_culprit(case):
 )
 def test_more_links_than_memory_holds_are_refused_before_they_are_made(monkeypatch, make, way_out):
     assert make().matrix.nnz == N * (N - 1)
-    monkeypatch.setattr(weights_made, "LINKS", N * (N - 1) - 1)
+    monkeypatch.setattr(weights_made, "FEW", 0)
+    monkeypatch.setattr(memory, "available_memory", lambda: memory.of_links(N * (N - 1)) - 1)
     with pytest.raises(WeightsError, match=rf"{N * (N - 1):,} links.*{way_out}"):
         make()
     assert Weights.distance_band(PLANE, 9.0, islands="allow").matrix.nnz < N * (N - 1)  # fewer are made
