@@ -114,7 +114,7 @@ def _place(given: Path) -> Path:
     try:
         return Path(os.path.realpath(given))
     except ValueError as error:  # a null character, or half a surrogate pair
-        raise StorageError(f"{ascii(str(given))} cannot be the name of a file: {error}.") from error
+        raise StorageError(f"{str(given)!a} cannot be the name of a file: {error}.") from error
 
 
 def _exists(place: Path) -> bool:
