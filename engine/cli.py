@@ -104,14 +104,14 @@ def _run_study(config: Path, console: Console, output: Path | None, overwrite: b
 
     mpl.use("agg")
     from spillover.engine import run_study
-    from spillover.engine.output import check_output, publish
+    from spillover.engine.output import check_output
     from spillover.engine.study import study as run
     from spillover.engine.study_config import read_study
 
     plan = read_study(config, output)
     replaced = check_output(plan.output, overwrite)
     found = run(plan)
-    paths = publish(plan.output, found.write)
+    paths = found.write(overwrite=overwrite)
     console.print(Text(plan.title, style="bold"))
     if plan.note:
         console.print(Text(plan.note.strip()))

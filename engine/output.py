@@ -63,7 +63,7 @@ def check_output(folder: Path, overwrite: bool = False) -> bool:
         raise StorageError(f"The output {folder} cannot be looked at: {getattr(error, 'strerror', None) or error}.") from error
     if found and not overwrite:
         raise StorageError(
-            f"The output {folder} holds {found}: give another folder by --output, or --overwrite to write into this one, "
+            f"The output {folder} holds {found}: give another folder by --output, or --overwrite (overwrite=True) to write into this one, "
             "over files of the same names."
         )
     return True

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PARAMETERS = ("beta", "rho", "lam", "sigma_alpha", "sigma")
 CHECKED = 20_000  # units of a loaded fit whose rho and lambda are held against the interval of W
 MOST_ORDERS = 10_000
+EDGE = 1e-6  # relative: what the ends of that interval are good to
 RHAT, ESS = 1.01, 400  # Vehtari, Gelman, Simpson, Carpenter & Burkner (2021), section 4
 
 
@@ -180,7 +181,7 @@ def _check_dependence(fit: Fit, path: str | Path) -> None:
             if name in fit.posterior and weights.n <= CHECKED:
                 low, high = weights.bounds
                 values = fit.posterior[name].to_numpy()
-                wrong = values[(values < low) | (values > high)]
+                wrong = values[(values < low * (1 + EDGE)) | (values > high * (1 + EDGE))]
                 if wrong.size:
                     interval = f"the admissible interval of its W, {low:.6g} to {high:.6g}"
                     raise DataError(f"{path} is no fit that can be used: {name} has the draw {wrong[0]:.6g}, outside {interval}.")

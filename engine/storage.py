@@ -12,6 +12,7 @@ import errno
 import getpass
 import hashlib
 import os
+import re
 import shutil
 import socket
 import uuid
@@ -23,11 +24,13 @@ from pathlib import Path
 
 import filelock
 
+from spillover.engine.reading import named
 from spillover.kernels.errors import StorageError
 
 UNFINISHED = ".writing-"  # how the names of what is being written begin, and of what a killed process left
 REPLACED = ".replaced-"
 AT_ONCE = 16  # files under way to the disk
+_ASIDE = re.compile(f"^{re.escape(REPLACED)}[0-9a-f]{{32}}-")  # before the name: another folder's name may end in it
 
 
 def sha256(path: Path) -> str:
@@ -40,20 +43,29 @@ def sha256(path: Path) -> str:
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A name beside `path` to write to, which takes its place when the block ends, whole.
 
-    Where the block fails, or the process dies in it, what was at `path` before is still there, untouched.
-    StorageError for a folder that is not there or not writable, a full disk, and a `path` that is a folder.
+    Where the block fails, or the process dies in it, what was at `path` before is still there, untouched. A file that is
+    replaced hands on its mode, so that what only its owner could read stays so.
+    StorageError for a folder that is not there or not writable, a full disk, and a `path` that is a folder, a pipe, a
+    device or a file made read-only.
     """
     given = Path(path)
-    place = Path(os.path.realpath(given))  # a link stays a link
-    if place.is_dir():
-        raise StorageError(f"{given} is a folder: give the name of a file.")
+    place = _place(given)
+    there = _exists(place)
+    if there and place.is_dir():
+        raise StorageError(f"{named(given)} is a folder: give the name of a file.")
     if not place.parent.is_dir():
-        raise StorageError(f"There is no folder {given.parent} to write {given.name} to: make it first.")
+        raise StorageError(f"There is no folder {named(given.parent)} to write {given.name} to: make it first.")
+    if there and not place.is_file():  # to replace /dev/null would be the end of it
+        raise StorageError(f"{named(given)} is no file, but a pipe or a device: give the name of a file.")
+    if there and not os.access(place, os.W_OK):
+        raise StorageError(f"{named(given)} is read-only: it is left as it is; give another name.")
     beside = place.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{place.name}")
     with _refusals(given):
         try:
             yield beside
             _to_disk(beside)
+            if place.is_file():
+                shutil.copymode(place, beside)
             beside.replace(place)
             _names_to_disk(place.parent)
         finally:
@@ -69,9 +81,9 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     two renamings at the end leaves both beside `path`, which the next call puts right. StorageError as `whole_file`.
     """
     given = Path(path)
-    place = Path(os.path.realpath(given))
-    if place.exists() and not place.is_dir():
-        raise StorageError(f"{given} is a file: give the name of a folder.")
+    place = _place(given)
+    if _exists(place) and not place.is_dir():
+        raise StorageError(f"{named(given)} is a file: give the name of a folder.")
     beside = place.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{place.name}")
     with _refusals(given):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -89,11 +101,31 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 def restore(place: Path) -> None:
     """Put back a folder that a process had moved aside when it was killed before its successor was in place."""
-    old = sorted(place.parent.glob(f"{REPLACED}*-{place.name}"), key=lambda path: path.stat().st_mtime)
+    asides = [path for path in place.parent.glob(f"{REPLACED}*") if _ASIDE.sub("", path.name) == place.name]
+    old = sorted(asides, key=lambda path: path.stat().st_mtime)
     if old and not place.exists():
         old.pop().replace(place)
     for path in old:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _place(given: Path) -> Path:
+    """Where a path leads, links followed. StorageError for a name that no disk can have."""
+    try:
+        return Path(os.path.realpath(given))
+    except ValueError as error:  # a null character, or half a surrogate pair
+        raise StorageError(f"{str(given)!a} cannot be the name of a file: {error}.") from error
+
+
+def _exists(place: Path) -> bool:
+    """Whether there is anything. StorageError for a name that is too long, and where one may not look."""
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StorageError(f"{named(place)} cannot be looked at: {error.strerror}.") from error
+    return True
 
 
 def _exchange(new: Path, place: Path) -> None:
@@ -184,4 +216,4 @@ def _refusals(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StorageError(f"{path} could not be written ({reason}): what was there before is untouched.") from error
+        raise StorageError(f"{named(path)} could not be written ({reason}): what was there before is untouched.") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +20,7 @@ from spillover.engine.study_config import AUTO, StudyPlan, read_study
 from spillover.engine.sweep import sweep
 from spillover.engine.swept import Sweep
 from spillover.engine.weights import Weights
-from spillover.kernels.arguments import front_door, front_doors, path
+from spillover.kernels.arguments import front_doors, path
 from spillover.kernels.errors import ConvergenceError, DataError
 
 STAGES = ("data and indices", "weights", "exploration", "tests", "posterior", "alternatives", "sweep over weights")
@@ -63,21 +63,30 @@ class Study:
 
         return tables(self)
 
-    def write(self, folder: str | Path | None = None) -> list[Path]:
+    def write(self, folder: str | Path | None = None, *, overwrite: bool = False) -> list[Path]:
         """Write the report (HTML), its tables (CSV, LaTeX) and figures (PNG), and the posterior (NetCDF); by default to the plan's output.
 
-        Returns what was written.
+        The folder of an earlier report is replaced as a whole, once the new one is complete. `overwrite`: write into a folder with other
+        files too, over those of the same names. Returns what was written. StorageError, before anything is written, for a folder that
+        holds what spillover did not write, or what was changed since; and for what the disk refuses.
         """
-        from spillover.engine.report import write
-        from spillover.engine.study_report import report
+        from spillover.engine.output import check_output, publish
 
-        output = self.plan.output if folder is None else Path(folder)
-        paths = write(report(self), output)
-        self.fit.save(output / "posterior.nc")
-        return [*paths, output / "posterior.nc"]
+        output = self.plan.output if folder is None else path("folder", folder)
+        check_output(output, overwrite)
+        return publish(output, partial(_write, self))
 
 
-@front_door
+def _write(study: Study, folder: Path) -> list[Path]:
+    """Everything that is published of a study, into an empty folder."""
+    from spillover.engine.report import write
+    from spillover.engine.study_report import report
+
+    paths = write(report(study), folder)
+    study.fit.save(folder / "posterior.nc")
+    return [*paths, folder / "posterior.nc"]
+
+
 def study(config: str | Path | StudyPlan, *, progress: bool = True) -> Study:
     """The study that a TOML file describes, from the data to the sweep over weights; `Study.write` makes the report.
 

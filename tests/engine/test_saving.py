@@ -1,9 +1,11 @@
 """A saved fit comes back as it was, or not at all; what could be no fit is refused before anything uses it."""
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -158,6 +160,17 @@ def test_numbers_that_no_fit_has_are_refused(what, fit, tmp_path):
         ("effects", "some", "no effects 'some'"),
         ("formula", 3, "its formula is"),
         ("model", "SAC", "no lam"),
+        ("effects", "random", "no sigma_alpha"),
+        ("sampler", "metropolis", "no sampler 'metropolis'"),
+        ("likelihood", 3, "its likelihood is 3"),
+        ("bounds", 3.0, "its bounds are 3.0"),
+        ("bounds", "ab", "its bounds are 'ab'"),
+        ("bounds", [-9.0, 9.0], "its W is none, bounds=.* reach beyond"),
+        ("error_bounds", [-1.0, np.nan], "its error_bounds are"),
+        ("log_marginal_likelihood", "abc", "its log_marginal_likelihood is 'abc'"),
+        ("log_marginal_likelihood", np.nan, "its log_marginal_likelihood is nan"),
+        ("seed", "s", "its seed is 's'"),
+        ("data_sha256", 3, "its data_sha256 is 3"),
     ],
 )
 def test_a_description_that_no_fit_has_is_refused(name, value, words, fit, tmp_path):
@@ -166,6 +179,135 @@ def test_a_description_that_no_fit_has_is_refused(name, value, words, fit, tmp_p
     so.Fit(tree).save(tmp_path / "fit.nc")
     with pytest.raises(so.DataError, match=words):
         so.load(tmp_path / "fit.nc")
+
+
+def rewritten(fit: so.Fit, **changes) -> so.Fit:
+    """The fit with other groups."""
+    groups = {group: node.to_dataset() for group, node in fit.tree.children.items()} | changes
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs.update(fit.tree.attrs)
+    return so.Fit(tree)
+
+
+def rearranged(fit: so.Fit, group: str, name: str, dims: tuple, values=None) -> so.Fit:
+    """The fit with one variable along other dimensions."""
+    data = fit.tree[group].to_dataset()
+    values = data[name].to_numpy() if values is None else values
+    return rewritten(fit, **{group: data.drop_vars(name).assign({name: (dims, values)})})
+
+
+SHAPES = {
+    "weights_row": ("constant_data", ("other",), np.array([0, 1])),
+    "weights_column": ("constant_data", ("other",), None),
+    "lagged_position": ("constant_data", ("other",), np.array([0, 1])),
+    "y": ("observed_data", ("other",), np.zeros(3)),
+    "rho": ("posterior", ("draw", "chain"), np.zeros((20, 1))),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_other_dimensions_are_named(name, fit, tmp_path):
+    group, dims, values = SHAPES[name]
+    rearranged(fit, group, name, dims, values).save(tmp_path / "fit.nc")
+    with pytest.raises(so.DataError, match=f"{name} has the dimensions"):
+        so.load(tmp_path / "fit.nc")
+
+
+def test_other_labels_of_y_are_named(fit, tmp_path):
+    data = fit.tree["observed_data"].to_dataset()
+    rewritten(fit, observed_data=data.assign_coords(unit=IDS[::-1])).save(tmp_path / "fit.nc")
+    with pytest.raises(so.DataError, match="the labels of unit are not the same in y and x"):
+        so.load(tmp_path / "fit.nc")
+
+
+def test_no_draws_are_no_fit(fit, tmp_path):
+    rewritten(fit, posterior=fit.posterior.isel(draw=slice(0))).save(tmp_path / "fit.nc")
+    with pytest.raises(so.DataError, match="it has no draws"):
+        so.load(tmp_path / "fit.nc")
+
+
+def test_a_prior_that_is_none_is_named(fit, tmp_path):
+    prior = fit.tree["prior"].to_dataset().copy(deep=True)
+    prior["sigma"][:] = -1.0
+    rewritten(fit, prior=prior).save(tmp_path / "fit.nc")
+    with pytest.raises(so.DataError, match="sigma of its prior has the draw -1"):
+        so.load(tmp_path / "fit.nc")
+
+
+@pytest.mark.parametrize("number", ["x", [1, 2], 0, -1, 1.5])
+def test_a_format_that_is_no_number_of_one(number, fit, tmp_path, monkeypatch):
+    monkeypatch.setattr(saving, "FORMAT", number)
+    fit.save(tmp_path / "fit.nc")
+    monkeypatch.undo()
+    with pytest.raises(so.StorageError, match="is of a format that there is not"):
+        so.load(tmp_path / "fit.nc")
+
+
+# --- what HDF5 can do beside holding numbers -----------------------------------------------------------------------------
+
+
+def _promise(file, folder):
+    """80 TB, of which there may be two copies while they are read."""
+    file["constant_data"].create_dataset("big", shape=(10**6, 10**7), chunks=(1000, 1000), dtype="f8", compression="gzip")
+
+
+def _elsewhere(file, folder):
+    (folder / "secret").write_bytes(bytes(64))
+    file["constant_data"].create_dataset("stolen", shape=(8,), dtype="f8", external=[(str(folder / "secret"), 0, 64)])
+
+
+def _pipe(file, folder):
+    os.mkfifo(folder / "pipe")
+    file["constant_data"].create_dataset("endless", shape=(8,), dtype="f8", external=[(str(folder / "pipe"), 0, 64)])
+
+
+def _link(file, folder):
+    with h5py.File(folder / "other.nc", "w") as other:
+        other["v"] = np.arange(3.0)
+    file["constant_data"]["linked"] = h5py.ExternalLink(str(folder / "other.nc"), "/v")
+
+
+def _virtual(file, folder):
+    layout = h5py.VirtualLayout(shape=(3,), dtype="f8")
+    layout[:] = h5py.VirtualSource(str(folder / "other.nc"), "v", shape=(3,))
+    file["constant_data"].create_virtual_dataset("virtual", layout)
+
+
+def _ring(file, folder):
+    file["constant_data"]["again"] = file["/"]
+
+
+def _nowhere(file, folder):
+    file["constant_data"]["lost"] = h5py.SoftLink("/nowhere")
+
+
+def _reference(file, folder):
+    file["constant_data"].create_dataset("pointer", data=np.array([file["posterior"].ref], dtype=h5py.ref_dtype))
+
+
+ATTACKS = {
+    _promise: "some 160 TB of memory",
+    _elsewhere: "stolen is kept in another file",
+    _pipe: "endless is kept in another file",
+    _link: "linked is a link",
+    _virtual: "virtual is kept in another file",
+    _ring: "again is a group within a group",
+    _nowhere: "lost is a link",
+    _reference: "pointer holds neither numbers nor text",
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_file_leads_nowhere_and_takes_no_more_than_there_is(attack, stored, tmp_path):
+    """With a seal of its own: one that anybody can make."""
+    path = tmp_path / "fit.nc"
+    path.write_bytes(stored[: -saving.LENGTH])
+    with h5py.File(path, "r+") as file:
+        attack(file, tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content + saving.SEAL + hashlib.sha256(content).hexdigest().encode())
+    with pytest.raises(so.StorageError, match=ATTACKS[attack]):
+        so.load(path)
 
 
 @pytest.mark.parametrize("name", ["x", "own_position", "weights_row", "y", "sigma", "regressor"])
@@ -179,17 +321,51 @@ def test_what_is_missing_is_named(name, fit, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [(3, "give the name of a file"), (None, "give the name"), ("", "is no file"), ("none/fit.nc", "There is no")]
+    ("given", "words"),
+    [
+        (3, "give the name of a file"),
+        (None, "give the name"),
+        ("", "give the name"),
+        ("none/fit.nc", "There is no folder|there is no such file"),
+    ],
 )
 def test_no_place_for_a_fit(given, words, fit, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for action in (so.load, fit.save):
-        with pytest.raises(so.StorageError, match=words if given != "" else "is no file|is a folder"):
+        with pytest.raises(so.StorageError, match=words):
             action(given)
 
 
 def test_pipes_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero"):
-        with pytest.raises(so.StorageError, match="is no file"):
+        with pytest.raises(so.StorageError, match=r"is a pipe|is a device"):
             so.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"CDF\x01" + bytes(60), b"\x89HDF\r\n\x1a\n" + bytes(60)])
+def test_a_file_of_another_kind(content, tmp_path):
+    (tmp_path / "fit.nc").write_bytes(content)
+    with pytest.raises(so.StorageError, match=r"fit\.nc is not a NetCDF file that can be read") as caught:
+        so.load(tmp_path / "fit.nc")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "\ud800"])
+def test_names_that_no_file_has(name, fit, tmp_path):
+    for action in (so.load, fit.save):
+        with pytest.raises(so.StorageError) as caught:
+            action(tmp_path / name)
+        assert str(caught.value).isprintable()
+
+
+def test_a_file_that_may_not_be_read(stored, tmp_path, monkeypatch):
+    path = tmp_path / "fit.nc"
+    path.write_bytes(stored)
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(so.StorageError, match="Permission denied"):
+        so.load(path)

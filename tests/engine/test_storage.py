@@ -97,7 +97,7 @@ def test_a_file_in_the_place_of_a_folder(tmp_path):
 
 
 def test_what_a_process_killed_between_the_two_renamings_left_is_put_back(tmp_path):
-    aside = tmp_path / f"{storage.REPLACED}0-report"
+    aside = tmp_path / f"{storage.REPLACED}{'0' * 32}-report"
     aside.mkdir()
     (aside / "kept").write_text("old")
     storage.restore(tmp_path / "report")
@@ -134,3 +134,102 @@ def test_a_lock_names_its_owner_and_goes_with_its_process(tmp_path):
         pytest.fail("one process held it twice")
     with locked(lock, "the store"):
         pass
+
+
+@pytest.mark.parametrize("target", [".replaced-{hex}-my-report", ".replaced-{hex}-report", ".replaced-notours-report"])
+def test_what_another_folder_left_is_not_touched(tmp_path, target):
+    """A folder `my-report` was moved aside when its process was killed: it is neither put back as `report` nor removed."""
+    aside = tmp_path / target.format(hex="0" * 32)
+    aside.mkdir()
+    (aside / "kept").write_text("old")
+    place = tmp_path / ("my-report" if target.endswith("}-report") else "report")
+    with whole_folder(place) as beside:
+        (beside / "new").write_text("new")
+    assert names(place) == ["new"]
+    assert names(aside) == ["kept"]
+
+
+def test_a_name_with_brackets_is_put_back_too(tmp_path):
+    (tmp_path / f"{storage.REPLACED}{'0' * 32}-out[1]").mkdir()
+    storage.restore(tmp_path / "out[1]")
+    assert names(tmp_path) == ["out[1]"]
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    """Nor a device: the superuser's /dev/null would be a file then."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StorageError, match="pipe is no file"), whole_file(tmp_path / "pipe"):
+        pytest.fail("the block was entered")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_file_keeps_its_mode(tmp_path):
+    path = tmp_path / "private"
+    path.write_text("old")
+    path.chmod(0o600)
+    with whole_file(path) as beside:
+        beside.write_text("new")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_is_read_only_stays(tmp_path, monkeypatch):
+    path = tmp_path / "finished"
+    path.write_text("old")
+    path.chmod(0o400)
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != path)  # nothing is read-only for the superuser
+    with pytest.raises(StorageError, match="finished is read-only"), whole_file(path):
+        pytest.fail("the block was entered")
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "\ud800"])
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_names_that_no_disk_has(name, whole, tmp_path):
+    with pytest.raises(StorageError) as caught, whole(tmp_path / name):
+        pytest.fail("the block was entered")
+    assert str(caught.value).isprintable()
+    assert names(tmp_path) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from spillover.engine.storage import whole_folder
+with whole_folder(Path(sys.argv[1])) as beside:
+    (beside / "report.html").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_killed_in_mid_write_leaves_the_old_folder(tmp_path):
+    place = tmp_path / "report"
+    place.mkdir()
+    (place / "report.html").write_text("old")
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(place)], timeout=60, check=False)
+    assert ended.returncode == -9
+    assert names(place) == ["report.html"]
+    assert (place / "report.html").read_text() == "old"
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from spillover.engine.storage import whole_file
+from spillover.kernels.errors import StorageError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    with whole_file(Path(sys.argv[1])) as beside:
+        beside.write_bytes(bytes(5000))
+except StorageError as error:
+    print(error)
+"""
+
+
+def test_a_file_larger_than_the_system_lets_through(tmp_path):
+    path = tmp_path / "fit.nc"
+    path.write_text("old")
+    ended = subprocess.run([sys.executable, "-c", LIMITED, str(path)], timeout=60, check=True, capture_output=True, text=True)
+    assert "fit.nc could not be written (File too large)" in ended.stdout
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["fit.nc"]
