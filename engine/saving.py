@@ -33,12 +33,9 @@ def write_tree(tree: xr.DataTree, path: str | Path) -> None:
     place = as_path(path, "a fit to save", StorageError)
     stamped = tree.copy()
     stamped.attrs["spillover_format"] = FORMAT
+    image = bytes(stamped.to_netcdf(engine="h5netcdf"))  # in memory: HDF5 was seen to crash the process on a full disk
     with whole_file(place) as beside:
-        stamped.to_netcdf(beside, engine="h5netcdf")
-        with beside.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        with beside.open("ab") as file:
-            file.write(SEAL + digest.encode())
+        beside.write_bytes(image + SEAL + hashlib.sha256(image).hexdigest().encode())
 
 
 def read_tree(path: str | Path) -> xr.DataTree:
