@@ -166,7 +166,11 @@ def load(path: str | Path) -> Fit:
     for what they hold. DataError for what is no fit, or could not be one: draws that are not finite, a sigma of 0 or less, a rho or
     lambda outside of the admissible interval of W (up to CHECKED units; it takes a second there), positions outside of the data.
     """
-    tree = read_tree(path)
+    return checked(read_tree(path), path)
+
+
+def checked(tree: xr.DataTree, path: str | Path) -> Fit:
+    """The fit that a tree read from `path` is; DataError as `load`."""
     check_tree(tree, path)
     fit = Fit(tree)
     _check_dependence(fit, path)

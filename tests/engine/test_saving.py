@@ -13,6 +13,7 @@ import xarray as xr
 
 import spillover as so
 from spillover.engine import provenance, saving
+from spillover.engine.results import checked
 
 OLD = Path(__file__).parent / "data" / "fit-0.1.0.nc"  # written by version 0.1.0: an SDM of eight units, five exact draws
 RNG = np.random.default_rng(0)
@@ -125,6 +126,15 @@ def test_a_full_disk_leaves_the_earlier_fit(fit, stored, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["fit.nc"]
 
 
+def test_what_is_loaded_is_checked(fit, tmp_path):
+    """The trees below are handed to the same function without a file each."""
+    tree = fit.tree.copy(deep=True)
+    tree["posterior"]["rho"].to_numpy()[0, 0] = 5.0
+    so.Fit(tree).save(tmp_path / "fit.nc")
+    with pytest.raises(so.DataError, match="rho has the draw 5"):
+        so.load(tmp_path / "fit.nc")
+
+
 CHANGES = {
     "rho": (("posterior", "rho"), 5.0, "rho has the draw 5, outside the admissible interval of its W, .* to 1"),
     "sigma": (("posterior", "sigma"), -1.0, "sigma has the draw -1, and is above 0"),
@@ -141,16 +151,15 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_numbers_that_no_fit_has_are_refused(what, fit, tmp_path):
+def test_numbers_that_no_fit_has_are_refused(what, fit):
     (group, name), value, words = CHANGES[what]
     tree = fit.tree.copy(deep=True)
     values = tree[group][name].to_numpy()
     values[(0,) * values.ndim] = value
     if what == "loop":
         values[:] = tree[group]["weights_row"].to_numpy()
-    so.Fit(tree).save(tmp_path / "fit.nc")
     with pytest.raises(so.DataError, match=rf"fit\.nc is no fit that can be used: .*{words}"):
-        so.load(tmp_path / "fit.nc")
+        checked(tree, "fit.nc")
 
 
 @pytest.mark.parametrize(
@@ -173,12 +182,11 @@ def test_numbers_that_no_fit_has_are_refused(what, fit, tmp_path):
         ("data_sha256", 3, "its data_sha256 is 3"),
     ],
 )
-def test_a_description_that_no_fit_has_is_refused(name, value, words, fit, tmp_path):
+def test_a_description_that_no_fit_has_is_refused(name, value, words, fit):
     tree = fit.tree.copy()
     tree.attrs[name] = value
-    so.Fit(tree).save(tmp_path / "fit.nc")
     with pytest.raises(so.DataError, match=words):
-        so.load(tmp_path / "fit.nc")
+        checked(tree, "fit.nc")
 
 
 def rewritten(fit: so.Fit, **changes) -> so.Fit:
@@ -206,32 +214,32 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_other_dimensions_are_named(name, fit, tmp_path):
+def test_other_dimensions_are_named(name, fit):
     group, dims, values = SHAPES[name]
-    rearranged(fit, group, name, dims, values).save(tmp_path / "fit.nc")
+    tree = rearranged(fit, group, name, dims, values).tree
     with pytest.raises(so.DataError, match=f"{name} has the dimensions"):
-        so.load(tmp_path / "fit.nc")
+        checked(tree, "fit.nc")
 
 
-def test_other_labels_of_y_are_named(fit, tmp_path):
+def test_other_labels_of_y_are_named(fit):
     data = fit.tree["observed_data"].to_dataset()
-    rewritten(fit, observed_data=data.assign_coords(unit=IDS[::-1])).save(tmp_path / "fit.nc")
+    tree = rewritten(fit, observed_data=data.assign_coords(unit=IDS[::-1])).tree
     with pytest.raises(so.DataError, match="the labels of unit are not the same in y and x"):
-        so.load(tmp_path / "fit.nc")
+        checked(tree, "fit.nc")
 
 
-def test_no_draws_are_no_fit(fit, tmp_path):
-    rewritten(fit, posterior=fit.posterior.isel(draw=slice(0))).save(tmp_path / "fit.nc")
+def test_no_draws_are_no_fit(fit):
+    tree = rewritten(fit, posterior=fit.posterior.isel(draw=slice(0))).tree
     with pytest.raises(so.DataError, match="it has no draws"):
-        so.load(tmp_path / "fit.nc")
+        checked(tree, "fit.nc")
 
 
-def test_a_prior_that_is_none_is_named(fit, tmp_path):
+def test_a_prior_that_is_none_is_named(fit):
     prior = fit.tree["prior"].to_dataset().copy(deep=True)
     prior["sigma"][:] = -1.0
-    rewritten(fit, prior=prior).save(tmp_path / "fit.nc")
+    tree = rewritten(fit, prior=prior).tree
     with pytest.raises(so.DataError, match="sigma of its prior has the draw -1"):
-        so.load(tmp_path / "fit.nc")
+        checked(tree, "fit.nc")
 
 
 @pytest.mark.parametrize("number", ["x", [1, 2], 0, -1, 1.5])
@@ -311,13 +319,12 @@ def test_a_file_leads_nowhere_and_takes_no_more_than_there_is(attack, stored, tm
 
 
 @pytest.mark.parametrize("name", ["x", "own_position", "weights_row", "y", "sigma", "regressor"])
-def test_what_is_missing_is_named(name, fit, tmp_path):
+def test_what_is_missing_is_named(name, fit):
     groups = {group: node.to_dataset().drop_vars(name, errors="ignore") for group, node in fit.tree.children.items()}
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update(fit.tree.attrs)
-    so.Fit(tree).save(tmp_path / "fit.nc")
     with pytest.raises(so.DataError, match=rf"has no .*{name}"):
-        so.load(tmp_path / "fit.nc")
+        checked(tree, "fit.nc")
 
 
 @pytest.mark.parametrize(
