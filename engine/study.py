@@ -20,7 +20,7 @@ from spillover.engine.study_config import AUTO, StudyPlan, read_study
 from spillover.engine.sweep import sweep
 from spillover.engine.swept import Sweep
 from spillover.engine.weights import Weights
-from spillover.kernels.arguments import front_doors, path
+from spillover.kernels.arguments import front_door, front_doors, path
 from spillover.kernels.errors import ConvergenceError, DataError
 
 STAGES = ("data and indices", "weights", "exploration", "tests", "posterior", "alternatives", "sweep over weights")
@@ -87,6 +87,7 @@ def _write(study: Study, folder: Path) -> list[Path]:
     return [*paths, folder / "posterior.nc"]
 
 
+@front_door
 def study(config: str | Path | StudyPlan, *, progress: bool = True) -> Study:
     """The study that a TOML file describes, from the data to the sweep over weights; `Study.write` makes the report.
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import spillover as so
-from spillover.engine import grammar
+from spillover.engine import grammar, members
 from spillover.engine.fit_config import read_task
 from spillover.engine.panel import read_panel
 from spillover.engine.study import study
@@ -307,13 +307,11 @@ def test_a_fault_in_a_function_of_the_user_is_told():
 
 
 def test_a_sweep_takes_functions_of_the_user():
+    plan = members.Plan("y ~ f(x)", {"w": W}, ("SAR",), ("none",), "town", None)
     frame = ROWS.reset_index(names="town")
-    given = {"unit": "town", "models": ["SAR"], "sampler": "ml", "progress": False}
-    digests = [
-        sweep("y ~ f(x)", frame, {"w": W}, formula_functions={"f": lambda x, power=power: x**power}, **given).about["digest"]
-        for power in (1, 3)
-    ]
-    assert digests[0] != digests[1]
+    one, other = (members.read(plan, frame, {"f": lambda x, power=power: x**power}) for power in (1, 3))
+    assert next(iter(one.panels.values())).names == ("Intercept", "f(x)")
+    assert members.digest(one, []) != members.digest(other, [])  # by which a store knows its sweep
 
 
 # --- lags ----------------------------------------------------------------------------------------------------------------

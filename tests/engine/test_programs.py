@@ -52,10 +52,11 @@ def test_the_limits_of_the_system_are_read():
 
 FORK = """
 import os, sys, numpy as np, pandas as pd, spillover as so
+from spillover.engine import programs
 W = so.Weights(np.roll(np.eye(8), 1, axis=1))
 frame = pd.DataFrame({"y": np.arange(8.0) ** 2, "x": np.cos(np.arange(8))})
 model = so.OLS("y ~ x", frame, W)
-model.fit_ml()
+programs.enter()  # as every fit does
 child = os.fork()
 if child == 0:
     for action in (model.fit_ml, lambda: model.fit("exact"), lambda: so.LogDet.build(W.row_standardize(), "eigenvalues")):
