@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from spillover.engine.reading import available_memory, size
+from spillover.kernels.arguments import shown
 from spillover.kernels.errors import SpecificationError, SpilloverError
 
 FLOAT = 8
@@ -29,7 +30,7 @@ def check(need: float, what: str, way_out: str, max_memory: Any = None, error: t
     if max_memory is not None and (
         isinstance(max_memory, bool) or not isinstance(max_memory, int | float | np.number) or not max_memory > 0
     ):
-        raise SpecificationError(f"max_memory={max_memory!r}: give a number of bytes, such as max_memory=8e9.")
+        raise SpecificationError(f"max_memory={shown(max_memory)}: give a number of bytes, such as max_memory=8e9.")
     there = available_memory() if max_memory is None else float(max_memory)
     if need > there:
         kind = "free" if max_memory is None else "allowed"

@@ -32,6 +32,7 @@ from spillover.engine.block_files import (
 from spillover.engine.chunks import Block
 from spillover.engine.members import DIMS
 from spillover.engine.provenance import versions
+from spillover.engine.reading import named
 from spillover.engine.sealed import (
     SEAL,
     Broken,
@@ -95,8 +96,8 @@ def open_store(path: Path, about: Mapping[str, Any], parts: Sequence[Sequence[in
         _refuse_other_things(path)
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK | os.X_OK):
-            raise StorageError(f"{path} is read-only: give another store; so.open_sweep reads it.")
-    with locked(path / LOCK, f"The store {path}"):
+            raise StorageError(f"{named(path)} is read-only: give another store; so.open_sweep reads it.")
+    with locked(path / LOCK, f"The store {named(path)}"):
         with _io(path):
             _clear(path)
             _settle_root(path, about)
@@ -111,7 +112,7 @@ def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
     with _io(path):
         about = description(path)
         if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
-            raise StorageError(f"{path} is damaged: {path / BLOCKS} is no folder. Its members are lost: {AGAIN}.")
+            raise StorageError(f"{named(path)} is damaged: {named(path / BLOCKS)} is no folder. Its members are lost: {AGAIN}.")
         if about["format"] < FORMAT:
             return store_earlier.read(path, about), about
         kept, damages = read_blocks(path, about)
@@ -119,7 +120,7 @@ def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
             what = _listed(damages, about["coords"])
             others = sum(len(one.block.index) for one in kept)
             raise StorageError(
-                f"{path} is damaged: {what}. Its other {others} members are whole: {AGAIN}, which fits these again and no others."
+                f"{named(path)} is damaged: {what}. Its other {others} members are whole: {AGAIN}, which fits these again and no others."
             )
     _tell_unfinished(path, kept, about)
     return kept, about
@@ -128,7 +129,7 @@ def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
 def description(path: Path) -> dict[str, Any]:
     """What a stored sweep is. DataError for a path that is none, StorageError for one that is damaged."""
     if not (path / ROOT).exists() and not _block_names(path):
-        raise DataError(f"{path} is not a stored sweep.")
+        raise DataError(f"{named(path)} is not a stored sweep.")
     try:
         return _root(path)
     except Broken as error:
@@ -202,7 +203,7 @@ def _refuse_other_things(path: Path) -> None:
             return
     elif not os.path.lexists(path):
         return
-    raise DataError(f"{path} is not empty and not a sweep: give another store.")
+    raise DataError(f"{named(path)} is not empty and not a sweep: give another store.")
 
 
 def _clear(path: Path) -> None:
@@ -221,13 +222,13 @@ def _root(path: Path) -> dict[str, Any]:
     document = parse(content)
     about = document.get("attributes")
     if not isinstance(about, dict) or not {"format", "digest"} & set(about):
-        raise DataError(f"{path} is not a stored sweep.")
+        raise DataError(f"{named(path)} is not a stored sweep.")
     if SEAL in about:
         if canonical({**GROUP, "attributes": about}) != content:
             raise Broken("not as it was written")
         about = without_seal(about)
         if about.get("format") != FORMAT:
-            raise StorageError(f"{path} is of the format {about.get('format')} of a later version of spillover: read it with that.")
+            raise StorageError(f"{named(path)} is of the format {about.get('format')} of a later version of spillover: read it with that.")
     elif about.get("format") not in store_earlier.FORMATS:
         raise Broken("not as it was written")
     _check_about(about)
@@ -252,7 +253,7 @@ def _check_about(about: Mapping[str, Any]) -> None:
 
 def _settle_root(path: Path, about: Mapping[str, Any]) -> None:
     """The description of this sweep in its place, be it there, missing, damaged, or of an earlier format."""
-    other = f"{path} holds another sweep: data, weights, models or settings differ. Give another store, or remove it."
+    other = f"{named(path)} holds another sweep: data, weights, models or settings differ. Give another store, or remove it."
     if os.path.lexists(path / ROOT) or _block_names(path):
         try:
             known = _root(path)
@@ -274,8 +275,8 @@ def _settle_root(path: Path, about: Mapping[str, Any]) -> None:
                 return
             earlier = store_earlier.move_aside(path, known["format"], (BLOCKS, ROOT))
             _warn(
-                f"{path} held this sweep in format {known['format']}, of an earlier version, without checksums: it is in {earlier} now, "
-                "where so.open_sweep reads it, and all members are fitted again."
+                f"{named(path)} held this sweep in format {known['format']}, of an earlier version, without checksums: it is in "
+                f"{named(earlier)} now, where so.open_sweep reads it, and all members are fitted again."
             )
     _settle_blocks(path)
     attributes = with_seal({"format": FORMAT, **about})
@@ -286,7 +287,7 @@ def _settle_blocks(path: Path) -> None:
     """The folder of the blocks, a group to Zarr."""
     if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
         _aside(path, path / BLOCKS)
-        _warn(f"{path / BLOCKS} was no folder: moved to {path / DAMAGED}, and all members are fitted again.")
+        _warn(f"{named(path / BLOCKS)} was no folder: moved to {named(path / DAMAGED)}, and all members are fitted again.")
     (path / BLOCKS).mkdir(exist_ok=True)
     if not os.path.lexists(path / BLOCKS / ROOT):
         _write(path / BLOCKS / ROOT, canonical({**GROUP, "attributes": {}}))
@@ -321,7 +322,9 @@ def _whole_blocks(path: Path, about: Mapping[str, Any], parts: Sequence[Sequence
             _aside(path, path / BLOCKS / damage.name)
         members = sum(len(one.block.index) for one in kept)
         what = _listed(damages, about["coords"])
-        _warn(f"{path} was damaged: {what}. Moved to {path / DAMAGED} and fitted again; the other {members} members are kept.")
+        _warn(
+            f"{named(path)} was damaged: {what}. Moved to {named(path / DAMAGED)} and fitted again; the other {members} members are kept."
+        )
     return kept
 
 
@@ -359,7 +362,7 @@ def _tell_versions(path: Path, kept: Sequence[Kept], now: Mapping[str, str]) -> 
             count = sum(len(one.block.index) for one in kept if one.versions == before)
             then, here = (", ".join(f"{name} {v.get(name)}" for name in names) for v in (before, now))
             _warn(
-                f"{count} members in {path} were fitted under {then}, and this is {here}: they are kept, and Sweep.about lists "
+                f"{count} members in {named(path)} were fitted under {then}, and this is {here}: they are kept, and Sweep.about lists "
                 "the versions. Give another store to have all of them from one version."
             )
 
@@ -368,7 +371,7 @@ def _tell_unfinished(path: Path, kept: Sequence[Kept], about: Mapping[str, Any])
     done = sum(len(one.block.index) for one in kept)
     total = len(list(product(*about["coords"].values())))
     if 0 < done < total:
-        _warn(f"{total - done} of the {total} members in {path} are not finished: {AGAIN} to fit them.")
+        _warn(f"{total - done} of the {total} members in {named(path)} are not finished: {AGAIN} to fit them.")
 
 
 def _warn(message: str) -> None:
@@ -381,4 +384,4 @@ def _io(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{path} cannot be used as a store ({error.strerror or error}).") from error
+        raise StorageError(f"{named(path)} cannot be used as a store ({error.strerror or error}).") from error

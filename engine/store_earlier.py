@@ -10,6 +10,7 @@ import numpy as np
 
 from spillover.engine.block_files import Kept, block_name, check_fit, files_in, unpack
 from spillover.engine.chunks import Block
+from spillover.engine.reading import named
 from spillover.engine.sealed import Broken
 from spillover.kernels.errors import SpilloverWarning, StorageError
 
@@ -27,12 +28,13 @@ def read(path: Path, about: Mapping[str, Any]) -> list[Kept]:
             try:
                 kept.append(Kept(_block(folder, about), {}))
             except Broken as error:
-                raise StorageError(f"{path} is damaged: block {folder.name} ({error}). Sweep again to a new store.") from error
+                raise StorageError(f"{named(path)} is damaged: block {folder.name} ({error}). Sweep again to a new store.") from error
     members = [i for one in kept for i in one.block.index.tolist()]
     if len(members) != len(set(members)):
-        raise StorageError(f"{path} is damaged: a member is in two of its blocks. Sweep again to a new store.")
+        raise StorageError(f"{named(path)} is damaged: a member is in two of its blocks. Sweep again to a new store.")
     warnings.warn(
-        f"{path} is of format {about['format']}, of version 0.1.0, without checksums: what was altered in it since would not be noticed. "
+        f"{named(path)} is of format {about['format']}, of version 0.1.0, without checksums: what was altered in it since would not "
+        "be noticed. "
         f"{NO_QUASI if about['format'] == 1 else ''}Sweep again to a new store for one that has them.",
         SpilloverWarning,
         stacklevel=4,

@@ -18,6 +18,7 @@ from spillover.engine.chunks import LEVELS, SAMPLERS, STACK, STATISTICS, Block, 
 from spillover.engine.members import Plan, Source
 from spillover.engine.progress import counting
 from spillover.engine.provenance import of_panel, of_weights, versions
+from spillover.engine.reading import named
 from spillover.engine.swept import Sweep, assemble
 from spillover.engine.weights import Weights
 from spillover.kernels.arguments import expect, flag, front_door, kind_of, texts
@@ -142,7 +143,7 @@ def run_plan(source: Source, settings: Settings, *, store: str | Path | None, cl
                 blocks.append(block)
         except (KeyboardInterrupt, StorageError) as error:
             kept = sum(len(block.index) for block in blocks)
-            what = f"{kept} of {len(source.plan.labels)} members are kept in {place.path}: the same call goes on from there."
+            what = f"{kept} of {len(source.plan.labels)} members are kept in {named(place.path)}: the same call goes on from there."
             raise type(error)(f"{error} {what}".strip()) from error
     known = stores.versions_of([one.versions for one in place.kept])
     fresh = [place.versions] if len(blocks) > len(place.kept) else []

@@ -18,6 +18,7 @@ from spillover.kernels import ordering
 from spillover.kernels.errors import WeightsError
 
 DENSE_FILL = 200  # entries of L + U a row from which SuperLU's panels of 20 columns pay; below, single columns are up to 1.5 times faster
+TYPICAL = 8  # entries of L + U a link: 4 to 8 for 6 to 100 nearest neighbours of up to 60,000 places in the plane
 BYTES = 32  # memory a stored entry of L + U takes at its peak, the copy in which SciPy hands over the pivots included
 
 
@@ -209,6 +210,19 @@ def scikit_cholmod(prepared: Pencil) -> Evaluate:
 
 
 OPTIONAL = {"CHOLMOD (cvxopt)": ("cvxopt.cholmod", cvxopt_cholmod), "CHOLMOD (scikit-sparse)": ("sksparse.cholmod", scikit_cholmod)}
+
+
+def refuse_large(links: int, units: int) -> None:
+    """WeightsError, before anything is factorised, where the factors of a W between places are likely not to fit into half of what is free.
+
+    TYPICAL entries for each link were measured; a W without places behind it, a random graph, may need many more.
+    """
+    likely, budget = min(TYPICAL * links, units**2), free_memory() / 2
+    if BYTES * likely > budget:
+        raise WeightsError(
+            f"the factors of I - rho W with {links:,} links are likely to take {BYTES * likely / 1e9:.3g} GB of memory, and half of "
+            f"what is free are {budget / 1e9:.3g} GB: take method='stochastic', or a W with fewer neighbours."
+        )
 
 
 def workers(stored: int, threads: int, memory: float | None) -> int:

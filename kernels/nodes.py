@@ -129,13 +129,16 @@ def sparse_logdet(
     hold so many.
 
     A result may miss the tolerance: `error` tells. Raises WeightsError for an acyclic W without bounds, for bounds that reach a
-    singular I - rho W, for an interval outside the bounds and for factors that do not fit into memory.
+    singular I - rho W, for an interval outside the bounds and for factors that do not fit into memory, or unless `memory` is given
+    are not likely to.
 
     >>> ring = sparse.csr_array(sparse.diags_array([0.5, 0.5, 0.5, 0.5], offsets=[-4, -1, 1, 4], shape=(5, 5)))
     >>> result = sparse_logdet(ring, interval=(-0.9, 0.9))
     >>> result.error < 1e-8, result.nodes < 20, result.how[:7] in ("SuperLU", "CHOLMOD")
     (True, True, True)
     """
+    if memory is None:
+        factor.refuse_large(matrix.nnz, matrix.shape[0])
     lap = Laps()
     structure = examine(_canonical(matrix))
     lap("structure")

@@ -207,6 +207,13 @@ def test_an_acyclic_w_needs_bounds_and_has_none_of_the_rest():
     assert (result.nodes, result.error, np.abs(result.coef).max()) == (0, 0.0, 0.0)
 
 
+def test_factors_that_are_not_likely_to_fit_are_not_begun(monkeypatch):
+    monkeypatch.setattr(factor, "free_memory", lambda: 1e4)
+    monkeypatch.setattr(factor, "_superlu", lambda *_: pytest.fail("it began"))
+    with pytest.raises(WeightsError, match=r"links are likely to take .* GB of memory, .* take method='stochastic'"):
+        build("knn")
+
+
 def test_too_little_memory_is_refused():
     with pytest.raises(WeightsError, match=r"give more, e.g. memory="):
         build("knn", memory=1e3)
