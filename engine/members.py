@@ -64,11 +64,13 @@ def check(plan: Plan) -> None:
     for name, labels in plan.coords.items():
         if not labels:
             raise SpecificationError(f"{name} is empty: there would be no member to fit.")
+        seen = set()
         for label in labels:
             if not isinstance(label, str) or not label:
                 raise SpecificationError(f"{name}: {shown(label)} is no name; give text that is not empty.")
-            if labels.count(label) > 1:
+            if label in seen:
                 raise SpecificationError(f"{name}: {label!r} is listed twice.")
+            seen.add(label)
     for name, weights in plan.weights.items():
         for priors in plan.priors.values():
             check_model(weights, None, priors, unit=plan.unit, period=plan.period, name=f"weights[{name!r}]")
