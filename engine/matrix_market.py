@@ -94,7 +94,7 @@ def _sparse(found: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarra
     value = np.ones(count) if head.field == "pattern" else table["value"]
     outside = (row < 0) | (row >= rows) | (column < 0) | (column >= columns)
     if outside.any():
-        _at(path, found, head, int(outside.argmax()), f"the entry is outside the matrix of {rows} × {columns}, whose indices start at 1")
+        _at(path, found, head, int(np.argmax(outside)), f"the entry is outside the matrix of {rows} × {columns}, whose indices start at 1")
     if head.symmetry == "skew-symmetric" and (row == column).any():
         _at(path, found, head, int((row == column).argmax()), "a skew-symmetric matrix has no diagonal")
     first, second = (row, column) if head.symmetry == "general" else (np.minimum(row, column), np.maximum(row, column))
