@@ -50,7 +50,7 @@ class Keys:
 
 
 @dataclass(frozen=True)
-class Names:
+class ByName:
     """A table with names of the user's own, each for something that is as `part` wants it."""
 
     part: Any
@@ -65,7 +65,7 @@ class Either:
     other: Any
 
 
-Wanted = Want | Several | Keys | Names | Either
+Wanted = Want | Several | Keys | ByName | Either
 
 
 @dataclass(frozen=True)

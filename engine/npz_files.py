@@ -54,7 +54,7 @@ class Header(NamedTuple):
     before: int
 
 
-class Broken(Exception):
+class BrokenArchive(Exception):
     """What is wrong with a file, for the one message that names it."""
 
 
@@ -66,7 +66,7 @@ def read_npz(path: Path) -> sparse.coo_array:
                 return _matrix(archive, path)
         except WeightsError:
             raise
-        except (Broken, *FAILURES) as failure:
+        except (BrokenArchive, *FAILURES) as failure:
             reason = str(failure) or type(failure).__name__
             raise WeightsError(f"{named(path)}: cannot be read as a .npz matrix, {WHAT}: {reason.rstrip('.')}.") from failure
 
@@ -74,7 +74,7 @@ def read_npz(path: Path) -> sparse.coo_array:
 def _matrix(archive: zipfile.ZipFile, path: Path) -> sparse.coo_array:
     members = {one.filename: one for one in archive.infolist()}
     if len(members) < len(archive.infolist()):
-        raise Broken("two members have the same name")
+        raise BrokenArchive("two members have the same name")
     kind = _kind(archive, members)
     wanted = ("shape", *PARTS[kind])
     if kind == "coo" and "coords.npy" in members:
@@ -84,7 +84,7 @@ def _matrix(archive: zipfile.ZipFile, path: Path) -> sparse.coo_array:
     check_memory(path, COPIES * held, "a matrix", WeightsError)
     shape = _integers(_array(archive, _member(members, "shape"), headers["shape"]), "shape")
     if shape.shape != (2,) or (shape < 0).any():
-        raise Broken(f"its shape is {few(shape.ravel())}: rows and columns are wanted")
+        raise BrokenArchive(f"its shape is {few(shape.ravel())}: rows and columns are wanted")
     rows, columns = map(int, shape)
     check_memory(path, ROW * max(rows, columns), f"a matrix of {rows} × {columns}", WeightsError)
     _check_kind(headers["data"], path)
@@ -97,17 +97,17 @@ def _kind(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> str:
     member = _member(members, "format")
     header = _header(archive, member)
     if header.dtype.kind not in "SU" or header.shape != () or header.dtype.itemsize > 100:
-        raise Broken("its format is not a short text")
+        raise BrokenArchive("its format is not a short text")
     text = _array(archive, member, header)[()]
     kind = text.decode("latin-1") if isinstance(text, bytes) else str(text)
     if kind not in PARTS:
-        raise Broken(f"its format is {kind!r}, and those read are {', '.join(PARTS)}")
+        raise BrokenArchive(f"its format is {kind!r}, and those read are {', '.join(PARTS)}")
     return kind
 
 
 def _member(members: dict[str, zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
     if f"{name}.npy" not in members:
-        raise Broken(f"it has no {name}.npy, only {few(list(members)) or 'nothing'}")
+        raise BrokenArchive(f"it has no {name}.npy, only {few(list(members)) or 'nothing'}")
     return members[f"{name}.npy"]
 
 
@@ -116,37 +116,37 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
     with archive.open(member) as file:
         start = _read(file, 8)
         if start[:6] != b"\x93NUMPY" or start[6] not in (1, 2, 3):
-            raise Broken(f"{member.filename} is no NumPy array")
+            raise BrokenArchive(f"{member.filename} is no NumPy array")
         width = 2 if start[6] == 1 else 4
         length = int.from_bytes(_read(file, width), "little")
         if length > HEADER:
-            raise Broken(f"the header of {member.filename} has {length} bytes")
+            raise BrokenArchive(f"the header of {member.filename} has {length} bytes")
         text = _read(file, length).decode("latin-1")
     try:
         found = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise Broken(f"the header of {member.filename} is none of NumPy's") from None
+        raise BrokenArchive(f"the header of {member.filename} is none of NumPy's") from None
     if not isinstance(found, dict) or set(found) != {"descr", "fortran_order", "shape"}:
-        raise Broken(f"the header of {member.filename} is none of NumPy's")
+        raise BrokenArchive(f"the header of {member.filename} is none of NumPy's")
     descr, shape = found["descr"], found["shape"]
     if not isinstance(descr, str) or not PLAIN.fullmatch(descr):
-        raise Broken(f"{member.filename} holds {str(descr)[:40]!r}, not numbers; objects are never unpickled")
+        raise BrokenArchive(f"{member.filename} holds {str(descr)[:40]!r}, not numbers; objects are never unpickled")
     if not isinstance(shape, tuple) or not all(type(one) is int and 0 <= one < 2**62 for one in shape) or len(shape) > 3:
-        raise Broken(f"{member.filename} has the shape {str(shape)[:40]}")
+        raise BrokenArchive(f"{member.filename} has the shape {str(shape)[:40]}")
     try:
         kind = np.dtype(descr)
     except TypeError:
-        raise Broken(f"{member.filename} holds {descr!r}, which is no type of numbers") from None
+        raise BrokenArchive(f"{member.filename} holds {descr!r}, which is no type of numbers") from None
     header = Header(kind, shape, bool(found["fortran_order"]), 8 + width + length)
     if prod(shape) * kind.itemsize != member.file_size - header.before:
-        raise Broken(f"{member.filename} promises {prod(shape) * kind.itemsize} bytes and has {member.file_size - header.before}")
+        raise BrokenArchive(f"{member.filename} promises {prod(shape) * kind.itemsize} bytes and has {member.file_size - header.before}")
     return header
 
 
 def _read(file: Any, count: int) -> bytes:
     found = file.read(count)
     if len(found) < count:
-        raise Broken("it is cut short")
+        raise BrokenArchive("it is cut short")
     return found
 
 
@@ -166,9 +166,9 @@ def _check_kind(data: Header, path: Path) -> None:
 
 def _integers(values: np.ndarray, name: str) -> np.ndarray:
     if values.dtype.kind not in "iu":
-        raise Broken(f"{name} holds {values.dtype} values, not integers")
+        raise BrokenArchive(f"{name} holds {values.dtype} values, not integers")
     if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
-        raise Broken(f"{name} holds numbers beyond 2^63")
+        raise BrokenArchive(f"{name} holds numbers beyond 2^63")
     return values.astype(np.int64)
 
 
@@ -180,9 +180,9 @@ def _places(values: np.ndarray, count: int, below: int, name: str) -> np.ndarray
     """One axis of positions, as many as there are values, each inside the matrix."""
     found = _integers(values, name)
     if found.shape != (count,):
-        raise Broken(f"{name} has the shape {found.shape}, and there are {count} values")
+        raise BrokenArchive(f"{name} has the shape {found.shape}, and there are {count} values")
     if count and not (found.min() >= 0 and found.max() < below):
-        raise Broken(f"{name} holds positions outside the matrix, from {found.min()} to {found.max()} of {below}")
+        raise BrokenArchive(f"{name} holds positions outside the matrix, from {found.min()} to {found.max()} of {below}")
     return found
 
 
@@ -191,7 +191,7 @@ def _by_pointer(parts: dict[str, np.ndarray], major: int, minor: int) -> tuple[n
     pointer = _integers(parts["indptr"], "indptr")
     stored = len(parts["data"]) if parts["data"].ndim else -1
     if pointer.shape != (major + 1,) or pointer[0] != 0 or (np.diff(pointer) < 0).any() or pointer[-1] > stored:
-        raise Broken(f"its indptr does not part {stored} values among {major} rows or columns")
+        raise BrokenArchive(f"its indptr does not part {stored} values among {major} rows or columns")
     along = _places(parts["indices"], stored, minor, "indices")
     used = int(pointer[-1])
     return np.repeat(np.arange(major), np.diff(pointer)), along[:used], used
@@ -199,7 +199,7 @@ def _by_pointer(parts: dict[str, np.ndarray], major: int, minor: int) -> tuple[n
 
 def _compressed(parts: dict[str, np.ndarray], rows: int, columns: int, turned: bool = False) -> Entries:
     if parts["data"].ndim != 1:
-        raise Broken(f"data has the shape {parts['data'].shape}")
+        raise BrokenArchive(f"data has the shape {parts['data'].shape}")
     major, minor, used = _by_pointer(parts, *((columns, rows) if turned else (rows, columns)))
     values = _numbers(parts["data"])[:used]
     return (values, minor, major) if turned else (values, major, minor)
@@ -212,7 +212,7 @@ def _columns(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
 def _blocks(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
     data = _numbers(parts["data"])
     if data.ndim != 3 or 0 in data.shape[1:] or rows % data.shape[1] or columns % data.shape[2]:
-        raise Broken(f"blocks of the shape {data.shape} do not make a matrix of {rows} × {columns}")
+        raise BrokenArchive(f"blocks of the shape {data.shape} do not make a matrix of {rows} × {columns}")
     high, wide = data.shape[1:]
     block_row, block_column, used = _by_pointer(parts, rows // high, columns // wide)
     row = block_row[:, None, None] * high + np.arange(high)[None, :, None] + np.zeros((1, 1, wide), np.int64)
@@ -223,10 +223,10 @@ def _blocks(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
 def _listed(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
     values = _numbers(parts["data"])
     if values.ndim != 1:
-        raise Broken(f"data has the shape {values.shape}")
+        raise BrokenArchive(f"data has the shape {values.shape}")
     if "coords" in parts:
         if parts["coords"].ndim != 2 or len(parts["coords"]) != 2:
-            raise Broken(f"coords has the shape {parts['coords'].shape}")
+            raise BrokenArchive(f"coords has the shape {parts['coords'].shape}")
         parts = {"row": parts["coords"][0], "col": parts["coords"][1]}
     return values, _places(parts["row"], len(values), rows, "row"), _places(parts["col"], len(values), columns, "col")
 
@@ -235,9 +235,9 @@ def _diagonals(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries
     """data[k, j] is in column j, offsets[k] columns right of the diagonal; what falls outside the matrix is padding."""
     data, offsets = _numbers(parts["data"]), _integers(parts["offsets"], "offsets")
     if data.ndim != 2 or offsets.shape != (len(data),) or len(np.unique(offsets)) < len(offsets):
-        raise Broken(f"data of the shape {data.shape} and {offsets.size} offsets make no diagonals")
+        raise BrokenArchive(f"data of the shape {data.shape} and {offsets.size} offsets make no diagonals")
     if offsets.size and not (-rows <= offsets.min() and offsets.max() <= columns):
-        raise Broken(f"offsets from {offsets.min()} to {offsets.max()} lie outside a matrix of {rows} × {columns}")
+        raise BrokenArchive(f"offsets from {offsets.min()} to {offsets.max()} lie outside a matrix of {rows} × {columns}")
     column = np.broadcast_to(np.arange(data.shape[1]), data.shape)
     row = column - offsets[:, None]
     inside = (row >= 0) & (row < rows) & (column < columns) & (data != 0)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from spillover.engine.config import DATA, SHARED, read_toml, sampler_keys
-from spillover.engine.config_keys import FOLDER, INSIDE, NAME, NUMBER, SEED, TEXT, TEXTS, Key, Keys, Names, Several, choice, whole
+from spillover.engine.config_keys import FOLDER, INSIDE, NAME, NUMBER, SEED, TEXT, TEXTS, ByName, Key, Keys, Several, choice, whole
 from spillover.engine.output import inside
 from spillover.engine.tables import read_table
 from spillover.engine.weights import Weights
@@ -21,7 +21,7 @@ ALTERNATIVES = ("OLS", "SAR", "SEM", "SDM")
 SWEPT = ("SAR", "SEM", "SDM")
 MODELS = Several(choice(FLAGS), "a list of models")
 FILL = (Key("columns", TEXTS),)
-INDEX = (Key("positive", TEXTS), Key("negative", TEXTS), Key("dimensions", Names(TEXTS, "a table of names and their indicators")))
+INDEX = (Key("positive", TEXTS), Key("negative", TEXTS), Key("dimensions", ByName(TEXTS, "a table of names and their indicators")))
 MODEL = (
     Key("formula", NAME, required=True),
     Key("weights", TEXT, required=True),
@@ -41,12 +41,12 @@ KEYS = (
     Key("output", FOLDER),
     Key("seed", SEED),
     Key("fill", Keys(FILL, "a table [fill]")),
-    Key("indices", Names(Keys(INDEX, "a table [indices.NAME]"), "a table [indices] of tables")),
+    Key("indices", ByName(Keys(INDEX, "a table [indices.NAME]"), "a table [indices] of tables")),
     Key("explore", Keys((Key("variables", TEXTS), Key("permutations", whole(0)), Key("fdr", INSIDE)), "a table [explore]")),
     Key("sampler", Keys(sampler_keys(), "a table [sampler]")),
     Key("sweep", Keys((Key("weights", TEXTS), Key("models", MODELS), Key("draws", whole(1))), "a table [sweep]")),
     Key("map", Keys((Key("coordinates", COORDINATES), Key("geometry", GEOMETRY)), "a table [map]")),
-    Key("truth", Names(NUMBER, "a table [truth] of parameters and their values")),
+    Key("truth", ByName(NUMBER, "a table [truth] of parameters and their values")),
     *SHARED,
 )
 

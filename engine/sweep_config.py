@@ -16,10 +16,10 @@ from spillover.engine.config_keys import (
     TEXT,
     TEXTS,
     TRUTH,
+    ByName,
     Either,
     Key,
     Keys,
-    Names,
     Several,
     Want,
     check,
@@ -37,7 +37,7 @@ SAME = ("formula", "models", "effects", "unit", "period", "lagged", "controls", 
 SAMPLER = (*sampler_keys(*SAMPLERS), Key("seed", SEED), Key("keep_draws", TRUTH))
 END = Want("a number, a text or a date", lambda value: NUMBER.fits(value) or isinstance(value, str | date))
 WINDOW = Several(END, "a list, the first and last period", 2, 2)
-FAMILY = Either(TEXT, Names(Want("", lambda _: True), "a family, such as {family = ...}"))
+FAMILY = Either(TEXT, ByName(Want("", lambda _: True), "a family, such as {family = ...}"))
 MODELS = Several(choice(FLAGS), "a list of models", 1)
 EFFECT = Several(choice(EFFECTS + RANDOM), "a list of effects", 1)
 KEYS = (
@@ -49,9 +49,9 @@ KEYS = (
     Key("unit", NAME),
     Key("period", NAME),
     Key("lagged", TEXTS),
-    Key("controls", Names(TEXT, "a table [controls] of names and what each adds to the formula")),
-    Key("windows", Names(WINDOW, "a table [windows] of names and their first and last period")),
-    Key("priors", Names(Keys(tuple(Key(name, FAMILY) for name in FAMILIES), "a table of families"), "a table [priors.NAME]")),
+    Key("controls", ByName(TEXT, "a table [controls] of names and what each adds to the formula")),
+    Key("windows", ByName(WINDOW, "a table [windows] of names and their first and last period")),
+    Key("priors", ByName(Keys(tuple(Key(name, FAMILY) for name in FAMILIES), "a table of families"), "a table [priors.NAME]")),
     *SHARED,
     Key("sampler", Keys(SAMPLER, "a table [sampler]")),
     Key("store", FOLDER),

@@ -17,10 +17,10 @@ from spillover.engine.config_keys import (
     SHARE,
     TEXT,
     TRUTH,
+    ByName,
     Either,
     Key,
     Keys,
-    Names,
     Several,
     Want,
     check,
@@ -42,8 +42,8 @@ FILE = Key("file", PATH, required=True)
 COLUMNS = tuple(Key(name, NAME, required=True) for name in ("unit", "x", "y"))
 COORDINATES = Keys((FILE, *COLUMNS), "a table {file, unit, x, y}")
 GEOMETRY = Keys((FILE, COLUMNS[0]), "a table {file, unit}")
-ENTRY = Either(PATH, Names(Want("", lambda _: True), "the path of a file, or a table with its file or its kind"))
-ENTRIES = Names(ENTRY, "a table [weights] of names and files")
+ENTRY = Either(PATH, ByName(Want("", lambda _: True), "the path of a file, or a table with its file or its kind"))
+ENTRIES = ByName(ENTRY, "a table [weights] of names and files")
 
 
 @dataclass(frozen=True)
