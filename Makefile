@@ -18,7 +18,7 @@ verify: $(STAMP)  ## the rest: the laws for every member of their tables, long c
 	$(BIN)/python -m pytest -q -m verify $(SPREAD)
 
 smoke: $(STAMP)  ## imports, and fits against independent references: whether spillover works with this Python
-	$(BIN)/python -m pytest -q -m "not verify" $(SPREAD) tests/engine/test_import.py tests/engine/test_exact.py tests/engine/test_ml_reference.py
+	$(BIN)/python -m pytest -q -m "not verify" $(SPREAD) tests/engine/test_import.py tests/engine/estimation/test_exact.py tests/engine/estimation/test_ml_reference.py
 
 check: $(STAMP)  ## style and types
 	$(BIN)/ruff check .

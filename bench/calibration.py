@@ -1,13 +1,16 @@
-"""Whether posteriors are calibrated: simulation-based calibration of every model under every kind of effects.
+"""Whether posteriors are calibrated: simulation-based calibration of every model under every kind
+of effects.
 
     python bench/calibration.py                  a JSON line a model and kind of effects
     python bench/calibration.py SDM random       these models or effects only
 
-Parameters from a proper prior that does not look at the data, data of 20 units (a cross-section for "none", else three periods) from the
-parameters, a row-standardised asymmetric W: then the rank of every parameter among independent draws of its posterior is uniform, whatever
-the sample's size. Talts et al. (2018), arXiv:1804.06788. COUNT data sets with exact draws; for random effects CHAINS data sets, with draws
-of NUTS thinned to every fifth. `p`: chi-square p-values of the ranks, the smallest of a vector's columns; `tests`: how many columns there
-were. The last line has the smallest p and the number of tests in all: it is to be above 0.001 over that number.
+Parameters from a proper prior that does not look at the data, data of 20 units (a cross-section for
+"none", else three periods) from the parameters, a row-standardised asymmetric W: then the rank of
+every parameter among independent draws of its posterior is uniform, whatever the sample's size.
+Talts et al. (2018), arXiv:1804.06788. COUNT data sets with exact draws; for random effects CHAINS
+data sets, with draws of NUTS thinned to every fifth. `p`: chi-square p-values of the ranks, the
+smallest of a vector's columns; `tests`: how many columns there were. The last line has the smallest
+p and the number of tests in all: it is to be above 0.001 over that number.
 """
 
 import itertools
@@ -33,7 +36,9 @@ def main() -> None:
 
     warnings.simplefilter("ignore")  # of short chains: ranks tell more
     words = set(sys.argv[1:])
-    chosen = [[name for name in names if name in words] or list(names) for names in (MODELS, EFFECTS)]
+    chosen = [
+        [name for name in names if name in words] or list(names) for names in (MODELS, EFFECTS)
+    ]
     smallest, tests = 1.0, 0
     for name, effects in itertools.product(*chosen):
         cpu, wall = time.process_time(), time.perf_counter()
@@ -49,9 +54,16 @@ def main() -> None:
             "p": {key: round(value, 5) for key, value in p.items()},
             "tests": columns,
         }
-        took = {"cpu_s": round(time.process_time() - cpu, 2), "wall_s": round(time.perf_counter() - wall, 2)}
+        took = {
+            "cpu_s": round(time.process_time() - cpu, 2),
+            "wall_s": round(time.perf_counter() - wall, 2),
+        }
         print(json.dumps(row | took), flush=True)
-    print(json.dumps({"smallest_p": smallest, "tests": tests, "load": os.getloadavg(), "machine": machine()}))
+    print(
+        json.dumps(
+            {"smallest_p": smallest, "tests": tests, "load": os.getloadavg(), "machine": machine()}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -10,13 +10,23 @@ MARK = "\0"  # begins an answer: what else the process prints is none
 
 
 class Child:
-    """A started process; `ask` writes a line to it and waits for the answer. None: it died; TIMEOUT: it did not answer, and was ended."""
+    """A started process; `ask` writes a line to it and waits for the answer. None: it died;
+    TIMEOUT: it did not answer, and was ended.
+    """
 
     TIMEOUT = "timeout"
 
-    def __init__(self, command: Sequence[str], folder: Path, start: float, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        start: float,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         pipe, none = subprocess.PIPE, subprocess.DEVNULL
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=none, text=True, cwd=folder, env=environment)
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=none, text=True, cwd=folder, env=environment
+        )
         self.answers: Queue[str | None] = Queue()
         Thread(target=self._read, daemon=True).start()
         if self._answer(start) != "ready":

@@ -1,14 +1,18 @@
-"""How often intervals hold the truth: simulated panels with effects, the transformed likelihood beside demeaned data taken as they are.
+"""How often intervals hold the truth: simulated panels with effects, the transformed likelihood
+beside demeaned data taken as they are.
 
-    python bench/coverage.py                a JSON line a design, model and likelihood
-    python bench/coverage.py 49x3 twoway    these designs, effects, models or likelihoods only
-    python bench/coverage.py any_rows       period and two-way effects with a W whose rows do not all have one sum, rho = 0.5
+    python bench/coverage.py                a JSON line a design, model and likelihood python
+    bench/coverage.py 49x3 twoway    these designs, effects, models or likelihoods only python
+    bench/coverage.py any_rows       period and two-way effects with a W whose rows do not all have
+    one sum, rho = 0.5
 
-REPLICATES panels of every design: rho = 0.4, a row-standardised asymmetric W of four nearest neighbours, two regressors that depend on the
-unit and period effects, sigma = 1; DRAWS exact draws of each posterior under the default priors. Truth: the parameters of the simulation,
-direct and total impacts by the dense inverse. An interval of 95 % should hold it 95 % of the time: to be within 0.93 ... 0.97 for
-"transformed" (Lee & Yu 2010); "direct" is what most panel programs do. `coverage`: the share, and its standard error, by quantity, the
-columns of a vector averaged; `bias` of the posterior mean of rho; `cpu_s`, `wall_s`. With any_rows the quasi-likelihood of
+REPLICATES panels of every design: rho = 0.4, a row-standardised asymmetric W of four nearest
+neighbours, two regressors that depend on the unit and period effects, sigma = 1; DRAWS exact draws
+of each posterior under the default priors. Truth: the parameters of the simulation, direct and
+total impacts by the dense inverse. An interval of 95 % should hold it 95 % of the time: to be
+within 0.93 ... 0.97 for "transformed" (Lee & Yu 2010); "direct" is what most panel programs do.
+`coverage`: the share, and its standard error, by quantity, the columns of a vector averaged; `bias`
+of the posterior mean of rho; `cpu_s`, `wall_s`. With any_rows the quasi-likelihood of
 `models/effects.py`, "transformed", stands beside "uncorrected", T log|S| on the same demeaned data.
 """
 
@@ -43,17 +47,40 @@ def study(design: str, effects: str, name: str, *, any_rows: bool = False) -> li
     truth = replicates.Truth(np.array([1.0, -0.5]), theta, 0.5 if any_rows else 0.4, 1.0)
     weights = (replicates.several_row_sums if any_rows else replicates.neighbours)(n)
     base = replicates.model(name, effects, weights, (periods, 2))
-    models = [replicates.on(base, *replicates.panel(weights, periods, effects, truth, rng)) for _ in range(REPLICATES)]
+    models = [
+        replicates.on(base, *replicates.panel(weights, periods, effects, truth, rng))
+        for _ in range(REPLICATES)
+    ]
     rows = []
     for likelihood in ("transformed", "uncorrected") if any_rows else LIKELIHOODS:
         cpu, wall = time.process_time(), time.perf_counter()
-        found = replicates.drawn([replicates.member(model, likelihood) for model in models], DRAWS, rng)
+        found = replicates.drawn(
+            [replicates.member(model, likelihood) for model in models], DRAWS, rng
+        )
         ranks = replicates.ranks(found, [truth] * REPLICATES, weights)
-        row = {"design": design, "effects": effects, "model": name, "likelihood": likelihood, "any_rows": any_rows}
-        row |= {f"coverage_{level}": {key: share(value, level) for key, value in ranks.items()} for level in LEVELS}
+        row = {
+            "design": design,
+            "effects": effects,
+            "model": name,
+            "likelihood": likelihood,
+            "any_rows": any_rows,
+        }
+        row |= {
+            f"coverage_{level}": {key: share(value, level) for key, value in ranks.items()}
+            for level in LEVELS
+        }
         means = found.draw.rho.mean(axis=1)
-        row |= {"bias": round(float(means.mean()) - truth.rho, 4), "bias_se": round(float(means.std()) / REPLICATES**0.5, 4)}
-        rows.append(row | {"cpu_s": round(time.process_time() - cpu, 2), "wall_s": round(time.perf_counter() - wall, 2)})
+        row |= {
+            "bias": round(float(means.mean()) - truth.rho, 4),
+            "bias_se": round(float(means.std()) / REPLICATES**0.5, 4),
+        }
+        rows.append(
+            row
+            | {
+                "cpu_s": round(time.process_time() - cpu, 2),
+                "wall_s": round(time.perf_counter() - wall, 2),
+            }
+        )
     return rows
 
 
@@ -62,7 +89,10 @@ def share(ranks: np.ndarray, level: float) -> list[float]:
     from replicates import covered
 
     by_panel = covered(ranks, DRAWS, level).mean(axis=1)
-    return [round(float(by_panel.mean()), 4), round(float(by_panel.std()) / len(by_panel) ** 0.5, 4)]
+    return [
+        round(float(by_panel.mean()), 4),
+        round(float(by_panel.std()) / len(by_panel) ** 0.5, 4),
+    ]
 
 
 def main() -> None:
@@ -79,9 +109,25 @@ def main() -> None:
         for row in study(design, effects, name, any_rows=any_rows):
             print(json.dumps(row), flush=True)
             case = (design, effects, name, row["likelihood"])
-            outside += [(*case, key, found[0]) for key, found in row["coverage_0.95"].items() if not 0.93 <= found[0] <= 0.97]
-    took = {"cpu_s": time.process_time() - start[0], "wall_s": time.perf_counter() - start[1], "load": os.getloadavg()}
-    print(json.dumps({"outside_0.93_0.97": [case for case in outside if case[3] == "transformed"], **took, "machine": machine()}))
+            outside += [
+                (*case, key, found[0])
+                for key, found in row["coverage_0.95"].items()
+                if not 0.93 <= found[0] <= 0.97
+            ]
+    took = {
+        "cpu_s": time.process_time() - start[0],
+        "wall_s": time.perf_counter() - start[1],
+        "load": os.getloadavg(),
+    }
+    print(
+        json.dumps(
+            {
+                "outside_0.93_0.97": [case for case in outside if case[3] == "transformed"],
+                **took,
+                "machine": machine(),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

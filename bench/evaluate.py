@@ -1,18 +1,22 @@
-"""What a log-determinant and a log-density cost to evaluate inside a compiled program, and to compile.
+"""What a log-determinant and a log-density cost to evaluate inside a compiled program, and to
+compile.
 
     python bench/evaluate.py        one JSON line a case and contender, each in a fresh process
     python bench/evaluate.py 96     these cases only
 
-Cases: "64" and "96", so many coefficients over all of the interval; "sparse", the record of 2,500 units by kernels.nodes on its default
-interval; "density", models.posterior.log_density of an SDM with 12 coefficients; "centred", its models.centred.log_density.
-Contenders for the series: "package", kernels.chebyshev as it is; Clenshaw's recurrence by "scan" so many steps at a time, or "unrolled";
-the terms of each k mod m apart, a recurrence in T_m, as m numbers ("chains") or a vector ("lanes"); "basis", all T_k by doubling, then
-a dot product. Their derivative rule sums the differentiated series, and one of zeros for coefficients that have no tangent; "lean"
-leaves the latter out; "dual" differentiates the recurrence instead of the coefficients, for the first derivative.
-A call depends on the one before it; all numbers of the record are arguments of the program. `value_us`, `gradient_us` (value and
-gradient), `hessian_us` (the second derivative): CPU microseconds a call, the best of REPEATS; `*_compile_s`: CPU seconds to trace, lower
-and compile it, alone, in a process that has compiled before.
-Targets for the series: value at most 0.15, value and gradient at most 0.25, compilation at most 0.5.
+Cases: "64" and "96", so many coefficients over all of the interval; "sparse", the record of 2,500
+units by kernels.nodes on its default interval; "density", models.posterior.log_density of an SDM
+with 12 coefficients; "centred", its models.centred.log_density. Contenders for the series:
+"package", kernels.chebyshev as it is; Clenshaw's recurrence by "scan" so many steps at a time, or
+"unrolled"; the terms of each k mod m apart, a recurrence in T_m, as m numbers ("chains") or a
+vector ("lanes"); "basis", all T_k by doubling, then a dot product. Their derivative rule sums the
+differentiated series, and one of zeros for coefficients that have no tangent; "lean" leaves the
+latter out; "dual" differentiates the recurrence instead of the coefficients, for the first
+derivative. A call depends on the one before it; all numbers of the record are arguments of the
+program. `value_us`, `gradient_us` (value and gradient), `hessian_us` (the second derivative): CPU
+microseconds a call, the best of REPEATS; `*_compile_s`: CPU seconds to trace, lower and compile it,
+alone, in a process that has compiled before. Targets for the series: value at most 0.15, value and
+gradient at most 0.25, compilation at most 0.5.
 """
 
 import json
@@ -23,7 +27,17 @@ import time
 import numpy as np
 import scipy.sparse as sparse
 
-CONTENDERS = ("package", "scan 1", "scan 8", "scan 8 lean", "unrolled", "unrolled lean", "chains 2 lean", "chains 3 lean", "chains 4 lean")
+CONTENDERS = (
+    "package",
+    "scan 1",
+    "scan 8",
+    "scan 8 lean",
+    "unrolled",
+    "unrolled lean",
+    "chains 2 lean",
+    "chains 3 lean",
+    "chains 4 lean",
+)
 CONTENDERS += ("lanes 4 lean", "lanes 4 dual", "lanes 8 lean", "basis lean")
 SERIES = ("64", "96", "sparse")
 DENSITIES = {"density": 20_000, "centred": 100_000}
@@ -39,21 +53,29 @@ def timed(function) -> tuple[object, float]:
 
 
 def in_loop(function, record, start, calls: int) -> tuple[float, float]:
-    """CPU microseconds of a call in a loop of dependent ones, and CPU seconds to compile one call. function: (record, point) -> point."""
+    """CPU microseconds of a call in a loop of dependent ones, and CPU seconds to compile one call.
+    function: (record, point) -> point.
+    """
     import jax
 
     def program(record, start):
-        return jax.lax.fori_loop(0, calls, lambda _, point: start + 1e-9 * function(record, point), start)
+        return jax.lax.fori_loop(
+            0, calls, lambda _, point: start + 1e-9 * function(record, point), start
+        )
 
     _, seconds = timed(lambda: jax.jit(function).lower(record, start).compile())
     compiled = jax.jit(program).lower(record, start).compile()
     jax.block_until_ready(compiled(record, start))
-    best = min(timed(lambda: jax.block_until_ready(compiled(record, start)))[1] for _ in range(REPEATS))
+    best = min(
+        timed(lambda: jax.block_until_ready(compiled(record, start)))[1] for _ in range(REPEATS)
+    )
     return 1e6 * best / calls, seconds
 
 
 def figures(function, record, start, calls: int) -> dict:
-    """Those of a function (record, point) -> number, of its value and gradient, and, of one variable, of its second derivative."""
+    """Those of a function (record, point) -> number, of its value and gradient, and, of one
+    variable, of its second derivative.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -61,7 +83,10 @@ def figures(function, record, start, calls: int) -> dict:
         value, slope = jax.value_and_grad(function, argnums=1)(record, point)
         return slope + value
 
-    programs = {"value": lambda record, point: function(record, point) + 0 * point, "gradient": gradient}
+    programs = {
+        "value": lambda record, point: function(record, point) + 0 * point,
+        "gradient": gradient,
+    }
     if jnp.ndim(start) == 0:
         programs["hessian"] = jax.hessian(function, argnums=1)
     jax.jit(lambda point: 2 * point)(start).block_until_ready()
@@ -97,7 +122,9 @@ def basis(t, count):
 
 
 def lanes(coef, t, m):
-    """Clenshaw's recurrence in T_m for the terms of each k mod m: sum over r of T_r b_0 - T_(m - r) b_1."""
+    """Clenshaw's recurrence in T_m for the terms of each k mod m: sum over r of T_r b_0 - T_(m - r)
+    b_1.
+    """
     import jax.numpy as jnp
 
     known = basis(t, m + 1)
@@ -157,10 +184,21 @@ def polynomial(contender: str):
     def differentiated(coef, t):
         return jax.jvp(lambda t: plain(coef, t), (t,), (jnp.ones_like(t),))[1]
 
-    slope = jax.custom_jvp(differentiated) if rule == "dual" else lambda coef, t: ruled(derivative(coef), t)
+    slope = (
+        jax.custom_jvp(differentiated)
+        if rule == "dual"
+        else lambda coef, t: ruled(derivative(coef), t)
+    )
     if rule == "dual":
-        slope.defjvp(lambda primals, tangents: (slope(*primals), ruled(derivative(derivative(primals[0])), primals[1]) * tangents[1]))
-    ruled.defjvp(without if rule in ("lean", "dual") else with_zeros, symbolic_zeros=rule in ("lean", "dual"))
+        slope.defjvp(
+            lambda primals, tangents: (
+                slope(*primals),
+                ruled(derivative(derivative(primals[0])), primals[1]) * tangents[1],
+            )
+        )
+    ruled.defjvp(
+        without if rule in ("lean", "dual") else with_zeros, symbolic_zeros=rule in ("lean", "dual")
+    )
     return ruled
 
 
@@ -168,30 +206,45 @@ def neighbours(n: int, k: int) -> sparse.csr_array:
     """Row-standardised k nearest neighbours of n uniform points."""
     from scipy.spatial import cKDTree
 
-    near = cKDTree(np.random.default_rng(0).uniform(size=(n, 2))).query(np.random.default_rng(0).uniform(size=(n, 2)), k + 1)[1][:, 1:]
-    return sparse.csr_array((np.full(n * k, 1 / k), (np.repeat(np.arange(n), k), near.ravel())), shape=(n, n))
+    near = cKDTree(np.random.default_rng(0).uniform(size=(n, 2))).query(
+        np.random.default_rng(0).uniform(size=(n, 2)), k + 1
+    )[1][:, 1:]
+    return sparse.csr_array(
+        (np.full(n * k, 1 / k), (np.repeat(np.arange(n), k), near.ravel())), shape=(n, n)
+    )
 
 
 def series(case: str):
     """The record of a case."""
     import jax.numpy as jnp
 
-    from spillover.kernels import chebyshev, logdet, nodes
+    from spillover.kernels import chebyshev, logdet, sparse_logdet
 
     if case == "sparse":
-        made = nodes.sparse_logdet(neighbours(2_500, 6))
+        made = sparse_logdet.sparse_logdet(neighbours(2_500, 6))
         return logdet.from_series(made.coef, made.bounds, 2_500, made.error, made.ends)
     coef = np.random.default_rng(0).normal(size=int(case)) * 0.7 ** np.arange(int(case))
-    return logdet.LogDet(*(jnp.asarray(a) for a in (coef, [-1.0, 1.0], 1e3, 0.0, np.zeros((0, 2)), chebyshev.FULL)))
+    return logdet.LogDet(
+        *(jnp.asarray(a) for a in (coef, [-1.0, 1.0], 1e3, 0.0, np.zeros((0, 2)), chebyshev.FULL))
+    )
 
 
 def posterior():
-    """An SDM of 49 units and 5 regressors, with the default priors: 12 numbers and sigma; the mode's surroundings."""
+    """An SDM of 49 units and 5 regressors, with the default priors: 12 numbers and sigma; the
+    mode's surroundings.
+    """
     import jax
     import jax.numpy as jnp
 
     from spillover.kernels import logdet, moments, spectrum
-    from spillover.models import centred, effects, likelihood, posterior, priors, search
+    from spillover.models import (
+        effects,
+        float32_posterior,
+        likelihood,
+        mode_search,
+        posterior,
+        priors,
+    )
     from spillover.models.design import INTERCEPT
     from spillover.models.spec import Spec
 
@@ -202,13 +255,22 @@ def posterior():
     table = effects.transformation(Spec("SDM"), n, 1, closed=True)
     factor, parts = effects.factorize(y[None], columns[None], table, W, None)
     terms = (INTERCEPT, *(f"x{j}" for j in range(10)))
-    prior = priors.resolve(priors.Priors(), terms, priors.scales(factor, parts, terms, 1.0, n), ("rho",))
-    data = moments.split(moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts)
+    prior = priors.resolve(
+        priors.Priors(), terms, priors.scales(factor, parts, terms, 1.0, n), ("rho",)
+    )
+    data = moments.split(
+        moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
+    )
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     whole = likelihood.Likelihood(data, record, None, jnp.asarray(float(n)), jnp.asarray(1.0))
-    mass = search.explore(lambda s: jax.lax.map(lambda at: posterior.collapsed(whole, prior, at), jnp.asarray(s)), 1)
-    centre, root = centred.about(mass)
-    return posterior.Posterior(whole, prior, jnp.asarray(centre), jnp.asarray(root[0])), (centre, root)
+    mass = mode_search.explore(
+        lambda s: jax.lax.map(lambda at: posterior.collapsed(whole, prior, at), jnp.asarray(s)), 1
+    )
+    centre, root = float32_posterior.about(mass)
+    return posterior.Posterior(whole, prior, jnp.asarray(centre), jnp.asarray(root[0])), (
+        centre,
+        root,
+    )
 
 
 def measure(case: str, contender: str) -> dict:
@@ -217,7 +279,7 @@ def measure(case: str, contender: str) -> dict:
     import jax.numpy as jnp
 
     from spillover.kernels import chebyshev
-    from spillover.models import centred
+    from spillover.models import float32_posterior
     from spillover.models import posterior as posteriors
 
     with jax.enable_x64(True):
@@ -225,14 +287,24 @@ def measure(case: str, contender: str) -> dict:
             record = series(case)
             if contender != "package":
                 chebyshev.polynomial = polynomial(contender)
-            shown = {"coefficients": int(record.coef.shape[0]), "used": int(np.max(np.flatnonzero(record.coef))) + 1}
+            shown = {
+                "coefficients": int(record.coef.shape[0]),
+                "used": int(np.max(np.flatnonzero(record.coef))) + 1,
+            }
             return shown | figures(lambda record, s: record.at(s), record, jnp.asarray(0.3), CALLS)
         built, place = posterior()
         if case == "density":
             start = jnp.full(posteriors.size(built), 0.1)
-            return figures(lambda at, flat: posteriors.log_density(at, flat), built, start, DENSITIES[case])
-        record = centred.expand(built.likelihood, built.prior, *place)
-        return figures(centred.log_density, jax.tree.map(jnp.asarray, record), jnp.full(1, 0.1), DENSITIES[case])
+            return figures(
+                lambda at, flat: posteriors.log_density(at, flat), built, start, DENSITIES[case]
+            )
+        record = float32_posterior.expand(built.likelihood, built.prior, *place)
+        return figures(
+            float32_posterior.log_density,
+            jax.tree.map(jnp.asarray, record),
+            jnp.full(1, 0.1),
+            DENSITIES[case],
+        )
 
 
 def main() -> None:
@@ -246,7 +318,13 @@ def main() -> None:
         for contender in CONTENDERS if case in SERIES else ("package",):
             command = [sys.executable, __file__, "--child", case, contender]
             out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            print(json.dumps({"case": case, "contender": contender} | json.loads(out.strip().splitlines()[-1])), flush=True)
+            print(
+                json.dumps(
+                    {"case": case, "contender": contender}
+                    | json.loads(out.strip().splitlines()[-1])
+                ),
+                flush=True,
+            )
     print(json.dumps({"machine": machine()}))
 
 

@@ -1,18 +1,20 @@
-"""Kills, full and read-only disks, flipped bits, missing files and dead workers: what is lost, and what comes out of a restart.
+"""Kills, full and read-only disks, flipped bits, missing files and dead workers: what is lost, and
+what comes out of a restart.
 
-    python bench/faults.py                  50 kills, and the faults of the disk: a JSON line each, then the sum
-    python bench/faults.py --kills 5 --flips 10
+    python bench/faults.py                  50 kills, and the faults of the disk: a JSON line each,
+    then the sum python bench/faults.py --kills 5 --flips 10
 
-The work: a sweep of eight members with a store, a fit and a study, of small data, by the command line.
-"kill": SIGKILL at a random moment of the time that an undisturbed run takes, then a restart.
-"full disk": no file may grow beyond a random size (RLIMIT_FSIZE), then a restart with room; "read-only disk": the
-output folder cannot be written (left out for root, who can). "flip", "missing", "short": a bit of a file of a
-store, or of a saved fit, is flipped, the file deleted or cut, and read again. "workers": a worker of a Dask
-cluster is killed in a sweep.
+The work: a sweep of eight members with a store, a fit and a study, of small data, by the command
+line. "kill": SIGKILL at a random moment of the time that an undisturbed run takes, then a restart.
+"full disk": no file may grow beyond a random size (RLIMIT_FSIZE), then a restart with room;
+"read-only disk": the output folder cannot be written (left out for root, who can). "flip",
+"missing", "short": a bit of a file of a store, or of a saved fit, is flipped, the file deleted or
+cut, and read again. "workers": a worker of a Dask cluster is killed in a sweep.
 
-"outcome": "identical" (the numbers of the undisturbed run, bit for bit), or a SpilloverError by its class where
-nothing but an error can come; or what must not be: "different", "raw", "crash", "timeout", "lost" (something that
-had been finished is gone or damaged). Exit code 1 where there is any of these.
+"outcome": "identical" (the numbers of the undisturbed run, bit for bit), or a SpilloverError by its
+class where nothing but an error can come; or what must not be: "different", "raw", "crash",
+"timeout", "lost" (something that had been finished is gone or damaged). Exit code 1 where there is
+any of these.
 """
 
 import argparse
@@ -40,13 +42,23 @@ MEMORY = 8 << 30  # bytes of address space of a child
 BAD = ("different", "raw", "crash", "timeout", "lost")
 SHARED = 'data = "d.csv"\nunit = "unit"\nperiod = "year"\n'
 CONFIGS = {
-    "sweep": SHARED + 'formula = "y ~ x + z"\nmodels = ["SAR", "SDM"]\neffects = ["unit", "none"]\noutput = "out"\n[weights]\na = "a.csv"\n'
-    'b = "b.csv"\n[sampler]\nsampler = "exact"\ndraws = 50\nseed = 1\n',
-    "fit": SHARED + 'formula = "y ~ x + z"\nweights = "a.csv"\nmodel = "SAR"\neffects = "unit"\noutput = "out"\n[sampler]\n'
-    'sampler = "exact"\ndraws = 200\nchains = 2\nseed = 1\n',
-    "study": SHARED + 'title = "t"\noutput = "out"\nseed = 1\n[weights]\na = "a.csv"\nb = "b.csv"\n[model]\nformula = "y ~ x + z"\n'
-    'weights = "a"\nname = "SAR"\neffects = "unit"\n[sampler]\ndraws = 100\ntune = 100\n'
-    'chains = 1\n[sweep]\nmodels = ["SAR"]\ndraws = 50\n',
+    "sweep": (
+        SHARED
+        + 'formula = "y ~ x + z"\nmodels = ["SAR", "SDM"]\neffects = ["unit", "none"]\noutput ='
+        ' "out"\n[weights]\na = "a.csv"\nb = "b.csv"\n[sampler]\nsampler = "exact"\ndraws ='
+        " 50\nseed = 1\n"
+    ),
+    "fit": (
+        SHARED
+        + 'formula = "y ~ x + z"\nweights = "a.csv"\nmodel = "SAR"\neffects = "unit"\noutput ='
+        ' "out"\n[sampler]\nsampler = "exact"\ndraws = 200\nchains = 2\nseed = 1\n'
+    ),
+    "study": (
+        SHARED + 'title = "t"\noutput = "out"\nseed = 1\n[weights]\na = "a.csv"\nb ='
+        ' "b.csv"\n[model]\nformula = "y ~ x + z"\nweights = "a"\nname = "SAR"\neffects ='
+        ' "unit"\n[sampler]\ndraws = 100\ntune = 100\nchains = 1\n[sweep]\nmodels ='
+        ' ["SAR"]\ndraws = 50\n'
+    ),
 }
 READ = """
 import hashlib, resource, sys, warnings
@@ -58,14 +70,18 @@ def datasets(kind, path):
         out = so.open_sweep(path)
         return [out.summary, out.impacts]
     fit = so.load(path)
-    return [fit.posterior, fit.tree["constant_data"].to_dataset(), fit.tree["observed_data"].to_dataset(), fit.impacts()]
+    groups = ("constant_data", "observed_data")
+    constant, observed = (fit.tree[name].to_dataset() for name in groups)
+    return [fit.posterior, constant, observed, fit.impacts()]
 def answer(kind, path):
     try:
         digest = hashlib.sha256()
         for data in datasets(kind, path):
             for name in sorted(map(str, data.variables)):
                 values = np.ascontiguousarray(data[name].to_numpy())
-                digest.update(name.encode() + (repr(values.tolist()).encode() if values.dtype.kind in "OUST" else values.tobytes()))
+                text = values.dtype.kind in "OUST"
+                content = repr(values.tolist()).encode() if text else values.tobytes()
+                digest.update(name.encode() + content)
         print("\\0result", digest.hexdigest(), flush=True)
     except so.SpilloverError as error:
         print("\\0" + type(error).__name__, " ".join(str(error).split())[:200], flush=True)
@@ -83,7 +99,8 @@ import pandas as pd, spillover as so
 if __name__ == "__main__":
     from distributed import Client, LocalCluster
     moment, store = float(sys.argv[1]), sys.argv[2]
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
         pids = list(client.run(os.getpid).values())
         def kill():
             time.sleep(moment)
@@ -92,7 +109,8 @@ if __name__ == "__main__":
             threading.Thread(target=kill, daemon=True).start()
         W = {name: so.read_weights(f"{name}.csv").row_standardize() for name in "ab"}
         try:
-            so.sweep("y ~ x + z", pd.read_csv("d.csv"), W, models=["SAR", "SDM"], effects=["unit", "none"], unit="unit", period="year",
+            so.sweep("y ~ x + z", pd.read_csv("d.csv"), W, models=["SAR", "SDM"],
+                     effects=["unit", "none"], unit="unit", period="year",
                      draws=50, seed=1, store=store, client=client, progress=False)
             print("\\0result")
         except so.SpilloverError as error:
@@ -107,7 +125,8 @@ def limited(size: int | None = None) -> Callable[[], None]:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if size is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the size fails, as on a full disk
+            # a write beyond the size fails, as on a full disk
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     return limit
@@ -124,16 +143,29 @@ class Work:
         (folder / "data").mkdir()
         rng, ids = np.random.default_rng(1), list("abcdefgh")
         rows = [(unit, year, *rng.standard_normal(3)) for year in range(5) for unit in ids]
-        pd.DataFrame(rows, columns=["unit", "year", "y", "x", "z"]).to_csv(folder / "data" / "d.csv", index=False)
+        pd.DataFrame(rows, columns=["unit", "year", "y", "x", "z"]).to_csv(
+            folder / "data" / "d.csv", index=False
+        )
         for name, reach in (("a", 1), ("b", 2)):
-            links = [(ids[i], ids[(i + step) % 8], 1.0) for i in range(8) for step in range(-reach, reach + 1) if step]
-            pd.DataFrame(links, columns=["origin", "destination", "weight"]).to_csv(folder / "data" / f"{name}.csv", index=False)
+            links = [
+                (ids[i], ids[(i + step) % 8], 1.0)
+                for i in range(8)
+                for step in range(-reach, reach + 1)
+                if step
+            ]
+            pd.DataFrame(links, columns=["origin", "destination", "weight"]).to_csv(
+                folder / "data" / f"{name}.csv", index=False
+            )
         for kind, text in CONFIGS.items():
             (folder / "data" / f"{kind}.toml").write_text(text)
         (folder / "read.py").write_text(READ)
         (folder / "cluster.py").write_text(CLUSTER)
         self.reader: Child | None = None
-        self.environment = os.environ | {"SPILLOVER_CACHE": str(folder / "cache"), "MPLBACKEND": "agg", "OPENBLAS_NUM_THREADS": "1"}
+        self.environment = os.environ | {
+            "SPILLOVER_CACHE": str(folder / "cache"),
+            "MPLBACKEND": "agg",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
 
     def place(self) -> Path:
         """A folder with the data."""
@@ -143,15 +175,26 @@ class Work:
     def start(self, kind: str, place: Path, size: int | None = None) -> subprocess.Popen:
         return self._child(["-m", "spillover", kind, f"{kind}.toml"], place, size)
 
-    def _child(self, arguments: list[str], place: Path, size: int | None = None) -> subprocess.Popen:
+    def _child(
+        self, arguments: list[str], place: Path, size: int | None = None
+    ) -> subprocess.Popen:
         pipe = subprocess.PIPE
         command, limit = [sys.executable, *arguments], limited(size)
         return subprocess.Popen(
-            command, cwd=place, env=self.environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=limit, start_new_session=True
+            command,
+            cwd=place,
+            env=self.environment,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            preexec_fn=limit,
+            start_new_session=True,
         )
 
     def finish(self, kind: str, place: Path, size: int | None = None) -> tuple[str, str]:
-        """A run to its end: "done", "SpilloverError" (one line and exit code 1), or what must not be."""
+        """A run to its end: "done", "SpilloverError" (one line and exit code 1), or what must not
+        be.
+        """
         return said(self.start(kind, place, size))
 
     def read(self, kind: str, place: Path) -> tuple[str, str]:
@@ -160,7 +203,12 @@ class Work:
         if kind == "study" and not path.exists():
             path = next(iter(sorted((place / "out").rglob("*.nc"))), path)
         if self.reader is None or self.reader.process.poll() is not None:
-            self.reader = Child([sys.executable, str(self.folder / "read.py")], self.folder, TIMEOUT, self.environment)
+            self.reader = Child(
+                [sys.executable, str(self.folder / "read.py")],
+                self.folder,
+                TIMEOUT,
+                self.environment,
+            )
         answer = self.reader.ask(f"{'sweep' if kind == 'sweep' else 'fit'} {path}", TIMEOUT)
         if answer is None:
             return "crash", f"exit status {self.reader.process.returncode} while it was read"
@@ -170,7 +218,9 @@ class Work:
     def cluster(self, place: Path, moment: float) -> tuple[str, str]:
         """The sweep on two workers, of which one is killed."""
         (place / "out").mkdir()
-        return answered(self._child([str(self.folder / "cluster.py"), str(moment), "out/sweep.zarr"], place))
+        return answered(
+            self._child([str(self.folder / "cluster.py"), str(moment), "out/sweep.zarr"], place)
+        )
 
 
 def ended(process: subprocess.Popen) -> tuple[str, str] | None:
@@ -210,10 +260,14 @@ def answered(process: subprocess.Popen) -> tuple[str, str]:
 
 
 def snapshot(place: Path) -> dict[str, str]:
-    """The digest of every file of the output but those that are being written or belong to a lock."""
+    """The digest of every file of the output but those that are being written or belong
+    to a lock.
+    """
     files = [path for path in (place / "out").rglob("*") if path.is_file()]
     kept = [path for path in files if not any(map(_passing, path.relative_to(place).parts))]
-    return {str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+    return {
+        str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept
+    }
 
 
 def _passing(name: str) -> bool:
@@ -223,7 +277,11 @@ def _passing(name: str) -> bool:
 
 def blocks(files: dict[str, str]) -> dict[str, str]:
     """Those of a store's finished chunks."""
-    return {name: digest for name, digest in files.items() if "/blocks/" in name and not name.endswith(("blocks/zarr.json",))}
+    return {
+        name: digest
+        for name, digest in files.items()
+        if "/blocks/" in name and not name.endswith(("blocks/zarr.json",))
+    }
 
 
 class Faults:
@@ -250,7 +308,9 @@ class Faults:
         return ("identical" if text == self.good[kind][1] else "different"), ""
 
     def restarted(self, kind: str, place: Path) -> tuple[str, str]:
-        """A run in a folder that an earlier one left; what finished chunks there were must be there still, byte for byte."""
+        """A run in a folder that an earlier one left; what finished chunks there were must be there
+        still, byte for byte.
+        """
         before = blocks(snapshot(place))
         outcome, text = self.work.finish(kind, place)
         if outcome != "done":
@@ -260,7 +320,9 @@ class Faults:
         return ("lost", ", ".join(gone[:3])) if gone else self.compared(kind, place)
 
     def kill(self, kind: str) -> tuple[str, str]:
-        """SIGKILL at a random moment; half of the time in a folder where an earlier run had finished, whose results must outlive it."""
+        """SIGKILL at a random moment; half of the time in a folder where an earlier run had
+        finished, whose results must outlive it.
+        """
         again = kind != "sweep" and self.rng.random() < 0.5
         place = self.work.place()
         if again:
@@ -276,7 +338,9 @@ class Faults:
         return outcome, f"killed after {moment:.1f} s{': ' + text if text else ''}"
 
     def disk(self, kind: str) -> tuple[str, str]:
-        """No file larger than some size; an earlier run's results must outlive it; then a restart with room."""
+        """No file larger than some size; an earlier run's results must outlive it; then a restart
+        with room.
+        """
         place = self.work.place()
         if kind != "sweep":
             shutil.copytree(self.good[kind][0] / "out", place / "out")
@@ -298,11 +362,19 @@ class Faults:
         return ("raw", "it was written") if outcome[0] == "done" else outcome
 
     def damaged(self, kind: str, how: str) -> tuple[str, str]:
-        """A file flipped, missing or short: an error or the same numbers, never others; a sweep then mends itself."""
+        """A file flipped, missing or short: an error or the same numbers, never others; a sweep
+        then mends itself.
+        """
         place = self.work.place()
         shutil.copytree(self.good[kind][0] / "out", place / "out")
-        files = (place / "out" / "sweep.zarr").rglob("*") if kind == "sweep" else (place / "out").glob("*.nc")
-        path = self.rng.choice(sorted(file for file in files if file.is_file() and file.stat().st_size))
+        files = (
+            (place / "out" / "sweep.zarr").rglob("*")
+            if kind == "sweep"
+            else (place / "out").glob("*.nc")
+        )
+        path = self.rng.choice(
+            sorted(file for file in files if file.is_file() and file.stat().st_size)
+        )
         content = bytearray(path.read_bytes())
         if how == "missing":
             path.unlink()
@@ -316,7 +388,9 @@ class Faults:
         if kind == "sweep" and outcome not in BAD:
             again, more = self.work.finish(kind, place)
             after, rest = self.compared(kind, place) if again == "done" else (again, more)
-            return (after if again == "done" or again in BAD else again), f"{name}: read {outcome}; then {after} {more} {rest}".strip()
+            return (
+                after if again == "done" or again in BAD else again
+            ), f"{name}: read {outcome}; then {after} {more} {rest}".strip()
         return outcome, f"{name}: {text}"
 
     def workers(self, kind: str) -> tuple[str, str]:
@@ -326,7 +400,9 @@ class Faults:
         return self.compared(kind, place) if outcome == "result" else (outcome, text)
 
 
-def cases(faults: Faults, asked: argparse.Namespace) -> Iterator[tuple[str, str, Callable[[], tuple[str, str]]]]:
+def cases(
+    faults: Faults, asked: argparse.Namespace
+) -> Iterator[tuple[str, str, Callable[[], tuple[str, str]]]]:
     """(fault, work, what to do), the kills going round the kinds."""
     kinds = list(CONFIGS)
     for i in range(asked.kills):
@@ -352,24 +428,54 @@ def main() -> None:
     from machine import machine
 
     parser = argparse.ArgumentParser()
-    for name, value in (("kills", KILLS), ("disks", DISKS), ("flips", FLIPS), ("workers", 4), ("seed", SEED)):
+    for name, value in (
+        ("kills", KILLS),
+        ("disks", DISKS),
+        ("flips", FLIPS),
+        ("workers", 4),
+        ("seed", SEED),
+    ):
         parser.add_argument(f"--{name}", type=int, default=value)
     asked = parser.parse_args()
     start, total = time.perf_counter(), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         faults = Faults(Work(Path(folder)), random.Random(asked.seed))
-        print(json.dumps({"undisturbed_s": {kind: round(value, 1) for kind, value in faults.seconds.items()}}), flush=True)
+        print(
+            json.dumps(
+                {"undisturbed_s": {kind: round(value, 1) for kind, value in faults.seconds.items()}}
+            ),
+            flush=True,
+        )
         for fault, kind, run in cases(faults, asked):
             outcome, text = run()
             total[outcome] += 1
-            row: dict[str, Any] = {"fault": fault, "work": kind, "outcome": outcome, "detail": text.replace(folder, "")}
+            row: dict[str, Any] = {
+                "fault": fault,
+                "work": kind,
+                "outcome": outcome,
+                "detail": text.replace(folder, ""),
+            }
             print(json.dumps(row), flush=True)
             shutil.rmtree(Path(folder) / f"run-{faults.work.count}", ignore_errors=True)
         if faults.work.reader is not None:
             faults.work.reader.end()
     bad = sum(total[name] for name in BAD)
-    about = {"faults": sum(total.values()), "seed": asked.seed, "bad": bad, "outcomes": dict(sorted(total.items()))}
-    print(json.dumps(about | {"wall_s": round(time.perf_counter() - start, 1), "load": os.getloadavg(), "machine": machine()}))
+    about = {
+        "faults": sum(total.values()),
+        "seed": asked.seed,
+        "bad": bad,
+        "outcomes": dict(sorted(total.items())),
+    }
+    print(
+        json.dumps(
+            about
+            | {
+                "wall_s": round(time.perf_counter() - start, 1),
+                "load": os.getloadavg(),
+                "machine": machine(),
+            }
+        )
+    )
     raise SystemExit(bool(bad))
 
 

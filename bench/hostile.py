@@ -1,15 +1,19 @@
-"""10,000 mutated files and hostile calls, counted by what came of them: nothing but results and SpilloverErrors is to come.
+"""10,000 mutated files and hostile calls, counted by what came of them: nothing but results and
+SpilloverErrors is to come.
 
-    python bench/hostile.py                  10,000 cases: a JSON line a kind of case, those that are neither in full, then the sum
-    python bench/hostile.py --count 300 --seed 5 --workers 2
+    python bench/hostile.py                  10,000 cases: a JSON line a kind of case, those that
+    are neither in full, then the sum python bench/hostile.py --count 300 --seed 5 --workers 2
 
-Files: weights (.gal .gwt .csv .mtx .npz), data (.csv .parquet), the TOML of a fit, sweep and study, a saved fit (.nc) and the files of a
-sweep's store, each with bytes flipped, cut, doubled or replaced by what breaks readers. Calls: every parameter of every public function and
-method replaced by a hostile value. Cases run in child processes with bounds of memory and time, many to a child; a child that dies or
-hangs counts for the case it was at, and the rest goes on in another. The same seed, the same cases.
+Files: weights (.gal .gwt .csv .mtx .npz), data (.csv .parquet), the TOML of a fit, sweep and study,
+a saved fit (.nc) and the files of a sweep's store, each with bytes flipped, cut, doubled or
+replaced by what breaks readers. Calls: every parameter of every public function and method replaced
+by a hostile value. Cases run in child processes with bounds of memory and time, many to a child; a
+child that dies or hangs counts for the case it was at, and the rest goes on in another. The same
+seed, the same cases.
 
-"outcome": "result", a SpilloverError by its class, "raw" (another exception, or what pandas or SciPy warn of as one), "crash" (the process
-died), "timeout". Exit code 1 where there is any of the last three.
+"outcome": "result", a SpilloverError by its class, "raw" (another exception, or what pandas or
+SciPy warn of as one), "crash" (the process died), "timeout". Exit code 1 where there is any of the
+last three.
 """
 
 import argparse
@@ -65,7 +69,8 @@ def batch(numbers: range, seed: int) -> list[dict[str, Any]]:
             row = {"kind": kind_of(seed, number), **run(child, number)}
             found.append(row)
             if row["outcome"] in ("crash", Child.TIMEOUT):
-                print(json.dumps(row), file=sys.stderr, flush=True)  # at once: each costs a new child
+                # at once: each costs a new child
+                print(json.dumps(row), file=sys.stderr, flush=True)
         child.end()
     return found
 
@@ -79,7 +84,9 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=value)
     asked = parser.parse_args()
     start = time.perf_counter()
-    parts = [range(first, min(first + BATCH, asked.count)) for first in range(0, asked.count, BATCH)]
+    parts = [
+        range(first, min(first + BATCH, asked.count)) for first in range(0, asked.count, BATCH)
+    ]
     table: dict[str, Counter] = defaultdict(Counter)
     offenders: dict[str, dict[str, Any]] = {}
     with ThreadPoolExecutor(asked.workers) as pool:
@@ -92,7 +99,9 @@ def main() -> None:
     for kind, counts in sorted(table.items()):
         print(json.dumps({"kind": kind, **dict(sorted(counts.items()))}))
     for row in sorted(offenders.values(), key=lambda row: -row["times"])[:SHOWN]:
-        print(json.dumps({name: row[name] for name in ("case", "kind", "outcome", "times", "detail")}))
+        print(
+            json.dumps({name: row[name] for name in ("case", "kind", "outcome", "times", "detail")})
+        )
     total = sum(table.values(), Counter())
     count = sum(row["times"] for row in offenders.values())
     about = {
@@ -101,7 +110,16 @@ def main() -> None:
         "offenders": count,
         "outcomes": dict(sorted(total.items())),
     }
-    print(json.dumps(about | {"wall_s": round(time.perf_counter() - start, 1), "load": os.getloadavg(), "machine": machine()}))
+    print(
+        json.dumps(
+            about
+            | {
+                "wall_s": round(time.perf_counter() - start, 1),
+                "load": os.getloadavg(),
+                "machine": machine(),
+            }
+        )
+    )
     raise SystemExit(bool(offenders))
 
 

@@ -9,4 +9,9 @@ def machine() -> dict[str, str | int | None]:
     """Processor, cores, Python and the versions that matter."""
     packages = {name: version(name) for name in ("jax", "numpyro", "numpy", "scipy", "spillover")}
     processor = platform.processor() or platform.machine()
-    return {"processor": processor, "cores": os.cpu_count(), "python": platform.python_version(), **packages}
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **packages,
+    }

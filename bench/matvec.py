@@ -1,10 +1,13 @@
-"""How long W x takes for 16 right-hand sides on the device's operator, beside SciPy's CSR on the same matrix.
+"""How long W x takes for 16 right-hand sides on the device's operator, beside SciPy's CSR on the
+same matrix.
 
-    python bench/matvec.py        one JSON line a contender, each in a fresh process; then the ratio of the best of each
+    python bench/matvec.py        one JSON line a contender, each in a fresh process; then the ratio
+    of the best of each
 
-W: 6 nearest neighbours of uniform points, symmetrised, row-standardised; rows sorted along the map (reverse Cuthill-McKee) or in random
-order. `wall_ms`, `cpu_ms`: one call; `loop_ms`: a call of eight inside one program, free of the allocation of the result.
-Target, 10^6 rows sorted, float64: at most 60 ms wall on two cores and no more than SciPy.
+W: 6 nearest neighbours of uniform points, symmetrised, row-standardised; rows sorted along the map
+(reverse Cuthill-McKee) or in random order. `wall_ms`, `cpu_ms`: one call; `loop_ms`: a call of
+eight inside one program, free of the allocation of the result. Target, 10^6 rows sorted, float64:
+at most 60 ms wall on two cores and no more than SciPy.
 """
 
 import json
@@ -33,11 +36,15 @@ CONTENDERS = ("operator", "transpose", "scipy")
 REPEATS = 3
 
 
-def neighbours(n: int, k: int = 6, *, symmetric: bool = True, ordered: bool = True) -> sparse.csr_array:
+def neighbours(
+    n: int, k: int = 6, *, symmetric: bool = True, ordered: bool = True
+) -> sparse.csr_array:
     """Row-standardised k nearest neighbours of n uniform points."""
     points = np.random.default_rng(0).uniform(size=(n, 2))
     near = cKDTree(points).query(points, k + 1)[1][:, 1:]
-    links = sparse.csr_array((np.ones(n * k), (np.repeat(np.arange(n), k), near.ravel())), shape=(n, n))
+    links = sparse.csr_array(
+        (np.ones(n * k), (np.repeat(np.arange(n), k), near.ravel())), shape=(n, n)
+    )
     links = links.maximum(links.T).tocsr() if symmetric else links
     if ordered:
         order = csgraph.reverse_cuthill_mckee(links)
@@ -77,18 +84,25 @@ def on_device(matrix: sparse.csr_array, dtype: str, contender: str) -> dict:
     import jax
     import jax.numpy as jnp
 
-    from spillover.kernels import operator
+    from spillover.kernels import sparse_operator
 
-    product = operator.apply if contender == "operator" else operator.apply_transpose
+    product = sparse_operator.apply if contender == "operator" else sparse_operator.apply_transpose
     with jax.enable_x64(True):
         start = time.perf_counter()
-        op = jax.block_until_ready(operator.build(matrix, np.dtype(dtype).type))
+        op = jax.block_until_ready(sparse_operator.build(matrix, np.dtype(dtype).type))
         build = time.perf_counter() - start
-        x = jnp.asarray(np.random.default_rng(1).normal(size=(matrix.shape[0], COLUMNS)).astype(dtype))
+        x = jnp.asarray(
+            np.random.default_rng(1).normal(size=(matrix.shape[0], COLUMNS)).astype(dtype)
+        )
         loop = jax.jit(lambda op, x: jax.lax.fori_loop(0, 8, lambda _, v: product(op, v), x))
         wall, cpu = best(lambda: product(op, x).block_until_ready())
         in_loop = best(lambda: loop(op, x).block_until_ready())[0] / 8
-    return {"wall_ms": wall, "cpu_ms": cpu, "loop_ms": round(in_loop, 3), "build_s": round(build, 3)}
+    return {
+        "wall_ms": wall,
+        "cpu_ms": cpu,
+        "loop_ms": round(in_loop, 3),
+        "build_s": round(build, 3),
+    }
 
 
 def measure(contender: str, path: str, dtype: str) -> dict:
@@ -100,7 +114,9 @@ def measure(contender: str, path: str, dtype: str) -> dict:
 
 def run(*arguments: str) -> dict:
     """The last line of this script in a fresh process, read as JSON."""
-    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__, *arguments], capture_output=True, text=True, check=True
+    )
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -109,13 +125,38 @@ def case(n: int, dtype: str, order: str, path: str) -> None:
     rows = []
     for _ in range(REPEATS):
         for contender in CONTENDERS:
-            rows.append({"n": n, "dtype": dtype, "order": order, "contender": contender, **run(contender, path, dtype)})
+            rows.append(
+                {
+                    "n": n,
+                    "dtype": dtype,
+                    "order": order,
+                    "contender": contender,
+                    **run(contender, path, dtype),
+                }
+            )
             print(json.dumps(rows[-1]), flush=True)
     least = {
-        key: {name: min(row[key] for row in rows if row["contender"] == name) for name in CONTENDERS} for key in ("wall_ms", "loop_ms")
+        key: {
+            name: min(row[key] for row in rows if row["contender"] == name) for name in CONTENDERS
+        }
+        for key in ("wall_ms", "loop_ms")
     }
-    ratio = {f"{key}_ratio": round(value["operator"] / value["scipy"], 3) for key, value in least.items()}
-    print(json.dumps({"question": "operator over scipy", "n": n, "dtype": dtype, "order": order, **least, **ratio}), flush=True)
+    ratio = {
+        f"{key}_ratio": round(value["operator"] / value["scipy"], 3) for key, value in least.items()
+    }
+    print(
+        json.dumps(
+            {
+                "question": "operator over scipy",
+                "n": n,
+                "dtype": dtype,
+                "order": order,
+                **least,
+                **ratio,
+            }
+        ),
+        flush=True,
+    )
 
 
 def main() -> None:

@@ -1,8 +1,11 @@
-"""How long 4 x (1,000 + 1,000) draws of a 12-coefficient SDM take, cold (compiling) and warm, beside NumPyro's usual way of writing it.
+"""How long 4 x (1,000 + 1,000) draws of a 12-coefficient SDM take, cold (compiling) and warm,
+beside NumPyro's usual way of writing it.
 
-    python bench/nuts_time.py        one JSON line a contender, each in a fresh process without a compilation cache; then the ratios
+    python bench/nuts_time.py        one JSON line a contender, each in a fresh process without a
+    compilation cache; then the ratios
 
-Contenders: "flat", `Model.fit`; "named", the same likelihood with a site for every parameter under numpyro.infer.MCMC.
+Contenders: "flat", `Model.fit`; "named", the same likelihood with a site for every parameter under
+numpyro.infer.MCMC.
 """
 
 import json
@@ -18,7 +21,9 @@ REPEATS = 3
 
 
 def problem():
-    """A row-standardised ring of 49 units with 5 regressors, their lags and an intercept, and rho: 12 coefficients with rho."""
+    """A row-standardised ring of 49 units with 5 regressors, their lags and an intercept, and rho:
+    12 coefficients with rho.
+    """
     import spillover as so
 
     rng = np.random.default_rng(0)
@@ -37,7 +42,9 @@ def flat(model, seed: int) -> None:
 
 
 def named(model, seed: int, kept: dict) -> None:
-    """A textbook NumPyro model: beta, rho and sigma as sites, the same R factor and log-determinant."""
+    """A textbook NumPyro model: beta, rho and sigma as sites, the same R factor and
+    log-determinant.
+    """
     import jax
     import numpyro
     import numpyro.distributions as dist
@@ -55,7 +62,13 @@ def named(model, seed: int, kept: dict) -> None:
     with jax.enable_x64(True):
         if not kept:
             kept["likelihood"] = model._posterior[0].likelihood
-            options = {"num_warmup": 1000, "num_samples": 1000, "num_chains": 4, "chain_method": "vectorized", "progress_bar": False}
+            options = {
+                "num_warmup": 1000,
+                "num_samples": 1000,
+                "num_chains": 4,
+                "chain_method": "vectorized",
+                "progress_bar": False,
+            }
             kept["mcmc"] = MCMC(NUTS(sites), jit_model_args=True, **options)
         kept["mcmc"].run(jax.random.PRNGKey(seed), kept["likelihood"])
         jax.block_until_ready(kept["mcmc"].get_samples())
@@ -82,10 +95,18 @@ def main() -> None:
     rows = []
     for _ in range(REPEATS):
         for contender in CONTENDERS:
-            out = subprocess.run([sys.executable, __file__, contender], capture_output=True, text=True, check=True).stdout
+            out = subprocess.run(
+                [sys.executable, __file__, contender], capture_output=True, text=True, check=True
+            ).stdout
             rows.append(json.loads(out.strip().splitlines()[-1]))
             print(json.dumps(rows[-1]), flush=True)
-    best = {name: {key: min(row[key] for row in rows if row["contender"] == name) for key in ("cold_s", "warm_s")} for name in CONTENDERS}
+    best = {
+        name: {
+            key: min(row[key] for row in rows if row["contender"] == name)
+            for key in ("cold_s", "warm_s")
+        }
+        for name in CONTENDERS
+    }
     ratio = {key: best["flat"][key] / best["named"][key] for key in ("cold_s", "warm_s")}
     print(json.dumps({"question": "flat over named", **ratio, "machine": machine()}))
 

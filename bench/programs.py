@@ -1,4 +1,6 @@
-"""Memory maps and memory of one process over fits of different shapes: python bench/programs.py [fits] [share] > programs.jsonl."""
+"""Memory maps and memory of one process over fits of different shapes: python bench/programs.py
+[fits] [share] > programs.jsonl.
+"""
 
 import json
 import sys
@@ -25,11 +27,20 @@ def main(fits: int, share: float) -> None:
     for i in range(fits):
         n, k = 400 + i, 1 + i
         ring = np.roll(np.eye(n), 1, axis=1)
-        frame = pd.DataFrame(rng.standard_normal((n, k)), columns=[f"x{j}" for j in range(k)]).assign(y=rng.standard_normal(n))
-        so.SAR("y ~ " + " + ".join(frame.columns[:k]), frame, so.Weights(ring + ring.T).row_standardize()).fit_ml()
+        frame = pd.DataFrame(
+            rng.standard_normal((n, k)), columns=[f"x{j}" for j in range(k)]
+        ).assign(y=rng.standard_normal(n))
+        so.SAR(
+            "y ~ " + " + ".join(frame.columns[:k]),
+            frame,
+            so.Weights(ring + ring.T).row_standardize(),
+        ).fit_ml()
         row = {"fits": i + 1, "share": share, "maps": programs.maps(), "resident": resident()}
         print(json.dumps({**row, "seconds": round(time.perf_counter() - start, 1)}), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300, float(sys.argv[2]) if len(sys.argv) > 2 else programs.SHARE)
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 300,
+        float(sys.argv[2]) if len(sys.argv) > 2 else programs.SHARE,
+    )

@@ -1,10 +1,12 @@
 """How long 16 solves with I - rho W take at n = 250,000, rho = 0.9, to a residual of 1e-8.
 
-    python bench/solve.py        one JSON line a contender, each in a fresh process; then the best of each
+    python bench/solve.py        one JSON line a contender, each in a fresh process; then the best
+    of each
 
-W: 6 nearest neighbours of uniform points, row-standardised, rows sorted along the map; symmetrised for "cg", "refined" (float32 with
-float64 residuals), "gradient" (value and gradients in rho and b by CG) and "superlu" (factor and solve), as it is for "bicgstab".
-Target for "cg": at most 1.3 CPU seconds and 40 iterations.
+W: 6 nearest neighbours of uniform points, row-standardised, rows sorted along the map; symmetrised
+for "cg", "refined" (float32 with float64 residuals), "gradient" (value and gradients in rho and b
+by CG) and "superlu" (factor and solve), as it is for "bicgstab". Target for "cg": at most 1.3 CPU
+seconds and 40 iterations.
 """
 
 import json
@@ -26,7 +28,10 @@ def timed(function) -> tuple[object, dict]:
     """The result, with wall and CPU seconds."""
     start = time.perf_counter(), time.process_time()
     result = function()
-    return result, {"wall_s": round(time.perf_counter() - start[0], 3), "cpu_s": round(time.process_time() - start[1], 3)}
+    return result, {
+        "wall_s": round(time.perf_counter() - start[0], 3),
+        "cpu_s": round(time.process_time() - start[1], 3),
+    }
 
 
 def on_host(matrix: sparse.csr_array, b: np.ndarray) -> dict:
@@ -44,21 +49,31 @@ def on_device(matrix: sparse.csr_array, b: np.ndarray, contender: str) -> dict:
     import jax
     import jax.numpy as jnp
 
-    from spillover.kernels import filter as filters
-    from spillover.kernels import operator
+    from spillover.kernels import sparse_operator
+    from spillover.kernels import spatial_filter as filters
 
     def gradient(op, rho, b):
-        return jax.grad(lambda rho, b: jnp.sum(filters.solve(op, rho, b, tolerance=TOLERANCE) ** 2), argnums=(0, 1))(rho, b)
+        return jax.grad(
+            lambda rho, b: jnp.sum(filters.solve(op, rho, b, tolerance=TOLERANCE) ** 2),
+            argnums=(0, 1),
+        )(rho, b)
 
     low = np.float32 if contender == "refined" else None
-    solve = jax.jit(gradient) if contender == "gradient" else lambda *a: filters.solve_info(*a, tolerance=TOLERANCE, low=low)
+    solve = (
+        jax.jit(gradient)
+        if contender == "gradient"
+        else lambda *a: filters.solve_info(*a, tolerance=TOLERANCE, low=low)
+    )
     with jax.enable_x64(True):
-        op, right = operator.build(matrix), jnp.asarray(b)
+        op, right = sparse_operator.build(matrix), jnp.asarray(b)
         _, cold = timed(lambda: jax.block_until_ready(solve(op, RHO, right)))
         runs = [timed(lambda: jax.block_until_ready(solve(op, RHO, right))) for _ in range(3)]
     found = {key: min(seconds[key] for _, seconds in runs) for key in ("wall_s", "cpu_s")}
     if contender != "gradient":
-        found |= {"iterations": int(runs[0][0].iterations), "residual": float(runs[0][0].residual.max())}
+        found |= {
+            "iterations": int(runs[0][0].iterations),
+            "residual": float(runs[0][0].residual.max()),
+        }
     return {**found, "cold_s": cold["wall_s"]}
 
 
@@ -91,8 +106,25 @@ def main() -> None:
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 rows.append(json.loads(done.stdout.strip().splitlines()[-1]))
                 print(json.dumps(rows[-1]), flush=True)
-    best = {name: {key: min(row[key] for row in rows if row["contender"] == name) for key in ("wall_s", "cpu_s")} for name in CONTENDERS}
-    print(json.dumps({"question": "16 solves", "n": N, "rho": RHO, "tolerance": TOLERANCE, **best, "machine": machine()}))
+    best = {
+        name: {
+            key: min(row[key] for row in rows if row["contender"] == name)
+            for key in ("wall_s", "cpu_s")
+        }
+        for name in CONTENDERS
+    }
+    print(
+        json.dumps(
+            {
+                "question": "16 solves",
+                "n": N,
+                "rho": RHO,
+                "tolerance": TOLERANCE,
+                **best,
+                "machine": machine(),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

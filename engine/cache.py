@@ -1,4 +1,5 @@
-"""What depends on W alone, kept by the content of W: in memory always, and on disk where `keep` was called.
+"""What depends on W alone, kept by the content of W: in memory always, and on disk where `keep` was
+called.
 
 >>> import spillover as so
 >>> so.cache.folder() is None  # nothing goes to disk unasked
@@ -18,7 +19,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from spillover.engine.own_folder import cache_home, own_folder
+from spillover.engine.storage.own_folder import cache_home, own_folder
 from spillover.kernels.arguments import flag, front_door, path
 from spillover.kernels.errors import SpilloverWarning
 
@@ -41,10 +42,12 @@ _shelf = _Shelf()
 
 @front_door
 def keep(folder: str | Path | None = None) -> Path:
-    """Keep records on disk from now on, so that the next Python session finds them; returns the folder.
+    """Keep records on disk from now on, so that the next Python session finds them; returns the
+    folder.
 
-    By default $SPILLOVER_CACHE, else a folder in the user's cache, made with mode 0700. Files are some kilobytes and hold
-    numbers only. StorageError for a folder that is another user's, that others may write to, or that cannot be used.
+    By default $SPILLOVER_CACHE, else a folder in the user's cache, made with mode 0700. Files are
+    some kilobytes and hold numbers only. StorageError for a folder that is another user's, that
+    others may write to, or that cannot be used.
     """
     given = os.environ.get("SPILLOVER_CACHE") or cache_home() / "spillover" / "weights"
     where = own_folder(given if folder is None else path("folder", folder))
@@ -69,7 +72,9 @@ def clear(*, disk: bool = False) -> None:
 
 
 def remembered(key: tuple, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays made for a key, by `make` the first time. The key holds all that they depend on, the digest of W first."""
+    """The arrays made for a key, by `make` the first time. The key holds all that they depend on,
+    the digest of W first.
+    """
     name = hashlib.sha256(repr(key).encode()).hexdigest()
     stored = _shelf.records.get(name) or _read(name)
     found = stored or {field: np.asarray(value) for field, value in make().items()}
@@ -77,19 +82,26 @@ def remembered(key: tuple, make: Callable[[], Arrays]) -> Arrays:
     _shelf.records.move_to_end(name)
     while len(_shelf.records) > KEPT:
         _shelf.records.popitem(last=False)
-    if _shelf.folder is not None and (stored is None or not (_shelf.folder / f"{name}.npz").exists()):
+    if _shelf.folder is not None and (
+        stored is None or not (_shelf.folder / f"{name}.npz").exists()
+    ):
         _keep(name, found)  # also a record made before `keep` was called, and over a torn file
     return found
 
 
 def _keep(name: str, arrays: Arrays) -> None:
-    """Put a record on disk. Where the disk refuses, records stay in memory from now on, which a warning says: no result depends on it."""
+    """Put a record on disk. Where the disk refuses, records stay in memory from now on, which a
+    warning says: no result depends on it.
+    """
     assert _shelf.folder is not None
     try:
         _write(_shelf.folder / f"{name}.npz", arrays, name)
     except OSError as error:
         reason = error.strerror or str(error)
-        message = f"{_shelf.folder} cannot be written to ({reason}): log-determinants are kept in memory only from now on."
+        message = (
+            f"{_shelf.folder} cannot be written to ({reason}): log-determinants are kept in memory"
+            " only from now on."
+        )
         _shelf.folder = None
         warnings.warn(message, SpilloverWarning, stacklevel=2)
 
@@ -116,7 +128,9 @@ def _digest(name: str, arrays: Arrays) -> np.ndarray:
 
 
 def _read(name: str) -> Arrays | None:
-    """The arrays on disk, None where there are none that can be read, or not those that were written."""
+    """The arrays on disk, None where there are none that can be read, or not those that were
+    written.
+    """
     path = None if _shelf.folder is None else _shelf.folder / f"{name}.npz"
     try:
         if path is None or not path.is_file() or path.stat().st_size > LARGEST:
@@ -127,5 +141,12 @@ def _read(name: str) -> Arrays | None:
         return arrays if np.array_equal(digest, _digest(name, arrays)) else None
     except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, BadZipFile):
         return None
-    except (zlib.error, struct.error, NotImplementedError, RuntimeError, MemoryError):  # headers of the archive that promise otherwise
+    except (
+        zlib.error,
+        struct.error,
+        NotImplementedError,
+        RuntimeError,
+        MemoryError,
+    ):
+        # headers of the archive that promise otherwise
         return None

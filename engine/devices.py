@@ -6,27 +6,38 @@ from pathlib import Path
 import jax
 import pandas as pd
 
-from spillover.engine.own_folder import cache_home, for_the_user_alone, own_folder
+from spillover.engine.storage.own_folder import cache_home, for_the_user_alone, own_folder
 from spillover.kernels.arguments import front_door, path
 
 
 @front_door
 def devices() -> pd.DataFrame:
-    """The devices that JAX sees, one row each: platform, kind, memory in GiB where it says, the precision spillover uses there.
+    """The devices that JAX sees, one row each: platform, kind, memory in GiB where it says, the
+    precision spillover uses there.
 
     >>> list(devices().columns)
     ['platform', 'kind', 'memory_gib', 'precision']
     """
     rows = []
     for device in jax.devices():
-        limit = (device.memory_stats() or {}).get("bytes_limit") if device.platform != "cpu" else None
+        limit = (
+            (device.memory_stats() or {}).get("bytes_limit") if device.platform != "cpu" else None
+        )
         precision = "float64, emulated: slow" if device.platform == "tpu" else "float64"
-        rows.append((device.platform, device.device_kind, None if limit is None else limit / 2**30, precision))
+        rows.append(
+            (
+                device.platform,
+                device.device_kind,
+                None if limit is None else limit / 2**30,
+                precision,
+            )
+        )
     return pd.DataFrame(rows, columns=["platform", "kind", "memory_gib", "precision"])
 
 
 def cache_folder() -> Path:
-    """Where the command line keeps compiled programs: $JAX_COMPILATION_CACHE_DIR, else a folder in the user's cache.
+    """Where the command line keeps compiled programs: $JAX_COMPILATION_CACHE_DIR, else a folder in
+    the user's cache.
 
     StorageError for a user without a home folder.
     """
@@ -36,19 +47,28 @@ def cache_folder() -> Path:
 
 @front_door
 def keep_compiled(folder: str | Path | None = None) -> Path:
-    """Keep compiled programs on disk from now on, so that the next Python session skips compiling; returns the folder.
+    """Keep compiled programs on disk from now on, so that the next Python session skips compiling;
+    returns the folder.
 
-    `folder`: made with mode 0700; by default $JAX_COMPILATION_CACHE_DIR, else one in the user's cache. Programs are run as
-    they lie there, so StorageError, and nothing kept, for a folder that is another user's, that others may write to, or
-    that cannot be used. Sets JAX's own configuration for the whole process, which is why nothing here calls it but the
-    command line.
+    `folder`: made with mode 0700; by default $JAX_COMPILATION_CACHE_DIR, else one in the user's
+    cache. Programs are run as they lie there, so StorageError, and nothing kept, for a folder that
+    is another user's, that others may write to, or that cannot be used. Sets JAX's own
+    configuration for the whole process, which is why nothing here calls it but the command line.
     """
-    given = path("folder", folder) if folder is not None else os.environ.get("JAX_COMPILATION_CACHE_DIR") or cache_folder()
+    given = (
+        path("folder", folder)
+        if folder is not None
+        else os.environ.get("JAX_COMPILATION_CACHE_DIR") or cache_folder()
+    )
     where = own_folder(given)
-    options = {"jax_compilation_cache_dir": str(where), "jax_persistent_cache_min_compile_time_secs": 0.1}
+    options = {
+        "jax_compilation_cache_dir": str(where),
+        "jax_persistent_cache_min_compile_time_secs": 0.1,
+    }
     for name, value in {**options, "jax_persistent_cache_min_entry_size_bytes": -1}.items():
         jax.config.update(name, value)
-    for_the_user_alone(where)  # JAX leaves the mode of its files to the process: those of an earlier one
+    # JAX leaves the mode of its files to the process: those of an earlier one
+    for_the_user_alone(where)
     return where
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spillover.engine.reading import shown
 from spillover.engine.recognition import alike, inexact, out_of_order, same_as_text
+from spillover.engine.storage.reading import shown
 from spillover.kernels.errors import DataError, WeightsError
 
 SHOWN = 5  # labels an error message names before it counts the rest
@@ -17,7 +17,9 @@ SHOWN = 5  # labels an error message names before it counts the rest
 
 def few(labels: Any, show: Callable[[Any], str] = shown) -> str:
     """The first few labels for an error message, and how many more there are."""
-    texts = [show(label.item() if isinstance(label, np.generic) else label) for label in labels[:SHOWN]]
+    texts = [
+        show(label.item() if isinstance(label, np.generic) else label) for label in labels[:SHOWN]
+    ]
     return ", ".join(texts) + (f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
 
 
@@ -27,39 +29,78 @@ def link_name(ids: pd.Index, i: int, j: int) -> str:
 
 
 def type_hint(ids: pd.Index, labels: pd.Index) -> str:
-    """A hint for labels of another type than the ids, like 1 and '1', or that read like them: "01001" and 1001, "b " and "b"."""
+    """A hint for labels of another type than the ids, like 1 and '1', or that read like them:
+    "01001" and 1001, "b " and "b".
+    """
     ours, theirs = ids.inferred_type, labels.inferred_type
     if not len(labels):
         return ""
     if ours == theirs:
         known = {_bare(label): label for label in ids.tolist()} if ours == "string" else {}
-        near = [(known[_bare(label)], label) for label in labels.tolist() if label not in ids and _bare(label) in known]
-        return f" But for blanks and capitals {near[0][0]!r} and {near[0][1]!r} are the same: make them so." if near else ""
+        near = [
+            (known[_bare(label)], label)
+            for label in labels.tolist()
+            if label not in ids and _bare(label) in known
+        ]
+        return (
+            f" But for blanks and capitals {near[0][0]!r} and {near[0][1]!r} are the same: make"
+            " them so."
+            if near
+            else ""
+        )
     texts = ids if ours == "string" else labels
-    lost = [text for text in texts.tolist() if isinstance(text, str) and text.isdecimal() and text.startswith("0") and text != "0"]
-    codes = f" Codes such as {lost[0]!r} lose their zeros as numbers: keep them as text, e.g. pd.read_csv(…, dtype=str)." if lost else ""
-    return f" The ids are of type {ours}, those labels of type {theirs}: convert one of them.{codes}"
+    lost = [
+        text
+        for text in texts.tolist()
+        if isinstance(text, str) and text.isdecimal() and text.startswith("0") and text != "0"
+    ]
+    codes = (
+        f" Codes such as {lost[0]!r} lose their zeros as numbers: keep them as text, e.g."
+        " pd.read_csv(…, dtype=str)."
+        if lost
+        else ""
+    )
+    return (
+        f" The ids are of type {ours}, those labels of type {theirs}: convert one of them.{codes}"
+    )
 
 
 def as_numbers(values: Any, what: str) -> np.ndarray:
-    """A float64 array of what a user gave; missing and masked values are NaN, true is 1 and false 0.
+    """A float64 array of what a user gave; missing and masked values are NaN, true is 1 and false
+    0.
 
-    WeightsError for text, dates, categories and complex values, none of which is turned into numbers, and for numbers beside 0 that
-    float64 holds as 0 only.
+    WeightsError for text, dates, categories and complex values, none of which is turned into
+    numbers, and for numbers beside 0 that float64 holds as 0 only.
     """
-    if isinstance(values, pd.DataFrame) and all(isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in values.dtypes):
+    if isinstance(values, pd.DataFrame) and all(
+        isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in values.dtypes
+    ):
         values = values.to_numpy()  # at once, not column by column
     if isinstance(values, pd.DataFrame):
         wrong = [name for j, name in enumerate(values.columns) if not _is_real(values.iloc[:, j])]
         if wrong:
-            raise WeightsError(f"{what} must be real numbers, as an array or a table: look at the columns {few(wrong)}.")
-        return np.column_stack([np.empty((len(values), 0)), *(_as_float(values.iloc[:, j], what) for j in range(values.shape[1]))])
+            raise WeightsError(
+                f"{what} must be real numbers, as an array or a table: look at the columns"
+                f" {few(wrong)}."
+            )
+        return np.column_stack(
+            [
+                np.empty((len(values), 0)),
+                *(_as_float(values.iloc[:, j], what) for j in range(values.shape[1])),
+            ]
+        )
     try:
         array = values if isinstance(values, pd.Series | np.ma.MaskedArray) else np.asarray(values)
     except (ValueError, TypeError) as failure:  # lists of several lengths, or what makes no array
-        raise WeightsError(f"{what} must be real numbers, an array or a table with rows of one length, not {shown(values)}.") from failure
+        raise WeightsError(
+            f"{what} must be real numbers, an array or a table with rows of one length, not"
+            f" {shown(values)}."
+        ) from failure
     if not _is_real(array):
-        raise WeightsError(f"{what} must be real numbers, as an array or a table: this is a {type(values).__name__} of type {array.dtype}.")
+        raise WeightsError(
+            f"{what} must be real numbers, as an array or a table: this is a"
+            f" {type(values).__name__} of type {array.dtype}."
+        )
     return _as_float(array, what)
 
 
@@ -69,7 +110,16 @@ def _is_real(values: Any) -> bool:
         return False
     if values.dtype.kind != "O":
         return values.dtype.kind in "biuf"
-    kinds = set(map(type, np.ma.compressed(values) if np.ma.isMaskedArray(values) else np.asarray(values, dtype=object).flat))
+    kinds = set(
+        map(
+            type,
+            (
+                np.ma.compressed(values)
+                if np.ma.isMaskedArray(values)
+                else np.asarray(values, dtype=object).flat
+            ),
+        )
+    )
     real = Real | np.bool_ | Decimal | type(None) | type(pd.NA)
     return all(issubclass(kind, real) and not issubclass(kind, np.timedelta64) for kind in kinds)
 
@@ -77,21 +127,46 @@ def _is_real(values: Any) -> bool:
 def _as_float(values: Any, what: str) -> np.ndarray:
     """The real numbers as float64, (rows,) or of any shape."""
     if isinstance(values, pd.Series):
-        array = values.to_numpy(dtype=object) if values.dtype.kind == "O" else values.to_numpy(na_value=np.nan)
+        array = (
+            values.to_numpy(dtype=object)
+            if values.dtype.kind == "O"
+            else values.to_numpy(na_value=np.nan)
+        )
     else:
         masked = np.ma.isMaskedArray(values) and np.ma.is_masked(values)
-        array = values.astype(object if values.dtype.kind == "O" else float).filled(np.nan) if masked else np.asarray(values)
+        array = (
+            values.astype(object if values.dtype.kind == "O" else float).filled(np.nan)
+            if masked
+            else np.asarray(values)
+        )
     try:
         if array.dtype.kind == "O":
             array = np.where(pd.isna(array), np.nan, array)
-        with np.errstate(over="ignore", under="ignore"):  # beyond the range: infinite, which callers refuse by name
+        # beyond the range: infinite, which callers refuse by name
+        with np.errstate(over="ignore", under="ignore"):
             numbers = array.astype(np.float64)
     except OverflowError:
-        raise WeightsError(f"{what} must be numbers that float64 holds: one is beyond {np.finfo(float).max:.0e}.") from None
-    except (ValueError, TypeError, ArithmeticError):  # such as a signalling NaN of the module decimal
-        raise WeightsError(f"{what} must be numbers that float64 holds: {shown(values)} has one that is none.") from None
-    if array.dtype.itemsize > 8 and array.dtype.kind == "f" and ((numbers == 0) & (array != 0)).any():
-        raise WeightsError(f"{what}: of type {array.dtype}, with numbers so small that float64 holds them as 0. Change the unit.")
+        raise WeightsError(
+            f"{what} must be numbers that float64 holds: one is beyond {np.finfo(float).max:.0e}."
+        ) from None
+    except (
+        ValueError,
+        TypeError,
+        ArithmeticError,
+    ):
+        # such as a signalling NaN of the module decimal
+        raise WeightsError(
+            f"{what} must be numbers that float64 holds: {shown(values)} has one that is none."
+        ) from None
+    if (
+        array.dtype.itemsize > 8
+        and array.dtype.kind == "f"
+        and ((numbers == 0) & (array != 0)).any()
+    ):
+        raise WeightsError(
+            f"{what}: of type {array.dtype}, with numbers so small that float64 holds them as 0."
+            " Change the unit."
+        )
     return numbers
 
 
@@ -100,7 +175,9 @@ def _bare(label: Any) -> Any:
 
 
 def as_labels(labels: Any) -> pd.Index:
-    """Labels as an index; tuples stay labels and make no levels. WeightsError for a set, which has no order."""
+    """Labels as an index; tuples stay labels and make no levels. WeightsError for a set, which has
+    no order.
+    """
     if isinstance(labels, set | frozenset):
         raise WeightsError("the labels are a set, which has no order: give a list.")
     return labels if isinstance(labels, pd.Index) else pd.Index(labels, tupleize_cols=False)
@@ -117,61 +194,92 @@ def is_hashable(label: Any) -> bool:
 
 def check_hashable(labels: Any, what: str) -> None:
     """WeightsError for labels that no table can look up, such as lists."""
-    wrong = [label for label in labels if not is_hashable(label)] if labels.dtype.kind == "O" else []
+    wrong = (
+        [label for label in labels if not is_hashable(label)] if labels.dtype.kind == "O" else []
+    )
     if wrong:
         raise WeightsError(f"{what} must be texts or numbers, and {shown(wrong[0])} is neither.")
 
 
 def as_index(ids: Any, n: int | None = None) -> pd.Index:
-    """The labels as an index that is flat, complete, unique and, where n is given, of that length."""
+    """The labels as an index that is flat, complete, unique and, where n is given, of
+    that length.
+    """
     try:
         index = as_labels(ids).copy(deep=True)
         check_hashable(index, "ids")
     except (TypeError, ValueError, ArithmeticError, NotImplementedError) as error:
-        raise WeightsError(f"ids must be a list of labels, texts or numbers, one a unit, not {shown(ids)}.") from error
+        raise WeightsError(
+            f"ids must be a list of labels, texts or numbers, one a unit, not {shown(ids)}."
+        ) from error
     if isinstance(index, pd.MultiIndex):
         raise WeightsError(f"ids have the levels {few(index.names)}: give one label a unit.")
     if n is not None and len(index) != n:
-        raise WeightsError(f"{len(index)} ids for {n} units: give one id for each row of the matrix.")
+        raise WeightsError(
+            f"{len(index)} ids for {n} units: give one id for each row of the matrix."
+        )
     if index.hasnans:
-        raise WeightsError(f"{index.isna().sum()} ids are missing, the first at position {index.isna().argmax()}: label every unit.")
+        raise WeightsError(
+            f"{index.isna().sum()} ids are missing, the first at position {index.isna().argmax()}:"
+            " label every unit."
+        )
     if index.has_duplicates:
-        raise WeightsError(f"ids occur more than once: {few(index[index.duplicated()].unique())}. Give each unit its own.")
+        raise WeightsError(
+            f"ids occur more than once: {few(index[index.duplicated()].unique())}. Give each unit"
+            " its own."
+        )
     check_told_apart(index)
     return index
 
 
-def check_told_apart(labels: pd.Index, what: str = "ids", error: type[Exception] = WeightsError) -> None:
-    """Refuse labels that are the same unit by another type, like 1 and "1", by blanks around them, or for what a float holds of them."""
+def check_told_apart(
+    labels: pd.Index, what: str = "ids", error: type[Exception] = WeightsError
+) -> None:
+    """Refuse labels that are the same unit by another type, like 1 and "1", by blanks around them,
+    or for what a float holds of them.
+    """
     for found, why, way_out in (
-        (same_as_text(labels), "read alike but are of several types", "make them all numbers, or all text"),
+        (
+            same_as_text(labels),
+            "read alike but are of several types",
+            "make them all numbers, or all text",
+        ),
         (alike(labels), "differ by the blanks around them alone", "strip them"),
-        (inexact(labels), "are floats too large to tell whole numbers apart", "read them as whole numbers or as text"),
+        (
+            inexact(labels),
+            "are floats too large to tell whole numbers apart",
+            "read them as whole numbers or as text",
+        ),
     ):
         if found:
             raise error(f"{what} that {why}: {few(found)}. Convert the labels: {way_out}.")
 
 
 def check_periods(periods: pd.Index, name: Any) -> None:
-    """DataError for the distinct labels of periods that have no order, or another one than their numbers, as "10" before "2" has."""
+    """DataError for the distinct labels of periods that have no order, or another one than their
+    numbers, as "10" before "2" has.
+    """
     check_told_apart(periods, f"periods in column {name!r}", DataError)
     try:
         wrong = out_of_order(periods)
     except TypeError:
         kinds = sorted({type(label).__name__ for label in periods})
         raise DataError(
-            f"Periods in column {name!r} are of the types {', '.join(kinds)}, which do not sort: convert them to one."
+            f"Periods in column {name!r} are of the types {', '.join(kinds)}, which do not sort:"
+            " convert them to one."
         ) from None
     if wrong:
         shown = few(periods.sort_values())
         way_out = f"convert them with pd.to_numeric(frame[{name!r}])"
         raise DataError(
-            f"Periods in column {name!r} are numbers stored as text, which sort as text: {shown}. To keep their order {way_out}."
+            f"Periods in column {name!r} are numbers stored as text, which sort as text: {shown}."
+            f" To keep their order {way_out}."
         )
 
 
 def align(ids: pd.Index, labels: Any) -> np.ndarray:
-    """The positions (n,) at which each of `ids` stands in `labels`, so that labels[positions] = ids.
+    """The positions (n,) at which each of `ids` stands in `labels`, so that labels[positions] =
+    ids.
 
     Raises WeightsError naming the repeated labels, or those found on one side only.
 
@@ -180,22 +288,38 @@ def align(ids: pd.Index, labels: Any) -> np.ndarray:
     """
     found = as_labels(labels)
     if isinstance(found, pd.MultiIndex):
-        raise WeightsError(f"the data have an index of the levels {few(found.names)}: give one row a unit, indexed by the unit.")
+        raise WeightsError(
+            f"the data have an index of the levels {few(found.names)}: give one row a unit, indexed"
+            " by the unit."
+        )
     if found.has_duplicates:
-        raise WeightsError(f"the data repeat the units {few(found[found.duplicated()].unique())}: give one row a unit.")
+        raise WeightsError(
+            f"the data repeat the units {few(found[found.duplicated()].unique())}: give one row a"
+            " unit."
+        )
     check_told_apart(found, "labels of the data")
     positions = found.get_indexer(ids)
     extra, missing = found[ids.get_indexer(found) < 0], ids[positions < 0]
     if len(extra) or len(missing):
         both = (("in the data but not in W", extra), ("in W but not in the data", missing))
         sides = "; ".join(f"{side}: {few(units)}" for side, units in both if len(units))
-        raise WeightsError(f"the units of the data are not those of W; {sides}.{type_hint(ids, found)}{_numbered(ids, found)}")
+        raise WeightsError(
+            "the units of the data are not those of W;"
+            f" {sides}.{type_hint(ids, found)}{_numbered(ids, found)}"
+        )
     return positions
 
 
 def _numbered(ids: pd.Index, found: pd.Index) -> str:
-    """What to do where one side has row numbers in place of labels, with a space before, else nothing."""
-    ours, theirs = (bool(pd.Index(labels).equals(pd.RangeIndex(len(labels)))) for labels in (ids, found))
+    """What to do where one side has row numbers in place of labels, with a space before, else
+    nothing.
+    """
+    ours, theirs = (
+        bool(pd.Index(labels).equals(pd.RangeIndex(len(labels)))) for labels in (ids, found)
+    )
     if theirs and not ours:
-        return " If the labels of the data are row numbers, index the data by the unit, or name its column: unit=."
+        return (
+            " If the labels of the data are row numbers, index the data by the unit, or name its"
+            " column: unit=."
+        )
     return " If W has only numbered its units, give it their ids=." if ours and not theirs else ""

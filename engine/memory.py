@@ -1,11 +1,14 @@
-"""What will be needed, said before it is begun: bytes of memory by formulas that were measured, held against what is free.
+"""What will be needed, said before it is begun: bytes of memory by formulas that were measured,
+held against what is free.
 
-The formulas are within a factor of two of the measured peaks (`tests/engine/test_memory.py` measures them again).
+The formulas are within a factor of two of the measured peaks (`tests/engine/test_memory.py`
+measures them again).
 
 >>> check(3e12, "draws=10**10", "take fewer", max_memory=1e9)
 Traceback (most recent call last):
 ...
-spillover.kernels.errors.SpecificationError: draws=10**10: some 3 TB of memory are needed, and 1 GB are allowed: take fewer.
+spillover.kernels.errors.SpecificationError: draws=10**10: some 3 TB of memory are
+needed, and 1 GB are allowed: take fewer.
 """
 
 import math
@@ -13,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from spillover.engine.reading import available_memory, size
+from spillover.engine.storage.reading import available_memory, size
 from spillover.kernels.arguments import shown
 from spillover.kernels.errors import SpecificationError, SpilloverError
 
@@ -25,16 +28,31 @@ BLOCK_COPIES = 3  # of a sweep's numbers: blocks, their joint array, the Dataset
 LARGEST = 1e18  # bytes; what is beyond has no use of a better figure
 
 
-def check(need: float, what: str, way_out: str, max_memory: Any = None, error: type[SpilloverError] = SpecificationError) -> None:
-    """`error` where more bytes are needed than `max_memory`, or where that is None than are free; `what` needs them."""
+def check(
+    need: float,
+    what: str,
+    way_out: str,
+    max_memory: Any = None,
+    error: type[SpilloverError] = SpecificationError,
+) -> None:
+    """`error` where more bytes are needed than `max_memory`, or where that is None than are free;
+    `what` needs them.
+    """
     if max_memory is not None and (
-        isinstance(max_memory, bool) or not isinstance(max_memory, int | float | np.number) or not max_memory > 0
+        isinstance(max_memory, bool)
+        or not isinstance(max_memory, int | float | np.number)
+        or not max_memory > 0
     ):
-        raise SpecificationError(f"max_memory={shown(max_memory)}: give a number of bytes, such as max_memory=8e9.")
+        raise SpecificationError(
+            f"max_memory={shown(max_memory)}: give a number of bytes, such as max_memory=8e9."
+        )
     there = available_memory() if max_memory is None else float(max_memory)
     if need > there:
         kind = "free" if max_memory is None else "allowed"
-        raise error(f"{what}: some {size(min(need, LARGEST))} of memory are needed, and {size(there)} are {kind}: {way_out}.")
+        raise error(
+            f"{what}: some {size(min(need, LARGEST))} of memory are needed, and {size(there)} are"
+            f" {kind}: {way_out}."
+        )
 
 
 def of_draws(draws: int, parameters: int) -> float:
@@ -53,7 +71,9 @@ def of_order_impacts(draws: int, variables: int, orders: int) -> float:
 
 
 def of_sweep(members: int, columns: int, numbers: int, kept: int) -> float:
-    """Bytes of a sweep's results: so many `numbers` of each of the `columns` of a member, and `kept` draws of each."""
+    """Bytes of a sweep's results: so many `numbers` of each of the `columns` of a member, and
+    `kept` draws of each.
+    """
     return float(FLOAT * BLOCK_COPIES) * members * columns * (numbers + kept)
 
 

@@ -1,7 +1,9 @@
-"""Compiled programs: the old ones are let go before there are too many, and none is run where it would hang.
+"""Compiled programs: the old ones are let go before there are too many, and none is run where it
+would hang.
 
-Every program that JAX compiles takes some maps of the process's memory, of which Linux allows 65,530 unless set
-otherwise; a process that needs more dies. And a process forked from one in which JAX has run lacks its threads.
+Every program that JAX compiles takes some maps of the process's memory, of which Linux allows
+65,530 unless set otherwise; a process that needs more dies. And a process forked from one in which
+JAX has run lacks its threads.
 """
 
 import gc
@@ -40,17 +42,20 @@ if hasattr(os, "register_at_fork"):
 
 
 def enter() -> None:
-    """Before JAX runs anything of ours: SpecificationError in a process forked from one in which it had."""
+    """Before JAX runs anything of ours: SpecificationError in a process forked from one in which it
+    had.
+    """
     if _process.forked:
         raise SpecificationError(FORKED)
     _process.used = True
 
 
 def enter_and_clear() -> None:
-    """`enter` before a fit: where there are many compiled programs, those of spillover's own functions go.
+    """`enter` before a fit: where there are many compiled programs, those of spillover's own
+    functions go.
 
-    Where these are not enough, all go, the user's too. What goes is compiled again when it is next used; what runs in another
-    thread is held by its caller until it is done.
+    Where these are not enough, all go, the user's too. What goes is compiled again when it is next
+    used; what runs in another thread is held by its caller until it is done.
     """
     enter()
     if crowded():
@@ -69,9 +74,19 @@ def crowded() -> bool:
 
 def ours() -> list[Any]:
     """The compiled functions of the modules of spillover that are loaded."""
-    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "spillover"]
+    modules = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == "spillover"
+    ]
     found = [value for module in modules for value in list(vars(module).values())]
-    return list({id(one): one for one in found if callable(getattr(one, "clear_cache", None)) and hasattr(one, "lower")}.values())
+    return list(
+        {
+            id(one): one
+            for one in found
+            if callable(getattr(one, "clear_cache", None)) and hasattr(one, "lower")
+        }.values()
+    )
 
 
 def maps() -> int:

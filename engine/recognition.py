@@ -1,5 +1,6 @@
-"""What values and names look like, where a wrong guess would give wrong numbers: numbers stored as text, labels that are the same as
-text, latitudes and longitudes."""
+"""What values and names look like, where a wrong guess would give wrong numbers: numbers stored as
+text, labels that are the same as text, latitudes and longitudes.
+"""
 
 import re
 from collections.abc import Iterable
@@ -9,29 +10,72 @@ import numpy as np
 import pandas as pd
 
 BLANKS = " \u00a0\u2009\u202f"  # blanks that part thousands
-NUMBER = re.compile(
-    rf"[+\-\u2212]?\s*[$€£¥￥]?\s*(\d{{1,3}}([,.'’_{BLANKS}]\d{{3}})+([.,]\d+)?|\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*[%‰％€]?"
+DIGITS = rf"\d{{1,3}}([,.'’_{BLANKS}]\d{{3}})+([.,]\d+)?|\d+[.,]?\d*|[.,]\d+"
+NUMBER = re.compile(rf"[+\-\u2212]?\s*[$€£¥￥]?\s*({DIGITS})([eE][+-]?\d+)?\s*[%‰％€]?")
+MARKS = (
+    ("%‰％", "percent signs"),
+    (",", "commas"),
+    ("'’_" + BLANKS, "marks of thousands"),
+    ("$€£¥￥", "signs of currency"),
 )
-MARKS = (("%‰％", "percent signs"), (",", "commas"), ("'’_" + BLANKS, "marks of thousands"), ("$€£¥￥", "signs of currency"))
 MOSTLY = 0.5  # this share of the distinct texts being numbers, the column is one of numbers
 EXACT = 2.0**53  # whole numbers beyond it are not all floats
-NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # as pandas calls what a column of objects holds
-LATITUDE = frozenset(("lat", "lats", "latitude", "latitudes", "latitud", "latitudine", "breite", "breitengrad", "intptlat"))
-LONGITUDE = frozenset(
-    ("lon", "lons", "lng", "long", "longitude", "longitudes", "longitud", "longitudine", "länge", "längengrad", "intptlon", "intptlong")
+# as pandas calls what a column of objects holds
+NUMBERS = (
+    "integer",
+    "floating",
+    "mixed-integer-float",
+    "decimal",
 )
-ELSEWHERE = {"纬度": "latitude", "緯度": "latitude", "经度": "longitude", "經度": "longitude"}  # parts of a word
+LATITUDE = frozenset(
+    (
+        "lat",
+        "lats",
+        "latitude",
+        "latitudes",
+        "latitud",
+        "latitudine",
+        "breite",
+        "breitengrad",
+        "intptlat",
+    )
+)
+LONGITUDE = frozenset(
+    (
+        "lon",
+        "lons",
+        "lng",
+        "long",
+        "longitude",
+        "longitudes",
+        "longitud",
+        "longitudine",
+        "länge",
+        "längengrad",
+        "intptlon",
+        "intptlong",
+    )
+)
+# parts of a word
+ELSEWHERE = {
+    "纬度": "latitude",
+    "緯度": "latitude",
+    "经度": "longitude",
+    "經度": "longitude",
+}
 
 
 def is_number(kind: Any) -> bool:
     """Whether a dtype holds real numbers; truth values are none."""
     types = pd.api.types
-    return types.is_numeric_dtype(kind) and not (types.is_bool_dtype(kind) or types.is_complex_dtype(kind))
+    return types.is_numeric_dtype(kind) and not (
+        types.is_bool_dtype(kind) or types.is_complex_dtype(kind)
+    )
 
 
 def numbers_as_text(texts: Iterable[str]) -> tuple[list[str], list[str], list[str]] | None:
-    """The texts that are written as numbers, those that are not, and the marks that a conversion stumbles over; None unless the numbers
-    are at least half of the distinct texts.
+    """The texts that are written as numbers, those that are not, and the marks that a conversion
+    stumbles over; None unless the numbers are at least half of the distinct texts.
 
     >>> numbers_as_text(["1,234", "2,500", "n/a"])
     (['1,234', '2,500'], ['n/a'], ['commas'])
@@ -42,7 +86,11 @@ def numbers_as_text(texts: Iterable[str]) -> tuple[list[str], list[str], list[st
     numbers = [text for text in distinct if NUMBER.fullmatch(text.strip())]
     if not numbers or len(numbers) < MOSTLY * len(distinct):
         return None
-    marks = [name for signs, name in MARKS if any(sign in text.strip() for text in numbers for sign in signs)]
+    marks = [
+        name
+        for signs, name in MARKS
+        if any(sign in text.strip() for text in numbers for sign in signs)
+    ]
     return numbers, [text for text in distinct if not NUMBER.fullmatch(text.strip())], marks
 
 
@@ -75,7 +123,11 @@ def alike(labels: pd.Index) -> list:
         return []
     given = labels.tolist()
     texts = [label.strip() if isinstance(label, str) else label for label in given]
-    return [] if texts == given else labels[pd.Index(texts, dtype=object).duplicated(keep=False)].tolist()
+    return (
+        []
+        if texts == given
+        else labels[pd.Index(texts, dtype=object).duplicated(keep=False)].tolist()
+    )
 
 
 def inexact(labels: pd.Index) -> list:
@@ -91,7 +143,8 @@ def inexact(labels: pd.Index) -> list:
 
 
 def out_of_order(periods: pd.Index) -> bool:
-    """Whether texts that are numbers sort otherwise than these numbers, as "10" does before "2"; TypeError for labels that do not sort.
+    """Whether texts that are numbers sort otherwise than these numbers, as "10" does before "2";
+    TypeError for labels that do not sort.
 
     >>> out_of_order(pd.Index(["2", "10"])), out_of_order(pd.Index(["2001", "2010"]))
     (True, False)
@@ -116,7 +169,9 @@ def coordinate(name: Any) -> str | None:
         return None
     words = set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
     found = {kind for part, kind in ELSEWHERE.items() if part in name}
-    found |= {kind for kind, known in (("latitude", LATITUDE), ("longitude", LONGITUDE)) if words & known}
+    found |= {
+        kind for kind, known in (("latitude", LATITUDE), ("longitude", LONGITUDE)) if words & known
+    }
     return found.pop() if len(found) == 1 else None
 
 

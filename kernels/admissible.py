@@ -1,9 +1,12 @@
-"""The admissible interval of rho for a W too large for all its eigenvalues: its extreme real ones, and what is known of them.
+"""The admissible interval of rho for a W too large for all its eigenvalues: its extreme real ones,
+and what is known of them.
 
-The right end is 1 over the Perron root, which two bounds enclose (`perron`). On the left, det(I - rho W) > 0 down to minus that at
-least. Where W is similar to a symmetric matrix all eigenvalues are real, and Lanczos iterations find the lowest. Else Arnoldi
-iterations find the eigenvalue furthest left; where it is complex, discs along the negative axis, each with all eigenvalues in it by
-inverse iterations at its centre, are laid side by side until one holds a real eigenvalue. Saad (2011), 4, 6, 8.
+The right end is 1 over the Perron root, which two bounds enclose (`perron`). On the left, det(I -
+rho W) > 0 down to minus that at least. Where W is similar to a symmetric matrix all eigenvalues are
+real, and Lanczos iterations find the lowest. Else Arnoldi iterations find the eigenvalue furthest
+left; where it is complex, discs along the negative axis, each with all eigenvalues in it by inverse
+iterations at its centre, are laid side by side until one holds a real eigenvalue. Saad (2011), 4,
+6, 8.
 """
 
 from collections.abc import Callable
@@ -16,21 +19,28 @@ import scipy.sparse.linalg
 from spillover.kernels import factor, ordering, perron, spectrum
 from spillover.kernels.errors import WeightsError
 
-LANCZOS = 1e-3  # relative accuracy of the leftmost eigenvalue; the bound leaves the residual out, and so stays inside
+# relative accuracy of the leftmost eigenvalue; the bound leaves the residual out, and so stays
+# inside
+LANCZOS = 1e-3
 PERRON = 1e-6  # of the rightmost one, near which a posterior may well lie
 RESTARTS = 1000, 100  # of ARPACK, for a symmetric matrix and for any other
-NEARLY = 1e-3  # an imaginary part below this share of the radius may be the rounding of a nearly multiple real eigenvalue
+# an imaginary part below this share of the radius may be the rounding of a nearly multiple real
+# eigenvalue
+NEARLY = 1e-3
 ACCURACY = 1e-9  # of inverse iterations
 INSIDE = 10  # eigenvalues a disc holds
 DISCS = 16  # at most
-FLOOR = 0.1  # share of the radius at which the discs end: nearer to 0 there are too many eigenvalues, and bounds ten times as wide
+# share of the radius at which the discs end: nearer to 0 there are too many eigenvalues, and bounds
+# ten times as wide
+FLOOR = 0.1
 OVERLAP = 0.98  # share of its radius for which a disc is trusted
 
 
 class Admissible(NamedTuple):
-    """`bounds` of rho, with det(I - rho W) > 0 inside. `plain`: the rho without any eigenvalue, complex ones included, to their left or
-    right; `outer`: given bounds beyond these reach a singular I - rho W, infinite where none is known; `cautious`: the lower bound
-    may be short of the lowest admissible rho, for no eigenvalue was found at it.
+    """`bounds` of rho, with det(I - rho W) > 0 inside. `plain`: the rho without any eigenvalue,
+    complex ones included, to their left or right; `outer`: given bounds beyond these reach a
+    singular I - rho W, infinite where none is known; `cautious`: the lower bound may be short of
+    the lowest admissible rho, for no eigenvalue was found at it.
     """
 
     bounds: tuple[float, float]
@@ -40,8 +50,10 @@ class Admissible(NamedTuple):
 
 
 class Left(NamedTuple):
-    """`real`: minus the lowest real eigenvalue, from above, or what stands in for it; `part`: minus the least real part; `shown`: a
-    value the former is not below, 0 where none is known; `cautious`: as above."""
+    """`real`: minus the lowest real eigenvalue, from above, or what stands in for it; `part`: minus
+    the least real part; `shown`: a value the former is not below, 0 where none is known;
+    `cautious`: as above.
+    """
 
     real: float
     part: float
@@ -58,10 +70,11 @@ def admissible(
     search: bool = True,
     order: np.ndarray | None = None,
 ) -> Admissible:
-    """The interval for W = `work` (`perron.balanced`, row-standardised or symmetric) with bounds on its spectral radius.
+    """The interval for W = `work` (`perron.balanced`, row-standardised or symmetric) with bounds on
+    its spectral radius.
 
-    `even`: W is similar to -W. `search`: by factorisations where the leftmost eigenvalue is complex; else that leaves a cautious bound.
-    `order`: of elimination, where it is known.
+    `even`: W is similar to -W. `search`: by factorisations where the leftmost eigenvalue is
+    complex; else that leaves a cautious bound. `order`: of elimination, where it is known.
     """
     low, high = radius
     if even:
@@ -72,7 +85,12 @@ def admissible(
         left = _leftmost(work, high, search, order)
     part = min(left.part, high)
     outer = (-1 / left.shown if left.shown > 0 else -np.inf, 1 / low)
-    return Admissible((-1 / left.real, 1 / high), (-1 / part if part > 0 else -np.inf, 1 / high), outer, left.cautious)
+    return Admissible(
+        (-1 / left.real, 1 / high),
+        (-1 / part if part > 0 else -np.inf, 1 / high),
+        outer,
+        left.cautious,
+    )
 
 
 def radius_of(work: sparse.csr_array) -> tuple[float, float]:
@@ -85,9 +103,14 @@ def radius_of(work: sparse.csr_array) -> tuple[float, float]:
     return min(value, ceiling), min(value + residual, ceiling)
 
 
-def _arpack(solve, work: sparse.csr_array, which: str, accuracy: float) -> tuple[complex, float] | None:
-    """The eigenvalue at an end, the least negative imaginary part first, and the residual; None where it is not found."""
-    start = np.random.default_rng(0).uniform(0.5, 1.5, work.shape[0])  # positive, like the Perron vector
+def _arpack(
+    solve, work: sparse.csr_array, which: str, accuracy: float
+) -> tuple[complex, float] | None:
+    """The eigenvalue at an end, the least negative imaginary part first, and the residual; None
+    where it is not found.
+    """
+    # positive, like the Perron vector
+    start = np.random.default_rng(0).uniform(0.5, 1.5, work.shape[0])
     if which[0] == "S":
         start *= np.random.default_rng(1).choice([-1.0, 1.0], work.shape[0])
     restarts = RESTARTS[solve is scipy.sparse.linalg.eigs]
@@ -100,7 +123,9 @@ def _arpack(solve, work: sparse.csr_array, which: str, accuracy: float) -> tuple
 
 
 def _lowest(work: sparse.csr_array, radius: float) -> Left:
-    """Of a symmetric matrix: a Rayleigh quotient is not below the lowest eigenvalue, and one lies within the residual of it."""
+    """Of a symmetric matrix: a Rayleigh quotient is not below the lowest eigenvalue, and one lies
+    within the residual of it.
+    """
     found = _arpack(scipy.sparse.linalg.eigsh, work, "SA", LANCZOS)
     if found is None:
         return Left(radius, radius, 0.0, True)
@@ -109,7 +134,9 @@ def _lowest(work: sparse.csr_array, radius: float) -> Left:
     return Left(real, real, value, False)
 
 
-def _leftmost(work: sparse.csr_array, radius: float, search: bool, order: np.ndarray | None) -> Left:
+def _leftmost(
+    work: sparse.csr_array, radius: float, search: bool, order: np.ndarray | None
+) -> Left:
     """Of any matrix that is not negative."""
     found = _arpack(scipy.sparse.linalg.eigs, work, "SR", LANCZOS)
     value, residual = (complex(-radius, np.inf), 0.0) if found is None else found
@@ -136,7 +163,8 @@ def _by_discs(work: sparse.csr_array, part: float, radius: float, order: np.ndar
     edge, reach = -part * (1 + LANCZOS), 0.05 * radius
     for _ in range(DISCS):
         if edge >= -FLOOR * radius:
-            return Left(radius, part, 0.0, edge < -spectrum.REAL * radius)  # the convention, where there is no negative real eigenvalue
+            # the convention, where there is no negative real eigenvalue
+            return Left(radius, part, 0.0, edge < -spectrum.REAL * radius)
         centre = min(edge + OVERLAP * reach, -0.5 * FLOOR * radius)
         values, sign = _nearest(work, centre, order)
         if not len(values):
@@ -145,7 +173,9 @@ def _by_discs(work: sparse.csr_array, part: float, radius: float, order: np.ndar
         if centre - size > edge:  # a gap: nearer to the edge
             reach = size
             continue
-        near = values[(np.abs(values.imag) <= NEARLY * radius) & (values.real <= min(centre + size, 0.0))]
+        near = values[
+            (np.abs(values.imag) <= NEARLY * radius) & (values.real <= min(centre + size, 0.0))
+        ]
         for value in near[np.argsort(near.real)]:
             real = abs(value.imag) <= spectrum.REAL * radius
             room = spectrum.REAL * radius if real else _room(work, centre, order, value) * radius
@@ -158,7 +188,9 @@ def _by_discs(work: sparse.csr_array, part: float, radius: float, order: np.ndar
 
 
 def _nearest(work: sparse.csr_array, centre: float, order: np.ndarray) -> tuple[np.ndarray, float]:
-    """The eigenvalues nearest to a point of the axis, none where they are not found, and the sign of det(I - W / c)."""
+    """The eigenvalues nearest to a point of the axis, none where they are not found, and the sign
+    of det(I - W / c).
+    """
     try:
         factors = factor.factorise(work, 1 / centre, order=order)  # I - W / c = -(W - c I) / c
         return _inverse_iterations(work, centre, factors.solve)[0], factors.sign
@@ -166,16 +198,24 @@ def _nearest(work: sparse.csr_array, centre: float, order: np.ndarray) -> tuple[
         return np.zeros(0), 0.0
 
 
-def _inverse_iterations(work: sparse.csr_array, centre: float, solve: Callable) -> tuple[np.ndarray, np.ndarray]:
+def _inverse_iterations(
+    work: sparse.csr_array, centre: float, solve: Callable
+) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues near `centre` and their vectors, given b -> (I - W / c)^-1 b."""
     n = work.shape[0]
-    inverse = scipy.sparse.linalg.LinearOperator((n, n), matvec=lambda x: -solve(x) / centre, dtype=float)
+    inverse = scipy.sparse.linalg.LinearOperator(
+        (n, n), matvec=lambda x: -solve(x) / centre, dtype=float
+    )
     start = np.random.default_rng(2).normal(size=n)
-    return scipy.sparse.linalg.eigs(work, k=INSIDE, sigma=centre, OPinv=inverse, v0=start, maxiter=RESTARTS[1], tol=ACCURACY)
+    return scipy.sparse.linalg.eigs(
+        work, k=INSIDE, sigma=centre, OPinv=inverse, v0=start, maxiter=RESTARTS[1], tol=ACCURACY
+    )
 
 
 def _room(work: sparse.csr_array, centre: float, order: np.ndarray, value: complex) -> float:
-    """How far off the radius an eigenvalue may be for rounding: the accuracy asked for, times its condition number 1 / |y'x|."""
+    """How far off the radius an eigenvalue may be for rounding: the accuracy asked for, times its
+    condition number 1 / |y'x|.
+    """
     factors = factor.factorise(work, 1 / centre, order=order)
     try:
         right, x = _inverse_iterations(work, centre, factors.solve)

@@ -1,6 +1,8 @@
-"""What callers give: calls that fit a signature, and single values of the right kind and size, refused by name where they are not.
+"""What callers give: calls that fit a signature, and single values of the right kind and size,
+refused by name where they are not.
 
-Every check returns the value as plain Python holds it, and names the argument, what it is and one that would do where it refuses.
+Every check returns the value as plain Python holds it, and names the argument, what it is and one
+that would do where it refuses.
 """
 
 import difflib
@@ -27,10 +29,11 @@ WIDE = 60  # characters of a value that a message shows
 
 
 def front_door(function: Callable[P, R]) -> Callable[P, R]:
-    """The function itself, but for calls that do not fit its signature: these raise an ArgumentError, a TypeError too, that says what is
-    misspelt, missing or too much.
+    """The function itself, but for calls that do not fit its signature: these raise an
+    ArgumentError, a TypeError too, that says what is misspelt, missing or too much.
 
-    Nothing is looked at before a call fails, and a TypeError from within the function stays what it is.
+    Nothing is looked at before a call fails, and a TypeError from within the function stays what it
+    is.
 
     >>> @front_door
     ... def area(height: float, width: float) -> float:
@@ -58,7 +61,9 @@ def front_doors(kind: C) -> C:
     """A class whose constructor and public methods stand behind a `front_door` each."""
     for name, member in list(vars(kind).items()):
         inner = member.__func__ if isinstance(member, classmethod) else member
-        if inspect.isfunction(inner) and (not name.startswith("_") or name in ("__init__", "__call__")):
+        if inspect.isfunction(inner) and (
+            not name.startswith("_") or name in ("__init__", "__call__")
+        ):
             door = front_door(inner)
             setattr(kind, name, classmethod(door) if isinstance(member, classmethod) else door)
     return kind
@@ -70,11 +75,16 @@ def _misfit(function: Callable, name: str, args: tuple, kwargs: Mapping[str, Any
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        return _explained(name, list(signature.parameters.values()), args, kwargs) or f"{name}(): {error}."
+        return (
+            _explained(name, list(signature.parameters.values()), args, kwargs)
+            or f"{name}(): {error}."
+        )
     return None
 
 
-def _explained(qualname: str, parameters: list[inspect.Parameter], args: tuple, kwargs: Mapping[str, Any]) -> str:
+def _explained(
+    qualname: str, parameters: list[inspect.Parameter], args: tuple, kwargs: Mapping[str, Any]
+) -> str:
     """The first misspelt, superfluous, doubled or missing argument of a call, in words."""
     owner, _, last = qualname.rpartition(".")
     name = f"{owner if last in ('__init__', '__call__') else qualname}()"
@@ -90,7 +100,13 @@ def _explained(qualname: str, parameters: list[inspect.Parameter], args: tuple, 
     if len(given) > len(places):
         by_name = [word for word in known if word not in places]
         rest = f"; give others by name, such as {by_name[0]}=" if by_name else ""
-        there = f"only {_listed(places)} without a name" if places else "nothing without a name" if by_name else "no argument"
+        there = (
+            f"only {_listed(places)} without a name"
+            if places
+            else "nothing without a name"
+            if by_name
+            else "no argument"
+        )
         return f"{name} takes {there}, not {len(given)} values{rest}."
     twice = [word for word in places[: len(given)] if word in kwargs]
     if twice:
@@ -98,7 +114,12 @@ def _explained(qualname: str, parameters: list[inspect.Parameter], args: tuple, 
     filled = {*places[: len(given)], *kwargs}
     needed = [one.name for one in own if one.name in known and one.default is one.empty]
     missing = [word for word in needed if word not in filled]
-    return f"{name} needs {_listed(needed)}: {_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing." if missing else ""
+    return (
+        f"{name} needs {_listed(needed)}: {_listed(missing)} {'is' if len(missing) == 1 else 'are'}"
+        " missing."
+        if missing
+        else ""
+    )
 
 
 def _listed(words: list[str]) -> str:
@@ -106,14 +127,22 @@ def _listed(words: list[str]) -> str:
 
 
 def suggestion(word: Any, known: Iterable[Any]) -> str:
-    """ "did you mean 'twoway'", of the known word nearest to one that is not known; nothing where none is near."""
+    """ "did you mean 'twoway'", of the known word nearest to one that is not known; nothing where
+    none is near.
+    """
     words = {text.casefold(): text for text in map(str, known)}
-    near = difflib.get_close_matches(word.strip().casefold(), words, 1, 0.6) if isinstance(word, str) else []
+    near = (
+        difflib.get_close_matches(word.strip().casefold(), words, 1, 0.6)
+        if isinstance(word, str)
+        else []
+    )
     return f"did you mean {words[near[0]]!r}" if near else ""
 
 
 def shown(value: Any) -> str:
-    """A value on one line for a message: as Python writes it where that is short and plain, else its kind."""
+    """A value on one line for a message: as Python writes it where that is short and plain, else
+    its kind.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str | bytes):
@@ -121,7 +150,11 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool | float | complex):
         return repr(value)
     if isinstance(value, int):
-        return repr(value) if value.bit_length() <= 3 * WIDE else f"a whole number of {value.bit_length()} bits"
+        return (
+            repr(value)
+            if value.bit_length() <= 3 * WIDE
+            else f"a whole number of {value.bit_length()} bits"
+        )
     if isinstance(value, list | tuple | dict | set) and len(value) <= 8:
         return _short(value)
     kind = kind_of(value)
@@ -140,24 +173,39 @@ def kind_of(value: Any) -> str:
 def _short(value: Any) -> str:
     """A small collection of plain values as Python writes it, else its kind."""
     inside = [*value, *value.values()] if isinstance(value, dict) else list(value)
-    plain = all(one is None or isinstance(one, str | bool | int | float | np.generic) for one in inside)
+    plain = all(
+        one is None or isinstance(one, str | bool | int | float | np.generic) for one in inside
+    )
     text = repr(value) if plain else ""
     return text if text and len(text) <= WIDE else f"a {type(value).__name__} of {len(value)}"
 
 
-def whole(name: str, value: Any, *, least: int = 1, most: int = MOST, example: int | None = None) -> int:
-    """A whole number from `least` to `most`, of Python or NumPy; true, text and floats such as 100.0 are none.
+def whole(
+    name: str, value: Any, *, least: int = 1, most: int = MOST, example: int | None = None
+) -> int:
+    """A whole number from `least` to `most`, of Python or NumPy; true, text and floats such as
+    100.0 are none.
 
     >>> whole("draws", "500")
     Traceback (most recent call last):
     ...
-    spillover.kernels.errors.SpecificationError: draws='500': give a whole number from 1 on, such as draws=500.
+    spillover.kernels.errors.SpecificationError: draws='500': give a whole number from 1
+    on, such as draws=500.
     """
-    right = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_ | np.timedelta64)
+    right = isinstance(value, int | np.integer) and not isinstance(
+        value, bool | np.bool_ | np.timedelta64
+    )
     if right and least <= value <= most:
         return int(value)
-    reach = f"from {least} on" if most == MOST and not (right and value > most) else f"from {least} to {most}"
-    raise SpecificationError(f"{name}={shown(value)}: give a whole number {reach}, such as {name}={_nearest(value, least, most, example)}.")
+    reach = (
+        f"from {least} on"
+        if most == MOST and not (right and value > most)
+        else f"from {least} to {most}"
+    )
+    raise SpecificationError(
+        f"{name}={shown(value)}: give a whole number {reach}, such as"
+        f" {name}={_nearest(value, least, most, example)}."
+    )
 
 
 def _nearest(value: Any, least: int, most: int, example: int | None) -> int:
@@ -176,14 +224,26 @@ def seed(value: Any, name: str = "seed") -> int:
     try:
         return whole(name, value, least=0, most=LAST_SEED)
     except SpecificationError:
-        raise SpecificationError(f"{name}={shown(value)}: give a whole number from 0 to 2**63 - 1, such as {name}=0.") from None
+        raise SpecificationError(
+            f"{name}={shown(value)}: give a whole number from 0 to 2**63 - 1, such as {name}=0."
+        ) from None
 
 
 def real(
-    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, closed: bool = False, example: float | None = None
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    closed: bool = False,
+    example: float | None = None,
 ) -> float:
-    """A finite number between `low` and `high`, with `closed` one of these too; neither true nor text."""
-    right = isinstance(value, numbers.Real | np.floating | np.integer) and not isinstance(value, bool | np.bool_ | np.timedelta64)
+    """A finite number between `low` and `high`, with `closed` one of these too; neither true nor
+    text.
+    """
+    right = isinstance(value, numbers.Real | np.floating | np.integer) and not isinstance(
+        value, bool | np.bool_ | np.timedelta64
+    )
     try:
         found = float(value) if right else math.nan
     except (OverflowError, TypeError, ValueError):
@@ -192,7 +252,9 @@ def real(
     if math.isfinite(found) and inside:
         return found
     such = "" if example is None else f", such as {name}={example:g}"
-    raise SpecificationError(f"{name}={shown(value)}: give a number{_between(low, high, closed)}{such}.")
+    raise SpecificationError(
+        f"{name}={shown(value)}: give a number{_between(low, high, closed)}{such}."
+    )
 
 
 def _between(low: float, high: float, closed: bool) -> str:
@@ -210,25 +272,33 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(what: str, value: Any, known: Iterable[str], *, error: type[Exception] = SpecificationError) -> str:
+def choice(
+    what: str, value: Any, known: Iterable[str], *, error: type[Exception] = SpecificationError
+) -> str:
     """One of the known words. `what`: "is no method", "are no effects".
 
     >>> choice("are no effects", "towway", ("none", "twoway"))
     Traceback (most recent call last):
     ...
-    spillover.kernels.errors.SpecificationError: There are no effects 'towway'; choose one of 'none', 'twoway': did you mean 'twoway'?
+    spillover.kernels.errors.SpecificationError: There are no effects 'towway'; choose
+    one of 'none', 'twoway': did you mean 'twoway'?
     """
     words = tuple(known)
     if isinstance(value, str) and value in words:
         return str(value)
     near = suggestion(value, words)
-    raise error(f"There {what} {shown(value)}; choose one of {', '.join(map(repr, words))}{f': {near}?' if near else '.'}")
+    raise error(
+        f"There {what} {shown(value)}; choose one of"
+        f" {', '.join(map(repr, words))}{f': {near}?' if near else '.'}"
+    )
 
 
 def listed(name: str, value: Any, *, example: str | None = None) -> tuple[Any, ...]:
     """The members of a list or another collection; a text is none, nor is a mapping."""
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        inner = f"[{value!r}]" if isinstance(value, str) and len(value) <= WIDE else example or "[...]"
+        inner = (
+            f"[{value!r}]" if isinstance(value, str) and len(value) <= WIDE else example or "[...]"
+        )
         raise SpecificationError(f"{name}={shown(value)}: give a list, such as {name}={inner}.")
     return tuple(value)
 
@@ -238,7 +308,9 @@ def texts(name: str, value: Any, *, example: str | None = None) -> tuple[str, ..
     found = listed(name, value, example=example)
     wrong = [one for one in found if not isinstance(one, str)]
     if wrong:
-        raise SpecificationError(f"{name}={shown(value)}: {shown(wrong[0])} is no text; give a list of names.")
+        raise SpecificationError(
+            f"{name}={shown(value)}: {shown(wrong[0])} is no text; give a list of names."
+        )
     return found
 
 
@@ -265,12 +337,26 @@ def text(name: str, value: Any, *, example: str) -> str:
 
 def path(name: str, value: Any) -> Path:
     """A path, from text or another path."""
-    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str) or "\0" in os.fspath(value) or value == "":
-        raise SpecificationError(f"{name}={shown(value)}: give a path, as text or as a pathlib.Path.")
+    if (
+        not isinstance(value, str | os.PathLike)
+        or not isinstance(os.fspath(value), str)
+        or "\0" in os.fspath(value)
+        or value == ""
+    ):
+        raise SpecificationError(
+            f"{name}={shown(value)}: give a path, as text or as a pathlib.Path."
+        )
     return Path(value)
 
 
-def expect(name: str, value: Any, kind: type | tuple[type, ...], way_out: str, *, error: type[Exception] = SpecificationError) -> None:
+def expect(
+    name: str,
+    value: Any,
+    kind: type | tuple[type, ...],
+    way_out: str,
+    *,
+    error: type[Exception] = SpecificationError,
+) -> None:
     """Refuse a value of another kind; `way_out`: "make it spillover.Weights(matrix, ids) first"."""
     if not isinstance(value, kind):
         raise error(f"{name} is {kind_of(value)}: {way_out}.")

@@ -2,8 +2,9 @@
 
     s = 1/2 log((rho - a) / (b - rho)),    a < rho < b
 
-sends the slits (-inf, a] and [b, inf), where a log-determinant is singular, to the lines Im s = +-pi/2; a series in s therefore
-converges geometrically where one in rho does not (mathematics.md 5 has the sources).
+sends the slits (-inf, a] and [b, inf), where a log-determinant is singular, to the lines Im s =
++-pi/2; a series in s therefore converges geometrically where one in rho does not (mathematics.md 5
+has the sources).
 """
 
 from collections.abc import Callable
@@ -17,13 +18,23 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 END = 0.5 * np.log(1e6)  # leaves out 1e-6 of the interval at either end
-FULL = (-END, END)  # what a series covers unless its values are dear; beyond, it goes on as a straight line in s
-BLOCK = 32  # lengths are padded to multiples of this, so that different W share one compiled program
-UNROLLED = 64  # longest series whose recurrence is written out, in half the time of a loop; a longer one costs NUTS two seconds to compile
+# what a series covers unless its values are dear; beyond, it goes on as a straight line in s
+FULL = (
+    -END,
+    END,
+)
+BLOCK = (
+    32  # lengths are padded to multiples of this, so that different W share one compiled program
+)
+# longest series whose recurrence is written out, in half the time of a loop; a longer one costs
+# NUTS two seconds to compile
+UNROLLED = 64
 
 
 class Series(NamedTuple):
-    """c_0 T_0(t) + c_1 T_1(t) + ..., t in [-1, 1] linear in s between the `ends`: (2,), and its tangents beyond. `coef`: (K,)."""
+    """c_0 T_0(t) + c_1 T_1(t) + ..., t in [-1, 1] linear in s between the `ends`: (2,), and its
+    tangents beyond. `coef`: (K,).
+    """
 
     coef: jax.Array
     ends: jax.Array
@@ -39,7 +50,9 @@ def to_rho(s: ArrayLike, bounds: ArrayLike) -> jax.Array:
     """The rho of a logit variable, from the nearer end so that nothing cancels there."""
     a, b = jnp.asarray(bounds)
     s = jnp.asarray(s)
-    return jnp.where(s < 0, a + (b - a) * jax.nn.sigmoid(2 * s), b - (b - a) * jax.nn.sigmoid(-2 * s))
+    return jnp.where(
+        s < 0, a + (b - a) * jax.nn.sigmoid(2 * s), b - (b - a) * jax.nn.sigmoid(-2 * s)
+    )
 
 
 def log_slope(s: ArrayLike, bounds: ArrayLike) -> jax.Array:
@@ -50,15 +63,21 @@ def log_slope(s: ArrayLike, bounds: ArrayLike) -> jax.Array:
 
 @jax.custom_jvp
 def polynomial(coef: jax.Array, t: jax.Array) -> jax.Array:
-    """Sum of coef[k] T_k(t) by Clenshaw's recurrence; its derivative rule is the differentiated series, to any order."""
+    """Sum of coef[k] T_k(t) by Clenshaw's recurrence; its derivative rule is the differentiated
+    series, to any order.
+    """
 
-    def step(carry: tuple[jax.Array, jax.Array], c: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+    def step(
+        carry: tuple[jax.Array, jax.Array], c: jax.Array
+    ) -> tuple[tuple[jax.Array, jax.Array], None]:
         later, latest = carry
         return (latest, c + 2 * t * latest - later), None
 
     zero = jnp.zeros(jnp.shape(t), jnp.result_type(coef, t))
     length = coef.shape[0]
-    (later, latest), _ = jax.lax.scan(step, (zero, zero), coef[:0:-1], unroll=length if length <= UNROLLED else 4)
+    (later, latest), _ = jax.lax.scan(
+        step, (zero, zero), coef[:0:-1], unroll=length if length <= UNROLLED else 4
+    )
     return coef[0] + t * latest - later
 
 
@@ -75,7 +94,9 @@ polynomial.defjvp(_polynomial_jvp, symbolic_zeros=True)
 
 
 def derivative(coef: jax.Array) -> jax.Array:
-    """Coefficients of d/dt of a series: c'_j = 2 (sum of k c_k over k > j, k - j odd), halved for j = 0. Same length, last one zero."""
+    """Coefficients of d/dt of a series: c'_j = 2 (sum of k c_k over k > j, k - j odd), halved for j
+    = 0. Same length, last one zero.
+    """
     k = jnp.arange(coef.shape[0], dtype=coef.dtype)
     terms = 2 * k * coef
     pairs = jnp.pad(terms, (0, terms.shape[0] % 2)).reshape(-1, 2)
@@ -106,7 +127,9 @@ def spread(t: np.ndarray, ends: tuple[float, float] = FULL) -> np.ndarray:
 
 
 def nodes(count: int, ends: tuple[float, float] = FULL) -> np.ndarray:
-    """Chebyshev points of the second kind between the ends of s, both included, from the upper end down."""
+    """Chebyshev points of the second kind between the ends of s, both included, from the upper end
+    down.
+    """
     return spread(np.cos(np.pi * np.arange(count) / (count - 1)), ends)
 
 
@@ -118,26 +141,34 @@ def coefficients(values: np.ndarray) -> np.ndarray:
 
 
 def interpolate(
-    function: Callable[[np.ndarray], np.ndarray], tolerance: float, most: int = 2048, ends: tuple[float, float] = FULL
+    function: Callable[[np.ndarray], np.ndarray],
+    tolerance: float,
+    most: int = 2048,
+    ends: tuple[float, float] = FULL,
 ) -> tuple[np.ndarray, float]:
-    """Coefficients of a host function of s, doubling the intervals between nodes until a hold-out on the new nodes passes.
+    """Coefficients of a host function of s, doubling the intervals between nodes until a hold-out
+    on the new nodes passes.
 
-    Returns the coefficients, cut where the tail is below a hundredth of the tolerance and padded to a multiple of BLOCK, and the
-    largest hold-out error of the series with half as many.
+    Returns the coefficients, cut where the tail is below a hundredth of the tolerance and padded to
+    a multiple of BLOCK, and the largest hold-out error of the series with half as many.
     """
     count, error = BLOCK, np.inf
     values = function(nodes(count + 1, ends))
     while error > tolerance and 2 * count <= most:
         finer = np.empty(2 * count + 1)
         finer[::2], finer[1::2] = values, function(nodes(2 * count + 1, ends)[1::2])
-        predicted = np.polynomial.chebyshev.chebval(np.cos(np.pi * np.arange(1, 2 * count, 2) / (2 * count)), coefficients(values))
+        predicted = np.polynomial.chebyshev.chebval(
+            np.cos(np.pi * np.arange(1, 2 * count, 2) / (2 * count)), coefficients(values)
+        )
         error = float(np.abs(predicted - finer[1::2]).max())
         values, count = finer, 2 * count
     return trimmed(coefficients(values), tolerance / 100)[0], error
 
 
 def trimmed(coef: np.ndarray, negligible: float) -> tuple[np.ndarray, float]:
-    """The coefficients without a tail of sizes that add up to at most `negligible`, padded to a multiple of BLOCK, and that sum."""
+    """The coefficients without a tail of sizes that add up to at most `negligible`, padded to a
+    multiple of BLOCK, and that sum.
+    """
     tail = np.append(np.cumsum(np.abs(coef[::-1]))[::-1], 0.0)
     kept = max(int((tail > negligible).sum()), 1)
     padded = np.zeros(-(-kept // BLOCK) * BLOCK)

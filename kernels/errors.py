@@ -18,7 +18,9 @@ class SpecificationError(SpilloverError):
 
 
 class ArgumentError(SpecificationError, TypeError):
-    """A call that does not fit: an argument misspelt, missing or too much. A TypeError too, as such calls are everywhere in Python."""
+    """A call that does not fit: an argument misspelt, missing or too much. A TypeError too, as such
+    calls are everywhere in Python.
+    """
 
 
 class PriorError(SpilloverError):

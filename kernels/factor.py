@@ -1,6 +1,8 @@
-"""Triangular factors of I - rho W for a sparse W: log-determinants at many rho with one order of elimination, and solves at one rho.
+"""Triangular factors of I - rho W for a sparse W: log-determinants at many rho with one order of
+elimination, and solves at one rho.
 
-SuperLU (in SciPy) takes any W. CHOLMOD (in cvxopt or scikit-sparse, both optional) takes a W similar to a symmetric one, faster.
+SuperLU (in SciPy) takes any W. CHOLMOD (in cvxopt or scikit-sparse, both optional) takes a W
+similar to a symmetric one, faster.
 """
 
 import importlib
@@ -17,16 +19,24 @@ import scipy.sparse.linalg
 from spillover.kernels import ordering
 from spillover.kernels.errors import WeightsError
 
-DENSE_FILL = 200  # entries of L + U a row from which SuperLU's panels of 20 columns pay; below, single columns are up to 1.5 times faster
-TYPICAL = 8  # entries of L + U a link: 4 to 8 for 6 to 100 nearest neighbours of up to 60,000 places in the plane
-BYTES = 32  # memory a stored entry of L + U takes at its peak, the copy in which SciPy hands over the pivots included
+# entries of L + U a row from which SuperLU's panels of 20 columns pay; below, single columns are up
+# to 1.5 times faster
+DENSE_FILL = 200
+# entries of L + U a link: 4 to 8 for 6 to 100 nearest neighbours of up to 60,000 places in the
+# plane
+TYPICAL = 8
+# memory a stored entry of L + U takes at its peak, the copy in which SciPy hands over the pivots
+# included
+BYTES = 32
 
 
 class Pencil(NamedTuple):
-    """I - rho W in its order of elimination, as one fixed sparse pattern: `data` = -rho `weights`, plus 1 at the places `diagonal`.
+    """I - rho W in its order of elimination, as one fixed sparse pattern: `data` = -rho `weights`,
+    plus 1 at the places `diagonal`.
 
-    `definite`: `weights` hold the symmetric matrix similar to W, so that I - rho W is positive definite inside the admissible
-    interval. `reach`: up to this |rho| a row or column sum makes the diagonal dominant, and no pivoting is needed. Higham (2002), 9.5.
+    `definite`: `weights` hold the symmetric matrix similar to W, so that I - rho W is positive
+    definite inside the admissible interval. `reach`: up to this |rho| a row or column sum makes the
+    diagonal dominant, and no pivoting is needed. Higham (2002), 9.5.
     """
 
     weights: np.ndarray
@@ -51,7 +61,9 @@ class Pencil(NamedTuple):
 
 
 class Determinant(NamedTuple):
-    """`log`: log|det|; `sign`: of the determinant, 0 where a matrix that ought to have positive pivots has not; `stored`: nnz(L + U)."""
+    """`log`: log|det|; `sign`: of the determinant, 0 where a matrix that ought to have positive
+    pivots has not; `stored`: nnz(L + U).
+    """
 
     log: float
     sign: float
@@ -62,7 +74,9 @@ Evaluate = Callable[[float], Determinant]
 
 
 class Factor(NamedTuple):
-    """L U = I - rho W in the order of elimination, with `log_determinant` = log|det(I - rho W)| and the `sign` of the determinant."""
+    """L U = I - rho W in the order of elimination, with `log_determinant` = log|det(I - rho W)| and
+    the `sign` of the determinant.
+    """
 
     lu: Any
     order: np.ndarray
@@ -83,21 +97,34 @@ class Factor(NamedTuple):
         return x
 
 
-def pencil(matrix: sparse.csr_array, *, order: np.ndarray | None = None, definite: bool = False) -> Pencil:
-    """I - rho W made ready for many rho. `definite`: `matrix` is `spectrum.symmetrized`; `order`: an elimination order to use again."""
+def pencil(
+    matrix: sparse.csr_array, *, order: np.ndarray | None = None, definite: bool = False
+) -> Pencil:
+    """I - rho W made ready for many rho. `definite`: `matrix` is `spectrum.symmetrized`; `order`:
+    an elimination order to use again.
+    """
     n = matrix.shape[0]
     order = ordering.elimination_order(matrix) if order is None else order
     place = np.empty(n, dtype=np.int32)
     place[order] = np.arange(n, dtype=np.int32)
     links = matrix.tocoo()
-    rows, columns = (np.concatenate([place[index], np.arange(n, dtype=np.int32)]) for index in (links.row, links.col))
-    permuted = sparse.csc_array((np.concatenate([links.data, np.zeros(n)]), (rows, columns)), shape=(n, n))
+    rows, columns = (
+        np.concatenate([place[index], np.arange(n, dtype=np.int32)])
+        for index in (links.row, links.col)
+    )
+    permuted = sparse.csc_array(
+        (np.concatenate([links.data, np.zeros(n)]), (rows, columns)), shape=(n, n)
+    )
     permuted.sum_duplicates()
-    diagonal = np.flatnonzero(permuted.indices == np.repeat(np.arange(n, dtype=np.int32), np.diff(permuted.indptr)))
+    diagonal = np.flatnonzero(
+        permuted.indices == np.repeat(np.arange(n, dtype=np.int32), np.diff(permuted.indptr))
+    )
     size = abs(matrix)
     radius = min(size.sum(axis=0).max(initial=0.0), size.sum(axis=1).max(initial=0.0))
     reach = np.inf if definite or radius == 0 else 1 / radius
-    return Pencil(permuted.data, permuted.indices, permuted.indptr, diagonal, order, definite, float(reach))
+    return Pencil(
+        permuted.data, permuted.indices, permuted.indptr, diagonal, order, definite, float(reach)
+    )
 
 
 def factorise(matrix: sparse.csr_array, rho: float, *, order: np.ndarray | None = None) -> Factor:
@@ -115,14 +142,23 @@ def factorise(matrix: sparse.csr_array, rho: float, *, order: np.ndarray | None 
 
 
 def available(prepared: Pencil) -> dict[str, Callable[[Pencil], Evaluate]]:
-    """The routines at hand that can factor I - rho W, by name, the fastest first: SuperLU is always among them."""
-    usable = {name: build for name, (module, build) in OPTIONAL.items() if prepared.definite and _imported(module)}
+    """The routines at hand that can factor I - rho W, by name, the fastest first: SuperLU is always
+    among them.
+    """
+    usable = {
+        name: build
+        for name, (module, build) in OPTIONAL.items()
+        if prepared.definite and _imported(module)
+    }
     return usable | {"SuperLU": superlu}
 
 
 def _imported(module: str) -> bool:
     try:
-        return hasattr(importlib.import_module(module), "analyze" if module == "sksparse.cholmod" else "symbolic")
+        return hasattr(
+            importlib.import_module(module),
+            "analyze" if module == "sksparse.cholmod" else "symbolic",
+        )
     except ImportError:
         return False
 
@@ -141,18 +177,26 @@ def superlu(prepared: Pencil) -> Evaluate:
 
 
 def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determinant]:
-    """The factors and the determinant; the sign is 0 where a definite matrix shows a negative pivot."""
+    """The factors and the determinant; the sign is 0 where a definite matrix shows a negative
+    pivot.
+    """
     free = prepared.definite or abs(rho) < prepared.reach
     options = {"permc_spec": "NATURAL", "panel_size": panel, "options": {"SymmetricMode": True}}
     try:
-        lu = scipy.sparse.linalg.splu(prepared.at(rho), diag_pivot_thresh=0.0 if free else 1.0, **options)
+        lu = scipy.sparse.linalg.splu(
+            prepared.at(rho), diag_pivot_thresh=0.0 if free else 1.0, **options
+        )
     except MemoryError as error:
-        raise WeightsError(f"the factors of I - rho W for {len(prepared.order)} units do not fit into memory: thin out W.") from error
+        raise WeightsError(
+            f"the factors of I - rho W for {len(prepared.order)} units do not fit into memory: thin"
+            " out W."
+        ) from error
     except RuntimeError as error:
         if "singular" not in str(error):
             raise
         raise WeightsError(
-            f"I - rho W is singular at rho = {rho:.6g}: 1/rho is an eigenvalue of W; take a rho strictly inside the admissible interval."
+            f"I - rho W is singular at rho = {rho:.6g}: 1/rho is an eigenvalue of W; take a rho"
+            " strictly inside the admissible interval."
         ) from error
     pivots = lu.U.diagonal()
     if prepared.definite:
@@ -177,10 +221,14 @@ def cvxopt_cholmod(prepared: Pencil) -> Evaluate:
     n = len(prepared.order)
     entries = prepared.at(0.0).tocoo()
     lower = np.flatnonzero(entries.row >= entries.col)
-    rows, columns = (cvxopt.matrix(index[lower].astype(np.int64)) for index in (entries.row, entries.col))
+    rows, columns = (
+        cvxopt.matrix(index[lower].astype(np.int64)) for index in (entries.row, entries.col)
+    )
 
     def assembled(rho: float) -> Any:
-        return cvxopt.spmatrix(cvxopt.matrix(np.ascontiguousarray(prepared.at(rho).data[lower])), rows, columns, (n, n))
+        return cvxopt.spmatrix(
+            cvxopt.matrix(np.ascontiguousarray(prepared.at(rho).data[lower])), rows, columns, (n, n)
+        )
 
     symbolic = cholmod.symbolic(assembled(0.0), cvxopt.matrix(np.arange(n)))
 
@@ -195,9 +243,13 @@ def cvxopt_cholmod(prepared: Pencil) -> Evaluate:
 
 
 def scikit_cholmod(prepared: Pencil) -> Evaluate:
-    """log det(I - rho W) by the CHOLMOD in scikit-sparse 0.4, for a definite pencil; "supernodal" stops at a negative pivot."""
+    """log det(I - rho W) by the CHOLMOD in scikit-sparse 0.4, for a definite pencil; "supernodal"
+    stops at a negative pivot.
+    """
     cholmod = importlib.import_module("sksparse.cholmod")
-    symbolic = cholmod.analyze(sparse.csc_matrix(prepared.at(0.0)), mode="supernodal", ordering_method="natural")
+    symbolic = cholmod.analyze(
+        sparse.csc_matrix(prepared.at(0.0)), mode="supernodal", ordering_method="natural"
+    )
 
     def evaluate(rho: float) -> Determinant:
         try:
@@ -209,24 +261,31 @@ def scikit_cholmod(prepared: Pencil) -> Evaluate:
     return evaluate
 
 
-OPTIONAL = {"CHOLMOD (cvxopt)": ("cvxopt.cholmod", cvxopt_cholmod), "CHOLMOD (scikit-sparse)": ("sksparse.cholmod", scikit_cholmod)}
+OPTIONAL = {
+    "CHOLMOD (cvxopt)": ("cvxopt.cholmod", cvxopt_cholmod),
+    "CHOLMOD (scikit-sparse)": ("sksparse.cholmod", scikit_cholmod),
+}
 
 
 def refuse_large(links: int, units: int) -> None:
-    """WeightsError, before anything is factorised, where the factors of a W between places are likely not to fit into half of what is free.
+    """WeightsError, before anything is factorised, where the factors of a W between places are
+    likely not to fit into half of what is free.
 
-    TYPICAL entries for each link were measured; a W without places behind it, a random graph, may need many more.
+    TYPICAL entries for each link were measured; a W without places behind it, a random graph, may
+    need many more.
     """
     likely, budget = min(TYPICAL * links, units**2), free_memory() / 2
     if BYTES * likely > budget:
         raise WeightsError(
-            f"the factors of I - rho W with {links:,} links are likely to take {BYTES * likely / 1e9:.3g} GB of memory, and half of "
-            f"what is free are {budget / 1e9:.3g} GB: take method='stochastic', or a W with fewer neighbours."
+            f"the factors of I - rho W with {links:,} links are likely to take"
+            f" {BYTES * likely / 1e9:.3g} GB of memory, and half of what is free are"
+            f" {budget / 1e9:.3g} GB: take method='stochastic', or a W with fewer neighbours."
         )
 
 
 def workers(stored: int, threads: int, memory: float | None) -> int:
-    """How many factorisations with `stored` entries of L + U to run at a time within `memory` bytes (None: half of what is free).
+    """How many factorisations with `stored` entries of L + U to run at a time within `memory` bytes
+    (None: half of what is free).
 
     Raises WeightsError where not even one fits.
     """
@@ -234,17 +293,24 @@ def workers(stored: int, threads: int, memory: float | None) -> int:
     need = BYTES * stored
     if need > budget:
         raise WeightsError(
-            f"the factors of I - rho W have {stored:,} entries and take {need / 1e9:.3g} GB, over the {budget / 1e9:.3g} GB allowed: "
-            "give more, e.g. memory=16e9, or a W with fewer neighbours."
+            f"the factors of I - rho W have {stored:,} entries and take {need / 1e9:.3g} GB, over"
+            f" the {budget / 1e9:.3g} GB allowed: give more, e.g. memory=16e9, or a W with fewer"
+            " neighbours."
         )
     return max(1, min(threads, int(budget // max(need, 1))))
 
 
 def free_memory() -> float:
-    """Bytes of memory that can be had without swapping, as far as the system tells: 4e9 where it does not."""
+    """Bytes of memory that can be had without swapping, as far as the system tells: 4e9 where it
+    does not.
+    """
     table = Path("/proc/meminfo")
     if table.exists():
-        found = [line.split()[1] for line in table.read_text().splitlines() if line.startswith("MemAvailable")]
+        found = [
+            line.split()[1]
+            for line in table.read_text().splitlines()
+            if line.startswith("MemAvailable")
+        ]
         if found:
             return 1024 * float(found[0])
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:

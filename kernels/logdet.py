@@ -2,7 +2,8 @@
 
     l(rho) = log|I - rho W|,     l'(rho) = -tr((I - rho W)^-1 W)
 
-A record holds arrays only, so that records of different W can be stacked, mapped and passed to one compiled program.
+A record holds arrays only, so that records of different W can be stacked, mapped and passed to one
+compiled program.
 """
 
 from typing import NamedTuple
@@ -14,24 +15,41 @@ import scipy.sparse as sparse
 from jax.typing import ArrayLike
 
 from spillover.kernels import chebyshev, spectrum
+from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import WeightsError
-from spillover.kernels.leaf import leaf
 from spillover.kernels.slits import to_rho
 
-TOLERANCE = 1e-11  # hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
+# hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
+TOLERANCE = 1e-11
 NEAR = 0.35  # distance in the logit variable, where real eigenvalues are at pi/2
-PAIRS = 8  # their number is padded to multiples of this, so that different W share one compiled program
+PAIRS = (
+    8  # their number is padded to multiples of this, so that different W share one compiled program
+)
 UNITS = 8  # in the last place of an eigenvalue, those of its routine and of rho
 GRID = 65  # values of rho at which their effect is looked at
-AT = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)  # of the covered range of s: where eigenvalues are compared with factorisations
-PINCHES, SAFETY = 3, 3.0  # further ones, next to complex eigenvalues; times the largest distance bounds the error
+# of the covered range of s: where eigenvalues are compared with factorisations
+AT = (
+    -1.0,
+    -0.6,
+    -0.2,
+    0.2,
+    0.6,
+    1.0,
+)
+# further ones, next to complex eigenvalues; times the largest distance bounds the error
+PINCHES, SAFETY = (
+    3,
+    3.0,
+)
 EQUAL = 1e-13  # eigenvalues this close, relative, are one: the routines return them no better
 
 
 class LogDet(NamedTuple):
-    """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable between its `ends`: (2,), beyond which l goes on
-    as a straight line; `size`: N; `error`: of l, see the builders; `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that
-    stay outside the series, each for itself and its conjugate."""
+    """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable between
+    its `ends`: (2,), beyond which l goes on as a straight line; `size`: N; `error`: of l, see the
+    builders; `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that stay outside the
+    series, each for itself and its conjugate.
+    """
 
     coef: jax.Array
     bounds: jax.Array
@@ -55,12 +73,17 @@ class LogDet(NamedTuple):
 
 
 def on_host(logdet: LogDet, s: np.ndarray) -> np.ndarray:
-    """l at logit variables s, (m,), as `LogDet.at` has it, by NumPy: for a few values that no program need be compiled for."""
+    """l at logit variables s, (m,), as `LogDet.at` has it, by NumPy: for a few values that no
+    program need be compiled for.
+    """
     coef, (low, high) = np.asarray(logdet.coef), np.asarray(logdet.ends)
     t = (2 * s - (low + high)) / (high - low)
     k = np.arange(len(coef))
-    slope = np.where(t < 0, -((-1.0) ** k * k**2 @ coef), k**2 @ coef)  # of the series at the end that t lies beyond
-    value = np.cos(np.arccos(np.clip(t, -1, 1))[:, None] * k) @ coef + np.where(np.abs(t) > 1, slope * (t - np.sign(t)), 0.0)
+    # of the series at the end that t lies beyond
+    slope = np.where(t < 0, -((-1.0) ** k * k**2 @ coef), k**2 @ coef)
+    value = np.cos(np.arccos(np.clip(t, -1, 1))[:, None] * k) @ coef + np.where(
+        np.abs(t) > 1, slope * (t - np.sign(t)), 0.0
+    )
     real, imaginary = np.asarray(logdet.pairs).T
     rho = to_rho(s, np.asarray(logdet.bounds))[:, None]
     return value + np.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2).sum(axis=1)
@@ -73,17 +96,28 @@ def derivative(logdet: LogDet, rho: ArrayLike) -> jax.Array:
     return jax.jvp(logdet.__call__, (rho,), (jnp.ones_like(rho),))[1]
 
 
-def from_eigenvalues(values: np.ndarray, bounds: tuple[float, float] | None = None, matrix: sparse.csr_array | None = None) -> LogDet:
-    """The record from all eigenvalues omega: l(rho) = sum log|1 - rho omega|, with complex omega where W has them.
+def from_eigenvalues(
+    values: np.ndarray,
+    bounds: tuple[float, float] | None = None,
+    matrix: sparse.csr_array | None = None,
+) -> LogDet:
+    """The record from all eigenvalues omega: l(rho) = sum log|1 - rho omega|, with complex omega
+    where W has them.
 
-    `matrix`: the W they are of. With it the error tells, beside the hold-out error, what the rounding of the eigenvalues does: by
-    their size where all are real, of a matrix similar to a symmetric one, else measured against factorisations of I - rho W.
-    Raises WeightsError where an eigenvalue leaves no smooth function on the bounds. Ord (1975).
+    `matrix`: the W they are of. With it the error tells, beside the hold-out error, what the
+    rounding of the eigenvalues does: by their size where all are real, of a matrix similar to a
+    symmetric one, else measured against factorisations of I - rho W. Raises WeightsError where an
+    eigenvalue leaves no smooth function on the bounds. Ord (1975).
     """
     a, b = bounds or spectrum.admissible_interval(values)
 
     apart = _near_the_axis(values, a, b)
-    within = np.delete(values, np.concatenate([apart, [np.argmin(np.abs(values - values[i].conj())) for i in apart]]).astype(int))
+    within = np.delete(
+        values,
+        np.concatenate(
+            [apart, [np.argmin(np.abs(values - values[i].conj())) for i in apart]]
+        ).astype(int),
+    )
 
     def function(s: np.ndarray) -> np.ndarray:
         return np.log(np.abs(_factors(within, s, a, b))).sum(axis=1)
@@ -92,12 +126,15 @@ def from_eigenvalues(values: np.ndarray, bounds: tuple[float, float] | None = No
     coef, error = chebyshev.interpolate(function, tolerance)
     if not error <= 1e3 * tolerance:
         raise WeightsError(
-            f"log|I - rho W| is not smooth on ({a:.6g}, {b:.6g}): an eigenvalue of W comes close to 1/rho inside. Give narrower bounds."
+            f"log|I - rho W| is not smooth on ({a:.6g}, {b:.6g}): an eigenvalue of W comes close to"
+            " 1/rho inside. Give narrower bounds."
         )
     pairs = np.zeros((-(-len(apart) // PAIRS) * PAIRS, 2))  # zeros add log 1
     pairs[: len(apart)] = np.column_stack([values[apart].real, values[apart].imag])
     if matrix is not None:
-        error += _rounding(values, (a, b), apart) + _measured(coef, pairs, (a, b), matrix, values, apart)
+        error += _rounding(values, (a, b), apart) + _measured(
+            coef, pairs, (a, b), matrix, values, apart
+        )
     return _record(coef, (a, b), len(values), error, chebyshev.FULL, pairs)
 
 
@@ -118,21 +155,30 @@ def _pinches(values: np.ndarray, bounds: tuple[float, float], apart: np.ndarray)
 
 
 def _measured(
-    coef: np.ndarray, pairs: np.ndarray, bounds: tuple[float, float], matrix: sparse.csr_array, values: np.ndarray, apart: np.ndarray
+    coef: np.ndarray,
+    pairs: np.ndarray,
+    bounds: tuple[float, float],
+    matrix: sparse.csr_array,
+    values: np.ndarray,
+    apart: np.ndarray,
 ) -> float:
-    """SAFETY times the largest distance from log|det(I - rho W)| by factorisation, at the ends and between; 0 where W is as good as
-    symmetric, whose eigenvalues are as good as their last place."""
+    """SAFETY times the largest distance from log|det(I - rho W)| by factorisation, at the ends and
+    between; 0 where W is as good as symmetric, whose eigenvalues are as good as their last place.
+    """
     if np.isrealobj(values):
         return 0.0
     a, b = bounds
     dense, worst = matrix.toarray(), 0.0
-    for s in np.concatenate([np.array(AT) * chebyshev.END, _pinches(values, bounds, apart)[:PINCHES]]):
+    for s in np.concatenate(
+        [np.array(AT) * chebyshev.END, _pinches(values, bounds, apart)[:PINCHES]]
+    ):
         near = (b - a) / (1 + np.exp(2 * abs(s)))
         rho = b - near if s > 0 else a + near
         sign, exact = np.linalg.slogdet(np.eye(len(dense)) - rho * dense)
         if sign <= 0:
             raise WeightsError(
-                f"det(I - rho W) is not positive at rho = {rho:.6g}, or between it and 0, inside ({a:.6g}, {b:.6g}): give narrower bounds."
+                f"det(I - rho W) is not positive at rho = {rho:.6g}, or between it and 0, inside"
+                f" ({a:.6g}, {b:.6g}): give narrower bounds."
             )
         found = np.polynomial.chebyshev.chebval(s / chebyshev.END, coef)
         found += np.log((1 - rho * pairs[:, 0]) ** 2 + (rho * pairs[:, 1]) ** 2).sum()
@@ -140,19 +186,34 @@ def _measured(
     return SAFETY * worst
 
 
-def from_series(coef: np.ndarray, bounds: tuple[float, float], size: int, error: float, ends: tuple[float, float]) -> LogDet:
+def from_series(
+    coef: np.ndarray,
+    bounds: tuple[float, float],
+    size: int,
+    error: float,
+    ends: tuple[float, float],
+) -> LogDet:
     """The record from Chebyshev coefficients in the logit variable between `ends`."""
     return _record(coef, bounds, size, error, ends, np.zeros((0, 2)))
 
 
-def _record(coef: np.ndarray, bounds: tuple[float, float], size: int, error: float, ends: tuple[float, float], pairs: np.ndarray) -> LogDet:
+def _record(
+    coef: np.ndarray,
+    bounds: tuple[float, float],
+    size: int,
+    error: float,
+    ends: tuple[float, float],
+    pairs: np.ndarray,
+) -> LogDet:
     leaves = (coef, np.array(bounds), np.float64(size), np.float64(error), pairs, np.array(ends))
     return LogDet(*map(leaf, leaves))
 
 
 def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
-    """Positions of the complex eigenvalues, one of each pair, whose singular point 1/omega lies so near to the real interval (a, b) that a
-    series would need thousands of terms: plain nearest neighbours have some at rho < -1."""
+    """Positions of the complex eigenvalues, one of each pair, whose singular point 1/omega lies so
+    near to the real interval (a, b) that a series would need thousands of terms: plain nearest
+    neighbours have some at rho < -1.
+    """
     upper = np.flatnonzero(values.imag > spectrum.REAL * np.abs(values).max(initial=0))
     at = 1 / values[upper]
     distance = np.abs(0.5 * np.log((at - a) / (b - at)).imag)
@@ -160,7 +221,9 @@ def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
 
 
 def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarray:
-    """1 - rho omega at each s (rows) for each omega (columns), from the nearer bound, where 1 - b omega is an exact zero."""
+    """1 - rho omega at each s (rows) for each omega (columns), from the nearer bound, where 1 - b
+    omega is an exact zero.
+    """
     near_b = s[:, None] > 0
     distance = (b - a) / (1 + np.exp(2 * np.abs(s)))[:, None]
     end = np.where(near_b, b, a)
@@ -170,14 +233,17 @@ def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarra
 
 
 def without_root(logdet: LogDet, row_sum: float = 1.0) -> LogDet:
-    """l(rho) - log(1 - rho c), the log-determinant on contrasts between units where every row of W sums to c; finite at rho = 1 / c.
+    """l(rho) - log(1 - rho c), the log-determinant on contrasts between units where every row of W
+    sums to c; finite at rho = 1 / c.
 
     Lee & Yu (2010), equation 3.5.
     """
     a, b = (float(end) for end in np.asarray(logdet.bounds))
     low, high = (float(end) for end in np.asarray(logdet.ends))
     s = chebyshev.nodes(logdet.coef.shape[0], (low, high))
-    return less(logdet, chebyshev.coefficients(np.log(_factors(np.array([row_sum]), s, a, b)[:, 0])), 0.0)
+    return less(
+        logdet, chebyshev.coefficients(np.log(_factors(np.array([row_sum]), s, a, b)[:, 0])), 0.0
+    )
 
 
 def less(logdet: LogDet, coef: np.ndarray, error: float) -> LogDet:

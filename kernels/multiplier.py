@@ -1,7 +1,8 @@
-"""The mean row sum of (I - rho W)^-1 W, which total impacts need where the rows of W do not all sum to one, and its integral.
+"""The mean row sum of (I - rho W)^-1 W, which total impacts need where the rows of W do not all sum
+to one, and its integral.
 
-m'(rho) = iota' (I - rho W)^-1 W iota / N,      m(rho) = iota' (I - rho W)^-1 iota / N = 1 + rho m'(rho)
-q(rho) = iota' log(I - rho W) iota / N,         q'(rho) = -m'(rho),  q(0) = 0
+m'(rho) = iota' (I - rho W)^-1 W iota / N,      m(rho) = iota' (I - rho W)^-1 iota / N = 1 + rho
+m'(rho) q(rho) = iota' log(I - rho W) iota / N,         q'(rho) = -m'(rho),  q(0) = 0
 """
 
 from collections.abc import Callable
@@ -15,20 +16,23 @@ import scipy.sparse as sparse
 from jax.typing import ArrayLike
 
 from spillover.kernels import chebyshev, spectrum
+from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import WeightsError
 from spillover.kernels.factor import factorise
-from spillover.kernels.leaf import leaf
 from spillover.kernels.ordering import elimination_order
 
 TOLERANCE = 1e-9  # noise of the solves next to a pole is a tenth of it
 ROUGH = 1e-4  # an error of q that would move a posterior
-DENSE = 0.05  # share of non-zero entries from which one eigendecomposition is cheaper than a sparse factorisation a node
+# share of non-zero entries from which one eigendecomposition is cheaper than a sparse factorisation
+# a node
+DENSE = 0.05
 
 
 class Multiplier(NamedTuple):
-    """m'(rho) (b - a) p^order as a series in the logit variable between its `ends`: (2,). p = 4 (rho - a)(b - rho) / (b - a)^2 takes
-    out the poles at the bounds, simple ones unless an extreme eigenvalue is defective. `bounds`: (2,); `error`: hold-out error of the
-    series."""
+    """m'(rho) (b - a) p^order as a series in the logit variable between its `ends`: (2,). p = 4
+    (rho - a)(b - rho) / (b - a)^2 takes out the poles at the bounds, simple ones unless an extreme
+    eigenvalue is defective. `bounds`: (2,); `error`: hold-out error of the series.
+    """
 
     coef: jax.Array
     bounds: jax.Array
@@ -40,12 +44,20 @@ class Multiplier(NamedTuple):
         """m'(rho), for rho of any shape inside the bounds."""
         rho = jnp.asarray(rho)
         a, b = self.bounds
-        smooth = chebyshev.evaluate(chebyshev.Series(self.coef, self.ends), chebyshev.to_s(rho, self.bounds))
+        smooth = chebyshev.evaluate(
+            chebyshev.Series(self.coef, self.ends), chebyshev.to_s(rho, self.bounds)
+        )
         return smooth / (b - a) / (4 * (rho - a) * (b - rho) / (b - a) ** 2) ** self.order
 
 
-def build(matrix: sparse.csr_array, bounds: tuple[float, float], ends: tuple[float, float] = chebyshev.FULL) -> Multiplier:
-    """m'(rho) by solves at Chebyshev nodes of the logit variable between `ends`, with as many poles taken out as it has."""
+def build(
+    matrix: sparse.csr_array,
+    bounds: tuple[float, float],
+    ends: tuple[float, float] = chebyshev.FULL,
+) -> Multiplier:
+    """m'(rho) by solves at Chebyshev nodes of the logit variable between `ends`, with as many poles
+    taken out as it has.
+    """
     mean = _mean_resolvent(matrix)
     a, b = bounds
     low, high = ends
@@ -56,20 +68,23 @@ def build(matrix: sparse.csr_array, bounds: tuple[float, float], ends: tuple[flo
 
     at_end = function(np.array([low, low + 1, high - 1, high]))
     growth = max(abs(at_end[0] / at_end[1]), abs(at_end[3] / at_end[2])) if at_end.all() else 1.0
-    order = 1.0 + round(max(np.log(growth), 0) / 2)  # each pole left over grows by exp(2) over a unit of s
+    # each pole left over grows by exp(2) over a unit of s
+    order = 1.0 + round(max(np.log(growth), 0) / 2)
     coef, error = chebyshev.interpolate(lambda s: function(s, order), TOLERANCE, ends=ends)
     leaves = (coef, np.asarray(bounds), np.float64(order), np.asarray(ends), np.float64(error))
     return Multiplier(*map(leaf, leaves))
 
 
 def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
-    """q(rho) as Chebyshev coefficients in the logit variable between the ends of m', and a bound of its error.
+    """q(rho) as Chebyshev coefficients in the logit variable between the ends of m', and a bound of
+    its error.
 
-    With f the series of m', d rho / d s = (b - a) p / 2 makes q' = -f / 2 in s: the simple pole of m' at a bound is the straight line in s
-    that log|b - rho| is, and the integral of the series is exact. Where an eigenvalue at a bound is defective, -f p^(1 - order) / 2 is
-    interpolated first.
+    With f the series of m', d rho / d s = (b - a) p / 2 makes q' = -f / 2 in s: the simple pole of
+    m' at a bound is the straight line in s that log|b - rho| is, and the integral of the series is
+    exact. Where an eigenvalue at a bound is defective, -f p^(1 - order) / 2 is interpolated first.
 
-    WeightsError where m' is not smooth enough for an error below 1e-4, or a millionth of the largest q.
+    WeightsError where m' is not smooth enough for an error below 1e-4, or a millionth of the
+    largest q.
     """
     low, high = np.asarray(multiplier.ends)
     coef, error = -0.5 * np.asarray(multiplier.coef), 0.5 * float(multiplier.error)
@@ -86,15 +101,16 @@ def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
         error = amplified + own
     integral = np.polynomial.chebyshev.chebint(coef, scl=0.5 * (high - low))
     a, b = np.asarray(multiplier.bounds)
-    zero = np.clip((np.log(-a / b) - (low + high)) / (high - low), -1, 1)  # rho = 0, where the ends leave it out the nearer of them
+    # rho = 0, where the ends leave it out the nearer of them
+    zero = np.clip((np.log(-a / b) - (low + high)) / (high - low), -1, 1)
     integral[0] -= np.polynomial.chebyshev.chebval(zero, integral)
     integral, tail = chebyshev.trimmed(integral, TOLERANCE / 100)
     bound = error * (high - low) + tail
     largest = np.abs(np.polynomial.chebyshev.chebval(np.array([-1.0, 1.0]), integral)).max()
     if not bound <= max(ROUGH, 1e-6 * largest):
         raise WeightsError(
-            f"The mean row sum of (I - rho W)^-1 is not smooth on ({a:.6g}, {b:.6g}): an eigenvalue of W comes close to 1/rho inside. "
-            "Give narrower bounds."
+            f"The mean row sum of (I - rho W)^-1 is not smooth on ({a:.6g}, {b:.6g}): an eigenvalue"
+            " of W comes close to 1/rho inside. Give narrower bounds."
         )
     return integral, float(bound)
 
@@ -102,7 +118,11 @@ def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
 def _mean_resolvent(matrix: sparse.csr_array) -> Callable[[float], float]:
     """rho -> iota'(I - rho W)^-1 W iota / N."""
     n = matrix.shape[0]
-    d = spectrum.symmetrizer(matrix) if n <= spectrum.DENSE_LIMIT and matrix.nnz > DENSE * n * n else None
+    d = (
+        spectrum.symmetrizer(matrix)
+        if n <= spectrum.DENSE_LIMIT and matrix.nnz > DENSE * n * n
+        else None
+    )
     if d is not None:  # W = D^-1/2 V diag(omega) V' D^1/2
         values, vectors = scipy.linalg.eigh(spectrum.symmetrized(matrix).toarray())
         weights = (vectors.T @ (1 / np.sqrt(d))) * (vectors.T @ np.sqrt(d)) * values / n

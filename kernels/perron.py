@@ -1,10 +1,13 @@
-"""The Perron root of a non-negative W between two bounds, and a similar matrix whose norm is that root.
+"""The Perron root of a non-negative W between two bounds, and a similar matrix whose norm is that
+root.
 
-For any positive x the root of a strongly connected component lies between the least and the greatest (W x)_i / x_i (Collatz & Wielandt).
-With x and y near the right and left Perron vectors and D = diag(x / y)^(1/2), B = D^-1 W D has D^-1 x = D y for both, and
-|B|_2 = root, since B'B has that positive vector for the eigenvalue root^2. B has the eigenvalues and determinants of W and none of its
-one-way growth: |(I - rho B)^-1| <= 1 / (1 - |rho| root), where that of W may be of any size, and with it the rounding of a
-factorisation or of an eigenvalue routine. A symmetric W stays as it is. Horn & Johnson (2013), 8.1.26, 8.3; Noda (1971).
+For any positive x the root of a strongly connected component lies between the least and the
+greatest (W x)_i / x_i (Collatz & Wielandt). With x and y near the right and left Perron vectors and
+D = diag(x / y)^(1/2), B = D^-1 W D has D^-1 x = D y for both, and |B|_2 = root, since B'B has that
+positive vector for the eigenvalue root^2. B has the eigenvalues and determinants of W and none of
+its one-way growth: |(I - rho B)^-1| <= 1 / (1 - |rho| root), where that of W may be of any size,
+and with it the rounding of a factorisation or of an eigenvalue routine. A symmetric W stays as it
+is. Horn & Johnson (2013), 8.1.26, 8.3; Noda (1971).
 """
 
 from typing import NamedTuple
@@ -18,7 +21,8 @@ from spillover.kernels import ordering
 
 CLOSE = 1e-12  # relative distance of the two bounds that ends the search
 POWER, FREE = 30, 1000  # products before factorisations are tried, and where they must not be
-STEPS = 60  # factorisations, at most: from the row sums some ten, the last of them each doubling the digits
+# factorisations, at most: from the row sums some ten, the last of them each doubling the digits
+STEPS = 60
 SETTLED = 1e-14  # relative progress of a step that is rounding
 
 
@@ -31,13 +35,18 @@ class Balanced(NamedTuple):
 
 
 def balanced(matrix: sparse.csr_array, *, factor: bool = True) -> Balanced:
-    """W scaled to a norm that is its spectral radius, by strongly connected components, and that radius.
+    """W scaled to a norm that is its spectral radius, by strongly connected components, and that
+    radius.
 
-    `matrix`: not negative, without links between components (`ordering.cyclic`). `factor`: whether factorisations may be used;
-    without them the bounds may stay apart, and the norm above them.
+    `matrix`: not negative, without links between components (`ordering.cyclic`). `factor`: whether
+    factorisations may be used; without them the bounds may stay apart, and the norm above them.
 
     >>> found = balanced(sparse.csr_array([[0.0, 8.0], [0.5, 0.0]]))
-    >>> bool(abs(found.low - 2) < 1e-9), bool(abs(found.high - 2) < 1e-9), found.matrix.toarray().round(9).tolist()
+    >>> (
+    ...     bool(abs(found.low - 2) < 1e-9),
+    ...     bool(abs(found.high - 2) < 1e-9),
+    ...     found.matrix.toarray().round(9).tolist(),
+    ... )
     (True, True, [[0.0, 2.0], [2.0, 0.0]])
     """
     log_x, low, high = _vector(matrix, factor)
@@ -45,7 +54,9 @@ def balanced(matrix: sparse.csr_array, *, factor: bool = True) -> Balanced:
     half = 0.5 * (log_x - log_y)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     data = matrix.data * np.exp(half[matrix.indices] - half[rows])
-    return Balanced(sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape), low, high)
+    return Balanced(
+        sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape), low, high
+    )
 
 
 def root(matrix: sparse.csr_array) -> tuple[float, float]:
@@ -54,7 +65,9 @@ def root(matrix: sparse.csr_array) -> tuple[float, float]:
 
 
 def _vector(matrix: sparse.csr_array, factor: bool) -> tuple[np.ndarray, float, float]:
-    """log x, and the bounds. W is scaled by each step's x, which thus stays near 1 however wide the range of the whole."""
+    """log x, and the bounds. W is scaled by each step's x, which thus stays near 1 however wide the
+    range of the whole.
+    """
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     label = csgraph.connected_components(matrix, directed=True, connection="strong")[1]
     now, order, width, log_x = matrix, None, np.inf, np.zeros(matrix.shape[0])
@@ -76,7 +89,9 @@ def _vector(matrix: sparse.csr_array, factor: bool) -> tuple[np.ndarray, float, 
         if not ((x > 0) & np.isfinite(x)).all():
             break
         log_x += np.log(x)
-        now = sparse.csr_array((now.data * x[now.indices] / x[rows], now.indices, now.indptr), shape=now.shape)
+        now = sparse.csr_array(
+            (now.data * x[now.indices] / x[rows], now.indices, now.indptr), shape=now.shape
+        )
     return log_x, float(low.max()), float(high.max())
 
 
@@ -94,10 +109,17 @@ def _width(low: np.ndarray, high: np.ndarray) -> float:
 
 
 def _inverse_step(matrix: sparse.csr_array, shift: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """(diag(shift) - W)^-1 1 for a shift no row sum exceeds: an M-matrix with a dominant diagonal, which needs no pivoting."""
+    """(diag(shift) - W)^-1 1 for a shift no row sum exceeds: an M-matrix with a dominant diagonal,
+    which needs no pivoting.
+    """
     shift = np.where(shift > 0, shift, 1.0) * (1 + 4 * np.finfo(float).eps)
     system = (sparse.diags_array(shift) - matrix).tocsr()[order][:, order].tocsc()
-    options = {"permc_spec": "NATURAL", "diag_pivot_thresh": 0.0, "panel_size": 1, "options": {"SymmetricMode": True}}
+    options = {
+        "permc_spec": "NATURAL",
+        "diag_pivot_thresh": 0.0,
+        "panel_size": 1,
+        "options": {"SymmetricMode": True},
+    }
     x = np.empty(len(shift))
     x[order] = scipy.sparse.linalg.splu(system, **options).solve(np.ones(len(shift)))
     return x

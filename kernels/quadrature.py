@@ -1,7 +1,9 @@
-"""Densities of one variable, given by their logs, as tables: where the mass is, its integral, its distribution function and quantiles.
+"""Densities of one variable, given by their logs, as tables: where the mass is, its integral, its
+distribution function and quantiles.
 
-On an equidistant grid whose ends lie where the density has died out the trapezoidal rule converges geometrically, and every other
-point of the grid tells how far it is. Trefethen & Weideman (2014), SIAM Review 56. All of it runs inside one compiled program.
+On an equidistant grid whose ends lie where the density has died out the trapezoidal rule converges
+geometrically, and every other point of the grid tells how far it is. Trefethen & Weideman (2014),
+SIAM Review 56. All of it runs inside one compiled program.
 """
 
 import math
@@ -15,14 +17,17 @@ FARTHEST = 18.0  # of a logit variable: a flat density of rho has 2e-16 of its m
 DEPTH = 34.0  # log units below the top where a density has died out: exp(-34) = 2e-15
 POINTS = 97  # of a grid that looks for the mass
 MOST = 12  # such grids; each is up to 48 times as fine as the one before
-STEPS = 5  # of Newton's method inside a cell of the table, where two are enough but in the outermost tails
+# of Newton's method inside a cell of the table, where two are enough but in the outermost tails
+STEPS = 5
 
 LogDensity = Callable[[jax.Array], jax.Array]
 
 
 class Table(NamedTuple):
-    """A density at m points `s`: `density` and `below`, its distribution function, normalised; the log of the integral, and its relative
-    `error`: the difference that every other point makes, times how much smaller it is than that of every fourth."""
+    """A density at m points `s`: `density` and `below`, its distribution function, normalised; the
+    log of the integral, and its relative `error`: the difference that every other point makes,
+    times how much smaller it is than that of every fourth.
+    """
 
     s: jax.Array
     density: jax.Array
@@ -31,10 +36,13 @@ class Table(NamedTuple):
     error: jax.Array
 
 
-def locate(log_density: LogDensity, low: float = -FARTHEST, high: float = FARTHEST) -> tuple[jax.Array, jax.Array]:
+def locate(
+    log_density: LogDensity, low: float = -FARTHEST, high: float = FARTHEST
+) -> tuple[jax.Array, jax.Array]:
     """The interval that holds all but exp(-DEPTH) of the mass, by grids that close in.
 
-    log_density: (m,) -> (m,). A grid too coarse to see a narrow peak sees the parabola through three points, whose vertex is compared.
+    log_density: (m,) -> (m,). A grid too coarse to see a narrow peak sees the parabola through
+    three points, whose vertex is compared.
     """
 
     def closer(state: tuple) -> tuple:
@@ -58,17 +66,22 @@ def _finite(value: jax.Array) -> jax.Array:
 
 
 def _vertices(value: jax.Array) -> jax.Array:
-    """At each inner point the top of the parabola through it and its neighbours, where that lies between them; else the value."""
+    """At each inner point the top of the parabola through it and its neighbours, where that lies
+    between them; else the value.
+    """
     left, mid, right = value[:-2], value[1:-1], value[2:]
     bend, tilt = left + right - 2 * mid, (right - left) / 2
     peak = (bend < 0) & (jnp.abs(tilt) <= -bend) & jnp.isfinite(bend)
-    return value.at[1:-1].set(jnp.where(peak, mid - tilt**2 / (2 * jnp.where(peak, bend, -1.0)), mid))
+    return value.at[1:-1].set(
+        jnp.where(peak, mid - tilt**2 / (2 * jnp.where(peak, bend, -1.0)), mid)
+    )
 
 
 def tabulate(log_density: LogDensity, ends: tuple[jax.Array, jax.Array], count: int) -> Table:
     """The table at `count` (4 n + 1) points between the ends.
 
-    Cell by cell by the trapezoid with its end correction, h/2 (p_0 + p_1) + h^2/12 (p_0' - p_1'), which leaves an error of order h^5.
+    Cell by cell by the trapezoid with its end correction, h/2 (p_0 + p_1) + h^2/12 (p_0' - p_1'),
+    which leaves an error of order h^5.
     """
     s = jnp.linspace(*ends, count)
     h = (ends[1] - ends[0]) / (count - 1)
@@ -77,7 +90,8 @@ def tabulate(log_density: LogDensity, ends: tuple[jax.Array, jax.Array], count: 
     p = jnp.exp(log_p - top)
     slope = jnp.where(p > 0, p * _slope(jnp.where(p > 0, log_p - top, -DEPTH), h), 0.0)
     cells = jnp.maximum(h / 2 * (p[1:] + p[:-1]) + h**2 / 12 * (slope[:-1] - slope[1:]), 0.0)
-    below = jax.lax.cummax(jnp.concatenate([jnp.zeros(1), jnp.cumsum(cells)]))  # a sum in parallel falls by a rounding here and there
+    # a sum in parallel falls by a rounding here and there
+    below = jax.lax.cummax(jnp.concatenate([jnp.zeros(1), jnp.cumsum(cells)]))
     return Table(s, p / below[-1], below / below[-1], top + jnp.log(_trapezoid(p, h)), _error(p))
 
 
@@ -86,9 +100,13 @@ def _trapezoid(p: jax.Array, h: jax.Array) -> jax.Array:
 
 
 def _error(p: jax.Array) -> jax.Array:
-    """Of the trapezoid: where halving h squares the error q, the two last differences are q^2 and q, and q^3 is above the q^4 that is
-    left; where it halves the error, as at a jump, the last difference stays."""
-    fine, coarse, coarser = (_trapezoid(p[::stride], jnp.asarray(float(stride))) for stride in (1, 2, 4))
+    """Of the trapezoid: where halving h squares the error q, the two last differences are q^2 and
+    q, and q^3 is above the q^4 that is left; where it halves the error, as at a jump, the last
+    difference stays.
+    """
+    fine, coarse, coarser = (
+        _trapezoid(p[::stride], jnp.asarray(float(stride))) for stride in (1, 2, 4)
+    )
     last, before = jnp.abs(coarse / fine - 1), jnp.abs(coarser / fine - coarse / fine)
     return last * jnp.where(2 * last < before, 2 * last / before, 1.0)
 
@@ -100,7 +118,9 @@ def _slope(value: jax.Array, h: jax.Array) -> jax.Array:
 
 
 def quantile(table: Table, u: jax.Array) -> jax.Array:
-    """s with distribution function u, for u of any shape: Newton's method on the cubic through the cell's ends with their densities."""
+    """s with distribution function u, for u of any shape: Newton's method on the cubic through the
+    cell's ends with their densities.
+    """
     cell = jnp.clip(jnp.searchsorted(table.below, u, side="right") - 1, 0, table.s.shape[0] - 2)
     h = (table.s[-1] - table.s[0]) / (table.s.shape[0] - 1)
     start, mass = table.below[cell], table.below[cell + 1] - table.below[cell]
@@ -110,12 +130,19 @@ def quantile(table: Table, u: jax.Array) -> jax.Array:
     t = jnp.clip(wanted / jnp.where(mass > 0, mass, 1.0), 0.0, 1.0)
     for _ in range(STEPS):
         rate = p + t * (2 * b + 3 * t * c)
-        t = jnp.clip(t - (t * (p + t * (b + t * c)) - wanted) / jnp.where(rate > 0, rate, jnp.inf), 0.0, 1.0)
+        t = jnp.clip(
+            t - (t * (p + t * (b + t * c)) - wanted) / jnp.where(rate > 0, rate, jnp.inf), 0.0, 1.0
+        )
     return table.s[cell] + h * t
 
 
 def stencil(at: jax.Array, count: int, order: int) -> tuple[jax.Array, list[jax.Array]]:
-    """The first of `order` neighbours of a position among `count` equidistant nodes, and Lagrange's weight of each of them."""
+    """The first of `order` neighbours of a position among `count` equidistant nodes, and Lagrange's
+    weight of each of them.
+    """
     first = jnp.clip(jnp.floor(at).astype(int) - (order // 2 - 1), 0, count - order)
     t = at - first
-    return first, [math.prod([(t - m) / (j - m) for m in range(order) if m != j], start=jnp.ones(())) for j in range(order)]
+    return first, [
+        math.prod([(t - m) / (j - m) for m in range(order) if m != j], start=jnp.ones(()))
+        for j in range(order)
+    ]

@@ -1,4 +1,6 @@
-"""The conformal map of the plane slit along (-inf, a] and [b, inf) onto an ellipse, by Jacobi's sn: mathematics.md 5, numerics.md 2."""
+"""The conformal map of the plane slit along (-inf, a] and [b, inf) onto an ellipse, by Jacobi's sn:
+mathematics.md 5, numerics.md 2.
+"""
 
 from typing import NamedTuple
 
@@ -7,7 +9,9 @@ import scipy.special as special
 
 
 class SnMap(NamedTuple):
-    """The logit variable s <-> x in [-1, 1]. `centre`, `half`: of the covered s; `m`, `quarter`: parameter, real quarter period."""
+    """The logit variable s <-> x in [-1, 1]. `centre`, `half`: of the covered s; `m`, `quarter`:
+    parameter, real quarter period.
+    """
 
     centre: float
     half: float
@@ -15,9 +19,13 @@ class SnMap(NamedTuple):
     quarter: float
 
     def to_x(self, s: np.ndarray) -> np.ndarray:
-        """x = sin(pi F(z | m) / 2K), z = tanh((s - centre)/2) / tanh(half/2), F by Carlson's R_F: `ellipkinc` errs at isolated points."""
+        """x = sin(pi F(z | m) / 2K), z = tanh((s - centre)/2) / tanh(half/2), F by Carlson's R_F:
+        `ellipkinc` errs at isolated points.
+        """
         z = np.clip(np.tanh((s - self.centre) / 2) / np.tanh(self.half / 2), -1, 1)
-        return np.sin(np.pi / (2 * self.quarter) * z * special.elliprf(1 - z * z, 1 - self.m * z * z, 1.0))
+        return np.sin(
+            np.pi / (2 * self.quarter) * z * special.elliprf(1 - z * z, 1 - self.m * z * z, 1.0)
+        )
 
     def to_s(self, x: np.ndarray) -> np.ndarray:
         """The inverse."""

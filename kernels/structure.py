@@ -1,4 +1,6 @@
-"""What factorisations and probes need to know of W: the part of it that tells, in a form that rounding does little harm to."""
+"""What factorisations and probes need to know of W: the part of it that tells, in a form that
+rounding does little harm to.
+"""
 
 from typing import NamedTuple
 
@@ -13,9 +15,12 @@ FACTORED = 1_000_000  # units beyond which the Perron root is left to products
 
 
 class Structure(NamedTuple):
-    """`work`: W without links that lie on no cycle, symmetrised if `symmetric`, else scaled to the norm of its spectral radius unless that
-    is plain from the row sums; `even`: similar to -W; `radius`: bounds on the spectral radius, (0, inf) where it is left to `admissible`;
-    `traces`: tr W, ..., tr W^4; `spread`: (tr W'W, a bound on the largest singular value) of W or of what is similar to it, the lesser."""
+    """`work`: W without links that lie on no cycle, symmetrised if `symmetric`, else scaled to the
+    norm of its spectral radius unless that is plain from the row sums; `even`: similar to -W;
+    `radius`: bounds on the spectral radius, (0, inf) where it is left to `admissible`; `traces`: tr
+    W, ..., tr W^4; `spread`: (tr W'W, a bound on the largest singular value) of W or of what is
+    similar to it, the lesser.
+    """
 
     work: sparse.csr_array
     symmetric: bool
@@ -25,9 +30,15 @@ class Structure(NamedTuple):
     spread: tuple[float, float]
 
     def pencil(self) -> factor.Pencil:
-        """I - rho W made ready for many rho: inside 1/radius its symmetric part is positive definite, or its rows dominate."""
+        """I - rho W made ready for many rho: inside 1/radius its symmetric part is positive
+        definite, or its rows dominate.
+        """
         prepared = factor.pencil(self.work, definite=self.symmetric)
-        return prepared._replace(reach=max(prepared.reach, 1 / self.radius[1])) if self.radius[1] > 0 else prepared
+        return (
+            prepared._replace(reach=max(prepared.reach, 1 / self.radius[1]))
+            if self.radius[1] > 0
+            else prepared
+        )
 
 
 def examine(matrix: sparse.csr_array) -> Structure:
@@ -58,7 +69,9 @@ def low_traces(work: sparse.csr_array, symmetric: bool) -> np.ndarray:
         rows, columns = work[start : start + ROWS], transpose[start : start + ROWS]
         square = rows @ work
         traces[2] += square.multiply(columns).sum()
-        traces[3] += square.data @ square.data if symmetric else square.multiply(columns @ transpose).sum()
+        traces[3] += (
+            square.data @ square.data if symmetric else square.multiply(columns @ transpose).sum()
+        )
     return traces
 
 
@@ -68,7 +81,9 @@ def _spread(work: sparse.csr_array) -> tuple[float, float]:
 
 
 def _row_sum(matrix: sparse.csr_array) -> float:
-    """The row sum that all units with links share, which is the spectral radius then; infinite where they differ."""
+    """The row sum that all units with links share, which is the spectral radius then; infinite
+    where they differ.
+    """
     sums = matrix.sum(axis=1)
     linked = sums[(sums > 0) | (np.bincount(matrix.indices, minlength=len(sums)) > 0)]
     if not len(linked) or np.ptp(linked) > ROUNDING * linked.max():

@@ -1,6 +1,8 @@
-"""A standard normal variable cut to an interval, as a smooth function of a standard normal one: what hard bounds do to a geometry.
+"""A standard normal variable cut to an interval, as a smooth function of a standard normal one:
+what hard bounds do to a geometry.
 
-    Phi(z) = Phi(a) + Phi(v) (Phi(b) - Phi(a)),    a < z < b,      log dz/dv = log(Phi(b) - Phi(a)) + (z^2 - v^2) / 2
+    Phi(z) = Phi(a) + Phi(v) (Phi(b) - Phi(a)),    a < z < b,      log dz/dv = log(Phi(b) - Phi(a))
+    + (z^2 - v^2) / 2
 
 Far from both ends z = v. All of it in logs, so that it holds far out in a tail too.
 """
@@ -9,10 +11,15 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr, ndtri
 
-FAR = 1e6  # standard deviations away where an end does nothing, and where infinite ends are put: no infinity enters a derivative
-DIRECT = -60.0  # log probability below which its quantile is found by Newton's method: the probability itself would underflow
+# standard deviations away where an end does nothing, and where infinite ends are put: no infinity
+# enters a derivative
+FAR = 1e6
+# log probability below which its quantile is found by Newton's method: the probability itself would
+# underflow
+DIRECT = -60.0
 STEPS = 3  # of it
-TERMS = 14  # of the asymptotic series of Phi, whose last is 1e-14 of the first at the quantile of DIRECT, -10.7
+# of the asymptotic series of Phi, whose last is 1e-14 of the first at the quantile of DIRECT, -10.7
+TERMS = 14
 ORDER = 8  # of JAX's own series, beyond -20: its default of 3 leaves 4e-9
 Pair = tuple[jax.Array, jax.Array]
 
@@ -21,22 +28,33 @@ Pair = tuple[jax.Array, jax.Array]
 def truncated(v: jax.Array, low: jax.Array, high: jax.Array) -> Pair:
     """z and log(Phi(high) - Phi(low)), for finite low < high, all three of one shape.
 
-    >>> z, log_mass = truncated(jnp.array(0.0), jnp.array(0.0), jnp.array(FAR))  # the median of a half normal
+    >>> z, log_mass = truncated(
+    ...     jnp.array(0.0), jnp.array(0.0), jnp.array(FAR)
+    ... )  # the median of a half normal
     >>> round(float(z), 4), round(float(jnp.exp(log_mass)), 4)
     (0.6745, 0.5)
     """
     return _cut(v, low, high)[:2]
 
 
-def _cut(v: jax.Array, low: jax.Array, high: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+def _cut(
+    v: jax.Array, low: jax.Array, high: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """z, the log mass, log Phi(v) and log Phi(-v)."""
-    flip = low + high > 0  # the mirror image has its mass on the left, where logs of the distribution function lose nothing
+    # the mirror image has its mass on the left, where logs of the distribution function lose
+    # nothing
+    flip = low + high > 0
     a, b, u = jnp.where(flip, -high, low), jnp.where(flip, -low, high), jnp.where(flip, -v, v)
     to_a, to_b, to_u, from_u, from_b = log_ndtr(jnp.stack([a, b, u, -u, -b]), series_order=ORDER)
     log_mass = to_b + jnp.log(-jnp.expm1(to_a - to_b))
     below, above = jnp.logaddexp(to_a, to_u + log_mass), jnp.logaddexp(from_b, from_u + log_mass)
     z = jnp.clip(jnp.where(below < above, 1.0, -1.0) * _quantile(jnp.minimum(below, above)), a, b)
-    return jnp.where(flip, -z, z), log_mass, jnp.where(flip, from_u, to_u), jnp.where(flip, to_u, from_u)
+    return (
+        jnp.where(flip, -z, z),
+        log_mass,
+        jnp.where(flip, from_u, to_u),
+        jnp.where(flip, to_u, from_u),
+    )
 
 
 def _quantile(log_p: jax.Array) -> jax.Array:
@@ -58,8 +76,14 @@ def _jvp(primals: tuple, tangents: tuple) -> tuple[Pair, Pair]:
     z, log_mass, to_v, from_v = _cut(v, low, high)
     rest, inner = 0.5 * z**2, -log_mass - 0.5 * jnp.log(2 * jnp.pi)
     d_z = jnp.exp(rest + log_mass - 0.5 * v**2) * d_v
-    d_z += jnp.exp(rest + from_v - 0.5 * low**2) * d_low + jnp.exp(rest + to_v - 0.5 * high**2) * d_high
-    return (z, log_mass), (d_z, jnp.exp(inner - 0.5 * high**2) * d_high - jnp.exp(inner - 0.5 * low**2) * d_low)
+    d_z += (
+        jnp.exp(rest + from_v - 0.5 * low**2) * d_low
+        + jnp.exp(rest + to_v - 0.5 * high**2) * d_high
+    )
+    return (z, log_mass), (
+        d_z,
+        jnp.exp(inner - 0.5 * high**2) * d_high - jnp.exp(inner - 0.5 * low**2) * d_low,
+    )
 
 
 truncated.defjvp(_jvp)

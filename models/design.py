@@ -1,4 +1,6 @@
-"""The regressors of a model: X, the lags of X, period dummies where they are needed, and a check that they can be told apart."""
+"""The regressors of a model: X, the lags of X, period dummies where they are needed, and a check
+that they can be told apart.
+"""
 
 from dataclasses import dataclass
 
@@ -6,25 +8,30 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sparse
 
-from spillover.kernels import blocks
-from spillover.kernels.blocks import Regressors
+from spillover.kernels import lag_basis
 from spillover.kernels.errors import DataError
+from spillover.kernels.lag_basis import Regressors
 from spillover.kernels.moments import merge
 from spillover.models.effects import Transformation
 
 MEAN = "mean({})"  # the label of a regressor's mean over time
 LAG = "W:"  # a lagged regressor's label is this before the regressor's
 INTERCEPT = "Intercept"
-DEPENDENT = 1e-9  # share of a column that must lie outside the others for its coefficient to have nine digits left of sixteen
-TIGHT = 2e-12  # share of y that must be left over: there rounding of R moves sigma by 1e-4 of itself, and more with every digit less
+# share of a column that must lie outside the others for its coefficient to have nine digits left of
+# sixteen
+DEPENDENT = 1e-9
+# share of y that must be left over: there rounding of R moves sigma by 1e-4 of itself, and more
+# with every digit less
+TIGHT = 2e-12
 
 
 @dataclass(frozen=True)
 class Design:
     """Regressor columns in time-major order, before demeaning, with their labels.
 
-    `regressors`: (T, N, k), made as they are needed; `terms`: k labels. `own` and `lagged` give for each explanatory variable the position
-    of its own column and of its lag, -1 where there is none; `variables` their names.
+    `regressors`: (T, N, k), made as they are needed; `terms`: k labels. `own` and `lagged` give for
+    each explanatory variable the position of its own column and of its lag, -1 where there is none;
+    `variables` their names.
     """
 
     regressors: Regressors
@@ -47,7 +54,8 @@ def build(
     periods: tuple[str, ...],
     others: tuple[str, ...] = (),
 ) -> Design:
-    """X, then W X for the `lagged` names, then a dummy for each label in `periods` (the last ones). x: (T, N, k).
+    """X, then W X for the `lagged` names, then a dummy for each label in `periods` (the last ones).
+    x: (T, N, k).
 
     `others`: the last of the names, which have impacts of no interest, such as means over time.
     """
@@ -55,27 +63,40 @@ def build(
     terms = (*names, *(LAG + name for name in repeated), *periods)
     variables = tuple(name for name in names if name != INTERCEPT and name not in others)
     own = np.array([terms.index(name) for name in variables], int)
-    lags = np.array([terms.index(LAG + name) if LAG + name in terms else -1 for name in variables], int)
+    lags = np.array(
+        [terms.index(LAG + name) if LAG + name in terms else -1 for name in variables], int
+    )
     regressors = Regressors(x, weights, tuple(names.index(name) for name in repeated), len(periods))
     return Design(regressors, terms, variables, own, lags)
 
 
-def means(x: np.ndarray, names: tuple[str, ...], weights: sparse.csr_array) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The means over time of the regressors and of their lags, (N, m), and their labels, for correlated random effects.
+def means(
+    x: np.ndarray, names: tuple[str, ...], weights: sparse.csr_array
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The means over time of the regressors and of their lags, (N, m), and their labels, for
+    correlated random effects.
 
-    Only of what varies both over time and across units: other means are regressors already, or the constant. Mundlak (1978).
+    Only of what varies both over time and across units: other means are regressors already, or the
+    constant. Mundlak (1978).
     """
     own = [i for i, name in enumerate(names) if name != INTERCEPT]
     x, labels = x[:, :, own], [names[i] for i in own]
     mean = x.mean(axis=0)
     size = np.abs(x).max(axis=(0, 1), initial=0.0)
-    kept = np.flatnonzero((np.ptp(x, axis=0).max(axis=0) > DEPENDENT * size) & (np.ptp(mean, axis=0) > DEPENDENT * size))
+    kept = np.flatnonzero(
+        (np.ptp(x, axis=0).max(axis=0) > DEPENDENT * size)
+        & (np.ptp(mean, axis=0) > DEPENDENT * size)
+    )
     lag = weights @ mean[:, kept]
-    return np.hstack([mean[:, kept], lag]), tuple(MEAN.format(mark + labels[i]) for mark in ("", LAG) for i in kept)
+    return np.hstack([mean[:, kept], lag]), tuple(
+        MEAN.format(mark + labels[i]) for mark in ("", LAG) for i in kept
+    )
 
 
 def check(design: Design, effects: Transformation) -> None:
-    """Refuse, by name, a column that the effects absorb or that the columns before it reproduce; DataError says which and the way out."""
+    """Refuse, by name, a column that the effects absorb or that the columns before it reproduce;
+    DataError says which and the way out.
+    """
     factor, raw = _reduced(design.regressors, effects)
     norms = np.sqrt((factor**2).sum(axis=0))
     for term, before, after in zip(design.terms, raw, norms, strict=True):
@@ -85,38 +106,57 @@ def check(design: Design, effects: Transformation) -> None:
 
 
 def refuse_dependent(factor: np.ndarray, terms: tuple[str, ...]) -> None:
-    """Refuse, by name, a column that those before it reproduce. factor: their R, (k, k), of columns that are not zero."""
+    """Refuse, by name, a column that those before it reproduce. factor: their R, (k, k), of columns
+    that are not zero.
+    """
     factor = factor / np.sqrt((factor**2).sum(axis=0))
     for j, term in enumerate(terms):
         if abs(factor[j, j]) <= DEPENDENT:
             shares = np.abs(scipy.linalg.lstsq(factor[:, :j], factor[:, j])[0])
             others = [terms[i] for i in np.flatnonzero(shares > 1e-6)]
-            raise DataError(f"Column {term!r} is a linear combination of {', '.join(map(repr, others))}: {_way_out(term)}")
+            raise DataError(
+                f"Column {term!r} is a linear combination of {', '.join(map(repr, others))}:"
+                f" {_way_out(term)}"
+            )
 
 
 def check_response(
-    name: str, size: float, factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], effects: Transformation
+    name: str,
+    size: float,
+    factor: np.ndarray,
+    parts: tuple[str, ...],
+    terms: tuple[str, ...],
+    effects: Transformation,
 ) -> None:
-    """Refuse, by name, a response that leaves nothing to estimate sigma from; DataError says why and the way out.
+    """Refuse, by name, a response that leaves nothing to estimate sigma from; DataError says why
+    and the way out.
 
-    name: of y; size: |y| before the effects; factor, parts: R of the lag basis after them; terms: of the regressors.
+    name: of y; size: |y| before the effects; factor, parts: R of the lag basis after them; terms:
+    of the regressors.
     """
     base, y = factor[:, : len(terms)], factor[:, parts.index("y")]
     if np.linalg.norm(y) <= TIGHT * size:
-        raise DataError(f"{name!r} is absorbed by the effects, because it does not vary {_varying(effects)}: choose other effects.")
+        raise DataError(
+            f"{name!r} is absorbed by the effects, because it does not vary {_varying(effects)}:"
+            " choose other effects."
+        )
     beta, rest = _least_squares(base, y)
     if np.linalg.norm(rest) <= TIGHT * size:
         shares = np.abs(beta) * np.sqrt((base**2).sum(axis=0))
         named = ", ".join(repr(terms[i]) for i in np.flatnonzero(shares > 1e-6 * np.linalg.norm(y)))
-        raise DataError(f"{name!r} is a linear combination of {named}, {_nothing_left(rest, size)}: leave out what repeats it.")
+        raise DataError(
+            f"{name!r} is a linear combination of {named}, {_nothing_left(rest, size)}: leave out"
+            " what repeats it."
+        )
     if "wy" not in parts:
         return
     _, lag = _least_squares(base, factor[:, parts.index("wy")])
     rho = rest @ lag / max(lag @ lag, np.finfo(float).tiny)
     if np.linalg.norm(rest - rho * lag) <= TIGHT * size:
         raise DataError(
-            f"{name!r} is {rho:.6g} times its spatial lag plus a linear combination of the regressors, "
-            f"{_nothing_left(rest - rho * lag, size)}: leave out what repeats it, or give more observations than coefficients."
+            f"{name!r} is {rho:.6g} times its spatial lag plus a linear combination of the"
+            f" regressors, {_nothing_left(rest - rho * lag, size)}: leave out what repeats it, or"
+            " give more observations than coefficients."
         )
 
 
@@ -127,23 +167,31 @@ def _least_squares(base: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _nothing_left(rest: np.ndarray, size: float) -> str:
-    return f"to {np.linalg.norm(rest) / size:.0e} of its size, where the rounding of 64-bit numbers begins; nothing is left for sigma"
+    return (
+        f"to {np.linalg.norm(rest) / size:.0e} of its size, where the rounding of 64-bit numbers"
+        " begins; nothing is left for sigma"
+    )
 
 
 def _reduced(regressors: Regressors, effects: Transformation) -> tuple[np.ndarray, np.ndarray]:
-    """R of the demeaned columns, and the norms of the columns before: |x|^2 = |x - x-bar|^2 + T |x-bar|^2 over periods."""
+    """R of the demeaned columns, and the norms of the columns before: |x|^2 = |x - x-bar|^2 + T
+    |x-bar|^2 over periods.
+    """
     periods, units, k = regressors.shape
     mean = regressors.x.mean(axis=0) if effects.over_periods else None
     factor, squares = np.zeros((k, k)), np.zeros(k)
-    for span in blocks.spans(periods, units):
+    for span in lag_basis.spans(periods, units):
         pieces = regressors.pieces(span, mean)
-        shift = blocks.unit_means(pieces) if effects.over_units else 0.0
-        for rows in blocks.rows(pieces):
+        shift = lag_basis.unit_means(pieces) if effects.over_units else 0.0
+        for rows in lag_basis.rows(pieces):
             squares += np.einsum("tnk,tnk->k", rows, rows)
             factor = merge(factor, (rows - shift).reshape(-1, k))
     if mean is not None:
         about = Regressors(mean[None], regressors.weights, regressors.lagged)
-        level = sum(np.einsum("tnk,tnk->k", rows, rows) for rows in blocks.rows(about.pieces(slice(None))))
+        level = sum(
+            np.einsum("tnk,tnk->k", rows, rows)
+            for rows in lag_basis.rows(about.pieces(slice(None)))
+        )
         squares += np.append(periods * level, np.full(regressors.dummies, units / periods))
     return factor, np.sqrt(squares)
 
@@ -151,11 +199,18 @@ def _reduced(regressors: Regressors, effects: Transformation) -> tuple[np.ndarra
 def _absorbed(term: str, effects: Transformation, *, zero: bool) -> str:
     if zero:
         return f"Column {term!r} is zero everywhere: {_way_out(term)}"
-    return f"Column {term!r} is absorbed by the effects, because it does not vary {_varying(effects)}: {_way_out(term)}"
+    return (
+        f"Column {term!r} is absorbed by the effects, because it does not vary {_varying(effects)}:"
+        f" {_way_out(term)}"
+    )
 
 
 def _varying(effects: Transformation) -> str:
-    across = [word for word, out in (("over time", effects.over_periods), ("across units", effects.over_units)) if out]
+    across = [
+        word
+        for word, out in (("over time", effects.over_periods), ("across units", effects.over_units))
+        if out
+    ]
     return " once it is demeaned ".join(across)
 
 

@@ -1,9 +1,12 @@
-"""Direct, indirect and total impacts of a change in each explanatory variable: LeSage & Pace (2009), chapters 2 and 4.
+"""Direct, indirect and total impacts of a change in each explanatory variable: LeSage & Pace
+(2009), chapters 2 and 4.
 
-dE[y]/dx_k = S(rho)^-1 (beta_k I + theta_k W);   direct: mean diagonal;   total: mean row sum;   indirect: the difference
+dE[y]/dx_k = S(rho)^-1 (beta_k I + theta_k W);   direct: mean diagonal;   total: mean row sum;
+indirect: the difference
 
-direct_k = beta_k (1 + rho g) + theta_k g,     g(rho) = tr(S^-1 W) / N = -l'(rho) / N
-total_k  = beta_k (1 + rho m') + theta_k m',   m'(rho) = iota' S^-1 W iota / N,   1 / (1 - rho) where all rows of W sum to one
+direct_k = beta_k (1 + rho g) + theta_k g,     g(rho) = tr(S^-1 W) / N = -l'(rho) / N total_k  =
+beta_k (1 + rho m') + theta_k m',   m'(rho) = iota' S^-1 W iota / N,   1 / (1 - rho) where all rows
+of W sum to one
 """
 
 from typing import NamedTuple
@@ -31,7 +34,9 @@ class Impacts(NamedTuple):
 
 
 class Channels(NamedTuple):
-    """What carries an impact through W: `logdet` of W itself (None without rho); `rows`: m' (None: 1/(1 - rho)); `mean_row_sum` of W."""
+    """What carries an impact through W: `logdet` of W itself (None without rho); `rows`: m' (None:
+    1/(1 - rho)); `mean_row_sum` of W.
+    """
 
     logdet: LogDet | None
     rows: Multiplier | None
@@ -39,13 +44,17 @@ class Channels(NamedTuple):
 
 
 def coefficients(beta: jax.Array, own: ArrayLike, lagged: ArrayLike) -> tuple[jax.Array, jax.Array]:
-    """beta_k and theta_k of each variable, zero where it has no lag. beta: (..., terms); own, lagged: positions, -1 for none."""
+    """beta_k and theta_k of each variable, zero where it has no lag. beta: (..., terms); own,
+    lagged: positions, -1 for none.
+    """
     own, lagged = jnp.asarray(own), jnp.asarray(lagged)
     return beta[..., own], jnp.where(lagged >= 0, beta[..., lagged], 0.0)
 
 
 @jax.jit
-def average(channels: Channels, beta: jax.Array, theta: jax.Array, rho: jax.Array | None) -> Impacts:
+def average(
+    channels: Channels, beta: jax.Array, theta: jax.Array, rho: jax.Array | None
+) -> Impacts:
     """Average impacts. beta, theta: (..., variables); rho: (...), None for a model without it."""
     if channels.logdet is None or rho is None:
         total = beta + theta * channels.mean_row_sum
@@ -58,8 +67,11 @@ def average(channels: Channels, beta: jax.Array, theta: jax.Array, rho: jax.Arra
     return Impacts(direct, total - direct, total)
 
 
-def by_order(matrix: sparse.csr_array, orders: int, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray) -> Impacts:
-    """The terms of sum_q rho^q W^q (beta I + theta W), q = 0 ... orders: (..., variables, orders + 1).
+def by_order(
+    matrix: sparse.csr_array, orders: int, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray
+) -> Impacts:
+    """The terms of sum_q rho^q W^q (beta I + theta W), q = 0 ... orders: (..., variables, orders +
+    1).
 
     The sum converges for |rho| below one over the spectral radius of W only.
     """
@@ -77,23 +89,32 @@ def by_order(matrix: sparse.csr_array, orders: int, beta: np.ndarray, theta: np.
 
 
 class UnitImpacts(NamedTuple):
-    """Impacts by unit, (draws, variables, N): on a unit of its own x (`direct`), of everyone's x on it (`received`, row sums), of its x on
-    everyone (`sent`, column sums)."""
+    """Impacts by unit, (draws, variables, N): on a unit of its own x (`direct`), of everyone's x on
+    it (`received`, row sums), of its x on everyone (`sent`, column sums).
+    """
 
     direct: np.ndarray
     received: np.ndarray
     sent: np.ndarray
 
 
-def by_unit(matrix: sparse.csr_array, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray) -> UnitImpacts:
-    """Diagonals, row sums and column sums of S^-1 (beta I + theta W). beta, theta: (draws, variables); rho: (draws,).
+def by_unit(
+    matrix: sparse.csr_array, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray
+) -> UnitImpacts:
+    """Diagonals, row sums and column sums of S^-1 (beta I + theta W). beta, theta: (draws,
+    variables); rho: (draws,).
 
     A sparse factorisation and N solves a draw.
     """
     order, columns = elimination_order(matrix), matrix.tocsc()
-    s = np.array([_parts(matrix, columns, factorise(matrix, float(value), order=order)) for value in rho])  # (draws, 2, 3, N)
+    # (draws, 2, 3, N)
+    s = np.array(
+        [_parts(matrix, columns, factorise(matrix, float(value), order=order)) for value in rho]
+    )
     own, through = s[:, 0][:, :, None, :], s[:, 1][:, :, None, :]
-    return UnitImpacts(*np.moveaxis(beta[:, None, :, None] * own + theta[:, None, :, None] * through, 1, 0))
+    return UnitImpacts(
+        *np.moveaxis(beta[:, None, :, None] * own + theta[:, None, :, None] * through, 1, 0)
+    )
 
 
 def _parts(matrix: sparse.csr_array, columns: sparse.csc_array, factor: Factor) -> np.ndarray:
@@ -107,5 +128,10 @@ def _parts(matrix: sparse.csr_array, columns: sparse.csc_array, factor: Factor) 
         unit_vectors = np.zeros((n, len(units)))
         unit_vectors[units, units - start] = 1
         rows = factor.solve_transpose(unit_vectors)  # the rows of S^-1 of these units
-        diagonal[:, units] = rows[units, units - start], columns[:, units].multiply(rows).sum(axis=0)
-    return np.array([[diagonal[0], received[:, 0], sent], [diagonal[1], received[:, 1], columns.T @ sent]])
+        diagonal[:, units] = (
+            rows[units, units - start],
+            columns[:, units].multiply(rows).sum(axis=0),
+        )
+    return np.array(
+        [[diagonal[0], received[:, 0], sent], [diagonal[1], received[:, 1], columns.T @ sent]]
+    )

@@ -1,11 +1,15 @@
-"""Lagrange-multiplier tests of spatial dependence in the residuals of a least-squares fit (mathematics.md 8).
+"""Lagrange-multiplier tests of spatial dependence in the residuals of a least-squares fit
+(mathematics.md 8).
 
-    d_e = e'We / s2 + c       d_l = e'Wy / s2 + c       H = (WDb)'M(WDb) / s2 + tr,       e = M y,  s2 = e'e / nu
+    d_e = e'We / s2 + c       d_l = e'Wy / s2 + c       H = (WDb)'M(WDb) / s2 + tr,       e = M y,
+    s2 = e'e / nu
 
-    LM_error = d_e^2 / tr                                        LM_lag = d_l^2 / H
-    RLM_error = (d_e - (tr / H) d_l)^2 / (tr (1 - tr / H))       RLM_lag = (d_l - d_e)^2 / (H - tr)       SARMA = LM_error + RLM_lag
+    LM_error = d_e^2 / tr                                        LM_lag = d_l^2 / H RLM_error = (d_e
+    - (tr / H) d_l)^2 / (tr (1 - tr / H))       RLM_lag = (d_l - d_e)^2 / (H - tr)       SARMA =
+    LM_error + RLM_lag
 
-Anselin (1988); Anselin, Bera, Florax & Yoon (1996); for panels Anselin, Le Gallo & Jayet (2008), Debarsy & Ertur (2010).
+Anselin (1988); Anselin, Bera, Florax & Yoon (1996); for panels Anselin, Le Gallo & Jayet (2008),
+Debarsy & Ertur (2010).
 """
 
 from typing import NamedTuple
@@ -18,7 +22,9 @@ from spillover.kernels.moments import Moments
 
 
 class Centre(NamedTuple):
-    """What e'We / s2 is like without dependence: `shift`, minus its mean, and its `variance`; s2 = e'e / `nu`."""
+    """What e'We / s2 is like without dependence: `shift`, minus its mean, and its `variance`; s2 =
+    e'e / `nu`.
+    """
 
     shift: float
     variance: float
@@ -36,11 +42,13 @@ class Statistics(NamedTuple):
 
 
 def centre(matrix: sparse.csr_array, *, multiplicity: int, over_units: bool, nu: float) -> Centre:
-    """The moments of e'We / s2 for `multiplicity` contrasts over time and, with Q = I - J/N where the period means are out, A = QWQ:
+    """The moments of e'We / s2 for `multiplicity` contrasts over time and, with Q = I - J/N where
+    the period means are out, A = QWQ:
 
         mean = J tr(A)        variance = J tr(AA + A'A) - 2 (J tr(A))^2 / nu
 
-    For rows that sum to one tr(A) = -1 and J tr(AA + A'A) = J (tr(W'W + WW) - 1 - sum_j (column sum_j)^2 / N).
+    For rows that sum to one tr(A) = -1 and J tr(AA + A'A) = J (tr(W'W + WW) - 1 - sum_j (column
+    sum_j)^2 / N).
     """
     n = matrix.shape[0]
     trace = float((matrix.multiply(matrix.T) + matrix.multiply(matrix)).sum())
@@ -54,14 +62,22 @@ def centre(matrix: sparse.csr_array, *, multiplicity: int, over_units: bool, nu:
 
 
 def tests(moments: Moments, about: Centre) -> Statistics:
-    """The statistics from R of [D, WD, y, Wy], D the regressors after the effects; `moments.md` and `moments.my` hold the lags."""
+    """The statistics from R of [D, WD, y, Wy], D the regressors after the effects; `moments.md` and
+    `moments.my` hold the lags.
+    """
     d, lagged, y, wy = (np.asarray(part) for part in (moments.d, moments.md, moments.y, moments.my))
     k = d.shape[1]
     b = scipy.linalg.solve_triangular(d[:k], y[:k])
     e, through = y - d @ b, lagged @ b
     s2 = e @ e / about.nu
-    outside = through[k:] @ through[k:]  # d has its triangle on top: what lies below is orthogonal to the regressors
-    return combine(e @ (wy - through) / s2 + about.shift, e @ wy / s2 + about.shift, about.variance, outside / s2 + about.variance)
+    # d has its triangle on top: what lies below is orthogonal to the regressors
+    outside = through[k:] @ through[k:]
+    return combine(
+        e @ (wy - through) / s2 + about.shift,
+        e @ wy / s2 + about.shift,
+        about.variance,
+        outside / s2 + about.variance,
+    )
 
 
 def combine(error: float, lag: float, trace: float, information: float) -> Statistics:
@@ -69,4 +85,6 @@ def combine(error: float, lag: float, trace: float, information: float) -> Stati
     share = trace / information
     lm_error, robust_lag = error**2 / trace, (lag - error) ** 2 / (information - trace)
     robust_error = (error - share * lag) ** 2 / (trace * (1 - share))
-    return Statistics(lm_error, lag**2 / information, robust_error, robust_lag, lm_error + robust_lag)
+    return Statistics(
+        lm_error, lag**2 / information, robust_error, robust_lag, lm_error + robust_lag
+    )

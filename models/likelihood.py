@@ -1,9 +1,11 @@
 """Gaussian likelihoods on the R factor: what a draw or a gradient costs does not depend on N or T.
 
-log p(y | beta, rho, lam, sigma) = L(rho, lam) - nu/2 log(2 pi sigma^2) - |R v(rho, lam, beta)|^2 / (2 sigma^2)
+log p(y | beta, rho, lam, sigma) = L(rho, lam) - nu/2 log(2 pi sigma^2) - |R v(rho, lam, beta)|^2 /
+(2 sigma^2)
 
-Random effects of N units over T periods have an R of the contrasts over time and one of the scaled means, which count by their standard
-deviations' ratio w = sigma / sqrt(sigma^2 + T sigma_alpha^2): R = [R_within; w R_between], and + N log w.
+Random effects of N units over T periods have an R of the contrasts over time and one of the scaled
+means, which count by their standard deviations' ratio w = sigma / sqrt(sigma^2 + T sigma_alpha^2):
+R = [R_within; w R_between], and + N log w.
 """
 
 from typing import NamedTuple
@@ -16,13 +18,14 @@ from spillover.kernels import chebyshev
 from spillover.kernels.logdet import LogDet
 from spillover.kernels.moments import Moments
 
-ONCE = {"xla_backend_optimization_level": 0}  # programs that run a few times: they cost more to optimise than they could ever save
+# programs that run a few times: they cost more to optimise than they could ever save
+ONCE = {"xla_backend_optimization_level": 0}
 
 
 class Likelihood(NamedTuple):
-    """The data of a Gaussian spatial model: `moments`; l on what the effects leave, for rho (`lag`) and lam (`error`), None without;
-    `nu` observations; `multiplicity` of the log-determinant. With random effects `moments` are those within units, `between` of their
-    means.
+    """The data of a Gaussian spatial model: `moments`; l on what the effects leave, for rho (`lag`)
+    and lam (`error`), None without; `nu` observations; `multiplicity` of the log-determinant. With
+    random effects `moments` are those within units, `between` of their means.
     """
 
     moments: Moments
@@ -47,7 +50,9 @@ class Point(NamedTuple):
 
 
 class Regression(NamedTuple):
-    """Least squares at given (rho, lam): `beta`: (k,); `triangle`: R of the filtered regressors, (k, k); `ssr`: residual sum of squares."""
+    """Least squares at given (rho, lam): `beta`: (k,); `triangle`: R of the filtered regressors,
+    (k, k); `ssr`: residual sum of squares.
+    """
 
     beta: jax.Array
     triangle: jax.Array
@@ -59,13 +64,20 @@ def dependence(likelihood: Likelihood) -> tuple[LogDet, ...]:
     return tuple(part for part in (likelihood.lag, likelihood.error) if part is not None)
 
 
-def named(likelihood: Likelihood, values: tuple[jax.Array, ...]) -> tuple[jax.Array | None, jax.Array | None]:
+def named(
+    likelihood: Likelihood, values: tuple[jax.Array, ...]
+) -> tuple[jax.Array | None, jax.Array | None]:
     """(rho, lam) from the values of the parameters that the model has, None for the others."""
     left = list(values)
-    return (left.pop(0) if likelihood.lag is not None else None, left.pop(0) if likelihood.error is not None else None)
+    return (
+        left.pop(0) if likelihood.lag is not None else None,
+        left.pop(0) if likelihood.error is not None else None,
+    )
 
 
-def filtered(moments: Moments, rho: jax.Array | None, lam: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+def filtered(
+    moments: Moments, rho: jax.Array | None, lam: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
     """S_lam D and S_lam S(rho) y on the basis of R: (q, k) and (q,)."""
     y = _less(moments.y, rho, moments.wy)
     if lam is None or moments.my is None:
@@ -79,7 +91,9 @@ def _less(base: jax.Array, factor: jax.Array | None, part: jax.Array | None) -> 
 
 
 def regress(moments: Moments, rho: jax.Array | None, lam: jax.Array | None) -> Regression:
-    """beta minimising |S_lam (S(rho) y - D beta)|^2, by the leading triangle of R or, with lam, by a small QR."""
+    """beta minimising |S_lam (S(rho) y - D beta)|^2, by the leading triangle of R or, with lam, by
+    a small QR.
+    """
     return _least_squares(*filtered(moments, rho, lam), triangular=lam is None)
 
 
@@ -94,45 +108,61 @@ def _least_squares(d: jax.Array, y: jax.Array, *, triangular: bool) -> Regressio
 
 
 def filtered_at(likelihood: Likelihood, point: Point) -> tuple[jax.Array, jax.Array]:
-    """`filtered` at a point; with random effects the rows within units, then those of the means times w.
+    """`filtered` at a point; with random effects the rows within units, then those of the means
+    times w.
 
-    The rows are filtered first and never factored before: columns of the basis coincide, W X of D with M D where M = W, and no derivative
-    goes through the QR of such columns.
+    The rows are filtered first and never factored before: columns of the basis coincide, W X of D
+    with M D where M = W, and no derivative goes through the QR of such columns.
     """
     own = filtered(likelihood.moments, point.rho, point.lam)
     if point.weight is None or likelihood.between is None:
         return own
     means = filtered(likelihood.between, point.rho, point.lam)
-    return jnp.concatenate([own[0], point.weight * means[0]]), jnp.concatenate([own[1], point.weight * means[1]])
+    return jnp.concatenate([own[0], point.weight * means[0]]), jnp.concatenate(
+        [own[1], point.weight * means[1]]
+    )
 
 
 def at(likelihood: Likelihood, point: Point) -> Regression:
     """Least squares at a point."""
-    return _least_squares(*filtered_at(likelihood, point), triangular=point.lam is None and point.weight is None)
+    return _least_squares(
+        *filtered_at(likelihood, point), triangular=point.lam is None and point.weight is None
+    )
 
 
 def volume(likelihood: Likelihood, s: jax.Array) -> jax.Array:
     """L(rho, lam) + N log w, at the logit variables s of the parameters that the model has."""
     parts = [part.at(value) for part, value in _placed(likelihood, s)]
     logdet = likelihood.multiplicity * sum(parts, jnp.zeros(()))
-    return logdet if likelihood.between is None else logdet + units(likelihood) * jax.nn.log_sigmoid(2 * s[-1])
+    return (
+        logdet
+        if likelihood.between is None
+        else logdet + units(likelihood) * jax.nn.log_sigmoid(2 * s[-1])
+    )
 
 
 def _placed(likelihood: Likelihood, s: jax.Array) -> list[tuple[LogDet, jax.Array]]:
-    """The log-determinants of rho and lam, each with its logit variable; s has that of w besides, where there is one."""
+    """The log-determinants of rho and lam, each with its logit variable; s has that of w besides,
+    where there is one.
+    """
     parts = dependence(likelihood)
     return list(zip(parts, s[: len(parts)], strict=True))
 
 
 def units(likelihood: Likelihood) -> jax.Array:
-    """N, of a likelihood with random effects, where nu = N T and the log-determinant counts T times."""
+    """N, of a likelihood with random effects, where nu = N T and the log-determinant counts T
+    times.
+    """
     return likelihood.nu / likelihood.multiplicity
 
 
 def parameters(likelihood: Likelihood, s: jax.Array) -> Point:
     """(rho, lam, w) at the logit variables s."""
     values = tuple(chebyshev.to_rho(value, part.bounds) for part, value in _placed(likelihood, s))
-    return Point(*named(likelihood, values), None if likelihood.between is None else jax.nn.sigmoid(2 * s[-1]))
+    return Point(
+        *named(likelihood, values),
+        None if likelihood.between is None else jax.nn.sigmoid(2 * s[-1]),
+    )
 
 
 def sigma_alpha(likelihood: Likelihood, sigma: jax.Array, weight: jax.Array) -> jax.Array:
@@ -149,15 +179,29 @@ def joint(
     spread: jax.Array | None = None,
 ) -> jax.Array:
     """The log-likelihood at all parameters; `spread` is sigma_alpha, of random effects."""
-    weight = None if spread is None else jnp.sqrt(sigma2 / (sigma2 + likelihood.multiplicity * spread**2))
+    weight = (
+        None
+        if spread is None
+        else jnp.sqrt(sigma2 / (sigma2 + likelihood.multiplicity * spread**2))
+    )
     d, y = filtered_at(likelihood, Point(rho, lam, weight))
-    values = [(part, value) for part, value in ((likelihood.lag, rho), (likelihood.error, lam)) if part is not None and value is not None]
+    values = [
+        (part, value)
+        for part, value in ((likelihood.lag, rho), (likelihood.error, lam))
+        if part is not None and value is not None
+    ]
     logdet = likelihood.multiplicity * sum((part(value) for part, value in values), jnp.zeros(()))
     logdet += 0.0 if weight is None else units(likelihood) * jnp.log(weight)
-    return logdet - 0.5 * likelihood.nu * jnp.log(2 * jnp.pi * sigma2) - 0.5 * jnp.sum((y - d @ beta) ** 2) / sigma2
+    return (
+        logdet
+        - 0.5 * likelihood.nu * jnp.log(2 * jnp.pi * sigma2)
+        - 0.5 * jnp.sum((y - d @ beta) ** 2) / sigma2
+    )
 
 
 def concentrated(likelihood: Likelihood, s: jax.Array) -> jax.Array:
-    """The log-likelihood maximised over beta and sigma, at the logit variables s of (rho, lam, w)."""
+    """The log-likelihood maximised over beta and sigma, at the logit variables s of
+    (rho, lam, w).
+    """
     ssr, nu = at(likelihood, parameters(likelihood, s)).ssr, likelihood.nu
     return volume(likelihood, s) - 0.5 * nu * (jnp.log(2 * jnp.pi * ssr / nu) + 1)

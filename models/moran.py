@@ -1,6 +1,8 @@
-"""Moran's I, global and local: the statistics, their moments and their permutation distributions, on arrays and a sparse W.
+"""Moran's I, global and local: the statistics, their moments and their permutation distributions,
+on arrays and a sparse W.
 
-z: deviations from the mean, (n,) or (n, columns). W: scipy.sparse, (n, n), zero diagonal, not necessarily symmetric.
+z: deviations from the mean, (n,) or (n, columns). W: scipy.sparse, (n, n), zero diagonal, not
+necessarily symmetric.
 """
 
 from collections.abc import Iterator
@@ -11,7 +13,9 @@ import scipy.sparse as sparse
 import scipy.stats
 
 ALTERNATIVES = ("greater", "less", "two-sided")
-TIE = 1e-12  # statistics this close, relative to the size of their terms, are equal: the same sum in another order
+# statistics this close, relative to the size of their terms, are equal: the same sum in another
+# order
+TIE = 1e-12
 BLOCK = 2**22  # numbers (32 MB) in the largest array while permuting
 
 
@@ -32,7 +36,8 @@ class Moments(NamedTuple):
 
 
 def sums(W: sparse.csr_array, n: int) -> Sums:
-    """S0 = sum_ij w_ij, S1 = sum_ij (w_ij + w_ji)^2 / 2, S2 = sum_i (sum_j w_ij + sum_j w_ji)^2, for any W.
+    """S0 = sum_ij w_ij, S1 = sum_ij (w_ij + w_ji)^2 / 2, S2 = sum_i (sum_j w_ij + sum_j w_ji)^2,
+    for any W.
 
     >>> sums(sparse.csr_array([[0.0, 1.0], [3.0, 0.0]]), 2)
     Sums(n=2, s0=4.0, s1=16.0, s2=32.0)
@@ -60,42 +65,52 @@ def normality(about: Sums) -> Moments:
 
 
 def randomisation(z: np.ndarray, about: Sums) -> Moments:
-    """E[I] = -1 / (n - 1) and Var[I] over all n! arrangements of the values, which are equally likely.
+    """E[I] = -1 / (n - 1) and Var[I] over all n! arrangements of the values, which are equally
+    likely.
 
-    Var = (n [(n^2 - 3n + 3) S1 - n S2 + 3 S0^2] - b [(n^2 - n) S1 - 2n S2 + 6 S0^2]) / ((n - 1)(n - 2)(n - 3) S0^2) - E^2,
-    b = m4 / m2^2 the kurtosis of the values; n >= 4. Source: Cliff & Ord (1981), 2.3.
+    Var = (n [(n^2 - 3n + 3) S1 - n S2 + 3 S0^2] - b [(n^2 - n) S1 - 2n S2 + 6 S0^2]) / ((n - 1)(n -
+    2)(n - 3) S0^2) - E^2, b = m4 / m2^2 the kurtosis of the values; n >= 4. Source: Cliff & Ord
+    (1981), 2.3.
     """
     n, s0, s1, s2 = about
     kurtosis = (z**4).mean(axis=0) / (z * z).mean(axis=0) ** 2
     free = n * ((n * n - 3 * n + 3) * s1 - n * s2 + 3 * s0 * s0)
     tied = (n * n - n) * s1 - 2 * n * s2 + 6 * s0 * s0
     mean = np.array(-1 / (n - 1))
-    return Moments(mean, (free - kurtosis * tied) / ((n - 1) * (n - 2) * (n - 3) * s0 * s0) - mean**2)
+    return Moments(
+        mean, (free - kurtosis * tied) / ((n - 1) * (n - 2) * (n - 3) * s0 * s0) - mean**2
+    )
 
 
-def permuted(z: np.ndarray, W: sparse.csr_array, about: Sums, permutations: int, rng: np.random.Generator) -> np.ndarray:
+def permuted(
+    z: np.ndarray, W: sparse.csr_array, about: Sums, permutations: int, rng: np.random.Generator
+) -> np.ndarray:
     """I of random arrangements of the values z (n,): (permutations,)."""
     blocks = (statistic(z[order], W, about) for order in _orders(W, permutations, rng))
     return np.concatenate([np.empty(0), *blocks])
 
 
 def extremes(simulated: np.ndarray, observed: float, size: float) -> tuple[int, int]:
-    """How many of the simulated statistics are at least, and how many at most, the observed one; `size`: of its terms, for ties."""
+    """How many of the simulated statistics are at least, and how many at most, the observed one;
+    `size`: of its terms, for ties.
+    """
     slack = TIE * size
     return int((simulated >= observed - slack).sum()), int((simulated <= observed + slack).sum())
 
 
 def local(z: np.ndarray, W: sparse.csr_array) -> np.ndarray:
-    """I_i = z_i (Wz)_i / m2, m2 = z'z / n, which sum to z'Wz / m2: (n,). Source: Anselin (1995, Geographical Analysis 27)."""
+    """I_i = z_i (Wz)_i / m2, m2 = z'z / n, which sum to z'Wz / m2: (n,). Source: Anselin (1995,
+    Geographical Analysis 27).
+    """
     return z * (W @ z) / (z * z).mean()
 
 
 def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> Moments:
     """E[I_i] and Var[I_i] over all arrangements of the values: (n,) each.
 
-    With w_i the row sums, v_i the row sums of squares and b = m4 / m2^2: E = -w_i / (n - 1),
-    Var = v_i (n - b) / (n - 1) + (w_i^2 - v_i)(2b - n) / ((n - 1)(n - 2)) - E^2. Source: Sokal, Oden & Thomson (1998, Geographical
-    Analysis 30), A3 and A4.
+    With w_i the row sums, v_i the row sums of squares and b = m4 / m2^2: E = -w_i / (n - 1), Var =
+    v_i (n - b) / (n - 1) + (w_i^2 - v_i)(2b - n) / ((n - 1)(n - 2)) - E^2. Source: Sokal, Oden &
+    Thomson (1998, Geographical Analysis 30), A3 and A4.
     """
     n, (total, squares) = len(z), _rows(W)
     kurtosis = (z**4).mean() / (z * z).mean() ** 2
@@ -105,23 +120,31 @@ def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> Moments:
 
 
 def local_conditional(z: np.ndarray, W: sparse.csr_array) -> Moments:
-    """E[I_i | z_i] and Var[I_i | z_i] over the arrangements of the other values around unit i: (n,) each.
+    """E[I_i | z_i] and Var[I_i | z_i] over the arrangements of the other values around unit i: (n,)
+    each.
 
-    With w_i, v_i as in `local_unconditional`: E = -z_i^2 w_i / ((n - 1) m2),
-    Var = (z_i / m2)^2 n / (n - 2) (v_i - w_i^2 / (n - 1)) (m2 - z_i^2 / (n - 1)). Source: Sokal, Oden & Thomson (1998), A7 and A8.
+    With w_i, v_i as in `local_unconditional`: E = -z_i^2 w_i / ((n - 1) m2), Var = (z_i / m2)^2 n /
+    (n - 2) (v_i - w_i^2 / (n - 1)) (m2 - z_i^2 / (n - 1)). Source: Sokal, Oden & Thomson (1998), A7
+    and A8.
     """
     n, (total, squares) = len(z), _rows(W)
     m2 = (z * z).mean()
     mean = -(z**2) * total / ((n - 1) * m2)
-    return Moments(mean, (z / m2) ** 2 * n / (n - 2) * (squares - total**2 / (n - 1)) * (m2 - z**2 / (n - 1)))
+    return Moments(
+        mean, (z / m2) ** 2 * n / (n - 2) * (squares - total**2 / (n - 1)) * (m2 - z**2 / (n - 1))
+    )
 
 
-def local_extremes(z: np.ndarray, W: sparse.csr_array, permutations: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """How many arrangements of the other values around unit i give an I_i at least, and how many one at most, the observed: (n,) each.
+def local_extremes(
+    z: np.ndarray, W: sparse.csr_array, permutations: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many arrangements of the other values around unit i give an I_i at least, and how many
+    one at most, the observed: (n,) each.
 
-    One random order serves every unit: unit i is put back in its place by an exchange with the unit that stands there, which leaves the
-    others in a uniformly random order. So a permutation costs a product with W and a look-up: where j is the place that the order gave to
-    i, w_ij (z_k - z_i) for the unit k that stands at i.
+    One random order serves every unit: unit i is put back in its place by an exchange with the unit
+    that stands there, which leaves the others in a uniformly random order. So a permutation costs a
+    product with W and a look-up: where j is the place that the order gave to i, w_ij (z_k - z_i)
+    for the unit k that stands at i.
     """
     units = np.arange(len(z))[:, None]
     lag, sign = W @ z, np.sign(z)[:, None]
@@ -131,7 +154,9 @@ def local_extremes(z: np.ndarray, W: sparse.csr_array, permutations: int, rng: n
         shuffled = W @ z[order]
         place = np.empty_like(order)
         np.put_along_axis(place, order, units, axis=0)  # where the order has put each unit
-        weight = np.asarray(W[np.broadcast_to(units, place.shape).ravel(), place.ravel()]).reshape(place.shape)
+        weight = np.asarray(W[np.broadcast_to(units, place.shape).ravel(), place.ravel()]).reshape(
+            place.shape
+        )
         shuffled += weight * (z[order] - z[:, None])
         excess = sign * (shuffled - lag[:, None])
         above += (excess >= -slack).sum(axis=1)
@@ -139,8 +164,11 @@ def local_extremes(z: np.ndarray, W: sparse.csr_array, permutations: int, rng: n
     return above, below
 
 
-def p_permutation(above: np.ndarray | int, below: np.ndarray | int, permutations: int, alternative: str) -> np.ndarray:
-    """(count + 1) / (permutations + 1), the count of the tail in question; two-sided: twice the smaller one, at most 1.
+def p_permutation(
+    above: np.ndarray | int, below: np.ndarray | int, permutations: int, alternative: str
+) -> np.ndarray:
+    """(count + 1) / (permutations + 1), the count of the tail in question; two-sided: twice the
+    smaller one, at most 1.
 
     >>> p_permutation(49, 950, 999, "greater"), p_permutation(49, 950, 999, "two-sided")
     (array(0.05), array(0.1))
@@ -148,14 +176,22 @@ def p_permutation(above: np.ndarray | int, below: np.ndarray | int, permutations
     Source: Davison & Hinkley (1997), Bootstrap Methods and their Application, 4.3.
     """
     greater, less = ((np.asarray(count) + 1) / (permutations + 1) for count in (above, below))
-    tails = {"greater": greater, "less": less, "two-sided": np.minimum(1.0, 2 * np.minimum(greater, less))}
+    tails = {
+        "greater": greater,
+        "less": less,
+        "two-sided": np.minimum(1.0, 2 * np.minimum(greater, less)),
+    }
     return np.asarray(tails[alternative])
 
 
 def p_normal(z: np.ndarray, alternative: str) -> np.ndarray:
     """The tail of the standard normal law beyond z; NaN stays NaN."""
     norm = scipy.stats.norm
-    return np.asarray({"greater": norm.sf(z), "less": norm.cdf(z), "two-sided": 2 * norm.sf(np.abs(z))}[alternative])
+    return np.asarray(
+        {"greater": norm.sf(z), "less": norm.cdf(z), "two-sided": 2 * norm.sf(np.abs(z))}[
+            alternative
+        ]
+    )
 
 
 def _rows(W: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
@@ -163,8 +199,12 @@ def _rows(W: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(W.sum(axis=1)), np.asarray((W * W).sum(axis=1))
 
 
-def _orders(W: sparse.csr_array, permutations: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Random orders of the units, (n, width) at a time, the width by what a product with W needs."""
+def _orders(
+    W: sparse.csr_array, permutations: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Random orders of the units, (n, width) at a time, the width by what a product
+    with W needs.
+    """
     units = np.arange(W.shape[0])
     width = max(1, BLOCK // max(W.nnz, len(units)))
     for start in range(0, permutations, width):

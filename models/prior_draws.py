@@ -9,9 +9,15 @@ from spillover.models.supports import POSITIVE, WHOLE, sampled
 
 
 def draw(
-    prior: Prior, bounds: tuple[np.ndarray, ...], names: tuple[str, ...], size: int, rng: np.random.Generator
+    prior: Prior,
+    bounds: tuple[np.ndarray, ...],
+    names: tuple[str, ...],
+    size: int,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Draws from the parts of the prior that are proper, by parameter: beta (size, k), sigma, and `names` on their `bounds`."""
+    """Draws from the parts of the prior that are proper, by parameter: beta (size, k), sigma, and
+    `names` on their `bounds`.
+    """
     drawn: dict[str, np.ndarray | None] = {}
     if prior.sigma is not None:
         drawn["sigma"] = sampled(prior.sigma, size, POSITIVE, rng)
@@ -28,8 +34,12 @@ def draw(
     return {name: values for name, values in drawn.items() if values is not None}
 
 
-def draw_spread(prior: Prior, sigma: np.ndarray | None, periods: int, size: int, rng: np.random.Generator) -> np.ndarray | None:
-    """Draws of sigma_alpha, (size,); None where its prior is that of a share and sigma has no proper one."""
+def draw_spread(
+    prior: Prior, sigma: np.ndarray | None, periods: int, size: int, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Draws of sigma_alpha, (size,); None where its prior is that of a share and sigma has no
+    proper one.
+    """
     if isinstance(prior.level, dist.Distribution):
         return sampled(prior.level, size, POSITIVE, rng)
     if sigma is None:
@@ -53,6 +63,10 @@ def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.
             return None
         beta[:, list(positions)] = values.reshape(len(sigma), len(positions))
     free = np.flatnonzero(proper)
-    noise = target[free] + sigma[:, None] * rng.standard_normal((len(sigma), len(free))) - beta @ root[free].T
+    noise = (
+        target[free]
+        + sigma[:, None] * rng.standard_normal((len(sigma), len(free)))
+        - beta @ root[free].T
+    )
     beta[:, free] = scipy.linalg.solve(root[np.ix_(free, free)], noise.T).T if len(free) else 0
     return beta

@@ -1,6 +1,8 @@
-"""Priors: named conjugate families, any NumPyro distribution, and the arrays a log-density needs of them.
+"""Priors: named conjugate families, any NumPyro distribution, and the arrays a log-density needs of
+them.
 
-beta | sigma^2 ~ N(b0, sigma^2 V0),    sigma^2 ~ InverseGamma(a0, d0),    rho, lam ~ Beta(a, b) on the admissible interval
+beta | sigma^2 ~ N(b0, sigma^2 V0),    sigma^2 ~ InverseGamma(a0, d0),    rho, lam ~ Beta(a, b) on
+the admissible interval
 """
 
 from dataclasses import dataclass, fields
@@ -14,9 +16,9 @@ import scipy.linalg
 import scipy.special
 
 from spillover.kernels.arguments import front_doors, shown, suggestion
+from spillover.kernels.arrays import leaf
 from spillover.kernels.chebyshev import log_slope, to_rho
 from spillover.kernels.errors import PriorError
-from spillover.kernels.leaf import leaf
 from spillover.models.design import INTERCEPT
 from spillover.models.supports import Supports, meeting, rho_at, supports
 
@@ -24,14 +26,17 @@ from spillover.models.supports import Supports, meeting, rho_at, supports
 @front_doors
 @dataclass(frozen=True)
 class Ridge:
-    """beta_j | sigma^2 ~ N(0, sigma^2 (scale s_y / (s_j s_0))^2), independent; the intercept, at the means of the regressors, the same
-    with 4 times the square root of mean(y)^2 + s_y^2 in place of s_y.
+    """beta_j | sigma^2 ~ N(0, sigma^2 (scale s_y / (s_j s_0))^2), independent; the intercept, at
+    the means of the regressors, the same with 4 times the square root of mean(y)^2 + s_y^2 in place
+    of s_y.
 
-    s_y, s_j: standard deviations of y and of regressor j after the effects; s_0^2 = (1 + k/2) s^2, s the standard deviation of the errors
-    where the model's own (rho, lam) are likeliest (on nu - k degrees of freedom), k the number of coefficients: see `InverseGamma`. At
-    sigma = s_0 one standard deviation of x_j moves y by `scale` standard deviations of y; with the default prior of sigma, beta_j is
-    marginally Student's t, of this scale and two degrees of freedom. The default 2.5 is rstanarm's (Goodrich et al. 2024, "Prior
-    distributions for rstanarm models"); the intercept is wider, because as lam nears 1 the data tell nothing of it and its prior all.
+    s_y, s_j: standard deviations of y and of regressor j after the effects; s_0^2 = (1 + k/2) s^2,
+    s the standard deviation of the errors where the model's own (rho, lam) are likeliest (on nu - k
+    degrees of freedom), k the number of coefficients: see `InverseGamma`. At sigma = s_0 one
+    standard deviation of x_j moves y by `scale` standard deviations of y; with the default prior of
+    sigma, beta_j is marginally Student's t, of this scale and two degrees of freedom. The default
+    2.5 is rstanarm's (Goodrich et al. 2024, "Prior distributions for rstanarm models"); the
+    intercept is wider, because as lam nears 1 the data tell nothing of it and its prior all.
     """
 
     scale: float = 2.5
@@ -40,9 +45,11 @@ class Ridge:
 @front_doors
 @dataclass(frozen=True)
 class Zellner:
-    """beta | sigma^2 ~ N(0, sigma^2 g (D'D)^-1), D the regressors after the effects; g = None: the number of observations.
+    """beta | sigma^2 ~ N(0, sigma^2 g (D'D)^-1), D the regressors after the effects; g = None: the
+    number of observations.
 
-    It shrinks the fitted values towards zero: with an uncentred intercept or a tight fit that is a strong prior. Zellner (1986).
+    It shrinks the fitted values towards zero: with an uncentred intercept or a tight fit that is a
+    strong prior. Zellner (1986).
     """
 
     g: float | None = None
@@ -51,7 +58,9 @@ class Zellner:
 @front_doors
 @dataclass(frozen=True)
 class Conjugate:
-    """beta | sigma^2 ~ N(mean, sigma^2 covariance), `mean`: k values, `covariance`: k x k, in the order of the model's terms."""
+    """beta | sigma^2 ~ N(mean, sigma^2 covariance), `mean`: k values, `covariance`: k x k, in the
+    order of the model's terms.
+    """
 
     mean: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
@@ -60,7 +69,9 @@ class Conjugate:
 @front_doors
 @dataclass(frozen=True)
 class Flat:
-    """Improper: constant for beta; 1 / sigma^2 for sigma (on the scale of sigma^2). No model evidence."""
+    """Improper: constant for beta; 1 / sigma^2 for sigma (on the scale of sigma^2). No model
+    evidence.
+    """
 
 
 @front_doors
@@ -68,10 +79,11 @@ class Flat:
 class InverseGamma:
     """sigma^2 ~ InverseGamma(shape, scale); scale = None is (shape + k/2) s^2, s as in `Ridge`.
 
-    Coefficients whose prior is N(0, sigma^2 V0), far wider than they turn out, say of sigma as much as k residuals of zero; k/2 in the
-    scale takes that back: given such coefficients 1 / sigma^2 has mean 1 / s^2, and sigma is neither pulled up nor down. k counts the
-    coefficients under `Ridge` and `Zellner`. The scale is that of the model's own errors, whatever rho and lam; the prior looks at the
-    data for it, as it does for the scales of the regressors.
+    Coefficients whose prior is N(0, sigma^2 V0), far wider than they turn out, say of sigma as much
+    as k residuals of zero; k/2 in the scale takes that back: given such coefficients 1 / sigma^2
+    has mean 1 / s^2, and sigma is neither pulled up nor down. k counts the coefficients under
+    `Ridge` and `Zellner`. The scale is that of the model's own errors, whatever rho and lam; the
+    prior looks at the data for it, as it does for the scales of the regressors.
     """
 
     shape: float = 1.0
@@ -81,7 +93,9 @@ class InverseGamma:
 @front_doors
 @dataclass(frozen=True)
 class ScaledBeta:
-    """rho = lower + (upper - lower) v, v ~ Beta(a, b), on the admissible interval; a = b = 1 is uniform. LeSage & Pace (2009), 5.3.2."""
+    """rho = lower + (upper - lower) v, v ~ Beta(a, b), on the admissible interval; a = b = 1 is
+    uniform. LeSage & Pace (2009), 5.3.2.
+    """
 
     a: float = 1.01
     b: float = 1.01
@@ -96,9 +110,11 @@ class Uniform:
 @front_doors
 @dataclass(frozen=True)
 class Shrinkage:
-    """sigma^2 / (sigma^2 + T sigma_alpha^2) uniform on (0, 1): the share by which the mean of a unit is drawn towards the others.
+    """sigma^2 / (sigma^2 + T sigma_alpha^2) uniform on (0, 1): the share by which the mean of a
+    unit is drawn towards the others.
 
-    Proper, without a scale of its own, and hardly informative. Strawderman (1971); Daniels (1999), Canadian Journal of Statistics 27.
+    Proper, without a scale of its own, and hardly informative. Strawderman (1971); Daniels (1999),
+    Canadian Journal of Statistics 27.
     """
 
 
@@ -117,12 +133,14 @@ FAMILIES = {
 @front_doors
 @dataclass(frozen=True, init=False, repr=False)
 class Priors:
-    """The priors of a model; what is not given keeps the weakly informative conjugate default, scaled to the data.
+    """The priors of a model; what is not given keeps the weakly informative conjugate default,
+    scaled to the data.
 
-    beta: `Ridge`, `Zellner`, `Conjugate`, `Flat`, a NumPyro distribution for every coefficient, or a dict from term to distribution, the
-    other terms keeping the default. sigma: `InverseGamma`, `Flat` or a distribution of sigma. rho, lam: `Uniform`, `ScaledBeta` or a
-    distribution, cut to the admissible interval. sigma_alpha, the standard deviation of random effects: `Shrinkage` or a distribution.
-    Distributions may have hard bounds, each number its own, which every draw keeps.
+    beta: `Ridge`, `Zellner`, `Conjugate`, `Flat`, a NumPyro distribution for every coefficient, or
+    a dict from term to distribution, the other terms keeping the default. sigma: `InverseGamma`,
+    `Flat` or a distribution of sigma. rho, lam: `Uniform`, `ScaledBeta` or a distribution, cut to
+    the admissible interval. sigma_alpha, the standard deviation of random effects: `Shrinkage` or a
+    distribution. Distributions may have hard bounds, each number its own, which every draw keeps.
     PriorError for an unknown parameter or a family that does not fit.
 
     >>> import numpyro.distributions as dist
@@ -142,22 +160,38 @@ class Priors:
     sigma_alpha: Any
 
     def __init__(self, **families: Any) -> None:
-        defaults = {"beta": Ridge(), "sigma": InverseGamma(), "rho": Uniform(), "lam": Uniform(), "sigma_alpha": Shrinkage()}
+        defaults = {
+            "beta": Ridge(),
+            "sigma": InverseGamma(),
+            "rho": Uniform(),
+            "lam": Uniform(),
+            "sigma_alpha": Shrinkage(),
+        }
         unknown = [name for name in families if name not in defaults]
         if unknown:
             near = suggestion(unknown[0], defaults)
-            raise PriorError(f"There is no parameter {unknown[0]!r}; priors are for {', '.join(defaults)}{f': {near}?' if near else '.'}")
+            raise PriorError(
+                f"There is no parameter {unknown[0]!r}; priors are for"
+                f" {', '.join(defaults)}{f': {near}?' if near else '.'}"
+            )
         for name, family in {**defaults, **families}.items():
-            allowed = isinstance(family, (*FAMILIES[name], dist.Distribution)) or (name == "beta" and isinstance(family, dict))
+            allowed = isinstance(family, (*FAMILIES[name], dist.Distribution)) or (
+                name == "beta" and isinstance(family, dict)
+            )
             if not allowed:
                 names = ", ".join(kind.__name__ for kind in FAMILIES[name])
-                raise PriorError(f"The prior of {name} is {_given(family)}: give one of {names} or a NumPyro distribution.")
+                raise PriorError(
+                    f"The prior of {name} is {_given(family)}: give one of {names} or a NumPyro"
+                    " distribution."
+                )
             _check(name, family)
             object.__setattr__(self, name, family)
 
     @classmethod
     def reference(cls) -> "Priors":
-        """beta flat, 1 / sigma^2, rho and lam uniform: for comparison with other programs. Improper, so no model evidence."""
+        """beta flat, 1 / sigma^2, rho and lam uniform: for comparison with other programs.
+        Improper, so no model evidence.
+        """
         return cls(beta=Flat(), sigma=Flat())
 
     def __repr__(self) -> str:
@@ -169,14 +203,20 @@ def _show(family: Any) -> str:
     if isinstance(family, dict):
         return ", ".join(f"{term}: {_show(value)}" for term, value in family.items())
     if isinstance(family, dist.Distribution):
-        values = [f"{name}={np.asarray(getattr(family, name)).tolist()}" for name in family.arg_constraints if hasattr(family, name)]
+        values = [
+            f"{name}={np.asarray(getattr(family, name)).tolist()}"
+            for name in family.arg_constraints
+            if hasattr(family, name)
+        ]
         return f"{type(family).__name__}({', '.join(values)})"
     return repr(family)
 
 
 class Scales(NamedTuple):
-    """What the default priors are scaled to: `mean`, `sd` of the k regressors and of y (`y_mean`, `y_sd`), `residual` sd of the errors,
-    `triangle`: R of the regressors, `nu` observations; `intercept`: its position, -1 without."""
+    """What the default priors are scaled to: `mean`, `sd` of the k regressors and of y (`y_mean`,
+    `y_sd`), `residual` sd of the errors, `triangle`: R of the regressors, `nu` observations;
+    `intercept`: its position, -1 without.
+    """
 
     mean: np.ndarray
     sd: np.ndarray
@@ -188,8 +228,12 @@ class Scales(NamedTuple):
     intercept: int
 
 
-def scales(factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], residual: float, nu: int) -> Scales:
-    """The scales, from R alone: the means come from its column for the intercept, where there is one. `residual`: `residual_scale`."""
+def scales(
+    factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], residual: float, nu: int
+) -> Scales:
+    """The scales, from R alone: the means come from its column for the intercept, where there is
+    one. `residual`: `residual_scale`.
+    """
     k = parts.count("d")
     d, y = factor[:, :k], factor[:, parts.index("y")]
     intercept = terms.index(INTERCEPT) if INTERCEPT in terms else -1
@@ -201,10 +245,12 @@ def scales(factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], r
 
 
 class Prior(NamedTuple):
-    """A prior as arrays. The conjugate part of beta is |root b - target|^2 / sigma^2, of rank `rank`, with `half_log` = 1/2 log |V0^-1|;
-    sigma^2 ~ InverseGamma(`a0`, `d0`); `dependence`: Beta (a, b) of each of rho, lam; distributions of the user where there are any.
-    `level`: (a, b) of a Beta of the weight w of random effects, or a distribution of sigma_alpha. `log_constant`: the constants of the
-    proper parts. `supports`: hard bounds of the distributions."""
+    """A prior as arrays. The conjugate part of beta is |root b - target|^2 / sigma^2, of rank
+    `rank`, with `half_log` = 1/2 log |V0^-1|; sigma^2 ~ InverseGamma(`a0`, `d0`); `dependence`:
+    Beta (a, b) of each of rho, lam; distributions of the user where there are any. `level`: (a, b)
+    of a Beta of the weight w of random effects, or a distribution of sigma_alpha. `log_constant`:
+    the constants of the proper parts. `supports`: hard bounds of the distributions.
+    """
 
     root: jax.Array
     target: jax.Array
@@ -224,23 +270,46 @@ INTERCEPT_WIDER = 4.0  # the prior of the intercept, in `Ridge`, against those o
 UNIFORM_SHARE = (2.0, 1.0)  # w ~ Beta(2, 1) where w^2, a unit's shrinkage, is uniform
 
 
-def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: tuple[str, ...], *, random: bool = False) -> Prior:
-    """The arrays of `priors` for a model with these terms and these dependence parameters ("rho", "lam"); `random`: with random effects."""
+def resolve(
+    priors: Priors,
+    terms: tuple[str, ...],
+    scale: Scales,
+    dependence: tuple[str, ...],
+    *,
+    random: bool = False,
+) -> Prior:
+    """The arrays of `priors` for a model with these terms and these dependence parameters ("rho",
+    "lam"); `random`: with random effects.
+    """
     own = _distributions(priors.beta, terms)
     around = tuple(_dependence(getattr(priors, name)) for name in dependence)
     covered = {position for positions in own for position in positions}
     root, target = _conjugate_rows(priors.beta, scale, covered)
     a0, d0, sigma = _sigma(priors.sigma, scale, _wide(priors.beta, root))
     proper = (root != 0).any(axis=1)
-    log_det = np.linalg.slogdet(root[proper][:, [j for j in range(len(terms)) if j not in covered]])[1] if proper.any() else 0.0
-    beta_constants = [scipy.special.betaln(*family) for family in around if not isinstance(family, dist.Distribution)]
+    log_det = (
+        np.linalg.slogdet(root[proper][:, [j for j in range(len(terms)) if j not in covered]])[1]
+        if proper.any()
+        else 0.0
+    )
+    beta_constants = [
+        scipy.special.betaln(*family)
+        for family in around
+        if not isinstance(family, dist.Distribution)
+    ]
     constant = np.log(2) + a0 * np.log(d0) - scipy.special.gammaln(a0) if a0 > 0 else 0.0
     rank = float(proper.sum())
     constant -= 0.5 * rank * np.log(2 * np.pi) + sum(beta_constants)
     level = None
     if random:
-        level = priors.sigma_alpha if isinstance(priors.sigma_alpha, dist.Distribution) else leaf(UNIFORM_SHARE)
-        constant -= 0.0 if isinstance(level, dist.Distribution) else scipy.special.betaln(*UNIFORM_SHARE)
+        level = (
+            priors.sigma_alpha
+            if isinstance(priors.sigma_alpha, dist.Distribution)
+            else leaf(UNIFORM_SHARE)
+        )
+        constant -= (
+            0.0 if isinstance(level, dist.Distribution) else scipy.special.betaln(*UNIFORM_SHARE)
+        )
     return Prior(
         root=leaf(root),
         target=leaf(target),
@@ -258,34 +327,52 @@ def resolve(priors: Priors, terms: tuple[str, ...], scale: Scales, dependence: t
 
 
 def _check(name: str, family: Any) -> None:
-    """Refuse numbers out of range, distributions of more than one number for sigma, rho and lam, and what is none for a term of beta."""
+    """Refuse numbers out of range, distributions of more than one number for sigma, rho and lam,
+    and what is none for a term of beta.
+    """
     if isinstance(family, dict):
         for term, distribution in family.items():
             if not isinstance(distribution, dist.Distribution):
                 raise PriorError(
-                    f"The prior of {shown(term)} is {_given(distribution)}: give a NumPyro distribution, such as dist.Normal(0, 1)."
+                    f"The prior of {shown(term)} is {_given(distribution)}: give a NumPyro"
+                    " distribution, such as dist.Normal(0, 1)."
                 )
     elif isinstance(family, dist.Distribution):
         if name != "beta" and family.batch_shape + family.event_shape != ():
-            raise PriorError(f"The prior of {name} has shape {family.batch_shape + family.event_shape}; {name} is one number.")
+            raise PriorError(
+                f"The prior of {name} has shape {family.batch_shape + family.event_shape}; {name}"
+                " is one number."
+            )
     elif isinstance(family, Conjugate):
         _check_conjugate(family)
     elif isinstance(family, Ridge | Zellner | InverseGamma | ScaledBeta):
         for entry in fields(family):
             value = getattr(family, entry.name)
-            if (value is not None or entry.default is not None) and not _is_positive(value, MOST.get(entry.name, LARGE)):
+            if (value is not None or entry.default is not None) and not _is_positive(
+                value, MOST.get(entry.name, LARGE)
+            ):
                 given = f"{type(family).__name__}({entry.name}={_given(value)})"
-                raise PriorError(f"The prior of {name} is {given}: its numbers must be positive, at most {MOST.get(entry.name, LARGE):g}.")
+                raise PriorError(
+                    f"The prior of {name} is {given}: its numbers must be positive, at most"
+                    f" {MOST.get(entry.name, LARGE):g}."
+                )
 
 
 def _check_conjugate(family: Conjugate) -> None:
-    """Refuse what is no array of finite numbers; whether there is one for each term, the model says."""
+    """Refuse what is no array of finite numbers; whether there is one for each term, the model
+    says.
+    """
     try:
-        finite = all(np.isfinite(np.asarray(values, float)).all() for values in (family.mean, family.covariance))
+        finite = all(
+            np.isfinite(np.asarray(values, float)).all()
+            for values in (family.mean, family.covariance)
+        )
     except (TypeError, ValueError):  # text, or rows of several lengths
         finite = False
     if not finite:
-        raise PriorError("Conjugate takes finite numbers only: a mean of k, and a covariance of k rows of k.")
+        raise PriorError(
+            "Conjugate takes finite numbers only: a mean of k, and a covariance of k rows of k."
+        )
 
 
 def _is_positive(value: Any, most: float) -> bool:
@@ -296,7 +383,9 @@ def _is_positive(value: Any, most: float) -> bool:
 def _given(family: Any) -> str:
     """What was given for a prior: the families of ours as they print, anything else on one line."""
     ours = tuple({kind for kinds in FAMILIES.values() for kind in kinds})
-    return type(family).__name__ if isinstance(family, (*ours, dist.Distribution)) else shown(family)
+    return (
+        type(family).__name__ if isinstance(family, (*ours, dist.Distribution)) else shown(family)
+    )
 
 
 def _distributions(family: Any, terms: tuple[str, ...]) -> dict[tuple[int, ...], dist.Distribution]:
@@ -304,8 +393,14 @@ def _distributions(family: Any, terms: tuple[str, ...]) -> dict[tuple[int, ...],
     if isinstance(family, dict):
         unknown = [term for term in family if term not in terms]
         if unknown:
-            raise PriorError(f"There is no term {unknown[0]!r} for a prior of beta; the terms are {', '.join(terms)}.")
-        return {(terms.index(term),): _real(distribution, term, 1) for term, distribution in family.items()}
+            raise PriorError(
+                f"There is no term {unknown[0]!r} for a prior of beta; the terms are"
+                f" {', '.join(terms)}."
+            )
+        return {
+            (terms.index(term),): _real(distribution, term, 1)
+            for term, distribution in family.items()
+        }
     if isinstance(family, dist.Distribution):
         return {tuple(range(len(terms))): _real(family, "beta", len(terms))}
     return {}
@@ -319,19 +414,32 @@ def _real(distribution: Any, name: str, size: int) -> dist.Distribution:
 
 
 def _conjugate_rows(family: Any, scale: Scales, covered: set[int]) -> tuple[np.ndarray, np.ndarray]:
-    """P and P b0 with V0^-1 = P'P: the prior as k more observations; rows of zeros where beta is flat or the user's."""
+    """P and P b0 with V0^-1 = P'P: the prior as k more observations; rows of zeros where beta is
+    flat or the user's.
+    """
     k = len(scale.mean)
     root, target = np.zeros((k, k)), np.zeros(k)
     if isinstance(family, Ridge | dict):
-        root = _ridge(family.scale if isinstance(family, Ridge) else Ridge().scale, scale, k - len(covered))
-        root[sorted(covered)] = 0  # the row of the intercept keeps their columns: it holds where all regressors have their means
+        root = _ridge(
+            family.scale if isinstance(family, Ridge) else Ridge().scale, scale, k - len(covered)
+        )
+        root[sorted(covered)] = (
+            # the row of the intercept keeps their columns: it holds where all regressors have their
+            # means
+            0
+        )
     elif isinstance(family, Zellner):
         root = scale.triangle / np.sqrt(float(family.g if family.g is not None else scale.nu))
     elif isinstance(family, Conjugate):
         mean, covariance = np.asarray(family.mean, float), np.asarray(family.covariance, float)
         if mean.shape != (k,) or covariance.shape != (k, k):
-            raise PriorError(f"Conjugate has {mean.shape} and {covariance.shape}; the model has {k} terms.")
-        if not np.allclose(covariance, covariance.T, rtol=1e-10) or np.linalg.eigvalsh(covariance).min() <= 0:
+            raise PriorError(
+                f"Conjugate has {mean.shape} and {covariance.shape}; the model has {k} terms."
+            )
+        if (
+            not np.allclose(covariance, covariance.T, rtol=1e-10)
+            or np.linalg.eigvalsh(covariance).min() <= 0
+        ):
             raise PriorError("The covariance of Conjugate is not symmetric and positive definite.")
         lower = scipy.linalg.cholesky(covariance, lower=True)
         root = scipy.linalg.solve_triangular(lower, np.eye(k), lower=True)
@@ -344,7 +452,9 @@ def _ridge(width: float, scale: Scales, count: int) -> np.ndarray:
     spread, typical = np.where(scale.sd > 0, scale.sd, 1.0), scale.residual * np.sqrt(1 + count / 2)
     root = np.diag(spread * typical / (width * scale.y_sd))
     if scale.intercept >= 0:
-        root[scale.intercept] = scale.mean * typical / (width * INTERCEPT_WIDER * np.hypot(scale.y_mean, scale.y_sd))
+        root[scale.intercept] = (
+            scale.mean * typical / (width * INTERCEPT_WIDER * np.hypot(scale.y_mean, scale.y_sd))
+        )
     return root
 
 
@@ -370,12 +480,17 @@ def _dependence(family: Any) -> Any:
 
 
 def log_prob(distribution: dist.Distribution, value: jax.Array) -> jax.Array:
-    """log density, -inf outside the support: NumPyro's own check is lost where a distribution is an argument of a compiled function."""
+    """log density, -inf outside the support: NumPyro's own check is lost where a distribution is an
+    argument of a compiled function.
+    """
     return jnp.where(distribution.support(value), distribution.log_prob(value), -jnp.inf)
 
 
-def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array, ends: jax.Array | None = None) -> jax.Array:
-    """log prior density of s, the logit variable of rho (or lam): Beta (a, b) on the bounds, up to B(a, b), or a distribution of rho.
+def log_dependence(
+    prior: Any, s: jax.Array, bounds: jax.Array, ends: jax.Array | None = None
+) -> jax.Array:
+    """log prior density of s, the logit variable of rho (or lam): Beta (a, b) on the bounds, up to
+    B(a, b), or a distribution of rho.
 
     `ends`: of its support; then s is the logit variable on what they and the bounds have in common.
     """
@@ -387,11 +502,18 @@ def log_dependence(prior: Any, s: jax.Array, bounds: jax.Array, ends: jax.Array 
     return jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
 
 
-def log_ratio(prior: Any, s: jax.Array, sigma: jax.Array | None, periods: jax.Array, ends: jax.Array | None = None) -> jax.Array:
-    """log prior density of s, the logit variable of w: Beta (a, b) of w, up to B(a, b), or a distribution of sigma_alpha at this sigma.
+def log_ratio(
+    prior: Any,
+    s: jax.Array,
+    sigma: jax.Array | None,
+    periods: jax.Array,
+    ends: jax.Array | None = None,
+) -> jax.Array:
+    """log prior density of s, the logit variable of w: Beta (a, b) of w, up to B(a, b), or a
+    distribution of sigma_alpha at this sigma.
 
-    sigma_alpha = sigma sqrt((1/w^2 - 1) / T). Without sigma a distribution gives way to a uniform share. `ends`: of a support that
-    sigma_alpha lies in but for rounding.
+    sigma_alpha = sigma sqrt((1/w^2 - 1) / T). Without sigma a distribution gives way to a uniform
+    share. `ends`: of a support that sigma_alpha lies in but for rounding.
     """
     if isinstance(prior, dist.Distribution) and sigma is not None:
         weight = jax.nn.sigmoid(2 * s)

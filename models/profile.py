@@ -1,10 +1,12 @@
 """The scale of the errors, in NumPy: what the default priors are scaled to.
 
-    s^2 = SSR(rho, lam) / (nu - k)     where     L(rho, lam) - (nu - k)/2 log SSR(rho, lam) - 1/2 log|D_lam' D_lam| + log |d(rho, lam)/ds|
+    s^2 = SSR(rho, lam) / (nu - k)     where     L(rho, lam) - (nu - k)/2 log SSR(rho, lam) - 1/2
+    log|D_lam' D_lam| + log |d(rho, lam)/ds|
 
-is largest: at the mode of the logit variables s of (rho, lam) under the reference prior. A least-squares fit that ignores rho and lam has
-residuals many times as large where dependence is strong; one that takes W y for a regressor has none at all where W is nearly complete,
-and the likelihood itself, without the terms in k, may have no maximum there.
+is largest: at the mode of the logit variables s of (rho, lam) under the reference prior. A
+least-squares fit that ignores rho and lam has residuals many times as large where dependence is
+strong; one that takes W y for a regressor has none at all where W is nearly complete, and the
+likelihood itself, without the terms in k, may have no maximum there.
 """
 
 from typing import NamedTuple
@@ -20,7 +22,11 @@ from spillover.kernels.slits import to_rho
 from spillover.models.likelihood import Likelihood
 
 SIDE = {1: (65, 9), 2: (33, 9)}  # points a side of the first grid and of those that close in
-NEAR = {1: 1e-2, 2: 1e-5}  # log units between the best point and those beside it, from where a parabola finds the mode
+# log units between the best point and those beside it, from where a parabola finds the mode
+NEAR = {
+    1: 1e-2,
+    2: 1e-5,
+}
 MOST = 60  # grids
 RANK = 1e-10  # a regressor that others explain but for this share of its size does not count
 
@@ -35,8 +41,8 @@ class Grid(NamedTuple):
 def residual_scale(likelihood: Likelihood) -> float:
     """s, the standard deviation of the errors at the mode, on nu - k degrees of freedom.
 
-    The mode is sought on grids that close in, and by a parabola at the end. Random effects are not looked at: pass the moments of the
-    contrasts over time, with the counts of these.
+    The mode is sought on grids that close in, and by a parabola at the end. Random effects are not
+    looked at: pass the moments of the contrasts over time, with the counts of these.
     """
     host: Likelihood = jax.tree.map(np.asarray, likelihood._replace(between=None))
     kept = _independent(np.asarray(host.moments.d))
@@ -45,13 +51,22 @@ def residual_scale(likelihood: Likelihood) -> float:
     centre, half = np.zeros(2), END
     for _ in range(MOST):
         ends = [(max(at - half, -END), min(at + half, END)) for at in centre]
-        axes = [np.linspace(*pair, side) if has else np.zeros(1) for pair, has in zip(ends, there, strict=True)]
+        axes = [
+            np.linspace(*pair, side) if has else np.zeros(1)
+            for pair, has in zip(ends, there, strict=True)
+        ]
         density = _grid(host, kept, *axes).density
         best = np.unravel_index(int(np.argmax(density)), density.shape)
         vertex, drop = _vertex(density, best)
-        step = np.array([axis[1] - axis[0] if has else 0.0 for axis, has in zip(axes, there, strict=True)])
+        step = np.array(
+            [axis[1] - axis[0] if has else 0.0 for axis, has in zip(axes, there, strict=True)]
+        )
         centre = np.array([axis[i] for axis, i in zip(axes, best, strict=True)])
-        on_edge = any(i in (0, len(axis) - 1) and abs(at) < END for axis, i, at, has in zip(axes, best, centre, there, strict=True) if has)
+        on_edge = any(
+            i in (0, len(axis) - 1) and abs(at) < END
+            for axis, i, at, has in zip(axes, best, centre, there, strict=True)
+            if has
+        )
         if drop < near and not on_edge:
             break
         half, side = (half if on_edge else 1.5 * float(step.max())), later
@@ -60,8 +75,10 @@ def residual_scale(likelihood: Likelihood) -> float:
 
 
 def _vertex(density: np.ndarray, best: tuple[np.intp, ...]) -> tuple[np.ndarray, float]:
-    """How many steps from the best point of a grid the parabolas through it and its neighbours have their tops, axis by axis, and the
-    largest difference from a neighbour; at the edge of the grid the point itself."""
+    """How many steps from the best point of a grid the parabolas through it and its neighbours have
+    their tops, axis by axis, and the largest difference from a neighbour; at the edge of the grid
+    the point itself.
+    """
     vertex, drop = np.zeros(2), 0.0
     for axis, i in enumerate(best):
         line = np.moveaxis(density, axis, 0)[:, best[1 - axis]]
@@ -75,16 +92,25 @@ def _vertex(density: np.ndarray, best: tuple[np.intp, ...]) -> tuple[np.ndarray,
 
 
 def _independent(d: np.ndarray) -> np.ndarray:
-    """Positions of the columns, but for those that others make up: what is constant over time is nothing after demeaning."""
+    """Positions of the columns, but for those that others make up: what is constant over time is
+    nothing after demeaning.
+    """
     factor, order = scipy.linalg.qr(d, mode="r", pivoting=True)
     size = np.abs(np.diagonal(factor))
-    return np.sort(order[: int((size > RANK * np.linalg.norm(d, axis=0)[order][: len(size)]).sum())])
+    return np.sort(
+        order[: int((size > RANK * np.linalg.norm(d, axis=0)[order][: len(size)]).sum())]
+    )
 
 
 def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np.ndarray) -> Grid:
-    """The density at every pair of logit variables, each axis of one point where the model lacks the parameter."""
+    """The density at every pair of logit variables, each axis of one point where the model lacks
+    the parameter.
+    """
     d, md, y, wy, my, mwy = host.moments
-    columns, rest = np.column_stack([d[:, kept], np.zeros_like(y) if wy is None else wy, y])[None], np.zeros(len(lam_axis))
+    columns, rest = (
+        np.column_stack([d[:, kept], np.zeros_like(y) if wy is None else wy, y])[None],
+        np.zeros(len(lam_axis)),
+    )
     if host.error is not None and md is not None and my is not None:
         lagged = np.column_stack([md[:, kept], np.zeros_like(y) if mwy is None else mwy, my])
         columns = columns - to_rho(lam_axis, np.asarray(host.error.bounds))[:, None, None] * lagged
@@ -94,11 +120,16 @@ def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np
     rest = rest - np.log(np.abs(np.diagonal(factor[:, :k, :k], axis1=1, axis2=2))).sum(axis=1)
     rho, own = np.zeros(1), np.zeros(1)
     if host.lag is not None:
-        rho, own = to_rho(rho_axis, np.asarray(host.lag.bounds)), _dependence(host, host.lag, rho_axis)
+        rho, own = (
+            to_rho(rho_axis, np.asarray(host.lag.bounds)),
+            _dependence(host, host.lag, rho_axis),
+        )
     ssr = ((factor[:, None, k:, k + 1] - rho[:, None] * factor[:, None, k:, k]) ** 2).sum(axis=2)
     return Grid(rest[:, None] + own - 0.5 * (host.nu - k) * np.log(ssr), ssr)
 
 
 def _dependence(host: Likelihood, part: LogDet, s: np.ndarray) -> np.ndarray:
-    """The log-determinant of S(rho) or S_lam and the slope of rho or lam, at logit variables s: (m,)."""
+    """The log-determinant of S(rho) or S_lam and the slope of rho or lam, at logit variables s:
+    (m,).
+    """
     return host.multiplicity * on_host(part, s) + log_expit(2 * s) + log_expit(-2 * s)

@@ -1,6 +1,7 @@
 """The family of models: three flags, not eight classes.
 
-S_lam [ S(rho) y - X beta - W X theta ] = e,      S(rho) = I - rho W,   S_lam = I - lam M,   e ~ N(0, sigma^2 I)
+S_lam [ S(rho) y - X beta - W X theta ] = e,      S(rho) = I - rho W,   S_lam = I - lam M,   e ~
+N(0, sigma^2 I)
 """
 
 from dataclasses import dataclass
@@ -52,4 +53,6 @@ class Spec:
 
 def specify(name: str, effects: str) -> Spec:
     """The checked specification; SpecificationError names what is unknown and what there is."""
-    return Spec(choice("is no model", name, FLAGS), choice("are no effects", effects, EFFECTS + RANDOM))
+    return Spec(
+        choice("is no model", name, FLAGS), choice("are no effects", effects, EFFECTS + RANDOM)
+    )

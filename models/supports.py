@@ -1,11 +1,14 @@
-"""Hard bounds of priors: the support of a distribution as an interval, and coordinates that stay inside it.
+"""Hard bounds of priors: the support of a distribution as an interval, and coordinates that stay
+inside it.
 
     rho, lam:     the logit variable on the intersection of the support with the admissible interval
-    sigma, beta:  the normals of the unbounded geometry, cut to the interval (`kernels.truncated`), one coefficient after the other
+    sigma, beta:  the normals of the unbounded geometry, cut to the interval (`kernels.truncated`),
+    one coefficient after the other
 
-Cut so, coefficients are as near to normal as the data make them: the geometry is that without bounds wherever these are far away, and
-what is left of the density is the probability that each coefficient has of its interval. Geweke (1991), "Efficient simulation from the
-multivariate normal and Student-t distributions subject to linear constraints"; Keane (1994), Econometrica 62.
+Cut so, coefficients are as near to normal as the data make them: the geometry is that without
+bounds wherever these are far away, and what is left of the density is the probability that each
+coefficient has of its interval. Geweke (1991), "Efficient simulation from the multivariate normal
+and Student-t distributions subject to linear constraints"; Keane (1994), Econometrica 62.
 """
 
 from typing import Any, NamedTuple
@@ -17,22 +20,34 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 
+from spillover.kernels.arrays import leaf
 from spillover.kernels.chebyshev import END, to_rho
 from spillover.kernels.errors import PriorError
-from spillover.kernels.leaf import leaf
 from spillover.kernels.truncated import FAR, truncated
-from spillover.models.likelihood import Likelihood, Point, Regression, dependence, named, parameters, sigma_alpha
+from spillover.models.likelihood import (
+    Likelihood,
+    Point,
+    Regression,
+    dependence,
+    named,
+    parameters,
+    sigma_alpha,
+)
 
 WHOLE, POSITIVE = (-np.inf, np.inf), (0.0, np.inf)
 MORE = 20  # draws for one that is wanted, where some fall outside
 UNIT = np.array([0.0, 1.0])  # the interval of w
-NARROW = 12.0  # of the logit variable on a narrowed interval: mass may pile up against its ends, where nothing is singular
+# of the logit variable on a narrowed interval: mass may pile up against its ends, where nothing is
+# singular
+NARROW = 12.0
 
 
 class Supports(NamedTuple):
-    """The ends of what the priors allow, infinite where open; None where a parameter is as free as without a prior.
+    """The ends of what the priors allow, infinite where open; None where a parameter is as free as
+    without a prior.
 
-    `beta`: (k, 2); `sigma`, `level` (of sigma_alpha): (2,); `dependence`: (2,) for each of rho and lam.
+    `beta`: (k, 2); `sigma`, `level` (of sigma_alpha): (2,); `dependence`: (2,) for each of rho and
+    lam.
     """
 
     beta: jax.Array | None
@@ -42,12 +57,18 @@ class Supports(NamedTuple):
 
 
 def supports(
-    beta: dict[tuple[int, ...], dist.Distribution], sigma: Any, level: Any, dependence: dict[str, Any], terms: tuple[str, ...]
+    beta: dict[tuple[int, ...], dist.Distribution],
+    sigma: Any,
+    level: Any,
+    dependence: dict[str, Any],
+    terms: tuple[str, ...],
 ) -> Supports | None:
-    """The supports of the distributions among these priors, None where none of them has a hard bound of its own.
+    """The supports of the distributions among these priors, None where none of them has a hard
+    bound of its own.
 
-    beta: distributions by the positions of their terms; dependence: priors by name. PriorError names a distribution that is discrete, has a
-    support of several dimensions, such as a simplex, or allows no positive sigma.
+    beta: distributions by the positions of their terms; dependence: priors by name. PriorError
+    names a distribution that is discrete, has a support of several dimensions, such as a simplex,
+    or allows no positive sigma.
     """
     box = np.tile(WHOLE, (len(terms), 1))
     for positions, distribution in beta.items():
@@ -68,7 +89,9 @@ def _free(found: Supports) -> bool:
 
 
 def _of(family: Any, name: str) -> jax.Array | None:
-    """The ends of a distribution of one number; None for a family of our own and for the whole line."""
+    """The ends of a distribution of one number; None for a family of our own and for the whole
+    line.
+    """
     if not isinstance(family, dist.Distribution):
         return None
     ends = interval(family, name).reshape(2)
@@ -82,23 +105,33 @@ def _positive(family: Any, name: str) -> jax.Array | None:
         return None
     low, high = max(float(ends[0]), 0.0), float(ends[1])
     if not low < high:
-        raise PriorError(f"The prior of {name}, {_named(family)}, has its support in ({ends[0]:g}, {ends[1]:g}): {name} is positive.")
+        raise PriorError(
+            f"The prior of {name}, {_named(family)}, has its support in ({ends[0]:g}, {ends[1]:g}):"
+            f" {name} is positive."
+        )
     return None if (low, high) == POSITIVE else leaf((low, high))
 
 
 def interval(distribution: dist.Distribution, name: str) -> np.ndarray:
-    """The ends of the support, (..., 2), of every number of the distribution of `name`; PriorError where there is more to it."""
+    """The ends of the support, (..., 2), of every number of the distribution of `name`; PriorError
+    where there is more to it.
+    """
     shape = distribution.batch_shape + distribution.event_shape
     try:
         low, high = _ends(distribution)
-        ends = np.stack([np.broadcast_to(np.asarray(end, float), shape) for end in (low, high)], axis=-1)
+        ends = np.stack(
+            [np.broadcast_to(np.asarray(end, float), shape) for end in (low, high)], axis=-1
+        )
     except (TypeError, ValueError, NotImplementedError):
         raise PriorError(
-            f"The prior of {name} is {_named(distribution)}: it is discrete or its support is no interval of each number by itself. "
-            "Give a continuous distribution with bounds of its own for every number."
+            f"The prior of {name} is {_named(distribution)}: it is discrete or its support is no"
+            " interval of each number by itself. Give a continuous distribution with bounds of its"
+            " own for every number."
         ) from None
     if not (ends[..., 0] < ends[..., 1]).all():
-        raise PriorError(f"The prior of {name}, {_named(distribution)}, has an empty support, {ends.tolist()}.")
+        raise PriorError(
+            f"The prior of {name}, {_named(distribution)}, has an empty support, {ends.tolist()}."
+        )
     return ends
 
 
@@ -107,21 +140,32 @@ def _named(distribution: dist.Distribution) -> str:
 
 
 def _ends(distribution: Any) -> tuple[Any, Any]:
-    """Ends of the support; TypeError for another kind of support. What is transformed goes through the transforms, for their codomain
-    need not know where the base ends."""
+    """Ends of the support; TypeError for another kind of support. What is transformed goes through
+    the transforms, for their codomain need not know where the base ends.
+    """
     if isinstance(distribution, dist.Delta | dist.ImproperUniform):
         raise TypeError
     base = getattr(distribution, "base_dist", None)
-    if isinstance(distribution, dist.Independent | dist.ExpandedDistribution | dist.MaskedDistribution):
+    if isinstance(
+        distribution, dist.Independent | dist.ExpandedDistribution | dist.MaskedDistribution
+    ):
         return _ends(base)
     low, high = _constrained(distribution.support)
     transforms = getattr(distribution, "transforms", ())
-    if isinstance(distribution, dist.TransformedDistribution) and not any(t.domain.event_dim for t in transforms):
+    if isinstance(distribution, dist.TransformedDistribution) and not any(
+        t.domain.event_dim for t in transforms
+    ):
         inner = _ends(base)
         for transform in transforms:
-            image = np.stack([np.asarray(transform(jnp.asarray(end, float)), float) for end in inner])
+            image = np.stack(
+                [np.asarray(transform(jnp.asarray(end, float)), float) for end in inner]
+            )
             inner = image.min(axis=0), image.max(axis=0)
-        low, high = np.fmax(low, inner[0]), np.fmin(high, inner[1])  # a NaN, such as of 0 times infinity, says nothing
+        # a NaN, such as of 0 times infinity, says nothing
+        low, high = (
+            np.fmax(low, inner[0]),
+            np.fmin(high, inner[1]),
+        )
     return low, high
 
 
@@ -134,8 +178,11 @@ def _constrained(support: Any) -> tuple[Any, Any]:
     return getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf)
 
 
-def narrowed(found: Supports, names: tuple[str, ...], admissible: tuple[tuple[float, float], ...]) -> Supports | None:
-    """The supports with those of rho and lam cut to their admissible intervals, None where these are all allowed.
+def narrowed(
+    found: Supports, names: tuple[str, ...], admissible: tuple[tuple[float, float], ...]
+) -> Supports | None:
+    """The supports with those of rho and lam cut to their admissible intervals, None where these
+    are all allowed.
 
     PriorError for a support that lies outside.
     """
@@ -147,16 +194,24 @@ def narrowed(found: Supports, names: tuple[str, ...], admissible: tuple[tuple[fl
         low, high = max(float(ends[0]), lower), min(float(ends[1]), upper)
         if not low < high:
             raise PriorError(
-                f"The prior of {name} has its support in ({float(ends[0]):.6g}, {float(ends[1]):.6g}), outside the admissible interval "
-                f"({lower:.6g}, {upper:.6g}) of these weights: give one that overlaps it."
+                f"The prior of {name} has its support in ({float(ends[0]):.6g},"
+                f" {float(ends[1]):.6g}), outside the admissible interval ({lower:.6g},"
+                f" {upper:.6g}) of these weights: give one that overlaps it."
             )
         cut.append(leaf((low, high)))
     kept = found._replace(dependence=tuple(cut))
     return None if _free(kept) else kept
 
 
-def sampled(distribution: dist.Distribution, size: int, within: tuple[float, float], rng: np.random.Generator) -> np.ndarray | None:
-    """`size` draws, those outside `within` left out; None where hardly any of the distribution lies there, and there is nothing to show."""
+def sampled(
+    distribution: dist.Distribution,
+    size: int,
+    within: tuple[float, float],
+    rng: np.random.Generator,
+) -> np.ndarray | None:
+    """`size` draws, those outside `within` left out; None where hardly any of the distribution lies
+    there, and there is nothing to show.
+    """
     ends, key = interval(distribution, "a parameter"), jax.random.key(int(rng.integers(2**31)))
     if (ends[..., 0] >= within[0]).all() and (ends[..., 1] <= within[1]).all():
         return np.asarray(distribution.sample(key, (size,)))
@@ -172,7 +227,9 @@ def meeting(ends: ArrayLike, bounds: ArrayLike) -> jax.Array:
 
 
 def outward(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
-    """The logit variable on the bounds, of s, that on their intersection with `ends`; from the nearer end, so that nothing cancels."""
+    """The logit variable on the bounds, of s, that on their intersection with `ends`; from the
+    nearer end, so that nothing cancels.
+    """
     s = jnp.asarray(s)
     if ends is None:
         return s
@@ -187,24 +244,36 @@ def rho_at(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array
     return to_rho(s, bounds if ends is None else meeting(ends, bounds))
 
 
-def cut_normal(v: jax.Array, ends: jax.Array, centre: jax.Array, rate: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """centre + z / rate within `ends`, z, and the log probability of the interval: z is v, normal, cut to it."""
+def cut_normal(
+    v: jax.Array, ends: jax.Array, centre: jax.Array, rate: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """centre + z / rate within `ends`, z, and the log probability of the interval: z is v, normal,
+    cut to it.
+    """
     known = jnp.isfinite(ends)
-    low, high = jnp.where(known, (jnp.where(known, ends, 0.0) - centre) * rate, jnp.array([-FAR, FAR]))
+    low, high = jnp.where(
+        known, (jnp.where(known, ends, 0.0) - centre) * rate, jnp.array([-FAR, FAR])
+    )
     z, log_mass = truncated(v, low, high)
     return jnp.clip(centre + z / rate, ends[0], ends[1]), z, log_mass
 
 
-def coefficients(fit: Regression, sigma: jax.Array, v: jax.Array, box: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """beta, each within its row of the box, at normal coordinates v, (k,), and the log probabilities that they have of it, summed.
+def coefficients(
+    fit: Regression, sigma: jax.Array, v: jax.Array, box: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """beta, each within its row of the box, at normal coordinates v, (k,), and the log
+    probabilities that they have of it, summed.
 
-    R (beta - b) = sigma z, from the last coefficient to the first, each z cut to what the coefficients after it leave.
+    R (beta - b) = sigma z, from the last coefficient to the first, each z cut to what the
+    coefficients after it leave.
     """
 
     def step(apart: jax.Array, row: tuple) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         j, weights, normal, ends = row
         own = weights[j]
-        beta, _, log_mass = cut_normal(normal, ends, fit.beta[j] - weights @ apart / own, jnp.abs(own) / sigma)
+        beta, _, log_mass = cut_normal(
+            normal, ends, fit.beta[j] - weights @ apart / own, jnp.abs(own) / sigma
+        )
         return apart.at[j].set(beta - fit.beta[j]), (beta, log_mass)
 
     rows = jnp.arange(v.shape[0]), fit.triangle, v, box
@@ -212,9 +281,13 @@ def coefficients(fit: Regression, sigma: jax.Array, v: jax.Array, box: jax.Array
     return beta, jnp.sum(log_mass)
 
 
-def within(likelihood: Likelihood, bounds: Supports, point: Point, fit: Regression, flat: jax.Array) -> tuple[jax.Array, ...]:
-    """sigma and beta inside their bounds at normal coordinates (k + 1,) or more, and what that adds to the log Jacobian of both: the log
-    probabilities that they have of their intervals, and (w^2 - v^2) / 2 of the cut w, whose square the density lacks."""
+def within(
+    likelihood: Likelihood, bounds: Supports, point: Point, fit: Regression, flat: jax.Array
+) -> tuple[jax.Array, ...]:
+    """sigma and beta inside their bounds at normal coordinates (k + 1,) or more, and what that adds
+    to the log Jacobian of both: the log probabilities that they have of their intervals, and (w^2 -
+    v^2) / 2 of the cut w, whose square the density lacks.
+    """
     k, root = fit.beta.shape[0], jnp.sqrt(2 * likelihood.nu)
     centre, ends = 0.5 * jnp.log(fit.ssr / likelihood.nu), _sigma_ends(likelihood, bounds, point)
     if ends is None:
@@ -238,7 +311,9 @@ def _sigma_ends(likelihood: Likelihood, bounds: Supports, point: Point) -> jax.A
 
 
 def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
-    """The ends of w where bounds of both sigma and sigma_alpha leave only some ratios of the two."""
+    """The ends of w where bounds of both sigma and sigma_alpha leave only some ratios
+    of the two.
+    """
     if bounds.sigma is None or bounds.level is None:
         return None
     ratios = jnp.stack([bounds.level[1] / bounds.sigma[0], bounds.level[0] / bounds.sigma[1]])
@@ -246,29 +321,53 @@ def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
 
 
 def _ends_of(likelihood: Likelihood, bounds: Supports) -> list[tuple[jax.Array | None, ArrayLike]]:
-    """The ends, None without hard bounds, and the whole interval of each logit variable: of rho, lam and w, those that the model has."""
+    """The ends, None without hard bounds, and the whole interval of each logit variable: of rho,
+    lam and w, those that the model has.
+    """
     pairs: list[tuple[jax.Array | None, ArrayLike]] = []
-    pairs += [(ends, part.bounds) for ends, part in zip(bounds.dependence, dependence(likelihood), strict=True)]
-    return pairs if likelihood.between is None else [*pairs, (weight_ends(likelihood, bounds), UNIT)]
+    pairs += [
+        (ends, part.bounds)
+        for ends, part in zip(bounds.dependence, dependence(likelihood), strict=True)
+    ]
+    return (
+        pairs if likelihood.between is None else [*pairs, (weight_ends(likelihood, bounds), UNIT)]
+    )
 
 
-def located(likelihood: Likelihood, bounds: Supports | None, s: jax.Array) -> tuple[Point, jax.Array]:
-    """The point at logit variables s, each on what the supports leave of its interval, and its logit variables on the whole ones."""
+def located(
+    likelihood: Likelihood, bounds: Supports | None, s: jax.Array
+) -> tuple[Point, jax.Array]:
+    """The point at logit variables s, each on what the supports leave of its interval, and its
+    logit variables on the whole ones.
+    """
     if bounds is None or not s.shape[0]:
         return parameters(likelihood, s), s
     pairs = _ends_of(likelihood, bounds)
     values = [rho_at(one, *pair) for one, pair in zip(s, pairs, strict=True)]
     weight = None if likelihood.between is None else values.pop()
-    return Point(*named(likelihood, tuple(values)), weight), jnp.stack([outward(one, *pair) for one, pair in zip(s, pairs, strict=True)])
+    return Point(*named(likelihood, tuple(values)), weight), jnp.stack(
+        [outward(one, *pair) for one, pair in zip(s, pairs, strict=True)]
+    )
 
 
 def outwards(likelihood: Likelihood, bounds: Supports | None, points: np.ndarray) -> np.ndarray:
-    """Logit variables (m, p), each on what the supports leave of its interval, as those on the whole ones."""
+    """Logit variables (m, p), each on what the supports leave of its interval, as those on the
+    whole ones.
+    """
     if bounds is None or not points.shape[1]:
         return points
-    return np.column_stack([np.asarray(outward(s, *pair)) for s, pair in zip(points.T, _ends_of(likelihood, bounds), strict=True)])
+    return np.column_stack(
+        [
+            np.asarray(outward(s, *pair))
+            for s, pair in zip(points.T, _ends_of(likelihood, bounds), strict=True)
+        ]
+    )
 
 
 def reach(likelihood: Likelihood, bounds: Supports | None) -> tuple[float, ...] | None:
     """How far out the logit variables may go, each of them; None where that is as usual."""
-    return None if bounds is None else tuple(END if ends is None else NARROW for ends, _ in _ends_of(likelihood, bounds))
+    return (
+        None
+        if bounds is None
+        else tuple(END if ends is None else NARROW for ends, _ in _ends_of(likelihood, bounds))
+    )

@@ -1,4 +1,6 @@
-"""Strict JAX for the whole suite: no silent broadcasting of ranks, and the stored reference data."""
+"""Strict JAX for the whole suite: no silent broadcasting of ranks, and the stored
+reference data.
+"""
 
 import json
 import os
@@ -16,26 +18,33 @@ import spillover as so
 
 REFERENCE = Path(__file__).parent / "oracles" / "reference"
 
-# Compiling is most of this suite's time: programs are compiled without optimisation, each by one thread, for the processes of a run share
-# the cores between them.
+# Compiling is most of this suite's time: programs are compiled without optimisation, each by one
+# thread, for the processes of a run share the cores between them.
 FLAGS = ["--xla_cpu_parallel_codegen_split_count=1", "--xla_backend_optimization_level=0"]
-if jaxlib.__version__.startswith("0.10."):  # later versions have no other emitters, and do not start when told to leave these
+# later versions have no other emitters, and do not start when told to leave these
+if jaxlib.__version__.startswith("0.10."):
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 
-PROGRAMS = "SPILLOVER_TEST_PROGRAMS"  # the folder, made for this run, in which its processes share what they have compiled
+# the folder, made for this run, in which its processes share what they have compiled
+PROGRAMS = "SPILLOVER_TEST_PROGRAMS"
 
-os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])  # read with the first computation, so later than the imports
+# read with the first computation, so later than the imports
+os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by the processes that this one starts
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_cpu_enable_async_dispatch", False)  # each result is there before the next line: a failure shows where it arose
+# each result is there before the next line: a failure shows where it arose
+jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 def pytest_configure(config):
-    """One folder of compiled programs for all processes of this run: most of its time went into compiling the same samplers again."""
+    """One folder of compiled programs for all processes of this run: most of its time went into
+    compiling the same samplers again.
+    """
     if not hasattr(config, "workerinput"):
         os.environ[PROGRAMS] = tempfile.mkdtemp(prefix="spillover-programs-")
-    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(Path(os.environ[PROGRAMS]) / "hypothesis")  # nothing is left in the repository
+    # nothing is left in the repository
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(Path(os.environ[PROGRAMS]) / "hypothesis")
     jax.config.update("jax_compilation_cache_dir", os.environ[PROGRAMS])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
@@ -47,7 +56,9 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Of a test marked `cover` make test runs a covering of its table, cover(name=[...]) among these values only; make verify the rest."""
+    """Of a test marked `cover` make test runs a covering of its table, cover(name=[...]) among
+    these values only; make verify the rest.
+    """
     if any("::" in argument for argument in config.args):
         return  # tests asked for by name
     tables: dict = {}
@@ -55,7 +66,9 @@ def pytest_collection_modifyitems(config, items):
         if item.get_closest_marker("cover"):
             tables.setdefault((item.path, item.originalname), []).append(item)
     for table in tables.values():
-        kept = among([item.callspec.params for item in table], table[0].get_closest_marker("cover").kwargs)
+        kept = among(
+            [item.callspec.params for item in table], table[0].get_closest_marker("cover").kwargs
+        )
         for i, item in enumerate(table):
             if i not in kept:
                 item.add_marker("verify")
@@ -63,7 +76,9 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(autouse=True, scope="module")
 def compiled_programs():
-    """Programs compiled for one file are let go from memory after it: kept to the end they take six gigabytes."""
+    """Programs compiled for one file are let go from memory after it: kept to the end they take six
+    gigabytes.
+    """
     yield
     jax.clear_caches()
 

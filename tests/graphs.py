@@ -7,9 +7,13 @@ import scipy.sparse as sparse
 from oracles import hostile
 from scipy.spatial import cKDTree
 
-from spillover.kernels import nodes, spectrum
+from spillover.kernels import sparse_logdet, spectrum
 
-HOSTILE = {f"hostile {name}": sparse.csr_array(W) for name, (W, _) in hostile.hostile().items() if name != "acyclic"}
+HOSTILE = {
+    f"hostile {name}": sparse.csr_array(W)
+    for name, (W, _) in hostile.hostile().items()
+    if name != "acyclic"
+}
 
 
 def row_standardised(links):
@@ -22,13 +26,20 @@ def nearest(n, k, *, symmetric=False, by_distance=False):
     points = np.random.default_rng(n + k).uniform(size=(n, 2))
     distance, neighbour = cKDTree(points).query(points, k + 1)
     values = 1 / distance[:, 1:].ravel() if by_distance else np.ones(n * k)
-    links = sparse.csr_array((values, (np.repeat(np.arange(n), k), neighbour[:, 1:].ravel())), shape=(n, n))
+    links = sparse.csr_array(
+        (values, (np.repeat(np.arange(n), k), neighbour[:, 1:].ravel())), shape=(n, n)
+    )
     return links.maximum(links.T) if symmetric else links
 
 
 def lattice(rows, columns, *, queen=False):
-    paths = [sparse.diags_array([np.ones(m - 1)] * 2, offsets=[-1, 1], shape=(m, m)) for m in (rows, columns)]
-    links = sparse.kron(paths[0], sparse.eye_array(columns)) + sparse.kron(sparse.eye_array(rows), paths[1])
+    paths = [
+        sparse.diags_array([np.ones(m - 1)] * 2, offsets=[-1, 1], shape=(m, m))
+        for m in (rows, columns)
+    ]
+    links = sparse.kron(paths[0], sparse.eye_array(columns)) + sparse.kron(
+        sparse.eye_array(rows), paths[1]
+    )
     return sparse.csr_array(links + sparse.kron(*paths) if queen else links)
 
 
@@ -50,7 +61,9 @@ GRAPHS = {
     "spectral": lattice(24, 24, queen=True) / 7.9,
     "islands": row_standardised(without_rows(nearest(700, 6, symmetric=True), [3, 99, 200])),
     "sinks": row_standardised(without_rows(nearest(620, 6), [3, 99, 200], columns=False)),
-    "own weights": sparse.csr_array(0.7 * row_standardised(nearest(700, 6, symmetric=True)) + 0.3 * sparse.eye_array(700)),
+    "own weights": sparse.csr_array(
+        0.7 * row_standardised(nearest(700, 6, symmetric=True)) + 0.3 * sparse.eye_array(700)
+    ),
 }
 ALL = GRAPHS | HOSTILE
 
@@ -72,7 +85,7 @@ def exact(name, rho):
 
 def position(result, rho):
     low, high = result.ends
-    return (2 * nodes.to_s(np.asarray(rho), result.bounds) - low - high) / (high - low)
+    return (2 * sparse_logdet.to_s(np.asarray(rho), result.bounds) - low - high) / (high - low)
 
 
 def evaluated(result, rho):

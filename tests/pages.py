@@ -11,7 +11,9 @@ WHOLE = frozenset("-0123456789")
 
 
 class _Reader(HTMLParser):
-    """Every table as rows of (tag, attributes, text), by the name in the id around it; no tag may stay open."""
+    """Every table as rows of (tag, attributes, text), by the name in the id around it; no tag may
+    stay open.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -43,21 +45,33 @@ class _Reader(HTMLParser):
 
 
 def read_tables(html: str) -> dict[str, pd.DataFrame]:
-    """The tables of a page by name, of Python objects, exact; the names of the index and of the columns are not read."""
+    """The tables of a page by name, of Python objects, exact; the names of the index and of the
+    columns are not read.
+    """
     reader = _Reader()
     reader.feed(html)
     reader.close()
-    return {name: _frame(_spread(parts["thead"]), _spread(parts["tbody"])) for name, parts in reader.tables.items()}
+    return {
+        name: _frame(_spread(parts["thead"]), _spread(parts["tbody"]))
+        for name, parts in reader.tables.items()
+    }
 
 
 def _spread(rows: list[list[list]]) -> list[list[tuple[str, Any]]]:
-    """(tag and scope, value) at every place, cells that span several repeated; every place is taken once."""
+    """(tag and scope, value) at every place, cells that span several repeated; every place is taken
+    once.
+    """
     grid: list[dict[int, tuple[str, Any]]] = [{} for _ in rows]
     for i, row in enumerate(rows):
         for tag, attrs, text in row:
             start = next(j for j in range(len(grid[i]) + 1) if j not in grid[i])
-            cell = (f"{tag} {attrs.get('scope', '')}".strip(), _value(text, attrs.get("data-value")))
-            for down, across in product(range(int(attrs.get("rowspan", 1))), range(int(attrs.get("colspan", 1)))):
+            cell = (
+                f"{tag} {attrs.get('scope', '')}".strip(),
+                _value(text, attrs.get("data-value")),
+            )
+            for down, across in product(
+                range(int(attrs.get("rowspan", 1))), range(int(attrs.get("colspan", 1)))
+            ):
                 assert start + across not in grid[i + down]
                 grid[i + down][start + across] = cell
     assert len({len(row) for row in grid}) <= 1, "rows of different lengths"
@@ -72,22 +86,32 @@ def _value(text: str, full: str | None) -> Any:
 
 def _frame(head: list[list[tuple[str, Any]]], body: list[list[tuple[str, Any]]]) -> pd.DataFrame:
     depth = sum(kind == "th row" for kind, _ in body[0])
-    assert all([kind for kind, _ in row] == ["th row"] * depth + ["td"] * (len(row) - depth) for row in body)
+    assert all(
+        [kind for kind, _ in row] == ["th row"] * depth + ["td"] * (len(row) - depth)
+        for row in body
+    )
     levels = [row[depth:] for row in head if any(kind == "th col" for kind, _ in row[depth:])]
     columns = _index([tuple(value for _, value in places) for places in zip(*levels, strict=True)])
     index = _index([tuple(value for _, value in row[:depth]) for row in body])
-    return pd.DataFrame([[value for _, value in row[depth:]] for row in body], index, columns, dtype=object)
+    return pd.DataFrame(
+        [[value for _, value in row[depth:]] for row in body], index, columns, dtype=object
+    )
 
 
 def _index(labels: list[tuple]) -> pd.Index:
-    return pd.MultiIndex.from_tuples(labels) if len(labels[0]) > 1 else pd.Index([label for (label,) in labels], dtype=object)
+    return (
+        pd.MultiIndex.from_tuples(labels)
+        if len(labels[0]) > 1
+        else pd.Index([label for (label,) in labels], dtype=object)
+    )
 
 
 def assert_same(found: pd.DataFrame, frame: pd.DataFrame) -> None:
     """A table read back is the frame, to the last digit."""
     wanted = frame.astype(object)
     assert [list(map(repr, row)) for row in found.to_numpy()] == [
-        [repr(value if isinstance(value, str | bool | int) else float(value)) for value in row] for row in wanted.to_numpy().tolist()
+        [repr(value if isinstance(value, str | bool | int) else float(value)) for value in row]
+        for row in wanted.to_numpy().tolist()
     ]
     assert found.index.tolist() == frame.index.tolist()
     assert found.columns.tolist() == frame.columns.tolist()

@@ -18,20 +18,31 @@ def draws_of(fit: so.Fit, name: str) -> xr.DataArray:
 
 
 def conjugate(model: so.Model) -> dict:
-    """b0, V0, a0, d0 of the model's prior, from the rows that stand for it: V0^-1 = P'P, P b0 = target."""
+    """b0, V0, a0, d0 of the model's prior, from the rows that stand for it: V0^-1 = P'P, P b0 =
+    target.
+    """
     effects = model.effects
     factor, parts = model.factor(effects)
     scale = scales(factor, parts, model.design.terms, model.residual_scale, effects.nu)
     with jax.enable_x64(True):
         prior = resolve(model.priors, model.design.terms, scale, model.dependence)
     root, target = np.asarray(prior.root), np.asarray(prior.target)
-    return {"b0": np.linalg.solve(root, target), "V0": np.linalg.inv(root.T @ root), "a0": float(prior.a0), "d0": float(prior.d0)}
+    return {
+        "b0": np.linalg.solve(root, target),
+        "V0": np.linalg.inv(root.T @ root),
+        "a0": float(prior.a0),
+        "d0": float(prior.d0),
+    }
 
 
 def assert_dense_posterior(case, model: so.Model, fit: so.Fit, monte_carlo) -> None:
     p = case.problem()
-    bounds = [dense.interval(A) for A, there in ((case.W, p.has_rho), (case.M, p.has_lambda)) if there]
-    exact = dense.posterior(p, bounds=bounds, prior=conjugate(model), size=(7, 10) if len(bounds) == 2 else None)
+    bounds = [
+        dense.interval(A) for A, there in ((case.W, p.has_rho), (case.M, p.has_lambda)) if there
+    ]
+    exact = dense.posterior(
+        p, bounds=bounds, prior=conjugate(model), size=(7, 10) if len(bounds) == 2 else None
+    )
     for j, term in enumerate(case.labels(p)):
         own = monte_carlo(draws_of(fit, term))
         own.assert_mean(exact["b_mean"][j], term)

@@ -1,7 +1,9 @@
-"""Random inputs for properties: weights that break careless code, well and badly scaled numbers, hostile labels and frames.
+"""Random inputs for properties: weights that break careless code, well and badly scaled numbers,
+hostile labels and frames.
 
-`properties(examples)` runs a test on a few examples in `make test`; its twin marked `verify` runs on many. Both are derandomised, so that a
-failure is there again the next time, and keep no database.
+`properties(examples)` runs a test on a few examples in `make test`; its twin marked `verify` runs
+on many. Both are derandomised, so that a failure is there again the next time, and keep no
+database.
 """
 
 from collections.abc import Callable
@@ -11,14 +13,25 @@ import pandas as pd
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.differing_executors]
+QUIET = [
+    HealthCheck.too_slow,
+    HealthCheck.data_too_large,
+    HealthCheck.filter_too_much,
+    HealthCheck.differing_executors,
+]
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 
 
 def properties(examples: int) -> Callable:
     """Settings: `examples` of them, the same every time, no deadline, nothing kept on disk."""
     return settings(
-        max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=QUIET, phases=PHASES, print_blob=False
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=QUIET,
+        phases=PHASES,
+        print_blob=False,
     )
 
 
@@ -41,7 +54,9 @@ def star(n: int, seed: int) -> np.ndarray:
 
 
 def chain(n: int, seed: int) -> np.ndarray:
-    """One-way links along a line and one pair at its end: a defective eigenvalue 0, far from normal."""
+    """One-way links along a line and one pair at its end: a defective eigenvalue 0, far from
+    normal.
+    """
     A = np.diag(_rng(seed).uniform(0.5, 5.0, n - 1), 1)
     A[-1, -2] = 1.0
     return A
@@ -83,7 +98,9 @@ def binary(n: int, seed: int) -> np.ndarray:
 def sparse_asymmetric(n: int, seed: int) -> np.ndarray:
     """A third of the links, log-normal weights, on top of a ring."""
     rng = _rng(seed)
-    return _hollow((rng.uniform(size=(n, n)) < 0.3) * rng.lognormal(size=(n, n)) + ring(n, seed + 1))
+    return _hollow(
+        (rng.uniform(size=(n, n)) < 0.3) * rng.lognormal(size=(n, n)) + ring(n, seed + 1)
+    )
 
 
 def uneven(n: int, seed: int) -> np.ndarray:
@@ -92,7 +109,9 @@ def uneven(n: int, seed: int) -> np.ndarray:
 
 
 def alike(n: int, seed: int) -> np.ndarray:
-    """Everyone a neighbour of everyone, nearly the same weight: n - 1 eigenvalues within 1e-9 of each other."""
+    """Everyone a neighbour of everyone, nearly the same weight: n - 1 eigenvalues within 1e-9 of
+    each other.
+    """
     return _hollow(1.0 + 1e-9 * _rng(seed).uniform(size=(n, n)))
 
 
@@ -104,7 +123,19 @@ def bipartite(n: int, seed: int) -> np.ndarray:
     return A + A.T
 
 
-SHAPES = (ring, star, chain, components, islands, sinks, binary, sparse_asymmetric, uneven, alike, bipartite)
+SHAPES = (
+    ring,
+    star,
+    chain,
+    components,
+    islands,
+    sinks,
+    binary,
+    sparse_asymmetric,
+    uneven,
+    alike,
+    bipartite,
+)
 
 
 def _hollow(A: np.ndarray) -> np.ndarray:
@@ -119,7 +150,9 @@ def _row_standardised(A: np.ndarray) -> np.ndarray:
 
 @st.composite
 def matrices(draw: st.DrawFn, n: int, shapes: tuple = SHAPES, *, scaled: bool = True) -> np.ndarray:
-    """W (n, n): one of the shapes, its units permuted, as it is, row-standardised, or `scaled` by 1e-8 ... 1e8."""
+    """W (n, n): one of the shapes, its units permuted, as it is, row-standardised, or `scaled` by
+    1e-8 ... 1e8.
+    """
     A = draw(st.sampled_from(shapes))(n, draw(st.integers(0, 2**16)))
     order = np.array(draw(st.permutations(range(n))))
     A = A[np.ix_(order, order)]
@@ -134,15 +167,28 @@ shares = st.one_of(st.floats(0.001, 0.999), st.sampled_from([1e-6, 1e-4, 0.5, 1 
 scales = st.integers(-8, 8).map(lambda power: 10.0**power)
 seeds = st.integers(0, 2**16)
 
-_words = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Cn", "Co")), min_size=1, max_size=8)
+_words = st.text(
+    st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Cn", "Co")),
+    min_size=1,
+    max_size=8,
+)
 
 
 @st.composite
 def labels(draw: st.DrawFn, n: int) -> pd.Index:
-    """n labels that differ: whole numbers, half ones, dates, or text of any script, none the same but for case or blanks."""
+    """n labels that differ: whole numbers, half ones, dates, or text of any script, none the same
+    but for case or blanks.
+    """
     kind = draw(st.sampled_from(("int", "float", "date", "text")))
     if kind == "text":
-        return pd.Index(draw(st.lists(_words, min_size=n, max_size=n, unique_by=lambda word: word.strip().casefold())), dtype=object)
+        return pd.Index(
+            draw(
+                st.lists(
+                    _words, min_size=n, max_size=n, unique_by=lambda word: word.strip().casefold()
+                )
+            ),
+            dtype=object,
+        )
     numbers = draw(st.lists(st.integers(-(2**40), 2**40), min_size=n, max_size=n, unique=True))
     if kind == "date":
         seconds = [number % 2**20 * 97 + i for i, number in enumerate(numbers)]

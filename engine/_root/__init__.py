@@ -3,7 +3,9 @@
 >>> import spillover as so
 >>> frame, W = so.munnell()
 >>> panel = {"effects": "twoway", "unit": "state", "period": "year"}
->>> model = so.SDM("np.log(gsp) ~ np.log(pc) + np.log(emp) + unemp", frame, W.row_standardize(), **panel)
+>>> model = so.SDM(
+...     "np.log(gsp) ~ np.log(pc) + np.log(emp) + unemp", frame, W.row_standardize(), **panel
+... )
 >>> fit = model.fit()  # doctest: +SKIP
 >>> fit.impacts()  # doctest: +SKIP
 """
@@ -16,19 +18,43 @@ from spillover.engine.whole import complete
 complete()
 __version__ = "0.2.0.dev0"
 
-_HOMES = {  # where each public name lives; a module loads when one of its names is first used, which keeps the import quick
-    "spillover.engine.compare": ("compare",),
-    "spillover.engine.datasets": ("munnell", "province_coordinates", "province_indicators", "provinces"),
+# where each public name lives; a module loads when one of its names is first used, which keeps the
+# import quick
+_HOMES = {
+    "spillover.engine.estimation.compare": ("compare",),
+    "spillover.engine.data.datasets": (
+        "munnell",
+        "province_coordinates",
+        "province_indicators",
+        "provinces",
+    ),
     "spillover.engine.devices": ("devices", "keep_compiled"),
-    "spillover.engine.explore": ("Moran", "MoranLocal", "MoranPanel", "moran", "moran_by_period", "moran_local"),
-    "spillover.engine.fit": ("GNS", "OLS", "SAC", "SAR", "SDEM", "SDM", "SEM", "SLX", "Model"),
-    "spillover.engine.indices": ("Index", "entropy_index"),
-    "spillover.engine.logdet": ("LogDet",),
-    "spillover.engine.ml": ("MLFit",),
-    "spillover.engine.prepare": ("Filled", "interpolate_panel"),
-    "spillover.engine.results": ("Fit", "load"),
-    "spillover.engine.selection": ("select_model", "Selection"),
-    "spillover.engine.specification": (
+    "spillover.engine.exploration.moran": (
+        "Moran",
+        "MoranLocal",
+        "MoranPanel",
+        "moran",
+        "moran_by_period",
+        "moran_local",
+    ),
+    "spillover.engine.estimation.model": (
+        "GNS",
+        "OLS",
+        "SAC",
+        "SAR",
+        "SDEM",
+        "SDM",
+        "SEM",
+        "SLX",
+        "Model",
+    ),
+    "spillover.engine.data.indices": ("Index", "entropy_index"),
+    "spillover.engine.weights.logdet": ("LogDet",),
+    "spillover.engine.estimation.ml": ("MLFit",),
+    "spillover.engine.data.interpolation": ("Filled", "interpolate_panel"),
+    "spillover.engine.estimation.results": ("Fit", "load"),
+    "spillover.engine.specification.selection": ("select_model", "Selection"),
+    "spillover.engine.specification.hypothesis_tests": (
         "hausman",
         "lm_tests",
         "lr_test",
@@ -38,11 +64,11 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
         "wald_no_lag",
         "TestResult",
     ),
-    "spillover.engine.study": ("Study", "study"),
-    "spillover.engine.sweep": ("sweep",),
-    "spillover.engine.swept": ("Sweep", "open_sweep"),
-    "spillover.engine.weights": ("Weights",),
-    "spillover.engine.weights_files": ("read_weights",),
+    "spillover.engine.studies.study": ("Study", "study"),
+    "spillover.engine.sweeps.sweep": ("sweep",),
+    "spillover.engine.sweeps.results": ("Sweep", "open_sweep"),
+    "spillover.engine.weights.weights": ("Weights",),
+    "spillover.engine.weights.files": ("read_weights",),
     "spillover.kernels.errors": (
         "ConvergenceError",
         "DataError",
@@ -53,64 +79,76 @@ _HOMES = {  # where each public name lives; a module loads when one of its names
         "StorageError",
         "WeightsError",
     ),
-    "spillover.models.priors": ("Conjugate", "Flat", "InverseGamma", "Priors", "Ridge", "ScaledBeta", "Shrinkage", "Uniform", "Zellner"),
+    "spillover.models.priors": (
+        "Conjugate",
+        "Flat",
+        "InverseGamma",
+        "Priors",
+        "Ridge",
+        "ScaledBeta",
+        "Shrinkage",
+        "Uniform",
+        "Zellner",
+    ),
     "spillover.models.simulate": ("simulate",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = {"cache": "spillover.engine.cache", "plots": "spillover.engine.plots"}
+_MODULES = {"cache": "spillover.engine.cache", "plots": "spillover.plots"}
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 
 if TYPE_CHECKING:
+    from spillover import plots as plots
     from spillover.engine import cache as cache
-    from spillover.engine import plots as plots
-    from spillover.engine.compare import compare as compare
-    from spillover.engine.datasets import munnell as munnell
-    from spillover.engine.datasets import province_coordinates as province_coordinates
-    from spillover.engine.datasets import province_indicators as province_indicators
-    from spillover.engine.datasets import provinces as provinces
+    from spillover.engine.data.datasets import munnell as munnell
+    from spillover.engine.data.datasets import province_coordinates as province_coordinates
+    from spillover.engine.data.datasets import province_indicators as province_indicators
+    from spillover.engine.data.datasets import provinces as provinces
+    from spillover.engine.data.indices import Index as Index
+    from spillover.engine.data.indices import entropy_index as entropy_index
+    from spillover.engine.data.interpolation import Filled as Filled
+    from spillover.engine.data.interpolation import interpolate_panel as interpolate_panel
     from spillover.engine.devices import devices as devices
     from spillover.engine.devices import keep_compiled as keep_compiled
-    from spillover.engine.explore import Moran as Moran
-    from spillover.engine.explore import MoranLocal as MoranLocal
-    from spillover.engine.explore import MoranPanel as MoranPanel
-    from spillover.engine.explore import moran as moran
-    from spillover.engine.explore import moran_by_period as moran_by_period
-    from spillover.engine.explore import moran_local as moran_local
-    from spillover.engine.fit import GNS as GNS
-    from spillover.engine.fit import OLS as OLS
-    from spillover.engine.fit import SAC as SAC
-    from spillover.engine.fit import SAR as SAR
-    from spillover.engine.fit import SDEM as SDEM
-    from spillover.engine.fit import SDM as SDM
-    from spillover.engine.fit import SEM as SEM
-    from spillover.engine.fit import SLX as SLX
-    from spillover.engine.fit import Model as Model
-    from spillover.engine.indices import Index as Index
-    from spillover.engine.indices import entropy_index as entropy_index
-    from spillover.engine.logdet import LogDet as LogDet
-    from spillover.engine.ml import MLFit as MLFit
-    from spillover.engine.prepare import Filled as Filled
-    from spillover.engine.prepare import interpolate_panel as interpolate_panel
-    from spillover.engine.results import Fit as Fit
-    from spillover.engine.results import load as load
-    from spillover.engine.selection import Selection as Selection
-    from spillover.engine.selection import select_model as select_model
-    from spillover.engine.specification import TestResult as TestResult
-    from spillover.engine.specification import hausman as hausman
-    from spillover.engine.specification import lm_tests as lm_tests
-    from spillover.engine.specification import lr_test as lr_test
-    from spillover.engine.specification import mundlak as mundlak
-    from spillover.engine.specification import spatial_hausman as spatial_hausman
-    from spillover.engine.specification import wald_common_factor as wald_common_factor
-    from spillover.engine.specification import wald_no_lag as wald_no_lag
-    from spillover.engine.study import Study as Study
-    from spillover.engine.study import study as study
-    from spillover.engine.sweep import sweep as sweep
-    from spillover.engine.swept import Sweep as Sweep
-    from spillover.engine.swept import open_sweep as open_sweep
-    from spillover.engine.weights import Weights as Weights
-    from spillover.engine.weights_files import read_weights as read_weights
+    from spillover.engine.estimation.compare import compare as compare
+    from spillover.engine.estimation.ml import MLFit as MLFit
+    from spillover.engine.estimation.model import GNS as GNS
+    from spillover.engine.estimation.model import OLS as OLS
+    from spillover.engine.estimation.model import SAC as SAC
+    from spillover.engine.estimation.model import SAR as SAR
+    from spillover.engine.estimation.model import SDEM as SDEM
+    from spillover.engine.estimation.model import SDM as SDM
+    from spillover.engine.estimation.model import SEM as SEM
+    from spillover.engine.estimation.model import SLX as SLX
+    from spillover.engine.estimation.model import Model as Model
+    from spillover.engine.estimation.results import Fit as Fit
+    from spillover.engine.estimation.results import load as load
+    from spillover.engine.exploration.moran import Moran as Moran
+    from spillover.engine.exploration.moran import MoranLocal as MoranLocal
+    from spillover.engine.exploration.moran import MoranPanel as MoranPanel
+    from spillover.engine.exploration.moran import moran as moran
+    from spillover.engine.exploration.moran import moran_by_period as moran_by_period
+    from spillover.engine.exploration.moran import moran_local as moran_local
+    from spillover.engine.specification.hypothesis_tests import TestResult as TestResult
+    from spillover.engine.specification.hypothesis_tests import hausman as hausman
+    from spillover.engine.specification.hypothesis_tests import lm_tests as lm_tests
+    from spillover.engine.specification.hypothesis_tests import lr_test as lr_test
+    from spillover.engine.specification.hypothesis_tests import mundlak as mundlak
+    from spillover.engine.specification.hypothesis_tests import spatial_hausman as spatial_hausman
+    from spillover.engine.specification.hypothesis_tests import (
+        wald_common_factor as wald_common_factor,
+    )
+    from spillover.engine.specification.hypothesis_tests import wald_no_lag as wald_no_lag
+    from spillover.engine.specification.selection import Selection as Selection
+    from spillover.engine.specification.selection import select_model as select_model
+    from spillover.engine.studies.study import Study as Study
+    from spillover.engine.studies.study import study as study
+    from spillover.engine.sweeps.results import Sweep as Sweep
+    from spillover.engine.sweeps.results import open_sweep as open_sweep
+    from spillover.engine.sweeps.sweep import sweep as sweep
+    from spillover.engine.weights.files import read_weights as read_weights
+    from spillover.engine.weights.logdet import LogDet as LogDet
+    from spillover.engine.weights.weights import Weights as Weights
     from spillover.kernels.errors import ConvergenceError as ConvergenceError
     from spillover.kernels.errors import DataError as DataError
     from spillover.kernels.errors import PriorError as PriorError

@@ -3,7 +3,7 @@
 
 def main() -> None:
     """Run the command line."""
-    from spillover.engine.cli import app
+    from spillover.engine.terminal.cli import app
 
     app(prog_name="spillover")
 

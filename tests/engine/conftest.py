@@ -1,7 +1,8 @@
-"""Small panels on hostile W, one vocabulary for the oracles' numbers and the package's labels, and fits that several files share.
+"""Small panels on hostile W, one vocabulary for the oracles' numbers and the package's labels, and
+fits that several files share.
 
-One shape a model: with three periods every kind of effects leaves the same number of columns (see `Small`), so that each model
-compiles once for the whole suite.
+One shape a model: with three periods every kind of effects leaves the same number of columns (see
+`Small`), so that each model compiles once for the whole suite.
 """
 
 import warnings
@@ -23,7 +24,13 @@ from spillover.engine import devices
 N, T = 13, 3
 TUNE = 500  # NUTS is compiled for a length of the warm-up: one for the whole suite
 PRODUC = "np.log(gsp) ~ np.log(pcap) + np.log(pc) + np.log(emp) + unemp"
-NAMES = {"(Intercept)": "Intercept", "lambda": "lam", "lpcap": "np.log(pcap)", "lpc": "np.log(pc)", "lemp": "np.log(emp)"}
+NAMES = {
+    "(Intercept)": "Intercept",
+    "lambda": "lam",
+    "lpcap": "np.log(pcap)",
+    "lpc": "np.log(pc)",
+    "lemp": "np.log(emp)",
+}
 
 
 def _matrices() -> dict[str, np.ndarray]:
@@ -44,9 +51,11 @@ def _matrices() -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class Small:
-    """A model of the family on a small simulated panel, both as the package and as the oracles see it.
+    """A model of the family on a small simulated panel, both as the package and as the oracles see
+    it.
 
-    The formula has as many of x1 ... x4 as make four columns beside the intercept; only x1 is lagged.
+    The formula has as many of x1 ... x4 as make four columns beside the intercept; only x1 is
+    lagged.
     """
 
     name: str
@@ -59,7 +68,9 @@ class Small:
     X: np.ndarray
 
     def model(self, **options) -> "so.Model":
-        """The package's model; the rows of the frame come in a random order, and so do the ids of M."""
+        """The package's model; the rows of the frame come in a random order, and so do the ids of
+        M.
+        """
         _, durbin, error = dense.MODELS[self.name]
         ids = [f"u{i:02d}" for i in range(N)]
         if durbin:
@@ -68,14 +79,29 @@ class Small:
             options["error_weights"] = so.Weights(self.M, ids, islands="allow")[ids[::-1]]
         weights = so.Weights(self.W, ids, islands="allow")
         make = getattr(so, self.name)
-        return make(self.formula, self.frame, weights, effects=self.effects, unit="unit", period="year", **options)
+        return make(
+            self.formula,
+            self.frame,
+            weights,
+            effects=self.effects,
+            unit="unit",
+            period="year",
+            **options,
+        )
 
     def problem(self, kind: str = "transformed", expand: bool = False) -> dense.Problem:
         """The oracle's, the lag of x1 being a column of X like any other."""
         has_rho, durbin, has_lambda = dense.MODELS[self.name]
-        plain = {(False, False): "OLS", (True, False): "SAR", (False, True): "SEM", (True, True): "SAC"}[has_rho, has_lambda]
+        plain = {
+            (False, False): "OLS",
+            (True, False): "SAR",
+            (False, True): "SEM",
+            (True, True): "SAC",
+        }[has_rho, has_lambda]
         X = np.column_stack([self.X, dense.lag(self.W, self.X[:, [1]], T)]) if durbin else self.X
-        return dense.problem(self.y, X, self.W, plain, self.effects, T, M=self.M, kind=kind, expand=expand)
+        return dense.problem(
+            self.y, X, self.W, plain, self.effects, T, M=self.M, kind=kind, expand=expand
+        )
 
     def labels(self, p: dense.Problem) -> list[str]:
         """The package's name of each column of the oracle's X."""
@@ -99,48 +125,88 @@ def _small(name: str, effects: str, w: str, m: str, seed: int, columns: int | No
     columns = columns or (3 if effects == "none" else 4)
     X = np.column_stack([np.ones(N * T), rng.standard_normal((N * T, columns))])
     beta = np.array([1.0, 1.5, -1.0, 0.7, -0.5])[: columns + 1]
-    fixed = rng.standard_normal(N)[None] * (effects in ("unit", "twoway")) + rng.standard_normal(T)[:, None] * (
-        effects in ("period", "twoway")
-    )
+    fixed = rng.standard_normal(N)[None] * (effects in ("unit", "twoway")) + rng.standard_normal(T)[
+        :, None
+    ] * (effects in ("period", "twoway"))
     eye = np.eye(N)
     rho, lam = (0.45 * there * dense.interval(A)[1] for there, A in ((has_rho, W), (has_lambda, M)))
-    signal = X @ beta + 0.8 * durbin * dense.lag(W / W.sum(axis=1).max(), X[:, 1:2], T)[:, 0] + np.broadcast_to(fixed, (T, N)).ravel()
+    signal = (
+        X @ beta
+        + 0.8 * durbin * dense.lag(W / W.sum(axis=1).max(), X[:, 1:2], T)[:, 0]
+        + np.broadcast_to(fixed, (T, N)).ravel()
+    )
     errors = 0.5 * dense.lag(np.linalg.inv(eye - lam * M), rng.standard_normal((N * T, 1)), T)[:, 0]
     y = dense.lag(np.linalg.inv(eye - rho * W), (signal + errors)[:, None], T)[:, 0]
     names = [f"x{j}" for j in range(1, columns + 1)]
-    labels = pd.MultiIndex.from_product([[2001, 2002, 2003], [f"u{i:02d}" for i in range(N)]], names=["year", "unit"])
-    frame = pd.DataFrame(np.column_stack([y, X[:, 1:]]), index=labels, columns=["y", *names]).reset_index()
-    return Small(name, effects, frame.sample(frac=1.0, random_state=seed), "y ~ " + " + ".join(names), W, M, y, X)
+    labels = pd.MultiIndex.from_product(
+        [[2001, 2002, 2003], [f"u{i:02d}" for i in range(N)]], names=["year", "unit"]
+    )
+    frame = pd.DataFrame(
+        np.column_stack([y, X[:, 1:]]), index=labels, columns=["y", *names]
+    ).reset_index()
+    return Small(
+        name,
+        effects,
+        frame.sample(frac=1.0, random_state=seed),
+        "y ~ " + " + ".join(names),
+        W,
+        M,
+        y,
+        X,
+    )
 
 
 @pytest.fixture(scope="session")
 def small():
-    """small(name, effects, w, m=None, seed=2, columns=None): a `Small`, with the matrices named in `_matrices`.
+    """small(name, effects, w, m=None, seed=2, columns=None): a `Small`, with the matrices named in
+    `_matrices`.
 
-    Seed 2: no likelihood of these W, M, models and effects rises to the edge of the admissible interval.
+    Seed 2: no likelihood of these W, M, models and effects rises to the edge of the admissible
+    interval.
     """
-    return lambda name, effects="none", w="knn", m=None, seed=2, columns=None: _small(name, effects, w, m or w, seed, columns)
+    return lambda name, effects="none", w="knn", m=None, seed=2, columns=None: _small(
+        name, effects, w, m or w, seed, columns
+    )
 
 
 @pytest.fixture(scope="session")
 def two_peaks():
-    """A SAC whose likelihood has two interior maxima: u follows one sign of dependence, y the other, and x tells hardly which is which."""
+    """A SAC whose likelihood has two interior maxima: u follows one sign of dependence, y the
+    other, and x tells hardly which is which.
+    """
     W, rng = _matrices()["knn"], np.random.default_rng(3)
     X, errors, eye = rng.standard_normal((N * T, 4)), rng.standard_normal((N * T, 1)), np.eye(N)
     errors = dense.lag(np.linalg.inv(eye + 0.8 * W), errors, T)
     y = dense.lag(np.linalg.inv(eye - 0.5 * W), errors, T)[:, 0] + 0.1 * X[:, 0]
-    labels = pd.MultiIndex.from_product([[2001, 2002, 2003], [f"u{i:02d}" for i in range(N)]], names=["year", "unit"])
+    labels = pd.MultiIndex.from_product(
+        [[2001, 2002, 2003], [f"u{i:02d}" for i in range(N)]], names=["year", "unit"]
+    )
     names = ["x1", "x2", "x3", "x4"]
     frame = pd.DataFrame(np.column_stack([y, X]), index=labels, columns=["y", *names]).reset_index()
-    return Small("SAC", "unit", frame, "y ~ " + " + ".join(names), W, W, y, np.column_stack([np.ones(N * T), X]))
+    return Small(
+        "SAC",
+        "unit",
+        frame,
+        "y ~ " + " + ".join(names),
+        W,
+        W,
+        y,
+        np.column_stack([np.ones(N * T), X]),
+    )
 
 
 @pytest.fixture(scope="session")
 def named():
-    """The label of the package for a name in the stored references: "lag.INC" is "W:INC", "(Intercept)" "Intercept"."""
+    """The label of the package for a name in the stored references: "lag.INC" is "W:INC",
+    "(Intercept)" "Intercept".
+    """
 
     def name(stored: str) -> str:
-        return "W:" + name(stored.removeprefix("lag.")) if stored.startswith("lag.") else NAMES.get(stored, stored)
+        return (
+            "W:" + name(stored.removeprefix("lag."))
+            if stored.startswith("lag.")
+            else NAMES.get(stored, stored)
+        )
 
     return name
 
@@ -180,7 +246,9 @@ def _unwarned() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def sampled():
-    """sampled(model, draws=1000, quiet=False): a fit by NUTS after the suite's one length of warm-up. quiet: no warnings."""
+    """sampled(model, draws=1000, quiet=False): a fit by NUTS after the suite's one length of
+    warm-up. quiet: no warnings.
+    """
 
     def fit(model: "so.Model", draws: int = 1000, *, quiet: bool = False, **options) -> "so.Fit":
         options = {"tune": TUNE, "seed": 5, "progress": False} | options
@@ -206,7 +274,9 @@ def reference_fit(city, sampled) -> "so.Fit":
 
 @dataclass(frozen=True)
 class MonteCarlo:
-    """Moments of draws (chain, draw) with their Monte Carlo standard errors, by ArviZ's effective sample sizes."""
+    """Moments of draws (chain, draw) with their Monte Carlo standard errors, by ArviZ's effective
+    sample sizes.
+    """
 
     mean: float
     mean_error: float
@@ -214,7 +284,12 @@ class MonteCarlo:
     sd_error: float
 
     def assert_mean(self, exact: float, what: str = "", errors: float = 4.5) -> None:
-        assert abs(self.mean - exact) < errors * self.mean_error, (what, self.mean, exact, self.mean_error)
+        assert abs(self.mean - exact) < errors * self.mean_error, (
+            what,
+            self.mean,
+            exact,
+            self.mean_error,
+        )
 
     def assert_sd(self, exact: float, what: str = "", errors: float = 4.5) -> None:
         assert abs(self.sd - exact) < errors * self.sd_error, (what, self.sd, exact, self.sd_error)
@@ -222,7 +297,9 @@ class MonteCarlo:
 
 @pytest.fixture(scope="session")
 def monte_carlo():
-    """monte_carlo(draws): `MonteCarlo` of one quantity. The error of the sd is that of the mean of (x - mean)^2, over 2 sd."""
+    """monte_carlo(draws): `MonteCarlo` of one quantity. The error of the sd is that of the mean of
+    (x - mean)^2, over 2 sd.
+    """
 
     def moments(draws) -> MonteCarlo:
         draws = np.asarray(draws, float)
@@ -231,14 +308,18 @@ def monte_carlo():
             return MonteCarlo(mean, 0.0, 0.0, 0.0)
         spread = ((draws - mean) ** 2).std()
         ess = {method: float(arviz_stats.ess(draws, method=method)) for method in ("mean", "sd")}
-        return MonteCarlo(mean, sd / np.sqrt(ess["mean"]), sd, spread / np.sqrt(ess["sd"]) / (2 * sd))
+        return MonteCarlo(
+            mean, sd / np.sqrt(ess["mean"]), sd, spread / np.sqrt(ess["sd"]) / (2 * sd)
+        )
 
     return moments
 
 
 @pytest.fixture
 def no_cache(monkeypatch, tmp_path):
-    """The commands set JAX's own configuration and the folder of log-determinants for their process; this process is the tests'."""
+    """The commands set JAX's own configuration and the folder of log-determinants for their
+    process; this process is the tests'.
+    """
     monkeypatch.setattr(devices.jax.config, "update", lambda *_: None)
     monkeypatch.setattr(so.cache._shelf, "folder", None)
     monkeypatch.setenv("SPILLOVER_CACHE", str(tmp_path / "cache"))

@@ -1,4 +1,6 @@
-"""Old programs are let go, with the same numbers after; a forked process is told, and does not hang."""
+"""Old programs are let go, with the same numbers after; a forked process is told, and does not
+hang.
+"""
 
 import subprocess
 import sys
@@ -25,7 +27,11 @@ def test_many_maps_let_old_programs_go(monkeypatch):
     monkeypatch.setattr(programs, "ours", lambda: [own])
     monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append("all"))
     monkeypatch.setattr(programs, "allowed", lambda: 65_530)
-    for maps, wanted in [([26_000], []), ([27_000, 20_000], ["ours"]), ([27_000, 27_000], ["ours", "all"])]:
+    for maps, wanted in [
+        ([26_000], []),
+        ([27_000, 20_000], ["ours"]),
+        ([27_000, 27_000], ["ours", "all"]),
+    ]:
         monkeypatch.setattr(programs, "maps", iter(maps).__next__)
         programs.enter_and_clear()
         assert cleared == wanted
@@ -59,7 +65,11 @@ model = so.OLS("y ~ x", frame, W)
 programs.enter()  # as every fit does
 child = os.fork()
 if child == 0:
-    for action in (model.fit_ml, lambda: model.fit("exact"), lambda: so.LogDet.build(W.row_standardize(), "eigenvalues")):
+    for action in (
+        model.fit_ml,
+        lambda: model.fit("exact"),
+        lambda: so.LogDet.build(W.row_standardize(), "eigenvalues"),
+    ):
         try:
             action()
         except so.SpilloverError as error:
@@ -71,14 +81,19 @@ os.waitpid(child, 0)
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this system does not fork")
 def test_a_forked_process_is_told():
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=120
+    )
     assert done.stdout.splitlines() == [programs.FORKED] * 3, done.stderr
 
 
 @pytest.mark.verify
 def test_numbers_are_the_same_when_programs_go_under_way(monkeypatch):
     given = {"models": ["SAR", "SEM", "SDM"], "draws": 50, "progress": False}
-    frames = {name: so.Weights.knn(RNG.uniform(size=(30, 2)), k).row_standardize() for name, k in (("a", 3), ("b", 4), ("c", 5))}
+    frames = {
+        name: so.Weights.knn(RNG.uniform(size=(30, 2)), k).row_standardize()
+        for name, k in (("a", 3), ("b", 4), ("c", 5))
+    }
     before = so.sweep("y ~ x", FRAME, frames, **given)
     monkeypatch.setattr(programs, "allowed", lambda: 0)  # every chunk of every thread clears
     stop = threading.Event()

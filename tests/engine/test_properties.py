@@ -1,4 +1,5 @@
-"""Laws of weights, fits and refusals for labels of any kind, rows in any order, columns of any scale, and frames with something wrong.
+"""Laws of weights, fits and refusals for labels of any kind, rows in any order, columns of any
+scale, and frames with something wrong.
 
 Each law runs on a few random examples in `make test` and on many in `make verify`.
 """
@@ -18,7 +19,10 @@ N, T = 13, 3  # the shape that the other tests of fits have too
 
 def short_and_long(short: int, long: int):
     """The law twice: on `short` examples, and in `make verify` on `long` ones."""
-    examples = pytest.param(short, id="short"), pytest.param(long, id="long", marks=pytest.mark.verify)
+    examples = (
+        pytest.param(short, id="short"),
+        pytest.param(long, id="long", marks=pytest.mark.verify),
+    )
     return pytest.mark.parametrize("examples", examples)
 
 
@@ -75,12 +79,20 @@ def test_a_frame_with_something_wrong_is_refused_in_one_line(examples):
         ids = [f"u{i:02d}" for i in range(N)]
         frame = _frame(number).assign(unit=lambda table: [ids[i] for i in table["unit"]])
         with pytest.raises(so.SpilloverError) as refused:
-            so.SAR("y ~ x1 + x2", SPOILT[what](frame, row), so.Weights(MATRIX, ids), **PANEL).fit_ml()
+            so.SAR(
+                "y ~ x1 + x2", SPOILT[what](frame, row), so.Weights(MATRIX, ids), **PANEL
+            ).fit_ml()
         message = str(refused.value)
         assert message
         assert "\n" not in message
 
-    held(examples, law, what=st.sampled_from(sorted(SPOILT)), row=st.integers(0, N * T - 1), number=seeds)
+    held(
+        examples,
+        law,
+        what=st.sampled_from(sorted(SPOILT)),
+        row=st.integers(0, N * T - 1),
+        number=seeds,
+    )
 
 
 def _errors_apart(found: so.MLFit, expected: pd.Series, errors: pd.Series) -> float:
@@ -89,7 +101,9 @@ def _errors_apart(found: so.MLFit, expected: pd.Series, errors: pd.Series) -> fl
 
 
 @short_and_long(2, 60)
-def test_estimates_know_nothing_of_labels_and_order_and_follow_the_scale_of_columns(examples, small):
+def test_estimates_know_nothing_of_labels_and_order_and_follow_the_scale_of_columns(
+    examples, small
+):
     """beta_1 / c for c x1; everything but rho times s for s y, the log-likelihood less nu log s."""
     case = small("SAR", "unit")
     plain = case.model().fit_ml()
@@ -98,13 +112,19 @@ def test_estimates_know_nothing_of_labels_and_order_and_follow_the_scale_of_colu
     def law(ids, number, c, s):
         order = np.random.default_rng(number).permutation(N)
         frame = case.frame.assign(unit=case.frame["unit"].map(dict(zip(old, ids, strict=True))))
-        frame = frame.assign(x1=c * frame["x1"], y=s * frame["y"]).sample(frac=1, random_state=number)
+        frame = frame.assign(x1=c * frame["x1"], y=s * frame["y"]).sample(
+            frac=1, random_state=number
+        )
         weights = so.Weights(case.W[np.ix_(order, order)], ids[order])
         found = so.SAR(case.formula, frame, weights, **PANEL).fit_ml()
         factor = pd.Series(s, index=plain.params.index)
         factor["rho"], factor["x1"] = 1.0, s / c
         assert _errors_apart(found, factor * plain.params, factor * plain.std_errors) < 1e-5
-        assert found.loglik == pytest.approx(plain.loglik - plain.nu * np.log(s), abs=1e-8 * plain.nu * (1 + abs(np.log(s))))
-        assert (found.std_errors / (factor * plain.std_errors)).to_numpy() == pytest.approx(1, rel=1e-5)
+        assert found.loglik == pytest.approx(
+            plain.loglik - plain.nu * np.log(s), abs=1e-8 * plain.nu * (1 + abs(np.log(s)))
+        )
+        assert (found.std_errors / (factor * plain.std_errors)).to_numpy() == pytest.approx(
+            1, rel=1e-5
+        )
 
     held(examples, law, ids=labels(N), number=seeds, c=scales, s=scales)

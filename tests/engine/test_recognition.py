@@ -1,10 +1,20 @@
-"""What is taken for a number stored as text, a latitude or a longitude, and labels that are the same but for their type."""
+"""What is taken for a number stored as text, a latitude or a longitude, and labels that are the
+same but for their type.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from spillover.engine.recognition import alike, coordinate, inexact, numbers_as_text, out_of_order, same_as_text, swapped
+from spillover.engine.recognition import (
+    alike,
+    coordinate,
+    inexact,
+    numbers_as_text,
+    out_of_order,
+    same_as_text,
+    swapped,
+)
 
 NUMBERS = [
     "1",
@@ -63,7 +73,13 @@ def test_a_column_is_one_of_numbers_where_half_of_its_texts_are():
 
 
 @pytest.mark.parametrize(
-    ("text", "mark"), [("1,234", "commas"), ("12%", "percent signs"), ("$5", "signs of currency"), ("1'234", "marks of thousands")]
+    ("text", "mark"),
+    [
+        ("1,234", "commas"),
+        ("12%", "percent signs"),
+        ("$5", "signs of currency"),
+        ("1'234", "marks of thousands"),
+    ],
 )
 def test_the_marks_in_the_way_of_a_conversion_are_named(text, mark):
     with pytest.raises(ValueError, match="Unable to parse"):
@@ -71,9 +87,32 @@ def test_the_marks_in_the_way_of_a_conversion_are_named(text, mark):
     assert numbers_as_text([text])[2] == [mark]
 
 
-LATITUDES = ["lat", "LAT", "Latitude", "capital_lat", "lat_wgs84", "centroidLat", "纬度", "省会纬度", "INTPTLAT"]
+LATITUDES = [
+    "lat",
+    "LAT",
+    "Latitude",
+    "capital_lat",
+    "lat_wgs84",
+    "centroidLat",
+    "纬度",
+    "省会纬度",
+    "INTPTLAT",
+]
 LONGITUDES = ["lon", "Lng", "long", "LONGITUDE", "city.lon", "centroidLon", "经度"]
-NEITHER = ["x", "y", "east", "north", "platform", "salon", "latlon lat lon", "X", "belongs", 0, None, ("lat", 1)]
+NEITHER = [
+    "x",
+    "y",
+    "east",
+    "north",
+    "platform",
+    "salon",
+    "latlon lat lon",
+    "X",
+    "belongs",
+    0,
+    None,
+    ("lat", 1),
+]
 
 
 @pytest.mark.parametrize("name", LATITUDES + LONGITUDES + NEITHER)
@@ -84,7 +123,13 @@ def test_names_of_coordinates(name):
 
 @pytest.mark.parametrize(
     ("names", "want"),
-    [(("lat", "lon"), True), (("lat", "y"), True), (("x", "lng"), True), (("lon", "lat"), False), (("x", "lat"), False)],
+    [
+        (("lat", "lon"), True),
+        (("lat", "y"), True),
+        (("x", "lng"), True),
+        (("lon", "lat"), False),
+        (("x", "lat"), False),
+    ],
 )
 def test_columns_the_other_way_round(names, want):
     assert swapped(names) is want
@@ -99,7 +144,12 @@ def test_labels_that_read_alike():
 
 
 def test_floats_that_are_no_whole_numbers_any_more():
-    assert inexact(pd.Index([1.5, 2.0**53 - 1])) == inexact(pd.Index([2**60])) == inexact(pd.Index([np.inf])) == []
+    assert (
+        inexact(pd.Index([1.5, 2.0**53 - 1]))
+        == inexact(pd.Index([2**60]))
+        == inexact(pd.Index([np.inf]))
+        == []
+    )
     assert inexact(pd.Index([float(2**53 + 1), 4.0])) == [2.0**53]
 
 

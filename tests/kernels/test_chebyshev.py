@@ -35,7 +35,9 @@ def test_derivative_is_the_differentiated_series(length):
     np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize(("length", "order"), [(3, 0), (3, 1), (3, 2), (5, 3), (33, 0), (33, 1), (64, 2)])
+@pytest.mark.parametrize(
+    ("length", "order"), [(3, 0), (3, 1), (3, 2), (5, 3), (33, 0), (33, 1), (64, 2)]
+)
 def test_polynomial_and_its_derivatives_of_every_order(length, order):
     coef, t = geometric(length), np.linspace(-1, 1, 23)
     function = lambda t: chebyshev.polynomial(jnp.asarray(coef), t)  # noqa: E731
@@ -43,13 +45,21 @@ def test_polynomial_and_its_derivatives_of_every_order(length, order):
         function = jax.grad(function)
     expected = reference.chebval(t, reference.chebder(coef, order))
     found = jax.jit(jax.vmap(function))(jnp.asarray(t))
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max() + 1e-13)
+    np.testing.assert_allclose(
+        found, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max() + 1e-13
+    )
 
 
 def test_polynomial_jvp_is_its_finite_difference_in_both_arguments():
     coef, direction, t, h = geometric(40), geometric(40, seed=1), 0.37, 1e-6
-    _, slope = jax.jvp(chebyshev.polynomial, (jnp.asarray(coef), jnp.asarray(t)), (jnp.asarray(direction), jnp.asarray(0.8)))
-    up, down = (reference.chebval(t + sign * 0.8 * h, coef + sign * h * direction) for sign in (1, -1))
+    _, slope = jax.jvp(
+        chebyshev.polynomial,
+        (jnp.asarray(coef), jnp.asarray(t)),
+        (jnp.asarray(direction), jnp.asarray(0.8)),
+    )
+    up, down = (
+        reference.chebval(t + sign * 0.8 * h, coef + sign * h * direction) for sign in (1, -1)
+    )
     assert float(slope) == pytest.approx((up - down) / (2 * h), rel=1e-8)
 
 
@@ -71,10 +81,16 @@ def test_evaluate_keeps_the_shape(shape):
 @pytest.mark.parametrize("side", [-1, 1])
 def test_evaluate_is_the_tangent_beyond_the_covered_range(side):
     coef, steps = geometric(32), np.array([0.0, 1e-9, 0.5, 3.0, 40.0])
-    found = chebyshev.evaluate(chebyshev.Series(jnp.asarray(coef), chebyshev.FULL), side * (chebyshev.END + steps))
+    found = chebyshev.evaluate(
+        chebyshev.Series(jnp.asarray(coef), chebyshev.FULL), side * (chebyshev.END + steps)
+    )
     slope = reference.chebval(side, reference.chebder(coef)) / chebyshev.END
-    np.testing.assert_allclose(found, reference.chebval(side, coef) + side * slope * steps, rtol=1e-11, atol=1e-11)
-    np.testing.assert_allclose(slopes(coef, side * (chebyshev.END + steps[1:])), np.full(4, slope), rtol=1e-10)
+    np.testing.assert_allclose(
+        found, reference.chebval(side, coef) + side * slope * steps, rtol=1e-11, atol=1e-11
+    )
+    np.testing.assert_allclose(
+        slopes(coef, side * (chebyshev.END + steps[1:])), np.full(4, slope), rtol=1e-10
+    )
 
 
 @pytest.mark.parametrize("side", [-1, 1])
@@ -93,7 +109,9 @@ def test_to_rho_stays_inside_and_keeps_the_distance_to_the_nearer_end(bounds):
     assert np.all((rho > a) & (rho < b))
     assert np.all(np.diff(rho) > 0)
     near = (b - a) / (1 + np.exp(2 * np.abs(s)))
-    np.testing.assert_allclose(np.where(s > 0, b - rho, rho - a), near, rtol=1e-14, atol=2 * EPS * max(-a, b))
+    np.testing.assert_allclose(
+        np.where(s > 0, b - rho, rho - a), near, rtol=1e-14, atol=2 * EPS * max(-a, b)
+    )
 
 
 @pytest.mark.parametrize("bounds", BOUNDS)
@@ -109,7 +127,9 @@ def test_to_s_undoes_to_rho_as_far_as_rho_can_be_represented(bounds):
 def test_log_slope_is_the_derivative_of_to_rho(bounds):
     s, ends = jnp.linspace(-12, 12, 49), jnp.asarray(np.asarray(bounds))
     slope = jax.vmap(jax.grad(chebyshev.to_rho), in_axes=(0, None))(s, ends)
-    np.testing.assert_allclose(jax.vmap(chebyshev.log_slope, in_axes=(0, None))(s, ends), np.log(slope), atol=1e-12)
+    np.testing.assert_allclose(
+        jax.vmap(chebyshev.log_slope, in_axes=(0, None))(s, ends), np.log(slope), atol=1e-12
+    )
     rho = np.asarray(chebyshev.to_rho(s, ends))[20:29]
     expected = np.log(2 * (rho - bounds[0]) * (bounds[1] - rho) / (bounds[1] - bounds[0]))
     np.testing.assert_allclose(chebyshev.log_slope(s, ends)[20:29], expected, atol=1e-12)
@@ -119,12 +139,16 @@ def test_log_slope_is_the_derivative_of_to_rho(bounds):
 def test_coefficients_are_exact_for_polynomials(degree):
     coef = geometric(degree + 1)
     values = reference.chebval(chebyshev.nodes(32) / chebyshev.END, coef)
-    np.testing.assert_allclose(chebyshev.coefficients(values), np.pad(coef, (0, 31 - degree)), atol=1e-14)
+    np.testing.assert_allclose(
+        chebyshev.coefficients(values), np.pad(coef, (0, 31 - degree)), atol=1e-14
+    )
 
 
 @pytest.mark.parametrize(("width", "most"), [(3.0, 2048), (0.6, 2048), (0.05, 128)])
 def test_interpolate_reports_the_error_it_makes(width, most):
-    """A wide bump needs few nodes, a narrow one more, the narrowest more than it is allowed: the error then says so."""
+    """A wide bump needs few nodes, a narrow one more, the narrowest more than it is allowed: the
+    error then says so.
+    """
     function = lambda s: 1 / (1 + (s / width) ** 2)  # noqa: E731
     tolerance = 1e-10
     coef, error = chebyshev.interpolate(function, tolerance, most)

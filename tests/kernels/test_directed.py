@@ -1,4 +1,6 @@
-"""Bounds and errors of log-determinants of directed W, against eliminations in extended precision: what is claimed holds."""
+"""Bounds and errors of log-determinants of directed W, against eliminations in extended precision:
+what is claimed holds.
+"""
 
 import numpy as np
 import pytest
@@ -7,18 +9,32 @@ from graphs import evaluated
 from oracles import directed
 from oracles.hostile import ring, rook, row_standardise
 
-from spillover.kernels import admissible, chebyshev, factor, logdet, nodes, ordering, perron, spectrum, stochastic
+from spillover.kernels import (
+    admissible,
+    chebyshev,
+    factor,
+    logdet,
+    ordering,
+    perron,
+    sparse_logdet,
+    spectrum,
+    stochastic_logdet,
+)
 from spillover.kernels.errors import WeightsError
 
 LARGE = {name: sparse.csr_array(W) for name, W in directed.large().items()}
 SMALL = {name: sparse.csr_array(W) for name, W in directed.small().items()}
-NO_ROOT = {"ring", "ring and back"}  # 601 is odd: no negative real eigenvalue, and -1 over the radius by convention
+# 601 is odd: no negative real eigenvalue, and -1 over the radius by convention
+NO_ROOT = {
+    "ring",
+    "ring and back",
+}
 RESULTS = {}
 
 
 def built(name):
     if name not in RESULTS:
-        RESULTS[name] = nodes.sparse_logdet(LARGE[name])
+        RESULTS[name] = sparse_logdet.sparse_logdet(LARGE[name])
     return RESULTS[name]
 
 
@@ -36,7 +52,8 @@ def test_bounds_are_the_first_singular_rho_or_are_said_to_be_cautious(name):
     W, result = LARGE[name], built(name)
     a, b = result.bounds
     assert sign(b * (1 - 1e-6), W) == 1
-    assert sign(b * (1 + 1e-6), W) == (1 if name == "knn" else -1)  # of two components, each with the eigenvalue 1
+    # of two components, each with the eigenvalue 1
+    assert sign(b * (1 + 1e-6), W) == (1 if name == "knn" else -1)
     assert sign(a * (1 - 1e-6), W) == 1
     if name in NO_ROOT:
         assert result.cautious
@@ -49,19 +66,21 @@ def test_bounds_are_the_first_singular_rho_or_are_said_to_be_cautious(name):
 @pytest.mark.parametrize("name", LARGE)
 def test_the_error_of_factorisations_is_not_below_the_actual_one(name):
     result = built(name)
-    rho = nodes.to_rho(np.linspace(*result.ends, 4), result.bounds)
+    rho = sparse_logdet.to_rho(np.linspace(*result.ends, 4), result.bounds)
     assert np.abs(evaluated(result, rho) - exact(rho, LARGE[name])).max() <= result.error < 1e-7
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_error_of_eigenvalues_is_not_below_the_actual_one(name):
-    """Over all but a millionth of the interval; the routine alone is off by 1e-6 where the W is nearly defective."""
+    """Over all but a millionth of the interval; the routine alone is off by 1e-6 where the W is
+    nearly defective.
+    """
     W = SMALL[name]
     values = spectrum.eigenvalues(W)
     bounds, cautious = spectrum.cautious_interval(W, values)
     record = logdet.from_eigenvalues(values, bounds, W)
     s = np.concatenate([[-chebyshev.END, chebyshev.END], np.linspace(-6.5, 6.5, 11)])
-    rho = nodes.to_rho(s, bounds)
+    rho = sparse_logdet.to_rho(s, bounds)
     assert np.abs(np.asarray(record(rho)) - exact(rho, W)).max() <= float(record.error) < 1e-6
     assert not cautious
     assert all(sign(bound * (1 - 1e-5), W) == 1 for bound in bounds)
@@ -69,13 +88,16 @@ def test_the_error_of_eigenvalues_is_not_below_the_actual_one(name):
 
 
 def test_a_pair_that_rounding_may_have_moved_off_the_axis_makes_the_interval_cautious():
-    """Four equal eigenvalues -1/2 in one Jordan block, which any routine scatters, under a Perron root of its own."""
+    """Four equal eigenvalues -1/2 in one Jordan block, which any routine scatters, under a Perron
+    root of its own.
+    """
     block = np.diag(np.full(4, -0.5)) + np.diag(np.ones(3), 1)
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
     scattered = np.linalg.eigvals(rotation @ block @ rotation.T)
     assert np.abs(scattered.imag).max() > spectrum.REAL
     assert spectrum._lowest_in_doubt(rotation @ block @ rotation.T) == pytest.approx(-0.5, abs=1e-3)
-    turned = np.array([[-0.5, 1e-3], [-1e-3, -0.5]])  # a complex pair of its own, however near to the axis
+    # a complex pair of its own, however near to the axis
+    turned = np.array([[-0.5, 1e-3], [-1e-3, -0.5]])
     assert spectrum._lowest_in_doubt(turned) == 0.0
 
 
@@ -87,7 +109,9 @@ def test_the_balanced_matrix_has_the_norm_of_the_perron_root(name):
     matrix = found.matrix.toarray()
     assert np.linalg.norm(matrix, 2) == pytest.approx(found.high, rel=1e-9)
     rho = 0.6 / found.high
-    assert np.linalg.slogdet(np.eye(len(matrix)) - rho * matrix)[1] == pytest.approx(exact([rho], W)[0], abs=1e-11)
+    assert np.linalg.slogdet(np.eye(len(matrix)) - rho * matrix)[1] == pytest.approx(
+        exact([rho], W)[0], abs=1e-11
+    )
 
 
 def test_products_alone_enclose_the_root():
@@ -99,46 +123,53 @@ def test_products_alone_enclose_the_root():
 
 @pytest.mark.parametrize("bounds", [(-1.99, 0.9), (-1.0, 0.99), (-0.2, 0.5)])
 def test_valid_bounds_are_taken(bounds):
-    result = nodes.sparse_logdet(LARGE["ring beside lattice"], bounds=bounds)
+    result = sparse_logdet.sparse_logdet(LARGE["ring beside lattice"], bounds=bounds)
     assert result.bounds == bounds
-    rho = nodes.to_rho(np.array([result.ends[0], result.ends[1]]), bounds)
-    assert np.abs(evaluated(result, rho) - exact(rho, LARGE["ring beside lattice"])).max() <= result.error
+    rho = sparse_logdet.to_rho(np.array([result.ends[0], result.ends[1]]), bounds)
+    assert (
+        np.abs(evaluated(result, rho) - exact(rho, LARGE["ring beside lattice"])).max()
+        <= result.error
+    )
 
 
 @pytest.mark.parametrize("bounds", [(-2.01, 0.9), (-2.5, 0.9), (-1.0, 1.0001)])
 def test_bounds_shown_to_be_too_wide_are_refused(bounds):
     with pytest.raises(WeightsError, match="reach beyond the admissible"):
-        nodes.sparse_logdet(LARGE["ring beside lattice"], bounds=bounds)
+        sparse_logdet.sparse_logdet(LARGE["ring beside lattice"], bounds=bounds)
 
 
 def test_own_bounds_that_prove_too_wide_give_way_to_the_certain_ones(monkeypatch):
     """Iterations that miss a real eigenvalue: the factorisations notice."""
     wide = admissible.Admissible((-9.0, 1.0), (-9.0, 1.0), (-np.inf, 1.0), False)
-    monkeypatch.setattr(nodes, "admissible", lambda *_: wide)
+    monkeypatch.setattr(sparse_logdet, "admissible", lambda *_: wide)
     W = sparse.csr_array(row_standardise(rook(1, 3) + ring(3, ((1, 0.2),))))
-    result = nodes.sparse_logdet(W)
+    result = sparse_logdet.sparse_logdet(W)
     assert result.bounds == (-1.0, 1.0)
     assert result.cautious
 
 
 def test_tests_that_do_not_pass_are_followed_by_checks(monkeypatch):
-    """With nodes for a tenth of what the ring takes, the error told is still not below the actual one."""
-    monkeypatch.setattr(nodes, "MOST", 8)
-    monkeypatch.setattr(nodes, "SAMPLED", 0)
+    """With nodes for a tenth of what the ring takes, the error told is still not below the actual
+    one.
+    """
+    monkeypatch.setattr(sparse_logdet, "MOST", 8)
+    monkeypatch.setattr(sparse_logdet, "SAMPLED", 0)
     for name in ("chain", "almost acyclic"):
-        result = nodes.sparse_logdet(LARGE[name])
-        rho = nodes.to_rho(np.linspace(*result.ends, 5), result.bounds)
+        result = sparse_logdet.sparse_logdet(LARGE[name])
+        rho = sparse_logdet.to_rho(np.linspace(*result.ends, 5), result.bounds)
         assert np.abs(evaluated(result, rho) - exact(rho, LARGE[name])).max() <= result.error
 
 
 @pytest.mark.parametrize("name", ["ring beside lattice", "knn"])
 def test_the_error_holds_between_complex_eigenvalues_next_to_the_axis(name):
-    """Almost to the bounds, at hundreds of rho: l dips next to each pair, between the nodes of any short series."""
+    """Almost to the bounds, at hundreds of rho: l dips next to each pair, between the nodes of any
+    short series.
+    """
     W = LARGE[name]
     a, b = built(name).bounds
-    result = nodes.sparse_logdet(W, interval=(a + 0.003 * (b - a), b - 0.003 * (b - a)))
-    rho = nodes.to_rho(np.linspace(*result.ends, 300), result.bounds)
-    evaluate = factor.superlu(nodes.examine(W).pencil())
+    result = sparse_logdet.sparse_logdet(W, interval=(a + 0.003 * (b - a), b - 0.003 * (b - a)))
+    rho = sparse_logdet.to_rho(np.linspace(*result.ends, 300), result.bounds)
+    evaluate = factor.superlu(sparse_logdet.examine(W).pencil())
     found = np.array([evaluate(float(one)).log for one in rho])
     assert np.abs(found[::60] - exact(rho[::60], W)).max() < 1e-10
     assert np.abs(evaluated(result, rho) - found).max() <= result.error
@@ -146,12 +177,23 @@ def test_the_error_holds_between_complex_eigenvalues_next_to_the_axis(name):
 
 @pytest.mark.parametrize("name", ["chain", "ring beside lattice", "cycles"])
 def test_the_error_of_probes_holds_where_it_is_said_to(name):
-    """Four standard errors, with at most what the truncation leaves: cycles of 150 have no trace before the 150th."""
-    W = sparse.csr_array(np.kron(np.eye(4), ring(150, ((1, 1.0),)))) if name == "cycles" else LARGE[name]
-    result = stochastic.stochastic_logdet(W, most=16, precision=np.float64)
-    for low, high in (result.held, np.asarray(nodes.to_rho(np.array(result.ends), result.bounds))):
+    """Four standard errors, with at most what the truncation leaves: cycles of 150 have no trace
+    before the 150th.
+    """
+    W = (
+        sparse.csr_array(np.kron(np.eye(4), ring(150, ((1, 1.0),))))
+        if name == "cycles"
+        else LARGE[name]
+    )
+    result = stochastic_logdet.stochastic_logdet(W, most=16, precision=np.float64)
+    for low, high in (
+        result.held,
+        np.asarray(sparse_logdet.to_rho(np.array(result.ends), result.bounds)),
+    ):
         assert result.bounds[0] < low < high < result.bounds[1]
-    asked = stochastic.stochastic_logdet(W, most=16, precision=np.float64, interval=(-0.3, 0.95 * result.bounds[1]))
+    asked = stochastic_logdet.stochastic_logdet(
+        W, most=16, precision=np.float64, interval=(-0.3, 0.95 * result.bounds[1])
+    )
     assert asked.held == (-0.3, 0.95 * result.bounds[1])
     for one in (result, asked):
         rho = np.linspace(*one.held, 5)

@@ -6,7 +6,9 @@ import pytest
 
 from spillover.kernels import errors
 
-RAISED = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if not issubclass(kind, Warning)]
+RAISED = [
+    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if not issubclass(kind, Warning)
+]
 
 
 @pytest.mark.parametrize("kind", RAISED)

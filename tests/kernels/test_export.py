@@ -1,4 +1,6 @@
-"""Every device kernel lowers for CPU, CUDA and TPU at once, in both precisions, and the exported program computes the same."""
+"""Every device kernel lowers for CPU, CUDA and TPU at once, in both precisions, and the exported
+program computes the same.
+"""
 
 from functools import cache
 
@@ -10,8 +12,8 @@ import pytest
 import scipy.sparse as sparse
 from oracles import dense
 
-from spillover.kernels import chebyshev, logdet, moments, operator, spectrum
-from spillover.kernels import filter as filters
+from spillover.kernels import chebyshev, logdet, moments, sparse_operator, spectrum
+from spillover.kernels import spatial_filter as filters
 from spillover.models import effects as tables
 from spillover.models import exact
 from spillover.models import likelihood as likelihoods
@@ -27,24 +29,41 @@ PRECISIONS = (np.float32, np.float64)
 
 def cast(tree, dtype):
     """The floating leaves in another precision."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype) if np.asarray(leaf).dtype.kind == "f" else np.asarray(leaf), tree)
+    return jax.tree.map(
+        lambda leaf: (
+            np.asarray(leaf).astype(dtype)
+            if np.asarray(leaf).dtype.kind == "f"
+            else np.asarray(leaf)
+        ),
+        tree,
+    )
 
 
 def assert_exports(function, arguments, dtype, expected=None):
-    """Lowers for all platforms in one program, which on this one gives what is expected, by default what the function gives."""
+    """Lowers for all platforms in one program, which on this one gives what is expected, by default
+    what the function gives.
+    """
     with jax.enable_x64(dtype is np.float64):
         arguments = cast(arguments, dtype)
         exported = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*arguments)
         assert exported.platforms == PLATFORMS
         found = jax.tree.leaves(exported.call(*arguments))
         assert {leaf.dtype for leaf in found} == {np.dtype(dtype)}
-        for one, other in zip(found, jax.tree.leaves(jax.jit(function)(*arguments) if expected is None else expected), strict=True):
+        for one, other in zip(
+            found,
+            jax.tree.leaves(jax.jit(function)(*arguments) if expected is None else expected),
+            strict=True,
+        ):
             scale = np.abs(np.asarray(other, float)).max(initial=1.0)
-            np.testing.assert_allclose(one, other, rtol=0, atol=2e3 * np.finfo(dtype).eps ** (2 / 3) * scale)
+            np.testing.assert_allclose(
+                one, other, rtol=0, atol=2e3 * np.finfo(dtype).eps ** (2 / 3) * scale
+            )
 
 
 def gradient(op, x, rho):
-    return jax.grad(lambda rho, b: jnp.sum(jnp.sin(filters.solve(op, rho, b))), argnums=(0, 1))(rho, x)
+    return jax.grad(lambda rho, b: jnp.sum(jnp.sin(filters.solve(op, rho, b))), argnums=(0, 1))(
+        rho, x
+    )
 
 
 def dense_gradient(W, b, rho):
@@ -55,10 +74,16 @@ def dense_gradient(W, b, rho):
 
 
 KERNELS = {
-    "apply": (lambda op, x, rho: operator.apply(op, x), lambda W, x, rho: W @ x),
-    "apply transpose": (lambda op, x, rho: operator.apply_transpose(op, x), lambda W, x, rho: W.T @ x),
+    "apply": (lambda op, x, rho: sparse_operator.apply(op, x), lambda W, x, rho: W @ x),
+    "apply transpose": (
+        lambda op, x, rho: sparse_operator.apply_transpose(op, x),
+        lambda W, x, rho: W.T @ x,
+    ),
     "filter": (lambda op, x, rho: filters.multiply(op, rho, x), lambda W, x, rho: x - rho * W @ x),
-    "solve": (lambda op, x, rho: filters.solve(op, rho, x), lambda W, x, rho: np.linalg.solve(np.eye(len(W)) - rho * W, x)),
+    "solve": (
+        lambda op, x, rho: filters.solve(op, rho, x),
+        lambda W, x, rho: np.linalg.solve(np.eye(len(W)) - rho * W, x),
+    ),
     "gradient of solve": (gradient, dense_gradient),
 }
 REFINED = (lambda op, x, rho: filters.solve(op, rho, x, low=np.float32), KERNELS["solve"][1])
@@ -68,7 +93,12 @@ def assert_operator_exports(kernel, name, dtype):
     function, expected = kernel
     W, rho = HOSTILE[name], np.array(0.5)
     x = np.random.default_rng(0).normal(size=(len(W), 2))
-    assert_exports(function, (operator.build(sparse.csr_array(W), sort=True), x, rho), dtype, expected(W, x, rho))
+    assert_exports(
+        function,
+        (sparse_operator.build(sparse.csr_array(W), sort=True), x, rho),
+        dtype,
+        expected(W, x, rho),
+    )
 
 
 @pytest.mark.cover
@@ -91,13 +121,21 @@ def series(coef, s):
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_series_and_derivative_export(dtype):
-    assert_exports(series, (np.random.default_rng(1).normal(size=32) * 0.7 ** np.arange(32), np.linspace(-2, 2, 5)), dtype)
+    assert_exports(
+        series,
+        (np.random.default_rng(1).normal(size=32) * 0.7 ** np.arange(32), np.linspace(-2, 2, 5)),
+        dtype,
+    )
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_log_determinant_exports(dtype):
     record = tiny("SAR")[0].lag
-    assert_exports(lambda record, rho: (record(rho), logdet.derivative(record, rho)), (record, np.array(0.3)), dtype)
+    assert_exports(
+        lambda record, rho: (record(rho), logdet.derivative(record, rho)),
+        (record, np.array(0.3)),
+        dtype,
+    )
 
 
 @cache
@@ -108,20 +146,30 @@ def tiny(model):
     x = np.stack([np.ones(n), rng.normal(size=n)], axis=1)[None]
     y = x[0] @ [1.0, 2.0] + rng.normal(size=n)
     effects = tables.transformation(spec, n, 1, closed=True)
-    factor, parts = tables.factorize(y[None], x, effects, W if spec.lag else None, W if spec.error else None)
+    factor, parts = tables.factorize(
+        y[None], x, effects, W if spec.lag else None, W if spec.error else None
+    )
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     names = tuple(name for name, there in (("rho", spec.lag), ("lam", spec.error)) if there)
     terms = (INTERCEPT, "x")
-    prior = families.resolve(families.Priors(), terms, families.scales(factor, parts, terms, 1.0, n), names)
-    parts_of = moments.split(moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts)
+    prior = families.resolve(
+        families.Priors(), terms, families.scales(factor, parts, terms, 1.0, n), names
+    )
+    parts_of = moments.split(
+        moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
+    )
     dependence = (record if spec.lag else None, record if spec.error else None)
-    likelihood = likelihoods.Likelihood(parts_of, *dependence, jnp.asarray(float(effects.nu)), jnp.asarray(1.0))
+    likelihood = likelihoods.Likelihood(
+        parts_of, *dependence, jnp.asarray(float(effects.nu)), jnp.asarray(1.0)
+    )
     centre = jnp.full(len(names), 0.2)
     return likelihood, posteriors.Posterior(likelihood, prior, centre, jnp.full(len(names), 0.5))
 
 
 def joint(likelihood, beta, values, sigma2):
-    return likelihoods.joint(likelihood, beta, *likelihoods.named(likelihood, tuple(values)), sigma2)
+    return likelihoods.joint(
+        likelihood, beta, *likelihoods.named(likelihood, tuple(values)), sigma2
+    )
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -155,5 +203,11 @@ def test_posterior_density_and_gradient_export(model, dtype):
 def test_exact_draws_export(model, dtype):
     _, posterior = tiny(model)
     rng, shape = np.random.default_rng(3), float(exact.shape(posterior))
-    noise = exact.Noise(rng.random(7), rng.random(7), rng.gamma(shape, size=7), rng.normal(size=(7, 2)))
-    assert_exports(lambda posterior, noise: exact.sample(posterior, noise, points=65), (posterior, noise), dtype)
+    noise = exact.Noise(
+        rng.random(7), rng.random(7), rng.gamma(shape, size=7), rng.normal(size=(7, 2))
+    )
+    assert_exports(
+        lambda posterior, noise: exact.sample(posterior, noise, points=65),
+        (posterior, noise),
+        dtype,
+    )

@@ -12,9 +12,23 @@ from spillover.kernels.errors import WeightsError
 
 EPS = np.finfo(float).eps
 HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
-BOUNDS = {name: (-1.5, 2.5) if name == "acyclic" else dense.interval(W) for name, W in HOSTILE.items()}
-SHARES = (-1.7, -1.1, -0.97, -0.4, 0.3, 0.97, 1.2, 2.3)  # of the admissible interval, and beyond it on both sides
-DEFINITE = sorted(name for name in HOSTILE if spectrum.symmetrizer(sparse.csr_array(HOSTILE[name])) is not None)
+BOUNDS = {
+    name: (-1.5, 2.5) if name == "acyclic" else dense.interval(W) for name, W in HOSTILE.items()
+}
+# of the admissible interval, and beyond it on both sides
+SHARES = (
+    -1.7,
+    -1.1,
+    -0.97,
+    -0.4,
+    0.3,
+    0.97,
+    1.2,
+    2.3,
+)
+DEFINITE = sorted(
+    name for name in HOSTILE if spectrum.symmetrizer(sparse.csr_array(HOSTILE[name])) is not None
+)
 ASYMMETRIC = sorted(set(HOSTILE) - set(DEFINITE))
 GRID = sparse.csr_array(row_standardise(rook(20, 20)))
 BACKENDS = factor.available(factor.pencil(spectrum.symmetrized(GRID), definite=True))
@@ -26,7 +40,9 @@ def inside(name, share):
 
 
 def slack(rho, W):
-    """Rounding of a log-determinant: a few units in the last place of every entry, amplified by the inverse."""
+    """Rounding of a log-determinant: a few units in the last place of every entry, amplified by the
+    inverse.
+    """
     return 20 * EPS * len(W) * (1 + np.linalg.norm(np.linalg.inv(np.eye(len(W)) - rho * W), 2))
 
 
@@ -41,16 +57,24 @@ def test_log_determinant_and_its_sign(name, share):
 
 
 def test_both_signs_and_both_kinds_of_pivoting_are_tried():
-    signs = {np.linalg.slogdet(np.eye(len(HOSTILE[name])) - inside(name, share) * HOSTILE[name])[0] for name in HOSTILE for share in SHARES}
+    signs = {
+        np.linalg.slogdet(np.eye(len(HOSTILE[name])) - inside(name, share) * HOSTILE[name])[0]
+        for name in HOSTILE
+        for share in SHARES
+    }
     assert signs == {-1.0, 1.0}
     reaches = {name: factor.pencil(sparse.csr_array(W)).reach for name, W in HOSTILE.items()}
-    assert {inside(name, share) < reaches[name] for name in HOSTILE for share in SHARES if share > 0} == {True, False}
+    assert {
+        inside(name, share) < reaches[name] for name in HOSTILE for share in SHARES if share > 0
+    } == {True, False}
 
 
 @pytest.mark.parametrize("rho", [-3.0, -0.7, 0.9, 1.01, 3.0])
 @pytest.mark.parametrize("n", [24, 25])
 def test_a_sign_that_comes_from_the_exchange_of_rows(n, rho):
-    """The directed ring: det = 1 - rho^n, and pivoting at |rho| > 1 takes every row from its neighbour."""
+    """The directed ring: det = 1 - rho^n, and pivoting at |rho| > 1 takes every row from its
+    neighbour.
+    """
     got = factor.factorise(sparse.csr_array(ring(n, ((1, 1.0),))), rho)
     assert got.sign == np.sign(1 - rho**n)
     assert got.log_determinant == pytest.approx(np.log(abs(1 - rho**n)), abs=1e-11)
@@ -62,7 +86,10 @@ def test_solves_with_the_matrix_and_its_transpose(name, share):
     W, rho = HOSTILE[name], inside(name, share)
     S, got = np.eye(len(W)) - rho * W, factor.factorise(sparse.csr_array(W), rho)
     scale = 100 * EPS * np.linalg.cond(S)
-    for b in (np.random.default_rng(0).standard_normal(len(W)), np.random.default_rng(1).standard_normal((len(W), 3))):
+    for b in (
+        np.random.default_rng(0).standard_normal(len(W)),
+        np.random.default_rng(1).standard_normal((len(W), 3)),
+    ):
         for x, matrix in ((got.solve(b), S), (got.solve_transpose(b), S.T)):
             assert x.shape == b.shape
             assert np.linalg.norm(x - np.linalg.solve(matrix, b)) <= scale * np.linalg.norm(x)
@@ -91,7 +118,9 @@ def test_a_singular_matrix_is_refused(W):
 
 def test_a_diagonal_in_w_counts():
     W = HOSTILE["knn"] + np.diag(np.linspace(0, 0.5, 40))
-    assert factor.factorise(sparse.csr_array(W), 0.5).log_determinant == pytest.approx(dense.logdet(0.5, W), abs=1e-12)
+    assert factor.factorise(sparse.csr_array(W), 0.5).log_determinant == pytest.approx(
+        dense.logdet(0.5, W), abs=1e-12
+    )
 
 
 def symmetric_pencil(W):
@@ -120,7 +149,8 @@ def test_every_routine_sees_when_the_matrix_is_not_definite(how, name, share):
 
 def test_a_zero_pivot_exchanged_away_does_not_pass_for_definite():
     pairs = sparse.csr_array(np.kron(np.eye(2), [[0.0, 1.0], [1.0, 0.0]]))
-    shifted = factor.pencil(pairs, definite=True)._replace(diagonal=np.array([], int))  # -rho W alone: two exchanges, positive pivots
+    # -rho W alone: two exchanges, positive pivots
+    shifted = factor.pencil(pairs, definite=True)._replace(diagonal=np.array([], int))
     assert factor.superlu(shifted)(-1.0).sign == 0
 
 
@@ -143,14 +173,18 @@ def test_dense_fill_takes_the_other_panel_and_the_same_value():
 
 
 @pytest.mark.parametrize(
-    ("stored", "memory", "expected"), [(1000, 1e9, 2), (1000, 2.5 * factor.BYTES * 1000, 2), (1000, 1.5 * factor.BYTES * 1000, 1)]
+    ("stored", "memory", "expected"),
+    [(1000, 1e9, 2), (1000, 2.5 * factor.BYTES * 1000, 2), (1000, 1.5 * factor.BYTES * 1000, 1)],
 )
 def test_as_many_factorisations_at_a_time_as_memory_holds(stored, memory, expected):
     assert factor.workers(stored, 2, memory) == expected
 
 
 def test_too_little_memory_is_refused_with_the_way_out():
-    with pytest.raises(WeightsError, match=r"1,000 entries and take .* GB, over the .* GB allowed: give more, e.g. memory="):
+    with pytest.raises(
+        WeightsError,
+        match=r"1,000 entries and take .* GB, over the .* GB allowed: give more, e.g. memory=",
+    ):
         factor.workers(1000, 2, factor.BYTES * 999)
 
 
@@ -167,7 +201,9 @@ SHAPES = {
     "no links": sparse.csr_array((5, 5)),
     "one link": sparse.csr_array(([1.0], ([2], [0])), shape=(4, 4)),
     "grid": grid_of(9),
-    "islands": sparse.block_diag([sparse.csr_array((3, 3)), grid_of(5), sparse.csr_array((2, 2))], format="csr"),
+    "islands": sparse.block_diag(
+        [sparse.csr_array((3, 3)), grid_of(5), sparse.csr_array((2, 2))], format="csr"
+    ),
     "asymmetric": sparse.csr_array(knn(70, 4)),
     "complete": sparse.csr_array(np.ones((30, 30)) - np.eye(30)),
     "with a diagonal": sparse.csr_array(knn(70, 4) + np.eye(70)),
@@ -194,10 +230,15 @@ def test_links_on_no_cycle_do_not_enter_the_determinant(name):
     assert np.all((kept == W) | (kept == 0))
     for share in (-0.9, 0.1, 0.9):
         rho = inside(name, share)
-        assert dense.logdet(rho, kept) == pytest.approx(dense.logdet(rho, W), abs=slack(rho, W) + slack(rho, kept))
+        assert dense.logdet(rho, kept) == pytest.approx(
+            dense.logdet(rho, W), abs=slack(rho, W) + slack(rho, kept)
+        )
 
 
-@pytest.mark.parametrize(("name", "kept"), [("acyclic", 0), ("defective", 2 * 62), ("directed_ring", 25), ("contiguity", None)])
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("acyclic", 0), ("defective", 2 * 62), ("directed_ring", 25), ("contiguity", None)],
+)
 def test_which_links_lie_on_no_cycle(name, kept):
     W = sparse.csr_array(HOSTILE[name])
     assert ordering.cyclic(W).nnz == (W.nnz if kept is None else kept)
@@ -211,10 +252,23 @@ def test_which_links_lie_on_no_cycle(name, kept):
         (ring(9, ((1, 1.0),)), False),
         (np.kron(np.eye(2), rook(3, 3)), True),
         (np.kron(np.diag([1.0, 0.0]), rook(3, 3)), True),
-        (sparse.block_diag([sparse.csr_array(rook(3, 3)), sparse.csr_array(np.ones((3, 3)) - np.eye(3))]).toarray(), False),
+        (
+            sparse.block_diag(
+                [sparse.csr_array(rook(3, 3)), sparse.csr_array(np.ones((3, 3)) - np.eye(3))]
+            ).toarray(),
+            False,
+        ),
         (np.ones((4, 4)) - np.eye(4), False),
     ],
-    ids=["grid", "even ring", "odd ring", "two grids", "grid and islands", "grid and triangle", "complete"],
+    ids=[
+        "grid",
+        "even ring",
+        "odd ring",
+        "two grids",
+        "grid and islands",
+        "grid and triangle",
+        "complete",
+    ],
 )
 def test_two_colours(W, expected):
     assert ordering.two_coloured(sparse.csr_array(W)) is expected
@@ -224,7 +278,9 @@ def test_two_colours(W, expected):
 
 
 def test_a_pivot_that_all_but_vanishes_is_avoided_where_the_diagonal_does_not_dominate():
-    """All three joined, rho just below 1: the first two rows are all but dependent, the three are not."""
+    """All three joined, rho just below 1: the first two rows are all but dependent, the three are
+    not.
+    """
     W, rho = np.ones((3, 3)) - np.eye(3), 1 - 1e-14
     got = factor.factorise(sparse.csr_array(W), rho, order=np.arange(3))
     assert (got.sign, got.log_determinant) == (-1, pytest.approx(np.log(4), abs=1e-12))

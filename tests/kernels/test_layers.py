@@ -9,9 +9,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("kernels", "models", "engine")
-FILES = {str(path.relative_to(ROOT)): path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))}
+FILES = {
+    str(path.relative_to(ROOT)): path
+    for layer in LAYERS
+    for path in sorted((ROOT / layer).rglob("*.py"))
+}
 NUMERIC = {"jax", "numpy", "scipy"}
-OUTSIDE = {"kernels": NUMERIC | {"pymetis"}, "models": NUMERIC | {"numpyro"}}  # pymetis: orders the elimination of a sparse matrix
+# pymetis: orders the elimination of a sparse matrix
+OUTSIDE = {
+    "kernels": NUMERIC | {"pymetis"},
+    "models": NUMERIC | {"numpyro"},
+}
 DOWNWARD = {"kernels": {"kernels"}, "models": {"kernels", "models"}, "engine": set(LAYERS)}
 
 
@@ -41,7 +49,9 @@ def test_the_three_layers_are_there():
 def test_imports_are_absolute_and_by_the_package_name(name):
     for module, level in imports(parsed(name)):
         assert level == 0, f"{name}: a relative import of {module!r}"
-        assert module.split(".")[0] not in LAYERS, f"{name}: imports {module!r} as a top-level package"
+        assert module.split(".")[0] not in LAYERS, (
+            f"{name}: imports {module!r} as a top-level package"
+        )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -51,9 +61,13 @@ def test_layers_depend_downwards_only(name):
         head, _, rest = module.partition(".")
         if head == "spillover":
             inner = rest.split(".")[0]
-            assert inner in DOWNWARD[layer] or (layer == "engine" and inner not in LAYERS), f"{name}: {layer} imports {module}"
+            assert inner in DOWNWARD[layer] or (layer == "engine" and inner not in LAYERS), (
+                f"{name}: {layer} imports {module}"
+            )
         elif layer in OUTSIDE:
-            assert head in OUTSIDE[layer] | sys.stdlib_module_names, f"{name}: {layer} imports {module}"
+            assert head in OUTSIDE[layer] | sys.stdlib_module_names, (
+                f"{name}: {layer} imports {module}"
+            )
 
 
 def at_import(tree):
@@ -63,7 +77,11 @@ def at_import(tree):
         node = queue.pop()
         yield node
         inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        queue += [*node.decorator_list, node.args] if inside and hasattr(node, "decorator_list") else ast.iter_child_nodes(node)
+        queue += (
+            [*node.decorator_list, node.args]
+            if inside and hasattr(node, "decorator_list")
+            else ast.iter_child_nodes(node)
+        )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -71,7 +89,9 @@ def test_no_module_sets_a_jax_option_when_imported(name):
     for node in at_import(parsed(name)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            assert not called.endswith(("config.update", "enable_x64", "config.parse_flags_with_absl")), f"{name}: {called} at import"
+            assert not called.endswith(
+                ("config.update", "enable_x64", "config.parse_flags_with_absl")
+            ), f"{name}: {called} at import"
 
 
 IMPORT_ALL = """
@@ -88,7 +108,14 @@ assert jax.numpy.zeros(1).dtype == "float32"
 
 def test_importing_the_package_leaves_the_jax_configuration_alone():
     modules = [
-        "spillover." + ".".join(Path(name).with_suffix("").parts) for name in FILES if "_root" not in name and "__init__" not in name
+        "spillover." + ".".join(Path(name).with_suffix("").parts)
+        for name in FILES
+        if "_root" not in name and "__init__" not in name
     ]
-    done = subprocess.run([sys.executable, "-c", IMPORT_ALL, "spillover", *modules], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, "spillover", *modules],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,6 @@
-"""log|I - rho W| and its derivatives against dense algebra and closed forms, over the whole admissible interval."""
+"""log|I - rho W| and its derivatives against dense algebra and closed forms, over the whole
+admissible interval.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +75,9 @@ def test_derivative_is_minus_the_trace_of_the_resolvent(name):
         rho, stretch = rho_at(s, record.bounds)
         inverse, norm = resolvent(rho, W)
         tolerance = 1e-8 * n / min(stretch, 1) + EPS * n * norm**2 * np.linalg.norm(W, 2)
-        assert float(logdet.derivative(record, float(rho))) == pytest.approx(-np.trace(inverse @ W), abs=tolerance)
+        assert float(logdet.derivative(record, float(rho))) == pytest.approx(
+            -np.trace(inverse @ W), abs=tolerance
+        )
 
 
 @pytest.mark.parametrize("name", ["contiguity", "knn", "binary", "defective", "complete"])
@@ -83,16 +87,22 @@ def test_second_derivative_is_minus_the_trace_of_the_squared_resolvent(name):
         rho, stretch = rho_at(s, record.bounds)
         spill = resolvent(rho, W)[0] @ W
         expected = -np.trace(spill @ spill)
-        assert float(second_derivative(record, float(rho))) == pytest.approx(expected, abs=1e-6 * len(W) / min(stretch, 1) ** 2)
+        assert float(second_derivative(record, float(rho))) == pytest.approx(
+            expected, abs=1e-6 * len(W) / min(stretch, 1) ** 2
+        )
 
 
 CLOSED = {
-    "directed_ring": lambda rho, near, side: np.log1p(-(rho**25)) if side < 0 else np.log(-np.expm1(25 * np.log1p(-near))),
+    "directed_ring": lambda rho, near, side: (
+        np.log1p(-(rho**25)) if side < 0 else np.log(-np.expm1(25 * np.log1p(-near)))
+    ),
     "complete": lambda rho, near, side: (
-        (np.log(near) if side > 0 else np.log1p(-rho)) + 11 * (np.log(near / 11) if side < 0 else np.log1p(rho / 11))
+        (np.log(near) if side > 0 else np.log1p(-rho))
+        + 11 * (np.log(near / 11) if side < 0 else np.log1p(rho / 11))
     ),
     "blocks": lambda rho, near, side: (
-        5 * (np.log(near) if side > 0 else np.log1p(-rho)) + 25 * (np.log(near / 5) if side < 0 else np.log1p(rho / 5))
+        5 * (np.log(near) if side > 0 else np.log1p(-rho))
+        + 25 * (np.log(near / 5) if side < 0 else np.log1p(rho / 5))
     ),
 }
 
@@ -100,16 +110,22 @@ CLOSED = {
 @pytest.mark.parametrize("name", CLOSED)
 @pytest.mark.parametrize("s", [-END, -6.0, -4.0, -0.5, 0.5, 4.0, 6.0, END])
 def test_value_in_closed_form_to_the_last_digits_near_the_ends(name, s):
-    """1 - rho^25, (1 - rho)(1 + rho/11)^11 and [(1 - rho)(1 + rho/5)^5]^5, with the distance to the end as the argument."""
+    """1 - rho^25, (1 - rho)(1 + rho/11)^11 and [(1 - rho)(1 + rho/5)^5]^5, with the distance to the
+    end as the argument.
+    """
     record = build(name)
     W, rho = HOSTILE[name], rho_at(s, record.bounds)[0]
     near = float(np.ptp(record.bounds)) / (1 + np.exp(2 * abs(s)))
-    assert float(record.at(s)) == pytest.approx(CLOSED[name](rho, near, np.sign(s)), abs=2e-11 * len(W) + representable(rho, W))
+    assert float(record.at(s)) == pytest.approx(
+        CLOSED[name](rho, near, np.sign(s)), abs=2e-11 * len(W) + representable(rho, W)
+    )
 
 
 @pytest.mark.parametrize("name", COMPLEX)
 def test_complex_eigenvalues_enter_as_complex(name):
-    """With their real parts alone, the same eigenvalues would be off by far more than any tolerance here."""
+    """With their real parts alone, the same eigenvalues would be off by far more than any tolerance
+    here.
+    """
     W, values, record = HOSTILE[name], spectrum_of(name), build(name)
     for rho in 0.9 * np.asarray(record.bounds):
         assert float(record(rho)) == pytest.approx(dense.logdet(rho, W), abs=1e-9)
@@ -129,10 +145,15 @@ def test_given_bounds_keep_the_function(name):
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name != "acyclic"])
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_the_scale_of_w_goes_into_the_bounds_alone(name, scale):
-    plain, scaled = build(name), logdet.from_eigenvalues(spectrum.eigenvalues(sparse.csr_array(scale * HOSTILE[name])))
+    plain, scaled = (
+        build(name),
+        logdet.from_eigenvalues(spectrum.eigenvalues(sparse.csr_array(scale * HOSTILE[name]))),
+    )
     np.testing.assert_allclose(np.asarray(scaled.bounds) * scale, plain.bounds, rtol=1e-9)
     inner = S[np.abs(S) < 6]
-    np.testing.assert_allclose(scaled.at(inner), plain.at(inner), rtol=0, atol=2e-11 * len(HOSTILE[name]))
+    np.testing.assert_allclose(
+        scaled.at(inner), plain.at(inner), rtol=0, atol=2e-11 * len(HOSTILE[name])
+    )
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -141,9 +162,15 @@ def test_continuation_is_the_tangent_at_the_end_of_the_covered_range(name, side)
     values, record = spectrum_of(name), build(name)
     rho, stretch = rho_at(side * END, record.bounds)
     steps = np.array([0.0, 1e-9, 2.0, 30.0])
-    value, slope = np.sum(np.log(np.abs(1 - rho * values))), -stretch * np.sum((values / (1 - rho * values)).real)
+    value, slope = (
+        np.sum(np.log(np.abs(1 - rho * values))),
+        -stretch * np.sum((values / (1 - rho * values)).real),
+    )
     tolerance = 1e-7 * len(values) * (1 + steps)
-    assert np.all(np.abs(np.asarray(record.at(side * (END + steps))) - value - side * slope * steps) <= tolerance)
+    assert np.all(
+        np.abs(np.asarray(record.at(side * (END + steps))) - value - side * slope * steps)
+        <= tolerance
+    )
 
 
 @pytest.mark.parametrize("name", ["knn"])
@@ -152,10 +179,14 @@ def test_one_program_for_every_shape_and_record(name):
     record = build(name)
     rho = rho_at(S, record.bounds)[0]
     eager = np.array([float(record(value)) for value in rho])
-    np.testing.assert_allclose(jax.jit(lambda record, rho: record(rho))(record, rho), eager, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(
+        jax.jit(lambda record, rho: record(rho))(record, rho), eager, rtol=1e-13, atol=1e-13
+    )
     np.testing.assert_allclose(record(rho.reshape(3, 4)).reshape(-1), eager, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(jax.vmap(record)(jnp.asarray(rho)), eager, rtol=1e-13, atol=1e-13)
-    two = jax.tree.map(lambda *leaves: jnp.stack(leaves), record, record._replace(coef=2 * record.coef))
+    two = jax.tree.map(
+        lambda *leaves: jnp.stack(leaves), record, record._replace(coef=2 * record.coef)
+    )
     both = jax.vmap(lambda record, s: record.at(s), in_axes=(0, None))(two, jnp.asarray(S))
     np.testing.assert_allclose(both, [record.at(S), 2 * record.at(S)], rtol=1e-13, atol=1e-13)
 
@@ -167,7 +198,9 @@ def test_length_is_padded_and_the_error_is_honest(name):
     assert len(record.coef) % chebyshev.BLOCK == 0
     s = np.random.default_rng(1).uniform(-END, END, 3000)
     exact = np.log(np.abs(1 - rho_at(s, record.bounds)[0][:, None] * values)).sum(axis=1)
-    rounding = EPS * len(values) / np.abs(1 - rho_at(s, record.bounds)[0][:, None] * values).min(axis=1)
+    rounding = (
+        EPS * len(values) / np.abs(1 - rho_at(s, record.bounds)[0][:, None] * values).min(axis=1)
+    )
     claimed = 2 * float(record.error) + logdet.TOLERANCE * len(values) / 10
     assert np.all(np.abs(np.asarray(record.at(s)) - exact) <= claimed + 4 * rounding)
     assert float(record.error) <= 1e3 * logdet.TOLERANCE * len(values)
@@ -187,7 +220,9 @@ def test_bounds_with_a_singular_point_inside_are_refused(values, bounds):
 
 @pytest.mark.parametrize(("n", "k", "seed"), [(20, 3, 4), (60, 6, 4), (60, 4, 3), (400, 6, 4)])
 def test_plain_nearest_neighbours_have_a_log_determinant_on_their_own_interval(n, k, seed):
-    """A complex pair may lie close to the real axis between two real eigenvalues: that is no reason to refuse the W."""
+    """A complex pair may lie close to the real axis between two real eigenvalues: that is no reason
+    to refuse the W.
+    """
     W = row_standardise(knn(n, k, seed=seed))
     record = logdet.from_eigenvalues(spectrum.eigenvalues(sparse.csr_array(W)))
     for rho in (*np.linspace(*np.asarray(record.bounds), 7)[1:-1], 0.9):
@@ -201,7 +236,9 @@ def test_a_complex_pair_next_to_the_real_axis_is_exact():
     for rho in (-1.9, -0.3, 0.1, 0.4, 0.5 - 1e-6, 0.5, 0.9, 0.99):
         assert float(record(rho)) == pytest.approx(np.log(np.abs(1 - rho * values)).sum(), abs=1e-9)
         if abs(rho - 0.5) > 1e-3:  # nearer, terms of a million cancel in the derivative itself
-            assert float(logdet.derivative(record, rho)) == pytest.approx(-np.sum(values / (1 - rho * values)).real, rel=1e-8)
+            assert float(logdet.derivative(record, rho)) == pytest.approx(
+                -np.sum(values / (1 - rho * values)).real, rel=1e-8
+            )
 
 
 def on_contrasts(rho, W):
@@ -217,22 +254,35 @@ def test_without_root_is_the_log_determinant_on_contrasts(name):
         rho = float(rho_at(s, record.bounds)[0])
         F = dense.basis(len(W))
         inner = F.T @ W @ F
-        tolerance = 4e-11 * len(W) + EPS * len(W) * resolvent(rho, inner)[1] + representable(rho, inner)
+        tolerance = (
+            4e-11 * len(W) + EPS * len(W) * resolvent(rho, inner)[1] + representable(rho, inner)
+        )
         assert float(contrasts.at(s)) == pytest.approx(on_contrasts(rho, W), abs=tolerance)
         if rho < 0.999:
-            assert float(contrasts(rho)) == pytest.approx(float(record(rho)) - np.log1p(-rho), abs=1e-10 * len(W))
+            assert float(contrasts(rho)) == pytest.approx(
+                float(record(rho)) - np.log1p(-rho), abs=1e-10 * len(W)
+            )
 
 
-@pytest.mark.parametrize("name", [name for name in STANDARD if name not in ("components", "blocks")])
+@pytest.mark.parametrize(
+    "name", [name for name in STANDARD if name not in ("components", "blocks")]
+)
 def test_without_root_is_finite_at_one(name):
-    """It reaches its limit at rho = 1 as a straight line in rho, and stays finite on the way there."""
+    """It reaches its limit at rho = 1 as a straight line in rho, and stays finite on
+    the way there.
+    """
     W, record = HOSTILE[name], logdet.without_root(build(name))
     F = dense.basis(len(W))
     inner = F.T @ W @ F
     left = 1 - float(rho_at(END, record.bounds)[0])
-    slope, norm = -np.trace(np.linalg.solve(np.eye(len(inner)) - inner, inner)), resolvent(1.0, inner)[1]
+    slope, norm = (
+        -np.trace(np.linalg.solve(np.eye(len(inner)) - inner, inner)),
+        resolvent(1.0, inner)[1],
+    )
     tolerance = 1e-10 * len(W) + len(W) * (left * norm) ** 2
-    assert float(record.at(END)) == pytest.approx(on_contrasts(1.0, W) - left * slope, abs=tolerance)
+    assert float(record.at(END)) == pytest.approx(
+        on_contrasts(1.0, W) - left * slope, abs=tolerance
+    )
     assert np.isfinite(record.at(np.array([END + 1, END + 30, 400.0]))).all()
 
 
@@ -249,4 +299,6 @@ def test_without_root_of_rows_that_sum_to_another_number():
     scaled = logdet.without_root(logdet.from_eigenvalues(2.5 * spectrum_of("knn")), 2.5)
     plain = logdet.without_root(build("knn"))
     for rho in (-0.9, 0.1, 0.7, 0.999):
-        assert float(scaled(rho / 2.5)) == pytest.approx(float(plain(rho)), abs=4e-11 * len(HOSTILE["knn"]))
+        assert float(scaled(rho / 2.5)) == pytest.approx(
+            float(plain(rho)), abs=4e-11 * len(HOSTILE["knn"])
+        )

@@ -31,7 +31,9 @@ def test_lag_is_the_kronecker_product(name, periods):
     x = panel(n, periods=periods)[1]
     found = moments.lag(sparse.csr_array(W), x)
     assert found.shape == x.shape
-    np.testing.assert_allclose(found.reshape(-1, 2), np.kron(np.eye(periods), W) @ x.reshape(-1, 2), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        found.reshape(-1, 2), np.kron(np.eye(periods), W) @ x.reshape(-1, 2), rtol=1e-12, atol=1e-12
+    )
 
 
 PARTS = {
@@ -48,11 +50,22 @@ def test_lag_basis_has_its_columns_in_the_order_of_its_parts(name, present):
     W = HOSTILE[name]
     n, M = len(W), other(len(W))
     y, x = panel(n)
-    basis, parts = whole_data.lag_basis(y, x, *(sparse.csr_array(A) if there else None for A, there in zip((W, M), present, strict=True)))
+    basis, parts = whole_data.lag_basis(
+        y,
+        x,
+        *(sparse.csr_array(A) if there else None for A, there in zip((W, M), present, strict=True)),
+    )
     assert parts == PARTS[present]
     big_w, big_m = np.kron(np.eye(T), W), np.kron(np.eye(T), M)
     flat_y, flat_x = y.reshape(-1), x.reshape(-1, 2)
-    whole = {"d": flat_x, "md": big_m @ flat_x, "y": flat_y, "wy": big_w @ flat_y, "my": big_m @ flat_y, "mwy": big_m @ big_w @ flat_y}
+    whole = {
+        "d": flat_x,
+        "md": big_m @ flat_x,
+        "y": flat_y,
+        "wy": big_w @ flat_y,
+        "my": big_m @ flat_y,
+        "mwy": big_m @ big_w @ flat_y,
+    }
     for part, values in whole.items():
         chosen = basis.reshape(n * T, -1)[:, [p == part for p in parts]]
         assert chosen.shape[1] in (0, values.reshape(n * T, -1).shape[1])
@@ -68,7 +81,9 @@ def test_r_factor_has_the_cross_products_and_is_triangular(shape):
     assert R.shape == (shape[-1], shape[-1])
     assert not np.tril(R, -1).any()
     size = np.sqrt((flat**2).sum(axis=0))
-    np.testing.assert_allclose(R.T @ R / np.outer(size, size), flat.T @ flat / np.outer(size, size), rtol=0, atol=2e-14)
+    np.testing.assert_allclose(
+        R.T @ R / np.outer(size, size), flat.T @ flat / np.outer(size, size), rtol=0, atol=2e-14
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 100, 499, 500])
@@ -85,7 +100,11 @@ def test_r_factor_does_not_depend_on_the_blocks(rows, monkeypatch):
 def test_r_factor_keeps_the_small_residual_that_cross_products_lose(noise):
     """|Z v|^2 = |e|^2 for y = X b + e with a small e, as after a tight fit."""
     rng = np.random.default_rng(3)
-    x, b, e = rng.normal(size=(2000, 4)) + 3, np.array([2.0, -1.0, 0.5, 3.0]), noise * rng.normal(size=2000)
+    x, b, e = (
+        rng.normal(size=(2000, 4)) + 3,
+        np.array([2.0, -1.0, 0.5, 3.0]),
+        noise * rng.normal(size=2000),
+    )
     y = x @ b + e
     v, z = np.append(-b, 1.0), np.column_stack([x, y])
     exact = np.sum((y.astype(np.longdouble) - x.astype(np.longdouble) @ b) ** 2)
@@ -125,5 +144,7 @@ def test_stacked_rows_touch_regressors_and_y_alone(present):
 
 def test_an_empty_prior_stacks_to_the_same_factor():
     z = np.random.default_rng(6).normal(size=(40, 3))
-    found = moments.stacked(whole_data.r_factor(z), PARTS[False, False], np.zeros((2, 2)), np.zeros(2))
+    found = moments.stacked(
+        whole_data.r_factor(z), PARTS[False, False], np.zeros((2, 2)), np.zeros(2)
+    )
     np.testing.assert_allclose(np.abs(found), np.abs(whole_data.r_factor(z)), rtol=1e-12)

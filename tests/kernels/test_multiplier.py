@@ -1,4 +1,6 @@
-"""m'(rho), the mean row sum of (I - rho W)^-1 W, against the dense inverse, and its integral against the matrix's logarithm."""
+"""m'(rho), the mean row sum of (I - rho W)^-1 W, against the dense inverse, and its integral
+against the matrix's logarithm.
+"""
 
 import jax
 import numpy as np
@@ -25,12 +27,18 @@ def rounding(rho, W):
 
 
 def compare(built, W, bounds):
-    """Nine digits of what the series holds, m' times (rho - a)(b - rho), and seven of m' itself away from the ends."""
+    """Nine digits of what the series holds, m' times (rho - a)(b - rho), and seven of m' itself
+    away from the ends.
+    """
     a, b = bounds
     rho = b - (b - a) / (1 + np.exp(2 * S))
-    truth = np.array([np.linalg.solve(np.eye(len(W)) - value * W, W.sum(axis=1)).mean() for value in rho])
+    truth = np.array(
+        [np.linalg.solve(np.eye(len(W)) - value * W, W.sum(axis=1)).mean() for value in rho]
+    )
     poles = (rho - a) * (b - rho)
-    tolerance = 1e-9 * np.abs(truth * poles).max() / poles + [rounding(value, W) for value in rho] * np.abs(truth)
+    tolerance = 1e-9 * np.abs(truth * poles).max() / poles + [
+        rounding(value, W) for value in rho
+    ] * np.abs(truth)
     assert np.all(np.abs(np.asarray(built(rho)) - truth) <= tolerance)
     inner = np.abs(S) <= 3
     np.testing.assert_allclose(built(rho[inner]), truth[inner], rtol=1e-7)
@@ -93,7 +101,9 @@ def mean_log(W, s, bounds):
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_mean_log_is_that_of_the_matrix_within_its_error(name):
-    """q = iota' log(I - rho W) iota / N, also 1e-6 of the interval before a pole, and where it is one of higher order."""
+    """q = iota' log(I - rho W) iota / N, also 1e-6 of the interval before a pole, and where it is
+    one of higher order.
+    """
     W, bounds = HOSTILE[name], bounds_of(HOSTILE[name])
     coef, error = multiplier.mean_log(built := multiplier.build(sparse.csr_array(W), bounds))
     low, high = np.asarray(built.ends)
@@ -101,7 +111,8 @@ def test_mean_log_is_that_of_the_matrix_within_its_error(name):
     found = np.polynomial.chebyshev.chebval((2 * S - low - high) / (high - low), coef)
     rounding_of = np.array([rounding(value, W) for value in rho])
     assert np.all(np.abs(found - truth) <= error + rounding_of)
-    assert error < 2e-8 * max(1, np.abs(truth).max() * (float(built.order) > 1))  # of q itself where the pole is double
+    # of q itself where the pole is double
+    assert error < 2e-8 * max(1, np.abs(truth).max() * (float(built.order) > 1))
 
 
 @pytest.mark.parametrize("name", ["knn", "complete", "blocks"])
@@ -110,11 +121,17 @@ def test_mean_log_of_a_row_standardised_w_is_log_of_one_minus_rho(name):
     coef, _ = multiplier.mean_log(built := multiplier.build(sparse.csr_array(W), bounds_of(W)))
     low, high = np.asarray(built.ends)
     rho, _ = mean_log(W, S, bounds_of(W))
-    np.testing.assert_allclose(np.polynomial.chebyshev.chebval((2 * S - low - high) / (high - low), coef), np.log1p(-rho), atol=2e-9)
+    np.testing.assert_allclose(
+        np.polynomial.chebyshev.chebval((2 * S - low - high) / (high - low), coef),
+        np.log1p(-rho),
+        atol=2e-9,
+    )
 
 
 def test_mean_log_that_no_series_resolves_is_refused():
-    """A complex pair of eigenvalues at -1 +- 4e-5 i, inside given bounds: the poles of m' are as near to real rho."""
+    """A complex pair of eigenvalues at -1 +- 4e-5 i, inside given bounds: the poles of m' are as
+    near to real rho.
+    """
     W = np.array([[0.0, 1.0, 1.0], [1.5, 0.0, 3 + 3e-8], [0.5, 1 / 3, 0.0]])
     with pytest.raises(WeightsError, match="narrower bounds"):
         multiplier.mean_log(multiplier.build(sparse.csr_array(W), (-1.5, 0.499)))

@@ -1,4 +1,6 @@
-"""Tables of densities against closed forms: where the mass is, integrals, distribution functions, quantiles, honest errors."""
+"""Tables of densities against closed forms: where the mass is, integrals, distribution functions,
+quantiles, honest errors.
+"""
 
 from functools import partial
 from typing import NamedTuple
@@ -33,9 +35,17 @@ FAMILIES = {
     "normal": lambda s, mean, sd, height: height - 0.5 * ((s - mean) / sd) ** 2,
     "student": lambda s, df, mean, scale: -(df + 1) / 2 * jnp.log1p(((s - mean) / scale) ** 2 / df),
     # the logit variable of a Beta (a, b) variate: tails exp(2 a s) and exp(-2 b s)
-    "logit": lambda s, a, b: a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s) + jnp.log(2.0),
+    "logit": lambda s, a, b: (
+        a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s) + jnp.log(2.0)
+    ),
     "normals": lambda s, *parts: jax.nn.logsumexp(
-        jnp.stack([jnp.log(w) - 0.5 * ((s - mean) / sd) ** 2 - jnp.log(sd * np.sqrt(2 * np.pi)) for w, mean, sd in parts]), axis=0
+        jnp.stack(
+            [
+                jnp.log(w) - 0.5 * ((s - mean) / sd) ** 2 - jnp.log(sd * np.sqrt(2 * np.pi))
+                for w, mean, sd in parts
+            ]
+        ),
+        axis=0,
     ),
     "cut": lambda s, edge, outside: jnp.where(s > edge, -0.5 * s**2, outside),
     "constant": lambda s, value: jnp.full_like(s, value),
@@ -43,11 +53,18 @@ FAMILIES = {
 
 
 def normal(mean, sd, height=0.0):
-    return Known("normal", (mean, sd, height), height + np.log(sd * np.sqrt(2 * np.pi)), stats.norm(mean, sd))
+    return Known(
+        "normal", (mean, sd, height), height + np.log(sd * np.sqrt(2 * np.pi)), stats.norm(mean, sd)
+    )
 
 
 def student(df, mean, scale):
-    constant = special.gammaln(df / 2) - special.gammaln((df + 1) / 2) + 0.5 * np.log(df * np.pi) + np.log(scale)
+    constant = (
+        special.gammaln(df / 2)
+        - special.gammaln((df + 1) / 2)
+        + 0.5 * np.log(df * np.pi)
+        + np.log(scale)
+    )
     return Known("student", (df, mean, scale), constant, stats.t(df, mean, scale))
 
 
@@ -137,12 +154,17 @@ def assert_monotone(found):
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_integral_and_quantiles_are_those_of_the_law(name):
-    """The tail beyond either end holds exp(-34) of the density's top, times its scale: quantiles at 1e-9 know nothing of it."""
+    """The tail beyond either end holds exp(-34) of the density's top, times its scale: quantiles at
+    1e-9 know nothing of it.
+    """
     known = KNOWN[name]
     at, spread = known.law.ppf(0.5), known.law.std()
-    rounding = np.finfo(float).eps * (abs(known.log_integral) + abs(at) / spread)  # of the height, and of s
+    # of the height, and of s
+    rounding = np.finfo(float).eps * (abs(known.log_integral) + abs(at) / spread)
     found = table(known.family, known.parameters)
-    assert float(found.log_integral) == pytest.approx(known.log_integral, rel=0, abs=1e-12 + rounding)
+    assert float(found.log_integral) == pytest.approx(
+        known.log_integral, rel=0, abs=1e-12 + rounding
+    )
     assert float(found.error) < 1e-12 + rounding
     assert_monotone(found)
     s = np.asarray(quantile(found, jnp.asarray(LEVELS)))
@@ -171,7 +193,13 @@ def test_two_peaks(name):
     found = table("normals", law.parameters)
     assert float(found.log_integral) == pytest.approx(0, abs=1e-10)
     assert_monotone(found)
-    u = np.concatenate([LEVELS[2:-2], weight * np.array([0.03, 0.5, 0.97]), weight + (1 - weight) * np.array([0.03, 0.5, 0.97])])
+    u = np.concatenate(
+        [
+            LEVELS[2:-2],
+            weight * np.array([0.03, 0.5, 0.97]),
+            weight + (1 - weight) * np.array([0.03, 0.5, 0.97]),
+        ]
+    )
     s = np.asarray(quantile(found, jnp.asarray(u)))
     np.testing.assert_allclose(law.cdf(s), u, rtol=0, atol=1e-5)
 
@@ -179,7 +207,9 @@ def test_two_peaks(name):
 @pytest.mark.parametrize("outside", [-np.inf, np.nan])
 @pytest.mark.parametrize("edge", [-0.2, 0.05])
 def test_parts_without_density_have_no_mass(outside, edge):
-    """A normal cut at an edge is a density with a jump: the trapezoid errs by up to half a cell there, and says so."""
+    """A normal cut at an edge is a density with a jump: the trapezoid errs by up to half a cell
+    there, and says so.
+    """
     law = stats.truncnorm(edge, np.inf)
     found = table("cut", (edge, outside))
     assert_monotone(found)
@@ -203,7 +233,9 @@ def test_a_density_that_dies_at_an_edge_is_no_jump():
     found = quadrature.tabulate(log_density, quadrature.locate(log_density), COUNT)
     assert float(found.log_integral) == pytest.approx(special.betaln(6, 6), abs=1e-9)
     u = LEVELS[2:-2]
-    np.testing.assert_allclose(quantile(found, jnp.asarray(u)), stats.beta(6, 6).ppf(u), rtol=0, atol=1e-6 * 0.14)
+    np.testing.assert_allclose(
+        quantile(found, jnp.asarray(u)), stats.beta(6, 6).ppf(u), rtol=0, atol=1e-6 * 0.14
+    )
 
 
 def test_nan_or_nothing_anywhere_is_not_a_result():
@@ -213,9 +245,14 @@ def test_nan_or_nothing_anywhere_is_not_a_result():
 
 
 @pytest.mark.parametrize("count", [9, 33])
-@pytest.mark.parametrize("name", ["standard normal", "narrow normal far from 0", "bulk at the upper bound", "long lower tail"])
+@pytest.mark.parametrize(
+    "name",
+    ["standard normal", "narrow normal far from 0", "bulk at the upper bound", "long lower tail"],
+)
 def test_the_error_bounds_what_too_few_points_miss(name, count):
-    """What every other point makes of the integral is far above what all points miss, and large where they miss much."""
+    """What every other point makes of the integral is far above what all points miss, and large
+    where they miss much.
+    """
     known = KNOWN[name]
     found = table(known.family, known.parameters, count)
     missed = abs(np.expm1(float(found.log_integral) - known.log_integral))
@@ -283,12 +320,16 @@ def test_the_stencil_is_exact_for_cubics(at):
     first, weights = quadrature.stencil(jnp.asarray(at), 10, 4)
     assert 0 <= int(first) <= 6
     cubic = np.polynomial.Polynomial([0.3, -1.0, 0.5, 0.25])
-    assert sum(float(w) * cubic(int(first) + i) for i, w in enumerate(weights)) == pytest.approx(cubic(at), abs=1e-12)
+    assert sum(float(w) * cubic(int(first) + i) for i, w in enumerate(weights)) == pytest.approx(
+        cubic(at), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_export_for_every_platform(dtype):
-    """One program for all, in either precision; on this machine it gives the quantiles of the law."""
+    """One program for all, in either precision; on this machine it gives the quantiles
+    of the law.
+    """
     tolerance = 1e-6 if dtype is np.float64 else 2e-3
 
     def quantiles(a, b, u):
@@ -302,4 +343,6 @@ def test_export_for_every_platform(dtype):
         s, log_integral = exported.call(*arguments)
     assert s.dtype == log_integral.dtype == dtype
     np.testing.assert_allclose(s, LogitBeta(40.0, 3.0).ppf(LEVELS[3:-3]), rtol=0, atol=tolerance)
-    assert float(log_integral) == pytest.approx(special.betaln(40, 3), abs=1e-12 if dtype is np.float64 else 1e-4)
+    assert float(log_integral) == pytest.approx(
+        special.betaln(40, 3), abs=1e-12 if dtype is np.float64 else 1e-4
+    )

@@ -6,14 +6,16 @@ import scipy.sparse as sparse
 from oracles import dense
 from oracles.hostile import contiguity, ring, rook, row_standardise
 
-from spillover.kernels import nodes, spectrum
+from spillover.kernels import sparse_logdet, spectrum
 from spillover.kernels.errors import WeightsError
 
 HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
 LOOSE = {
     "zero": np.zeros((4, 4)),
     "scaled components": np.kron(np.diag([1.0, 50.0, 0.01]), row_standardise(contiguity(9))),
-    "islands between components": np.pad(np.kron(np.eye(2), row_standardise(rook(2, 3))), ((1, 2), (1, 2))),
+    "islands between components": np.pad(
+        np.kron(np.eye(2), row_standardise(rook(2, 3))), ((1, 2), (1, 2))
+    ),
     "a broken cycle": np.array([[0, 1, 2.0], [1, 0, 1], [2, 1.001, 0]]),
     "one-way link": np.array([[0, 1.0, 0], [1, 0, 1], [0, 0, 0]]),
     "long chain": row_standardise(rook(1, 100) * np.random.default_rng(1).uniform(0.1, 10, 100)),
@@ -22,7 +24,9 @@ CASES = HOSTILE | LOOSE
 
 
 def dense_symmetrizer_exists(W):
-    """log d_j - log d_i = log w_ij - log w_ji is a solvable linear system, on a symmetric pattern."""
+    """log d_j - log d_i = log w_ij - log w_ji is a solvable linear system, on a
+    symmetric pattern.
+    """
     i, j = np.nonzero(W)
     if (W[j, i] == 0).any():
         return False
@@ -44,11 +48,15 @@ def test_symmetrizer_is_there_exactly_where_one_exists(name):
         np.testing.assert_allclose(d[:, None] * W, (d[:, None] * W).T, rtol=1e-10, atol=0)
         root = np.sqrt(d)
         similar = root[:, None] * W / root
-        np.testing.assert_allclose(spectrum.symmetrized(sparse.csr_array(W)).toarray(), similar, rtol=1e-8, atol=1e-15)
+        np.testing.assert_allclose(
+            spectrum.symmetrized(sparse.csr_array(W)).toarray(), similar, rtol=1e-8, atol=1e-15
+        )
 
 
 def test_symmetrizer_table_has_both_kinds():
-    kinds = {name: spectrum.symmetrizer(sparse.csr_array(W)) is not None for name, W in CASES.items()}
+    kinds = {
+        name: spectrum.symmetrizer(sparse.csr_array(W)) is not None for name, W in CASES.items()
+    }
     assert kinds["economic"]
     assert kinds["scaled components"]
     assert not kinds["a broken cycle"]
@@ -57,7 +65,9 @@ def test_symmetrizer_table_has_both_kinds():
 
 @pytest.mark.parametrize("name", CASES)
 def test_eigenvalues_have_the_power_sums_of_the_traces(name):
-    """tr W^q = sum omega^q, which holds whatever the Jordan form; products of W are exact to rounding."""
+    """tr W^q = sum omega^q, which holds whatever the Jordan form; products of W are exact to
+    rounding.
+    """
     W = CASES[name]
     values = spectrum.eigenvalues(sparse.csr_array(W))
     assert values.shape == (len(W),)
@@ -65,7 +75,9 @@ def test_eigenvalues_have_the_power_sums_of_the_traces(name):
     power = np.eye(len(W))
     for q in range(1, 9):
         power = power @ W
-        np.testing.assert_allclose(np.sum(values**q), np.trace(power), rtol=1e-10, atol=1e-11 * len(W) * scale**q)
+        np.testing.assert_allclose(
+            np.sum(values**q), np.trace(power), rtol=1e-10, atol=1e-11 * len(W) * scale**q
+        )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -74,7 +86,9 @@ def test_eigenvalues_solve_the_characteristic_equation(name):
     values = spectrum.eigenvalues(sparse.csr_array(W))
     for rho in (0.31, -0.47):
         t = rho / (np.abs(values).max() or 1.0)
-        assert np.sum(np.log(np.abs(1 - t * values))) == pytest.approx(dense.logdet(t, W), abs=1e-11 * len(W))
+        assert np.sum(np.log(np.abs(1 - t * values))) == pytest.approx(
+            dense.logdet(t, W), abs=1e-11 * len(W)
+        )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -82,12 +96,19 @@ def test_eigenvalues_are_real_exactly_where_w_is_similar_to_a_symmetric_matrix(n
     values = spectrum.eigenvalues(sparse.csr_array(CASES[name]))
     assert np.isrealobj(values) == dense_symmetrizer_exists(CASES[name])
     if np.isrealobj(values):
-        np.testing.assert_allclose(np.sort(values), np.sort(np.linalg.eigvals(CASES[name]).real), atol=1e-7 * max(1, np.abs(values).max()))
+        np.testing.assert_allclose(
+            np.sort(values),
+            np.sort(np.linalg.eigvals(CASES[name]).real),
+            atol=1e-7 * max(1, np.abs(values).max()),
+        )
 
 
 @pytest.mark.parametrize("name", ["knn", "bent_ring", "sinks"])
 def test_complex_eigenvalues_keep_their_imaginary_parts(name):
-    found, expected = spectrum.eigenvalues(sparse.csr_array(HOSTILE[name])), np.linalg.eigvals(HOSTILE[name])
+    found, expected = (
+        spectrum.eigenvalues(sparse.csr_array(HOSTILE[name])),
+        np.linalg.eigvals(HOSTILE[name]),
+    )
     distance = np.abs(found[:, None] - expected)
     assert distance.min(axis=0).max() < 1e-6
     assert distance.min(axis=1).max() < 1e-6
@@ -101,7 +122,9 @@ def test_eigenvalues_of_an_acyclic_w_and_of_islands_are_exact_zeros():
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in ("acyclic", "zero")])
 def test_interval_is_between_the_reciprocals_of_the_extreme_real_eigenvalues(name):
-    np.testing.assert_allclose(spectrum.interval(sparse.csr_array(CASES[name])), dense.interval(CASES[name]), rtol=2e-8)
+    np.testing.assert_allclose(
+        spectrum.interval(sparse.csr_array(CASES[name])), dense.interval(CASES[name]), rtol=2e-8
+    )
 
 
 @pytest.mark.parametrize("name", [name for name, W in HOSTILE.items() if dense.row_standardised(W)])
@@ -113,7 +136,11 @@ def test_a_row_standardised_w_ends_at_exactly_one(name):
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_interval_scales_inversely_with_w(name, scale):
     a, b = spectrum.interval(sparse.csr_array(HOSTILE[name]))
-    np.testing.assert_allclose(spectrum.interval(sparse.csr_array(scale * HOSTILE[name])), (a / scale, b / scale), rtol=1e-9)
+    np.testing.assert_allclose(
+        spectrum.interval(sparse.csr_array(scale * HOSTILE[name])),
+        (a / scale, b / scale),
+        rtol=1e-9,
+    )
 
 
 @pytest.mark.parametrize("name", ["acyclic", "zero"])
@@ -126,8 +153,12 @@ def test_a_missing_sign_is_replaced_by_the_spectral_radius():
     assert spectrum.admissible_interval(np.array([-4.0, 2.0, 5j, -5j])) == (-0.25, 0.5)
     assert spectrum.admissible_interval(np.array([2.0, 1j, -1j])) == (-0.5, 0.5)
     assert spectrum.admissible_interval(np.array([-4.0, 2 + 1j, 2 - 1j])) == (-0.25, 0.25)
-    np.testing.assert_allclose(spectrum.admissible_interval(np.array([3j, -3j])), (-1 / 3, 1 / 3), rtol=1e-15)
-    np.testing.assert_allclose(spectrum.interval(sparse.csr_array(ring(25, ((1, 2.0),)))), (-0.5, 0.5), rtol=1e-12)
+    np.testing.assert_allclose(
+        spectrum.admissible_interval(np.array([3j, -3j])), (-1 / 3, 1 / 3), rtol=1e-15
+    )
+    np.testing.assert_allclose(
+        spectrum.interval(sparse.csr_array(ring(25, ((1, 2.0),)))), (-0.5, 0.5), rtol=1e-12
+    )
 
 
 def circulant(n):
@@ -138,20 +169,31 @@ def circulant(n):
 @pytest.mark.parametrize("n", [3, 8, 101])
 def test_eigenvalues_of_a_ring_in_closed_form(n):
     W, values = circulant(n)
-    np.testing.assert_allclose(np.sort(spectrum.eigenvalues(sparse.csr_array(W))), np.sort(values), atol=1e-13)
+    np.testing.assert_allclose(
+        np.sort(spectrum.eigenvalues(sparse.csr_array(W))), np.sort(values), atol=1e-13
+    )
 
 
 def wide_lattice(rows, columns):
-    """Sparse binary rook lattice with the extreme eigenvalues 2 cos(pi / (rows + 1)) + 2 cos(pi / (columns + 1)) and their negatives."""
-    path = [sparse.diags_array([np.ones(m - 1)] * 2, offsets=[-1, 1], format="csr") for m in (rows, columns)]
-    W = sparse.kron(path[0], sparse.eye_array(columns)) + sparse.kron(sparse.eye_array(rows), path[1])
+    """Sparse binary rook lattice with the extreme eigenvalues 2 cos(pi / (rows + 1)) + 2 cos(pi /
+    (columns + 1)) and their negatives.
+    """
+    path = [
+        sparse.diags_array([np.ones(m - 1)] * 2, offsets=[-1, 1], format="csr")
+        for m in (rows, columns)
+    ]
+    W = sparse.kron(path[0], sparse.eye_array(columns)) + sparse.kron(
+        sparse.eye_array(rows), path[1]
+    )
     return sparse.csr_array(W), 2 * np.cos(np.pi / (rows + 1)) + 2 * np.cos(np.pi / (columns + 1))
 
 
 def test_interval_of_a_large_binary_lattice():
     W, top = wide_lattice(72, 70)
     assert W.shape[0] > spectrum.DENSE_LIMIT
-    np.testing.assert_allclose(nodes.interval(W), (-1 / top, 1 / top), rtol=2 * nodes.PERRON)
+    np.testing.assert_allclose(
+        sparse_logdet.interval(W), (-1 / top, 1 / top), rtol=2 * sparse_logdet.PERRON
+    )
     with pytest.raises(WeightsError, match="dense eigenvalues stop at"):
         spectrum.interval(W)
 
@@ -159,28 +201,38 @@ def test_interval_of_a_large_binary_lattice():
 def test_interval_of_a_large_row_standardised_lattice():
     W, _ = wide_lattice(72, 70)
     W = sparse.csr_array(sparse.diags_array(1 / W.sum(axis=1)) @ W)
-    np.testing.assert_allclose(nodes.interval(W), (-1.0, 1.0), rtol=1e-9)
+    np.testing.assert_allclose(sparse_logdet.interval(W), (-1.0, 1.0), rtol=1e-9)
 
 
 @pytest.mark.parametrize("n", [101, 400])
 def test_interval_of_a_ring_in_closed_form(n, monkeypatch):
-    monkeypatch.setattr(nodes, "DENSE", 50)
+    monkeypatch.setattr(sparse_logdet, "DENSE", 50)
     W, values = circulant(n)
-    np.testing.assert_allclose(nodes.interval(sparse.csr_array(W)), (1 / values.min(), 1.0), rtol=2 * nodes.LANCZOS)
+    np.testing.assert_allclose(
+        sparse_logdet.interval(sparse.csr_array(W)),
+        (1 / values.min(), 1.0),
+        rtol=2 * sparse_logdet.LANCZOS,
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name != "acyclic"])
 def test_interval_without_all_eigenvalues_is_the_same(name, monkeypatch):
-    """From inside; a lower end that is not found is said to be cautious, and no less than 1 over the radius."""
+    """From inside; a lower end that is not found is said to be cautious, and no less than 1 over
+    the radius.
+    """
     W = HOSTILE[name]
-    monkeypatch.setattr(nodes, "DENSE", 5)
-    monkeypatch.setattr(nodes, "FULL", 1.0)
-    found = nodes.limits(sparse.csr_array(W))
+    monkeypatch.setattr(sparse_logdet, "DENSE", 5)
+    monkeypatch.setattr(sparse_logdet, "FULL", 1.0)
+    found = sparse_logdet.limits(sparse.csr_array(W))
     lower, upper = dense.interval(W)
-    np.testing.assert_allclose(found.bounds[1], upper, rtol=2 * nodes.PERRON)
-    assert lower * (1 + 1e-6) <= found.bounds[0] <= -1 / np.abs(np.linalg.eigvals(W)).max() * (1 - 2 * nodes.PERRON)
+    np.testing.assert_allclose(found.bounds[1], upper, rtol=2 * sparse_logdet.PERRON)
+    assert (
+        lower * (1 + 1e-6)
+        <= found.bounds[0]
+        <= -1 / np.abs(np.linalg.eigvals(W)).max() * (1 - 2 * sparse_logdet.PERRON)
+    )
     if not found.cautious:
-        np.testing.assert_allclose(found.bounds[0], lower, rtol=2 * nodes.LANCZOS)
+        np.testing.assert_allclose(found.bounds[0], lower, rtol=2 * sparse_logdet.LANCZOS)
     assert found.outer[0] <= lower * (1 - 1e-6)
     assert found.outer[1] >= upper * (1 - 1e-6)
 

@@ -27,7 +27,13 @@ def effects_of(effects, standard=True):
 
 
 def build(x=None, names=NAMES, lagged=(), periods=(), matrix=W):
-    return designs.build(panel() if x is None else x, names, lagged, None if matrix is None else sparse.csr_array(matrix), periods)
+    return designs.build(
+        panel() if x is None else x,
+        names,
+        lagged,
+        None if matrix is None else sparse.csr_array(matrix),
+        periods,
+    )
 
 
 def test_columns_are_x_then_its_lags_then_dummies_of_the_last_periods():
@@ -36,13 +42,17 @@ def test_columns_are_x_then_its_lags_then_dummies_of_the_last_periods():
     assert found.terms == (*NAMES, "W:b", "W:a", "t[2]", "t[3]")
     flat = found.columns.reshape(T * N, -1)
     np.testing.assert_array_equal(flat[:, :3], x.reshape(T * N, 3))
-    np.testing.assert_allclose(flat[:, 3:5], dense.lag(W, x.reshape(T * N, 3)[:, [2, 1]], T), atol=1e-14)
+    np.testing.assert_allclose(
+        flat[:, 3:5], dense.lag(W, x.reshape(T * N, 3)[:, [2, 1]], T), atol=1e-14
+    )
     np.testing.assert_array_equal(flat[:, 5:], dense.dummies("period", N, T)[:, 2:])
 
 
 def test_a_dummy_for_every_period():
     found = build(periods=tuple(f"t[{i}]" for i in range(T)))
-    np.testing.assert_array_equal(found.columns.reshape(T * N, -1)[:, 3:], dense.dummies("period", N, T))
+    np.testing.assert_array_equal(
+        found.columns.reshape(T * N, -1)[:, 3:], dense.dummies("period", N, T)
+    )
 
 
 POSITIONS = [
@@ -101,7 +111,9 @@ ABSORBED = [
 @pytest.mark.parametrize(("effects", "values", "why"), ABSORBED)
 def test_a_column_that_the_effects_absorb_is_refused_by_name(effects, values, why):
     x = replaced(2, values)[:, :, 1:]
-    with pytest.raises(DataError, match=f"'b' is absorbed by the effects.*{why}.*leave it out of the formula"):
+    with pytest.raises(
+        DataError, match=f"'b' is absorbed by the effects.*{why}.*leave it out of the formula"
+    ):
         designs.check(build(x, NAMES[1:]), effects_of(effects))
 
 
@@ -136,20 +148,28 @@ def test_a_column_collinear_only_once_demeaned_is_refused():
 def test_a_collinear_lag_is_refused_with_its_own_way_out():
     x = panel()
     x[:, :, 2] = x[:, :, 1] @ W.T
-    with pytest.raises(DataError, match=r"'W:a' is a linear combination of 'b': leave 'a' out of lagged="):
+    with pytest.raises(
+        DataError, match=r"'W:a' is a linear combination of 'b': leave 'a' out of lagged="
+    ):
         designs.check(build(x, lagged=("a",)), effects_of("none"))
 
 
 def test_period_dummies_beside_an_intercept_are_collinear():
     effects = transformation(Spec("SDM", "period"), N, T, closed=False, likelihood="lsdv")
-    with pytest.raises(DataError, match=r"'t\[3\]' is a linear combination of 'Intercept', 't\[0\]', 't\[1\]', 't\[2\]'"):
+    with pytest.raises(
+        DataError,
+        match=r"'t\[3\]' is a linear combination of 'Intercept', 't\[0\]', 't\[1\]', 't\[2\]'",
+    ):
         designs.check(build(periods=tuple(f"t[{i}]" for i in range(T))), effects)
 
 
 def test_more_columns_than_rows_are_refused():
     x = np.random.default_rng(1).normal(size=(1, N, N + 2))
     with pytest.raises(DataError, match=f"'x{N}' is a linear combination"):
-        designs.check(build(x, tuple(f"x{i}" for i in range(N + 2))), transformation(Spec("OLS"), N, 1, closed=True))
+        designs.check(
+            build(x, tuple(f"x{i}" for i in range(N + 2))),
+            transformation(Spec("OLS"), N, 1, closed=True),
+        )
 
 
 def test_nearly_collinear_but_told_apart_passes():

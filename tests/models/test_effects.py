@@ -9,8 +9,8 @@ from oracles import dense
 from oracles.hostile import knn
 
 from spillover.kernels import moments
-from spillover.kernels.blocks import Regressors
-from spillover.kernels.within import demean
+from spillover.kernels.demean import demean
+from spillover.kernels.lag_basis import Regressors
 from spillover.models import likelihood as gaussian
 from spillover.models.effects import factorize, transformation
 from spillover.models.spec import Spec
@@ -47,8 +47,16 @@ def test_direct_and_lsdv_keep_all_observations(kind, effects, closed):
     assert not found.quasi
     as_dummies = kind == "lsdv" and not closed and effects in ("period", "twoway")
     dummies = (T - 1 if effects == "twoway" else T) if as_dummies else 0
-    assert (found.nu, found.multiplicity, found.dummies, found.contrasts) == (N * T, T, dummies, False)
-    assert (found.over_periods, found.over_units) == (effects in ("unit", "twoway"), effects in ("period", "twoway") and not as_dummies)
+    assert (found.nu, found.multiplicity, found.dummies, found.contrasts) == (
+        N * T,
+        T,
+        dummies,
+        False,
+    )
+    assert (found.over_periods, found.over_units) == (
+        effects in ("unit", "twoway"),
+        effects in ("period", "twoway") and not as_dummies,
+    )
     assert found.lag_first == (kind == "lsdv")
 
 
@@ -56,7 +64,9 @@ def combination(case, beta, rho, lam):
     """v with Z v = S_lam (S y - D beta)."""
     ends = {"y": 1.0, "wy": -rho, "my": -lam, "mwy": rho * lam}
     blocks = {"d": -beta, "md": lam * beta}
-    return np.concatenate([blocks[part] if part in blocks else [ends[part]] for part in dict.fromkeys(case.parts)])
+    return np.concatenate(
+        [blocks[part] if part in blocks else [ends[part]] for part in dict.fromkeys(case.parts)]
+    )
 
 
 def check_sum_of_squares(case, seed):
@@ -66,7 +76,9 @@ def check_sum_of_squares(case, seed):
         beta = rng.normal(size=case.columns.shape[2])
         _, (rho, lam) = case.named(rng.normal(size=2))
         k = case.problem.X.shape[1]
-        residual = dense.residual(case.problem, beta[:k], rho, lam, beta[k:] if len(beta) > k else None)
+        residual = dense.residual(
+            case.problem, beta[:k], rho, lam, beta[k:] if len(beta) > k else None
+        )
         found = case.factor @ combination(case, beta, rho, lam)
         assert found @ found == pytest.approx(residual @ residual, rel=1e-11)
 
@@ -97,11 +109,14 @@ def test_r_of_the_direct_likelihood(case, model, effects, name):
 
 
 @pytest.mark.cover
-@pytest.mark.parametrize("name", [*(name for name in STANDARD if name != "complete"), "binary", "sinks", "islands"])
+@pytest.mark.parametrize(
+    "name", [*(name for name in STANDARD if name != "complete"), "binary", "sinks", "islands"]
+)
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", ["SLX", "SDM", "SEM", "GNS"])
 def test_r_of_the_dummy_likelihood(case, model, effects, name):
-    """The least sum of squares over coefficients and dummies: where W's rows do not sum to one, demeaning does not remove S_lam D.
+    """The least sum of squares over coefficients and dummies: where W's rows do not sum to one,
+    demeaning does not remove S_lam D.
 
     Not for the complete graph, whose lags are collinear with X and the dummies.
     """
@@ -109,7 +124,9 @@ def test_r_of_the_dummy_likelihood(case, model, effects, name):
     for shares in ((0.3, 0.6), (0.7, 0.2)):
         (rho, lam), there = chosen.named(chosen.inside(*shares))
         residual = dense.gls(chosen.problem, *there)[1]
-        assert float(least_squares(chosen.likelihood.moments, rho, lam).ssr) == pytest.approx(residual @ residual, rel=1e-9)
+        assert float(least_squares(chosen.likelihood.moments, rho, lam).ssr) == pytest.approx(
+            residual @ residual, rel=1e-9
+        )
 
 
 @pytest.mark.parametrize("periods", [1, 2])
@@ -123,12 +140,25 @@ def test_effects_drop_out_of_the_likelihood(case):
     """Reduced-form effects of any size leave R's residual alone: the flat prior on S^-1 alpha."""
     from_case = case("knn", "SDM", "twoway")
     p = from_case.problem
-    shift = np.kron(np.eye(p.T), np.linalg.inv(np.eye(40) - 0.4 * p.raw_W)) @ p.flat @ np.random.default_rng(1).normal(size=p.flat.shape[1])
-    moved = dense.problem(p.raw_y + shift, np.column_stack([np.ones(len(p.raw_y)), p.raw_X[:, :2]]), p.raw_W, "SDM", "twoway", p.T)
+    shift = (
+        np.kron(np.eye(p.T), np.linalg.inv(np.eye(40) - 0.4 * p.raw_W))
+        @ p.flat
+        @ np.random.default_rng(1).normal(size=p.flat.shape[1])
+    )
+    moved = dense.problem(
+        p.raw_y + shift,
+        np.column_stack([np.ones(len(p.raw_y)), p.raw_X[:, :2]]),
+        p.raw_W,
+        "SDM",
+        "twoway",
+        p.T,
+    )
     np.testing.assert_allclose(moved.y, p.y, atol=1e-10)
 
 
-BLOCKS = [(kind, effects) for kind in ("transformed", "direct", "lsdv") for effects in dense.EFFECTS]
+BLOCKS = [
+    (kind, effects) for kind in ("transformed", "direct", "lsdv") for effects in dense.EFFECTS
+]
 
 
 @pytest.mark.cover
@@ -136,18 +166,29 @@ BLOCKS = [(kind, effects) for kind in ("transformed", "direct", "lsdv") for effe
 @pytest.mark.parametrize(("kind", "effects"), BLOCKS)
 @pytest.mark.parametrize("model", ["OLS", "SDM", "GNS"])
 def test_r_does_not_depend_on_the_blocks(model, kind, effects, name, monkeypatch):
-    """R'R of one row, a few and all rows at a time, against the cross-products of the whole basis, demeaned whole."""
+    """R'R of one row, a few and all rows at a time, against the cross-products of the whole basis,
+    demeaned whole.
+    """
     W = 0.7 * knn(20, 3, seed=4) if name == "raw" else dense.hostile()[name][0]
     n, rng = len(W), np.random.default_rng(len(name))
-    lag, error = (sparse.csr_array(A) if there else None for A, there in ((W, model != "OLS"), (W.copy(), model == "GNS")))
-    found = transformation(Spec(model, effects), n, T, closed=dense.row_standardised(W), likelihood=kind)
+    lag, error = (
+        sparse.csr_array(A) if there else None
+        for A, there in ((W, model != "OLS"), (W.copy(), model == "GNS"))
+    )
+    found = transformation(
+        Spec(model, effects), n, T, closed=dense.row_standardised(W), likelihood=kind
+    )
     y, x = rng.normal(size=(T, n)), rng.normal(size=(T, n, 2)) + rng.normal(size=(n, 2))
     described = Regressors(x, sparse.csr_array(W), () if model == "OLS" else (1, 0), found.dummies)
 
     def within(values):
         return demean(values, over_periods=found.over_periods, over_units=found.over_units)
 
-    data = (y, described.whole()) if found.lag_first else (within(y[:, :, None])[:, :, 0], within(described.whole()))
+    data = (
+        (y, described.whole())
+        if found.lag_first
+        else (within(y[:, :, None])[:, :, 0], within(described.whole()))
+    )
     basis, parts = whole_data.lag_basis(*data, lag, error)
     z = (within(basis) if found.lag_first else basis).reshape(n * T, -1)
     for rows in (1, 7, n, 2 * n + 1, 10**6):

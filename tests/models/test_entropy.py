@@ -23,9 +23,16 @@ def test_every_step_is_the_definition(name, negative):
     x = TABLES[name]
     worse = [negative ^ bool(j % 2) for j in range(x.shape[1])]
     z = entropy.rescale(x, np.array(worse))
-    np.testing.assert_allclose(z.T, [rescaled(column.tolist(), w) for column, w in zip(x.T, worse, strict=True)], rtol=1e-12, atol=0)
+    np.testing.assert_allclose(
+        z.T,
+        [rescaled(column.tolist(), w) for column, w in zip(x.T, worse, strict=True)],
+        rtol=1e-12,
+        atol=0,
+    )
     values, entropies, weights = composite(x.T.tolist(), worse)
-    np.testing.assert_allclose(entropy.entropies(entropy.shares(z)), entropies, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        entropy.entropies(entropy.shares(z)), entropies, rtol=1e-12, atol=1e-15
+    )
     found, w = entropy.index(z)
     np.testing.assert_allclose(w, weights, rtol=1e-10, atol=1e-15)
     np.testing.assert_allclose(found, values, rtol=1e-10, atol=1e-15)
@@ -42,7 +49,9 @@ def test_a_column_with_all_in_one_row_has_entropy_zero_and_the_most_weight():
 
 def test_n_equal_shares_beside_zeros_have_entropy_ln_n_over_ln_total():
     column = np.array([[1.0], [1.0], [1.0], [1.0], [0.0], [0.0], [0.0], [0.0], [0.0], [0.0]])
-    assert entropy.entropies(entropy.shares(column))[0] == pytest.approx(np.log(4) / np.log(10), rel=1e-15)
+    assert entropy.entropies(entropy.shares(column))[0] == pytest.approx(
+        np.log(4) / np.log(10), rel=1e-15
+    )
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, -1e9])
@@ -55,7 +64,9 @@ def test_a_constant_has_exactly_no_weight(value, n):
 
 
 def test_rounding_is_no_variation():
-    """0.1 + 0.2 and 0.3 differ in the last bit: by the definition alone this would be all the information there is."""
+    """0.1 + 0.2 and 0.3 differ in the last bit: by the definition alone this would be all the
+    information there is.
+    """
     x = np.column_stack([np.full(10, 0.3), np.arange(10.0)])
     x[4, 0] = 0.1 + 0.2
     assert x[4, 0] != 0.3

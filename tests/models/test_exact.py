@@ -1,4 +1,6 @@
-"""The exact sampler against quadratures that share nothing with it: evidence, marginals, and the joint law of every draw."""
+"""The exact sampler against quadratures that share nothing with it: evidence, marginals, and the
+joint law of every draw.
+"""
 
 from functools import cache
 
@@ -20,14 +22,20 @@ from spillover.models.profile import residual_scale
 SIZE = 20_000
 POINTS = 257
 LEVELS = (0.05, 0.5, 0.95)
-ENDS = (3.0, 2.0)  # of the Beta prior of rho and lam: whole numbers, so that Gauss's rule sees no root at the bounds
+# of the Beta prior of rho and lam: whole numbers, so that Gauss's rule sees no root at the bounds
+ENDS = (
+    3.0,
+    2.0,
+)
 P_VALUE = 1e-5  # of a test that is right; there are some two hundred
 DURBIN = {"SLX": "OLS", "SDM": "SAR", "SDEM": "SEM", "GNS": "SAC"}
 
 
 def conjugate(k):
     """b0, V0, a0, d0, everything off its default."""
-    half = np.tril(np.random.default_rng(k).normal(size=(k, k)) * 0.2) + np.diag(np.linspace(0.5, 2, k))
+    half = np.tril(np.random.default_rng(k).normal(size=(k, k)) * 0.2) + np.diag(
+        np.linspace(0.5, 2, k)
+    )
     return {"b0": np.linspace(0.4, -0.7, k), "V0": half @ half.T, "a0": 3.2, "d0": 1.7}
 
 
@@ -45,17 +53,27 @@ def beta_law(case, ends=ENDS):
     laws = [stats.beta(*ends, loc=lo, scale=hi - lo) for lo, hi in case.bounds]
 
     def log_prior(rho, lam):
-        present = [x for x, there in ((rho, case.problem.has_rho), (lam, case.problem.has_lambda)) if there]
-        return sum((law.logpdf(x) for law, x in zip(laws, present, strict=True)), np.zeros_like(rho))
+        present = [
+            x for x, there in ((rho, case.problem.has_rho), (lam, case.problem.has_lambda)) if there
+        ]
+        return sum(
+            (law.logpdf(x) for law, x in zip(laws, present, strict=True)), np.zeros_like(rho)
+        )
 
     return log_prior
 
 
 def posterior_of(case, with_prior, priors):
     """The package's posterior: names of the terms do not matter for a conjugate prior."""
-    names = tuple(name for name, there in (("rho", case.problem.has_rho), ("lam", case.problem.has_lambda)) if there)
+    names = tuple(
+        name
+        for name, there in (("rho", case.problem.has_rho), ("lam", case.problem.has_lambda))
+        if there
+    )
     terms = tuple(f"x{j}" for j in range(case.columns.shape[2]))
-    scale = families.scales(case.factor, case.parts, terms, residual_scale(case.likelihood), case.effects.nu)
+    scale = families.scales(
+        case.factor, case.parts, terms, residual_scale(case.likelihood), case.effects.nu
+    )
     prior = families.resolve(priors, terms, scale, names)
     zeros = jnp.zeros(len(names))
     return posteriors.Posterior(with_prior(case, prior), prior, zeros, zeros + 1)
@@ -64,13 +82,21 @@ def posterior_of(case, with_prior, priors):
 def noise_for(posterior, size=SIZE, seed=0):
     rng, k = np.random.default_rng(seed), posterior.likelihood.moments.d.shape[1]
     gamma = rng.standard_gamma(float(exact.shape(posterior)), size)
-    return exact.Noise(*map(jnp.asarray, (rng.random(size), rng.random(size), gamma, rng.standard_normal((size, k)))))
+    return exact.Noise(
+        *map(
+            jnp.asarray, (rng.random(size), rng.random(size), gamma, rng.standard_normal((size, k)))
+        )
+    )
 
 
 def drawn(posterior, seed=0, points=POINTS, **options):
     """Draws as a dict of NumPy arrays, and their quality."""
-    values, quality = exact.sample(posterior, noise_for(posterior, seed=seed), points=points, **options)
-    return {name: np.asarray(value) for name, value in values._asdict().items() if value is not None}, quality
+    values, quality = exact.sample(
+        posterior, noise_for(posterior, seed=seed), points=points, **options
+    )
+    return {
+        name: np.asarray(value) for name, value in values._asdict().items() if value is not None
+    }, quality
 
 
 def near(found, expected, error, what):
@@ -79,13 +105,20 @@ def near(found, expected, error, what):
 
 def assert_moments(draws, mean, sd, what):
     near(draws.mean(), mean, sd / np.sqrt(draws.size), (what, "mean"))
-    near(draws.std(), sd, ((draws - mean) ** 2).std() / np.sqrt(draws.size) / (2 * sd), (what, "sd"))
+    near(
+        draws.std(), sd, ((draws - mean) ** 2).std() / np.sqrt(draws.size) / (2 * sd), (what, "sd")
+    )
 
 
 def assert_levels(draws, cdf, what):
     """The exact distribution function at quantiles of the draws."""
     for level in LEVELS:
-        near(cdf(np.quantile(draws, level)), level, np.sqrt(level * (1 - level) / draws.size), (what, level))
+        near(
+            cdf(np.quantile(draws, level)),
+            level,
+            np.sqrt(level * (1 - level) / draws.size),
+            (what, level),
+        )
 
 
 def assert_marginals(draws, truth):
@@ -95,15 +128,20 @@ def assert_marginals(draws, truth):
             assert stats.kstest(draws[name], truth.cdf(which)).pvalue > P_VALUE, name
     for what, values, (mean, sd, cdf) in [
         ("sigma2", draws["sigma"] ** 2, truth.sigma2()),
-        *((("beta", j), draws["beta"][:, j], truth.coefficient(j)) for j in range(draws["beta"].shape[1])),
+        *(
+            (("beta", j), draws["beta"][:, j], truth.coefficient(j))
+            for j in range(draws["beta"].shape[1])
+        ),
     ]:
         assert_moments(values, mean, sd, what)
         assert_levels(values, cdf, what)
 
 
 def assert_joint(draws, truth, law):
-    """`law`: the oracle's, at the draws' own (rho, lam). sigma^2 has its distribution function uniform, beta is normal in the coordinates
-    that its precision makes independent, neither knows (rho, lam) any more; and rho goes with each coefficient as it should."""
+    """`law`: the oracle's, at the draws' own (rho, lam). sigma^2 has its distribution function
+    uniform, beta is normal in the coordinates that its precision makes independent, neither knows
+    (rho, lam) any more; and rho goes with each coefficient as it should.
+    """
     sigma = draws["sigma"]
     score = stats.norm.ppf(stats.invgamma.cdf(sigma**2, law.a, scale=law.d))
     gap = (draws["beta"] - law.mean) / sigma[:, None]
@@ -113,7 +151,11 @@ def assert_joint(draws, truth, law):
     scores = np.column_stack([score, z])
     for column in scores.T:
         assert stats.kstest(column, "norm").pvalue > P_VALUE
-    place = [stats.norm.ppf(stats.rankdata(draws[name]) / (SIZE + 1)) for name in ("rho", "lam") if name in draws]
+    place = [
+        stats.norm.ppf(stats.rankdata(draws[name]) / (SIZE + 1))
+        for name in ("rho", "lam")
+        if name in draws
+    ]
     table = np.corrcoef(np.column_stack([scores, score**2, *(part**2 for part in z.T), *place]).T)
     count = len(place)
     if count:
@@ -123,16 +165,25 @@ def assert_joint(draws, truth, law):
         for j in range(z.shape[1]) if name in draws else ():
             x, b = (stats.zscore(v) for v in (draws[name], draws["beta"][:, j]))
             r = (x * b).mean()
-            near(r, truth.correlation(which, j), (x * b - r * (x**2 + b**2) / 2).std() / np.sqrt(SIZE), (name, j))
+            near(
+                r,
+                truth.correlation(which, j),
+                (x * b - r * (x**2 + b**2) / 2).std() / np.sqrt(SIZE),
+                (name, j),
+            )
 
 
 def law_of_draws(case, draws, prior, **options):
     zeros = np.zeros(SIZE)
-    return grid.law(case.problem, draws.get("rho", zeros), draws.get("lam", zeros), prior, **options)
+    return grid.law(
+        case.problem, draws.get("rho", zeros), draws.get("lam", zeros), prior, **options
+    )
 
 
 def check(case, with_prior, ends=ENDS, **options):
-    """Evidence, marginals and joint law of one case. Returns the quality, the draws and the truth."""
+    """Evidence, marginals and joint law of one case. Returns the quality, the draws and
+    the truth.
+    """
     prior = conjugate(case.columns.shape[2])
     posterior = posterior_of(case, with_prior, priors_of(prior, ends))
     truth = grid.grid(case.problem, case.bounds, prior, beta_law(case, ends), **options)
@@ -145,7 +196,9 @@ def check(case, with_prior, ends=ENDS, **options):
 
 
 def columns(model):
-    """Regressors of a model: three coefficients without effects and two with them, so that there are two shapes a model."""
+    """Regressors of a model: three coefficients without effects and two with them, so that there
+    are two shapes a model.
+    """
     return 1 if model in DURBIN else 2
 
 
@@ -174,12 +227,16 @@ def test_a_cross_section(case, with_prior, model):
     check(case("small 9", model, k=2, periods=1), with_prior)
 
 
-@pytest.mark.parametrize(("model", "effects"), [("SAR", "none"), ("SAC", "twoway"), ("GNS", "unit")])
+@pytest.mark.parametrize(
+    ("model", "effects"), [("SAR", "none"), ("SAC", "twoway"), ("GNS", "unit")]
+)
 def test_the_oracles_agree(case, model, effects):
     """The law at many points and the law at one, by other algebra."""
     chosen = case("small 7", model, effects, k=columns(model))
     prior, p = conjugate(chosen.columns.shape[2]), chosen.problem
-    rho, lam = np.random.default_rng(0).uniform(-0.9, 0.9, (2, 4)) * np.array([[p.has_rho], [p.has_lambda]])
+    rho, lam = np.random.default_rng(0).uniform(-0.9, 0.9, (2, 4)) * np.array(
+        [[p.has_rho], [p.has_lambda]]
+    )
     law = grid.law(p, rho, lam, prior)
     for i in range(4):
         mean, V, a, d, value = quadrature.conditional(p, rho[i], lam[i], prior)
@@ -188,7 +245,9 @@ def test_the_oracles_agree(case, model, effects):
         np.testing.assert_allclose([law.a, law.d[i], law.value[i]], [a, d, value], rtol=1e-10)
 
 
-@pytest.mark.parametrize(("model", "size"), [("OLS", (1, 1)), ("SAR", (20, 10)), ("SEM", (20, 10)), ("SAC", (5, 8))])
+@pytest.mark.parametrize(
+    ("model", "size"), [("OLS", (1, 1)), ("SAR", (20, 10)), ("SEM", (20, 10)), ("SAC", (5, 8))]
+)
 def test_evidence_by_the_multivariate_t(case, with_prior, model, size):
     chosen = case("small 7", model, "unit", k=2, periods=2)
     prior = conjugate(2)
@@ -203,20 +262,32 @@ def test_evidence_by_the_sum_over_every_parameter(case, with_prior, model):
     chosen = case("small 7", model, "unit", k=2, periods=2)
     prior = conjugate(2)
     _, quality = drawn(posterior_of(chosen, with_prior, priors_of(prior)))
-    expected = dense.evidence_direct(chosen.problem, prior, chosen.bounds, beta_law(chosen), ((4, 8), 100, 40))
+    expected = dense.evidence_direct(
+        chosen.problem, prior, chosen.bounds, beta_law(chosen), ((4, 8), 100, 40)
+    )
     assert float(quality.log_evidence) == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.fixture(scope="module")
 def ridge(assembled):
-    """A model with M = W whose posterior has two peaks: u follows one sign of dependence, y the other, and x hardly tells them apart."""
+    """A model with M = W whose posterior has two peaks: u follows one sign of dependence, y the
+    other, and x hardly tells them apart.
+    """
 
     def make(model):
         n, rng = 13, np.random.default_rng(4)
-        W, X, errors = row_standardise(knn(n, 3)), rng.standard_normal((3 * n, columns(model))), rng.standard_normal((3 * n, 1))
+        W, X, errors = (
+            row_standardise(knn(n, 3)),
+            rng.standard_normal((3 * n, columns(model))),
+            rng.standard_normal((3 * n, 1)),
+        )
         errors = dense.lag(np.linalg.inv(np.eye(n) + 0.7 * W), errors, 3)
         y = dense.lag(np.linalg.inv(np.eye(n) - 0.7 * W), errors, 3)[:, 0] + 0.1 * X[:, 0]
-        return assembled(dense.problem(y, np.column_stack([np.ones(3 * n), X]), W, model, "unit", 3, expand=False))
+        return assembled(
+            dense.problem(
+                y, np.column_stack([np.ones(3 * n), X]), W, model, "unit", 3, expand=False
+            )
+        )
 
     return make
 
@@ -229,48 +300,72 @@ def test_two_peaks(ridge, with_prior, model):
     peaks = np.flatnonzero((density[1:-1] > density[:-2]) & (density[1:-1] > density[2:])) + 1
     assert len(peaks) == 2
     assert density[peaks[0] : peaks[1]].min() < 0.8 * density[peaks].min()
-    cov = truth.weight.ravel() @ np.prod([x - truth.weight.ravel() @ x for x in truth.points], axis=0)
+    cov = truth.weight.ravel() @ np.prod(
+        [x - truth.weight.ravel() @ x for x in truth.points], axis=0
+    )
     r = np.corrcoef(draws["rho"], draws["lam"])[0, 1]
-    assert r == pytest.approx(cov / (truth.moments(0)[1] * truth.moments(1)[1]), abs=4.5 / np.sqrt(SIZE))
+    assert r == pytest.approx(
+        cov / (truth.moments(0)[1] * truth.moments(1)[1]), abs=4.5 / np.sqrt(SIZE)
+    )
     assert r < -0.8
 
 
 def many(case, with_prior, prior, copies):
-    """The posterior of the data `copies` times over: R grows by the root of that, and the prior's rows stay."""
+    """The posterior of the data `copies` times over: R grows by the root of that, and the prior's
+    rows stay.
+    """
     priors = priors_of(prior)
     one = posterior_of(case, with_prior, priors)
-    factor = moments.stacked(np.sqrt(copies) * case.factor, case.parts, np.asarray(one.prior.root), np.asarray(one.prior.target))
+    factor = moments.stacked(
+        np.sqrt(copies) * case.factor,
+        case.parts,
+        np.asarray(one.prior.root),
+        np.asarray(one.prior.target),
+    )
     likelihood = one.likelihood
     data = likelihood._replace(
-        moments=moments.split(factor, case.parts), nu=copies * likelihood.nu, multiplicity=copies * likelihood.multiplicity
+        moments=moments.split(factor, case.parts),
+        nu=copies * likelihood.nu,
+        multiplicity=copies * likelihood.multiplicity,
     )
     return one._replace(likelihood=data)
 
 
 def around(case, prior, copies):
-    """Bounds twelve standard deviations about the mode, by grids of the oracle's density that close in."""
+    """Bounds twelve standard deviations about the mode, by grids of the oracle's density that close
+    in.
+    """
     bounds, log_prior = list(case.bounds), beta_law(case)
     for _ in range(12):
         found = grid.grid(case.problem, bounds, prior, log_prior, (1, 40), copies)
         at = np.unravel_index(np.argmax(found.weight / np.outer(*found.widths)), found.weight.shape)
         pairs = [(axis, i) for axis, i in zip(found.axes, at, strict=True) if len(axis) > 1]
         bounds = [(axis[max(i - 4, 0)], axis[min(i + 4, 39)]) for axis, i in pairs]
-        width = [12 * found.moments(which)[1] for which, axis in enumerate(found.axes) if len(axis) > 1]
+        width = [
+            12 * found.moments(which)[1] for which, axis in enumerate(found.axes) if len(axis) > 1
+        ]
         if all(hi - lo < w for (lo, hi), w in zip(bounds, width, strict=True)):
             break
     fine = grid.grid(case.problem, bounds, prior, log_prior, (4, 20), copies)
-    spans = [(m, 12 * s) for m, s in (fine.moments(which) for which, axis in enumerate(fine.axes) if len(axis) > 1)]
+    spans = [
+        (m, 12 * s)
+        for m, s in (fine.moments(which) for which, axis in enumerate(fine.axes) if len(axis) > 1)
+    ]
     return [(m - span, m + span) for m, span in spans]
 
 
 @pytest.mark.cover(model=["SAR"])
 @pytest.mark.parametrize("model", ["SAR", "SEM", "SAC"])
 def test_ten_million_observations(case, with_prior, model):
-    """A posterior 1e-4 to 1e-3 wide. log p(y) is of the size of 1e7 and known to its rounding: the tolerance is 2e-15 of that."""
+    """A posterior 1e-4 to 1e-3 wide. log p(y) is of the size of 1e7 and known to its rounding: the
+    tolerance is 2e-15 of that.
+    """
     chosen = case("small 7", model, "unit", k=2)
     prior, copies = conjugate(2), 1e7 / 14
     posterior = many(chosen, with_prior, prior, copies)
-    truth = grid.grid(chosen.problem, around(chosen, prior, copies), prior, beta_law(chosen), (12, 16), copies)
+    truth = grid.grid(
+        chosen.problem, around(chosen, prior, copies), prior, beta_law(chosen), (12, 16), copies
+    )
     draws, quality = drawn(posterior)
     assert float(quality.error) < 1e-7
     assert float(quality.log_evidence) == pytest.approx(truth.log_integral, rel=1e-13, abs=1e-6)
@@ -279,9 +374,13 @@ def test_ten_million_observations(case, with_prior, model):
     assert draws["rho" if "rho" in draws else "lam"].std() < 2e-3
 
 
-@pytest.mark.parametrize(("model", "effects"), [("SAR", "twoway"), ("SEM", "twoway"), ("SAR", "none")])
+@pytest.mark.parametrize(
+    ("model", "effects"), [("SAR", "twoway"), ("SEM", "twoway"), ("SAR", "none")]
+)
 def test_piled_against_the_bound(assembled, with_prior, model, effects):
-    """A trend over the graph: on contrasts the density of rho does not even vanish at 1; panels that close in on the bound see it."""
+    """A trend over the graph: on contrasts the density of rho does not even vanish at 1; panels
+    that close in on the bound see it.
+    """
     n, k, rng = 9, 1 if effects == "none" else 2, np.random.default_rng(1)
     W = row_standardise(knn(n, 3))
     X = np.column_stack([np.ones(3 * n), rng.standard_normal((3 * n, k + (effects == "none")))])
@@ -294,13 +393,21 @@ def test_piled_against_the_bound(assembled, with_prior, model, effects):
 
 
 def test_two_peaks_of_rho_given_lam(case, with_prior):
-    """A prior with two peaks, so that rho given lam has them: the quantiles kept at scores are steep between them."""
+    """A prior with two peaks, so that rho given lam has them: the quantiles kept at scores are
+    steep between them.
+    """
     chosen = case("small 7", "SAC", "unit", k=2)
     prior, laws = conjugate(2), (stats.norm(-0.9, 0.1), stats.norm(0.45, 0.15))
     mixture = dist.MixtureSameFamily(
-        dist.Categorical(jnp.array([0.998, 0.002])), dist.Normal(jnp.array([-0.9, 0.45]), jnp.array([0.1, 0.15]))
+        dist.Categorical(jnp.array([0.998, 0.002])),
+        dist.Normal(jnp.array([-0.9, 0.45]), jnp.array([0.1, 0.15])),
     )
-    given = families.Priors(beta=priors_of(prior).beta, sigma=priors_of(prior).sigma, rho=mixture, lam=families.Uniform())
+    given = families.Priors(
+        beta=priors_of(prior).beta,
+        sigma=priors_of(prior).sigma,
+        rho=mixture,
+        lam=families.Uniform(),
+    )
     width = np.diff(chosen.bounds[1])[0]
     truth = grid.grid(
         chosen.problem,
@@ -318,11 +425,17 @@ def test_two_peaks_of_rho_given_lam(case, with_prior):
 
 @pytest.mark.parametrize("model", ["OLS", "SAR", "SEM", "SAC"])
 def test_flat_coefficients_and_variance(case, with_prior, model):
-    """The posterior under beta constant and 1 / sigma^2, by the oracle's moments; its evidence is an integral up to constants."""
+    """The posterior under beta constant and 1 / sigma^2, by the oracle's moments; its evidence is
+    an integral up to constants.
+    """
     chosen = case("small 7", model, "twoway", k=2)
     draws, quality = drawn(posterior_of(chosen, with_prior, families.Priors.reference()))
-    exact_ = quadrature.posterior(chosen.problem, chosen.bounds, size=(6, 10) if model == "SAC" else (30, 16))
-    assert float(quality.log_evidence) == pytest.approx(exact_["log_integral"] - np.log(2), abs=1e-6)
+    exact_ = quadrature.posterior(
+        chosen.problem, chosen.bounds, size=(6, 10) if model == "SAC" else (30, 16)
+    )
+    assert float(quality.log_evidence) == pytest.approx(
+        exact_["log_integral"] - np.log(2), abs=1e-6
+    )
     for name, stored in (("rho", "rho"), ("lam", "lambda")):
         if name in draws:
             i = exact_["names"].index(stored)

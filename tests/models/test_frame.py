@@ -1,4 +1,6 @@
-"""The frame of a regression: the same likelihood, orthonormal where it was made for, and covariances that come back from it."""
+"""The frame of a regression: the same likelihood, orthonormal where it was made for, and
+covariances that come back from it.
+"""
 
 import numpy as np
 import pytest
@@ -12,8 +14,12 @@ POINTS = {"none": 0, "unit": 1, "period": 2, "twoway": 3}
 
 
 def leveled(case):
-    """The case's likelihood, and as one of random effects: the same rows within units, and others between."""
-    between = case.likelihood.moments._make(None if part is None else part[::-1] for part in case.likelihood.moments)
+    """The case's likelihood, and as one of random effects: the same rows within units, and others
+    between.
+    """
+    between = case.likelihood.moments._make(
+        None if part is None else part[::-1] for part in case.likelihood.moments
+    )
     yield case.likelihood, None
     yield case.likelihood._replace(between=between), 0.4
 
@@ -33,7 +39,10 @@ def test_residuals_are_the_same_in_a_frame_and_its_regressors_orthonormal(case, 
         np.testing.assert_allclose(q.T @ rest, 0, atol=1e-12 * np.abs(y).max())
 
 
-@pytest.mark.parametrize(("model", "kind"), [("OLS", "transformed"), ("GNS", "transformed"), ("SAC", "direct"), ("SDM", "lsdv")])
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [("OLS", "transformed"), ("GNS", "transformed"), ("SAC", "direct"), ("SDM", "lsdv")],
+)
 @pytest.mark.parametrize("effects", ["none", "twoway"])
 def test_the_root_of_a_covariance_comes_back_from_a_frame(case, model, effects, kind):
     """Of the expected information, positive definite everywhere, away from any optimum."""
@@ -41,13 +50,21 @@ def test_the_root_of_a_covariance_comes_back_from_a_frame(case, model, effects, 
     p, k = chosen.problem, chosen.columns.shape[2]
     (rho, lam), _ = chosen.named(chosen.inside(0.7, 0.3))
     beta, sigma2 = np.random.default_rng(POINTS[effects]).normal(size=k), 0.7
-    given = (chosen.columns, chosen.effects, sparse.csr_array(p.raw_W), sparse.csr_array(p.raw_M), (beta, rho, lam, sigma2))
+    given = (
+        chosen.columns,
+        chosen.effects,
+        sparse.csr_array(p.raw_W),
+        sparse.csr_array(p.raw_M),
+        (beta, rho, lam, sigma2),
+    )
     frame = frames.whiten(chosen.likelihood, lam)[1]
     root = information.covariance_root(information.expected(*given, frame), frame)
     natural = information.expected(*given)
     size = np.sqrt(np.diag(natural))
     covariance = (size[:, None] * root) @ (size[:, None] * root).T
-    np.testing.assert_allclose(covariance @ (natural / np.outer(size, size)), np.eye(len(size)), atol=1e-9)
+    np.testing.assert_allclose(
+        covariance @ (natural / np.outer(size, size)), np.eye(len(size)), atol=1e-9
+    )
 
 
 def test_an_information_that_is_not_positive_definite_is_an_error(case):

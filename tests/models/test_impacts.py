@@ -19,14 +19,20 @@ SHARES = np.array([0.08, 0.3, 0.5, 0.75, 0.97])
 
 @pytest.fixture(scope="module")
 def channels_of(logdet_of):
-    """What the engine hands over: log-determinant, multiplier where rows do not sum to one, and the mean row sum."""
+    """What the engine hands over: log-determinant, multiplier where rows do not sum to one, and the
+    mean row sum.
+    """
 
     @cache
     def build(name):
         W = HOSTILE[name]
         record = logdet_of(W)
         standard = dense.row_standardised(W)
-        rows = None if standard else multiplier.build(sparse.csr_array(W), tuple(np.asarray(record.bounds)))
+        rows = (
+            None
+            if standard
+            else multiplier.build(sparse.csr_array(W), tuple(np.asarray(record.bounds)))
+        )
         return impacts.Channels(record, rows, jnp.asarray(W.sum() / len(W)))
 
     return build
@@ -64,7 +70,9 @@ def test_average_impacts_keep_the_axes_of_the_draws(channels_of, name):
     for whole, single in zip(found, one, strict=True):
         assert whole.shape == (2, 2, 3)
         np.testing.assert_allclose(whole[1, 0], single, rtol=1e-12)
-    batch = jax.vmap(jax.vmap(impacts.average, in_axes=(None, 0, 0, 0)), in_axes=(None, 0, 0, 0))(channels, beta, theta, rho)
+    batch = jax.vmap(jax.vmap(impacts.average, in_axes=(None, 0, 0, 0)), in_axes=(None, 0, 0, 0))(
+        channels, beta, theta, rho
+    )
     np.testing.assert_allclose(batch.total, found.total, rtol=1e-12)
 
 
@@ -75,20 +83,26 @@ def test_without_rho_the_lag_of_x_is_all_that_spills_over(name):
     channels = impacts.Channels(None, None, jnp.asarray(W.sum() / len(W)))
     for theta in (THETA, np.zeros(3)):
         found = impacts.average(channels, jnp.asarray(BETA), jnp.asarray(theta), None)
-        np.testing.assert_allclose(np.array(found).T, dense.impacts(BETA, theta, 0.0, W), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(
+            np.array(found).T, dense.impacts(BETA, theta, 0.0, W), rtol=1e-12, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("name", ["contiguity", "sinks"])
 def test_a_model_without_rho_has_no_rho_in_its_impacts_whatever_the_channels(channels_of, name):
     found = impacts.average(channels_of(name), jnp.asarray(BETA), jnp.asarray(THETA), None)
-    np.testing.assert_allclose(np.array(found).T, dense.impacts(BETA, THETA, 0.0, HOSTILE[name]), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        np.array(found).T, dense.impacts(BETA, THETA, 0.0, HOSTILE[name]), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_coefficients_by_position_with_zero_for_a_missing_lag():
     beta = jnp.asarray(np.random.default_rng(2).normal(size=(4, 2, 6)))
     own, theta = impacts.coefficients(beta, np.array([1, 2, 3]), np.array([5, -1, 4]))
     np.testing.assert_array_equal(own, beta[..., 1:4])
-    np.testing.assert_array_equal(theta, np.stack([beta[..., 5], 0 * beta[..., 0], beta[..., 4]], axis=-1))
+    np.testing.assert_array_equal(
+        theta, np.stack([beta[..., 5], 0 * beta[..., 0], beta[..., 4]], axis=-1)
+    )
 
 
 def shrunk(W, share=0.6):
@@ -109,7 +123,9 @@ def test_orders_are_the_terms_of_the_power_series(name):
             for k in range(3):
                 P = power @ (beta[i, k] * np.eye(len(W)) + theta[i, k] * W)
                 expected = np.trace(P) / len(W), (P.sum() - np.trace(P)) / len(W), P.sum() / len(W)
-                np.testing.assert_allclose([part[i, k, q] for part in found], expected, rtol=1e-10, atol=1e-12)
+                np.testing.assert_allclose(
+                    [part[i, k, q] for part in found], expected, rtol=1e-10, atol=1e-12
+                )
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -119,11 +135,18 @@ def test_orders_add_up_to_the_impacts(name):
     found = impacts.by_order(sparse.csr_array(W), 60, beta, theta, rho)
     for i, value in enumerate(rho):
         summed = np.array([part[i].sum(axis=-1) for part in found]).T
-        np.testing.assert_allclose(summed, dense.impacts(beta[i], theta[i], value, W), rtol=1e-9, atol=1e-9 * max(1, W.sum(axis=1).max()))
+        np.testing.assert_allclose(
+            summed,
+            dense.impacts(beta[i], theta[i], value, W),
+            rtol=1e-9,
+            atol=1e-9 * max(1, W.sum(axis=1).max()),
+        )
 
 
 def test_order_zero_without_dependence():
-    found = impacts.by_order(sparse.csr_array(HOSTILE["knn"]), 3, BETA[None], 0 * THETA[None], np.zeros(1))
+    found = impacts.by_order(
+        sparse.csr_array(HOSTILE["knn"]), 3, BETA[None], 0 * THETA[None], np.zeros(1)
+    )
     np.testing.assert_array_equal(found.direct[0], np.pad(BETA[:, None], ((0, 0), (0, 3))))
     assert not found.indirect.any()
 

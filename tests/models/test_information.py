@@ -19,12 +19,19 @@ def parameters(case, seed):
 
 def kept(case, size):
     """Rows of the oracle's (beta, rho, lambda, sigma^2) that the model has."""
-    return [*range(size), *([size] if case.problem.has_rho else []), *([size + 1] if case.problem.has_lambda else []), size + 2]
+    return [
+        *range(size),
+        *([size] if case.problem.has_rho else []),
+        *([size + 1] if case.problem.has_lambda else []),
+        size + 2,
+    ]
 
 
 def compare(found, expected, tolerance):
     scale = np.sqrt(np.abs(np.diag(expected)))
-    np.testing.assert_allclose(found / np.outer(scale, scale), expected / np.outer(scale, scale), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(
+        found / np.outer(scale, scale), expected / np.outer(scale, scale), rtol=0, atol=tolerance
+    )
     np.testing.assert_allclose(found, found.T, rtol=1e-9, atol=1e-9 * np.abs(found).max())
 
 
@@ -45,7 +52,9 @@ def test_observed_information_is_minus_the_dense_hessian(case, model, effects, n
     _, there = chosen.named(values)
     expected = dense.observed_information(chosen.problem, beta, sigma2, *there)
     at = kept(chosen, len(beta))
-    found = np.asarray(information.observed(chosen.likelihood, np.concatenate([beta, values, [sigma2]])))
+    found = np.asarray(
+        information.observed(chosen.likelihood, np.concatenate([beta, values, [sigma2]]))
+    )
     compare(found, expected[np.ix_(at, at)], 1e-8)
 
 
@@ -55,14 +64,24 @@ def test_observed_information_of_the_direct_likelihood(case, model):
     beta, values, sigma2 = parameters(chosen, 4)
     expected = dense.observed_information(chosen.problem, beta, sigma2, *chosen.named(values)[1])
     at = kept(chosen, len(beta))
-    compare(np.asarray(information.observed(chosen.likelihood, np.concatenate([beta, values, [sigma2]]))), expected[np.ix_(at, at)], 1e-8)
+    compare(
+        np.asarray(
+            information.observed(chosen.likelihood, np.concatenate([beta, values, [sigma2]]))
+        ),
+        expected[np.ix_(at, at)],
+        1e-8,
+    )
 
 
 @pytest.mark.parametrize("model", ["SEM", "SAC"])
 def test_score_vanishes_at_the_dense_maximum(case, model):
     chosen = case("small 10", model, "unit")
     fit = dense.ml(chosen.problem, bounds=[(-0.99, 0.99)] * len(chosen.bounds), size=15)
-    values = [fit[name] for name, there in (("rho", chosen.problem.has_rho), ("lambda", chosen.problem.has_lambda)) if there]
+    values = [
+        fit[name]
+        for name, there in (("rho", chosen.problem.has_rho), ("lambda", chosen.problem.has_lambda))
+        if there
+    ]
     vector = np.concatenate([fit["b"], values, [fit["sigma2"]]])
     slope = np.asarray(information.score(chosen.likelihood, vector))
     assert np.abs(slope * fit["se_observed"]).max() < 1e-5
@@ -74,10 +93,17 @@ def expected_of(case, beta, values, sigma2):
     p = case.problem
     (rho, lam), there = case.named(values)
     matrices = sparse.csr_array(p.raw_W), sparse.csr_array(p.raw_M)
-    return information.expected(case.columns, case.effects, *matrices, (beta, rho, lam, sigma2)), there
+    return (
+        information.expected(case.columns, case.effects, *matrices, (beta, rho, lam, sigma2)),
+        there,
+    )
 
 
-PAIRS = [(name, "same") for name in dense.hostile()] + [("knn", "other"), ("contiguity", "raw"), ("sinks", "other")]
+PAIRS = [(name, "same") for name in dense.hostile()] + [
+    ("knn", "other"),
+    ("contiguity", "raw"),
+    ("sinks", "other"),
+]
 STANDARD = [name for name, (W, _) in dense.hostile().items() if dense.row_standardised(W)]
 MIXED = ("contiguity", "raw")
 WITHOUT_EFFECTS = [  # a quasi-likelihood's depends on the effects
@@ -85,7 +111,8 @@ WITHOUT_EFFECTS = [  # a quasi-likelihood's depends on the effects
     for name, other in PAIRS
     for effects in dense.EFFECTS
     for model in ("SDM", "SEM", "GNS")
-    if effects in ("none", "unit") or (name in STANDARD and ((name, other) != MIXED or model == "SDM"))
+    if effects in ("none", "unit")
+    or (name in STANDARD and ((name, other) != MIXED or model == "SDM"))
 ]
 
 
@@ -96,7 +123,11 @@ def test_expected_information_is_the_dense_one(case, model, effects, name, other
     beta, values, sigma2 = parameters(chosen, POINT[effects])
     found, there = expected_of(chosen, beta, values, sigma2)
     at = kept(chosen, len(beta))
-    compare(found, dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)], 1e-9)
+    compare(
+        found,
+        dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)],
+        1e-9,
+    )
 
 
 @pytest.mark.cover
@@ -107,11 +138,17 @@ def test_expected_information_of_the_direct_likelihood(case, model, effects):
     beta, values, sigma2 = parameters(chosen, 5)
     found, there = expected_of(chosen, beta, values, sigma2)
     at = kept(chosen, len(beta))
-    compare(found, dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)], 1e-9)
+    compare(
+        found,
+        dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)],
+        1e-9,
+    )
 
 
 @pytest.mark.cover
-@pytest.mark.parametrize(("name", "effects"), [("knn", "unit"), ("knn", "period"), ("knn", "twoway"), ("sinks", "unit")])
+@pytest.mark.parametrize(
+    ("name", "effects"), [("knn", "unit"), ("knn", "period"), ("knn", "twoway"), ("sinks", "unit")]
+)
 @pytest.mark.parametrize("model", ["SAR", "SAC"])
 def test_expected_information_of_the_dummy_likelihood(case, name, model, effects):
     """The dummies' rows are concentrated out of the oracle's matrix."""

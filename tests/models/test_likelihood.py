@@ -1,4 +1,6 @@
-"""Log-likelihoods on R against dense algebra, their gradients, and least squares at given dependence."""
+"""Log-likelihoods on R against dense algebra, their gradients, and least squares at given
+dependence.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -29,14 +31,18 @@ def points(case, seed=1):
 
 def logit(case, values):
     """The logit variables of (rho, lam)."""
-    return np.array([0.5 * np.log((v - a) / (b - v)) for v, (a, b) in zip(values, case.bounds, strict=True)])
+    return np.array(
+        [0.5 * np.log((v - a) / (b - v)) for v, (a, b) in zip(values, case.bounds, strict=True)]
+    )
 
 
 def check_joint(case):
     for beta, values, sigma2 in points(case):
         (rho, lam), there = case.named(values)
         expected = case.loglik(beta, *there, sigma2)
-        assert float(joint(case.likelihood, beta, rho, lam, sigma2)) == pytest.approx(expected, rel=1e-10, abs=1e-7)
+        assert float(joint(case.likelihood, beta, rho, lam, sigma2)) == pytest.approx(
+            expected, rel=1e-10, abs=1e-7
+        )
 
 
 @pytest.mark.cover
@@ -95,7 +101,12 @@ def test_gradient_is_the_finite_difference_of_the_dense_log_likelihood(case, mod
     at = np.concatenate([beta, values, [sigma2]])
     steps = 1e-5 * np.eye(len(at))
     expected = np.array([(theirs(at + h) - theirs(at - h)) / 2e-5 for h in steps])
-    np.testing.assert_allclose(jax.jit(jax.grad(ours))(jnp.asarray(at)), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        jax.jit(jax.grad(ours))(jnp.asarray(at)),
+        expected,
+        rtol=1e-6,
+        atol=1e-6 * np.abs(expected).max(),
+    )
 
 
 @pytest.mark.cover
@@ -112,8 +123,12 @@ def test_regress_is_least_squares_and_concentrated_its_maximum(case, model, effe
         assert float(fit.ssr) == pytest.approx(e @ e, rel=1e-10)
         assert float(concentrated) == pytest.approx(value, rel=1e-10)
         z = np.hstack([chosen.problem.X, chosen.problem.D])
-        z = chosen.problem.left_over(z - there[1] * dense.lag(chosen.problem.M, z, chosen.problem.t))
-        np.testing.assert_allclose(fit.triangle.T @ fit.triangle, z.T @ z, rtol=1e-9, atol=1e-9 * np.abs(z.T @ z).max())
+        z = chosen.problem.left_over(
+            z - there[1] * dense.lag(chosen.problem.M, z, chosen.problem.t)
+        )
+        np.testing.assert_allclose(
+            fit.triangle.T @ fit.triangle, z.T @ z, rtol=1e-9, atol=1e-9 * np.abs(z.T @ z).max()
+        )
 
 
 @pytest.mark.parametrize("model", ["SAR", "SEM", "SAC"])
@@ -141,7 +156,9 @@ def test_parameters_and_dependence_name_what_the_model_has(case):
         assert len(gaussian.dependence(chosen.likelihood)) == lag + error
         rho, lam, _ = gaussian.parameters(chosen.likelihood, jnp.zeros(lag + error))
         assert (rho is not None, lam is not None) == (lag, error)
-        for value, bounds in zip([v for v in (rho, lam) if v is not None], chosen.bounds, strict=True):
+        for value, bounds in zip(
+            [v for v in (rho, lam) if v is not None], chosen.bounds, strict=True
+        ):
             assert float(value) == pytest.approx(np.mean(bounds), abs=1e-14)
 
 
@@ -164,6 +181,14 @@ def test_models_collapse_to_the_smaller_one(case, larger, smaller, free):
     def value(case):
         padded = np.pad(beta, (0, case.columns.shape[2] - len(beta)))
         rho = values["rho"] if case.problem.has_rho else None
-        return float(joint(case.likelihood, padded, rho, values["lam"] if case.problem.has_lambda else None, 0.8))
+        return float(
+            joint(
+                case.likelihood,
+                padded,
+                rho,
+                values["lam"] if case.problem.has_lambda else None,
+                0.8,
+            )
+        )
 
     assert value(big) == pytest.approx(value(small), rel=1e-11)

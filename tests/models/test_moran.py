@@ -1,4 +1,6 @@
-"""Moran's I against every arrangement of six values: moments to rounding, permutation p-values within their Monte Carlo error."""
+"""Moran's I against every arrangement of six values: moments to rounding, permutation p-values
+within their Monte Carlo error.
+"""
 
 import itertools
 
@@ -15,14 +17,21 @@ DRAWS = 20_000
 
 
 def _hostile() -> dict[str, np.ndarray]:
-    """Weights of six units, asymmetric in pattern and values; the sink is linked to by others and has no links of its own."""
+    """Weights of six units, asymmetric in pattern and values; the sink is linked to by others and
+    has no links of its own.
+    """
     rng = np.random.default_rng(11)
     asymmetric = rng.uniform(0.1, 3.0, (N, N)) * (rng.uniform(size=(N, N)) < 0.5)
     np.fill_diagonal(asymmetric, 0.0)
     asymmetric[np.arange(N), (np.arange(N) + 1) % N] = 0.7
     sink = asymmetric.copy()
     sink[2] = 0.0
-    return {"asymmetric": asymmetric, "row": asymmetric / asymmetric.sum(axis=1, keepdims=True), "sink": sink, "knn": knn(N, 2)}
+    return {
+        "asymmetric": asymmetric,
+        "row": asymmetric / asymmetric.sum(axis=1, keepdims=True),
+        "sink": sink,
+        "knn": knn(N, 2),
+    }
 
 
 MATRICES = _hostile()
@@ -52,14 +61,17 @@ def every_local(z, dense):
 
 
 def within_error(share, exact, draws=DRAWS):
-    np.testing.assert_array_less(np.abs(share - exact), 5 * np.sqrt(exact * (1 - exact) / draws) + 1e-12)
+    np.testing.assert_array_less(
+        np.abs(share - exact), 5 * np.sqrt(exact * (1 - exact) / draws) + 1e-12
+    )
 
 
 def test_mean_and_variance_are_those_of_all_arrangements(problem):
     z, W, dense = problem
     about, everything = moran.sums(W, N), every_global(z, dense)
     moments = moran.randomisation(z, about)
-    np.testing.assert_allclose(moran.statistic(z, W, about), everything[0], rtol=1e-12)  # the first order is the one there is
+    # the first order is the one there is
+    np.testing.assert_allclose(moran.statistic(z, W, about), everything[0], rtol=1e-12)
     np.testing.assert_allclose(moments.mean, everything.mean(), atol=1e-13)
     np.testing.assert_allclose(moments.variance, everything.var(), rtol=1e-11)
 
@@ -126,21 +138,29 @@ def test_the_size_of_a_block_changes_nothing(problem, monkeypatch):
         return moran.permuted(z, W, about, 50, rng(1)), *moran.local_extremes(z, W, 50, rng(2))
 
     whole = results()
-    monkeypatch.setattr(moran, "BLOCK", 7 * W.nnz)  # 50 permutations in blocks of seven, the last of one
+    # 50 permutations in blocks of seven, the last of one
+    monkeypatch.setattr(moran, "BLOCK", 7 * W.nnz)
     for one, other in zip(whole, results(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(
-    ("alternative", "count"), [("greater", lambda above, below: above), ("less", lambda above, below: below)], ids=["greater", "less"]
+    ("alternative", "count"),
+    [("greater", lambda above, below: above), ("less", lambda above, below: below)],
+    ids=["greater", "less"],
 )
 def test_a_tail_counts_the_arrangement_there_is(alternative, count):
     above, below = np.array([0, 3, 99]), np.array([99, 96, 0])
-    np.testing.assert_allclose(moran.p_permutation(above, below, 99, alternative), (count(above, below) + 1) / 100)
+    np.testing.assert_allclose(
+        moran.p_permutation(above, below, 99, alternative), (count(above, below) + 1) / 100
+    )
 
 
 def test_two_sided_is_twice_the_smaller_tail_and_a_probability():
-    np.testing.assert_allclose(moran.p_permutation(np.array([0, 96, 60]), np.array([99, 3, 60]), 99, "two-sided"), [0.02, 0.08, 1.0])
+    np.testing.assert_allclose(
+        moran.p_permutation(np.array([0, 96, 60]), np.array([99, 3, 60]), 99, "two-sided"),
+        [0.02, 0.08, 1.0],
+    )
 
 
 def test_normal_tails():

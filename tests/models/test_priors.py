@@ -13,7 +13,16 @@ from spillover.kernels.errors import PriorError
 from spillover.models import prior_draws
 from spillover.models import priors as families
 from spillover.models.design import INTERCEPT
-from spillover.models.priors import Conjugate, Flat, InverseGamma, Priors, Ridge, ScaledBeta, Uniform, Zellner
+from spillover.models.priors import (
+    Conjugate,
+    Flat,
+    InverseGamma,
+    Priors,
+    Ridge,
+    ScaledBeta,
+    Uniform,
+    Zellner,
+)
 
 TERMS = (INTERCEPT, "a", "b", "W:a")
 PARTS = ("d",) * 4 + ("y",)
@@ -32,12 +41,23 @@ def scales_of(d, y, terms=TERMS):
     """Of a model without dependence, whose errors are the residuals of least squares."""
     parts = ("d",) * d.shape[1] + ("y",)
     e = y - d @ np.linalg.lstsq(d, y, rcond=None)[0]
-    return families.scales(whole_data.r_factor(np.column_stack([d, y])), parts, terms, np.sqrt(e @ e / (len(y) - d.shape[1])), len(y))
+    return families.scales(
+        whole_data.r_factor(np.column_stack([d, y])),
+        parts,
+        terms,
+        np.sqrt(e @ e / (len(y) - d.shape[1])),
+        len(y),
+    )
 
 
 def resolve(priors, d=None, y=None, dependence=("rho",)):
     plain = data()
-    return families.resolve(priors, TERMS, scales_of(plain[0] if d is None else d, plain[1] if y is None else y), dependence)
+    return families.resolve(
+        priors,
+        TERMS,
+        scales_of(plain[0] if d is None else d, plain[1] if y is None else y),
+        dependence,
+    )
 
 
 def distance(prior, beta):
@@ -87,7 +107,9 @@ def test_ridge_and_sigma_do_not_see_the_units_of_y(factor):
     d, y = data()
     plain, other = resolve(Priors()), resolve(Priors(), d, factor * y)
     for beta in POINTS:  # beta and sigma change with y, and beta | sigma is relative to sigma
-        assert distance(other, factor * beta) == pytest.approx(factor**2 * distance(plain, beta), rel=1e-8)
+        assert distance(other, factor * beta) == pytest.approx(
+            factor**2 * distance(plain, beta), rel=1e-8
+        )
     assert float(other.d0) == pytest.approx(factor**2 * float(plain.d0), rel=1e-9)
 
 
@@ -101,28 +123,42 @@ def test_ridge_does_not_see_the_origin_of_x_beside_an_intercept(shift):
     d, y = data()
     plain, other = resolve(Priors()), resolve(Priors(), d + np.concatenate([[0.0], shift]), y)
     for beta in POINTS:
-        assert distance(other, shifted(beta, np.array(shift))) == pytest.approx(distance(plain, beta), rel=1e-7)
+        assert distance(other, shifted(beta, np.array(shift))) == pytest.approx(
+            distance(plain, beta), rel=1e-7
+        )
 
 
 @pytest.mark.parametrize("term", ["a", "b", "W:a"])
-def test_a_users_prior_of_one_slope_leaves_the_default_of_the_intercept_blind_to_the_origin_of_x(term):
-    """The prior of a slope says nothing about the origin of its variable, years after Christ or after 2000."""
+def test_a_users_prior_of_one_slope_leaves_the_default_of_the_intercept_blind_to_the_origin_of_x(
+    term,
+):
+    """The prior of a slope says nothing about the origin of its variable, years after Christ or
+    after 2000.
+    """
     d, y = data()
     shift = np.where(np.array(TERMS[1:]) == term, 50.0, 0.0)
     priors = Priors(beta={term: dist.Normal(0.0, 10.0)})
     plain, other = resolve(priors), resolve(priors, d + np.concatenate([[0.0], shift]), y)
     for beta in POINTS:
-        assert distance(other, shifted(beta, shift)) == pytest.approx(distance(plain, beta), rel=1e-7)
+        assert distance(other, shifted(beta, shift)) == pytest.approx(
+            distance(plain, beta), rel=1e-7
+        )
 
 
 def test_ridge_means_what_it_says():
-    """At sigma = s_0 one sd of x_j moves y by `scale` sd of y, the intercept by four times that where the regressors have their means."""
+    """At sigma = s_0 one sd of x_j moves y by `scale` sd of y, the intercept by four times that
+    where the regressors have their means.
+    """
     d, y = data()
     prior, s_0 = resolve(Priors(beta=Ridge(1.7))), scales_of(d, y).residual * np.sqrt(1 + 4 / 2)
     V0 = np.linalg.inv(np.asarray(prior.root).T @ np.asarray(prior.root))
-    np.testing.assert_allclose(np.sqrt(np.diag(V0))[1:] * s_0 * d[:, 1:].std(axis=0) / y.std(), 1.7, rtol=1e-9)
+    np.testing.assert_allclose(
+        np.sqrt(np.diag(V0))[1:] * s_0 * d[:, 1:].std(axis=0) / y.std(), 1.7, rtol=1e-9
+    )
     centre = d.mean(axis=0)
-    assert np.sqrt(centre @ V0 @ centre) * s_0 == pytest.approx(4 * 1.7 * np.sqrt((y**2).mean()), rel=1e-9)
+    assert np.sqrt(centre @ V0 @ centre) * s_0 == pytest.approx(
+        4 * 1.7 * np.sqrt((y**2).mean()), rel=1e-9
+    )
     assert float(prior.half_log) == pytest.approx(-0.5 * np.linalg.slogdet(V0)[1], rel=1e-9)
     assert not np.asarray(prior.target).any()
     assert float(prior.rank) == 4
@@ -132,8 +168,15 @@ def test_ridge_means_what_it_says():
 def test_zellner_is_the_information_of_the_regressors_over_g(g, expected):
     d, _ = data()
     prior = resolve(Priors(beta=Zellner(g)))
-    np.testing.assert_allclose(np.asarray(prior.root).T @ np.asarray(prior.root), d.T @ d / expected, rtol=1e-10, atol=1e-10)
-    assert float(prior.half_log) == pytest.approx(0.5 * np.linalg.slogdet(d.T @ d / expected)[1], rel=1e-10)
+    np.testing.assert_allclose(
+        np.asarray(prior.root).T @ np.asarray(prior.root),
+        d.T @ d / expected,
+        rtol=1e-10,
+        atol=1e-10,
+    )
+    assert float(prior.half_log) == pytest.approx(
+        0.5 * np.linalg.slogdet(d.T @ d / expected)[1], rel=1e-10
+    )
 
 
 def test_conjugate_is_kept_as_given():
@@ -141,14 +184,21 @@ def test_conjugate_is_kept_as_given():
     V0, mean = A @ A.T + np.eye(4), np.array([1.0, -2.0, 0.5, 3.0])
     prior = resolve(Priors(beta=Conjugate(tuple(mean), tuple(map(tuple, V0)))))
     for beta in POINTS:
-        assert distance(prior, beta) == pytest.approx((beta - mean) @ np.linalg.solve(V0, beta - mean), rel=1e-10)
+        assert distance(prior, beta) == pytest.approx(
+            (beta - mean) @ np.linalg.solve(V0, beta - mean), rel=1e-10
+        )
     assert float(prior.half_log) == pytest.approx(-0.5 * np.linalg.slogdet(V0)[1], rel=1e-10)
 
 
 def test_flat_has_no_rows():
     prior = resolve(Priors.reference())
     assert not np.asarray(prior.root).any()
-    assert (float(prior.rank), float(prior.half_log), float(prior.a0), float(prior.d0)) == (0, 0, 0, 0)
+    assert (float(prior.rank), float(prior.half_log), float(prior.a0), float(prior.d0)) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert prior.sigma is None
 
 
@@ -165,11 +215,18 @@ WIDE = {  # families of beta and how many of four coefficients they leave to a w
 @pytest.mark.parametrize("shape", [1.0, 3.0])
 @pytest.mark.parametrize("beta", WIDE)
 def test_inverse_gamma_scales_with_the_residual_where_its_scale_is_not_given(beta, shape):
-    """Given wide coefficients at zero sigma^2 ~ InverseGamma(shape + k/2, d0), whose precision has the mean 1 / s^2."""
+    """Given wide coefficients at zero sigma^2 ~ InverseGamma(shape + k/2, d0), whose precision has
+    the mean 1 / s^2.
+    """
     family, count = WIDE[beta]
-    prior, residual = resolve(Priors(beta=family, sigma=InverseGamma(shape))), scales_of(*data()).residual
+    prior, residual = (
+        resolve(Priors(beta=family, sigma=InverseGamma(shape))),
+        scales_of(*data()).residual,
+    )
     assert float(prior.a0) == shape
-    assert (float(prior.a0) + count / 2) / float(prior.d0) == pytest.approx(1 / residual**2, rel=1e-12)
+    assert (float(prior.a0) + count / 2) / float(prior.d0) == pytest.approx(
+        1 / residual**2, rel=1e-12
+    )
 
 
 def test_inverse_gamma_takes_the_scale_that_is_given():
@@ -177,7 +234,10 @@ def test_inverse_gamma_takes_the_scale_that_is_given():
     assert (float(prior.a0), float(prior.d0)) == (2.0, 0.7)
 
 
-@pytest.mark.parametrize(("family", "ends"), [(Uniform(), (1.0, 1.0)), (ScaledBeta(), (1.01, 1.01)), (ScaledBeta(2.0, 5.0), (2.0, 5.0))])
+@pytest.mark.parametrize(
+    ("family", "ends"),
+    [(Uniform(), (1.0, 1.0)), (ScaledBeta(), (1.01, 1.01)), (ScaledBeta(2.0, 5.0), (2.0, 5.0))],
+)
 def test_priors_of_the_dependence_in_the_models_order(family, ends):
     prior = resolve(Priors(lam=family), dependence=("rho", "lam"))
     np.testing.assert_array_equal(prior.dependence[0], (1.0, 1.0))
@@ -185,7 +245,9 @@ def test_priors_of_the_dependence_in_the_models_order(family, ends):
     assert len(resolve(Priors(), dependence=()).dependence) == 0
 
 
-@pytest.mark.parametrize("family", [(1.0, 1.0), (2.5, 1.2), dist.Normal(0.2, 0.3), dist.Uniform(-2.0, 1.0)])
+@pytest.mark.parametrize(
+    "family", [(1.0, 1.0), (2.5, 1.2), dist.Normal(0.2, 0.3), dist.Uniform(-2.0, 1.0)]
+)
 @pytest.mark.parametrize("bounds", [(-2.0, 1.0), (-0.3, 0.17)])
 def test_log_dependence_is_the_density_of_the_logit_variable(family, bounds):
     a, b = bounds
@@ -195,7 +257,10 @@ def test_log_dependence_is_the_density_of_the_logit_variable(family, bounds):
     if isinstance(family, dist.Distribution):
         given, expected = family, np.asarray(family.log_prob(rho)) + slope
     else:
-        given, expected = jnp.asarray(family), stats.beta.logpdf(rho, *family, loc=a, scale=b - a) + betaln(*family) + slope
+        given, expected = (
+            jnp.asarray(family),
+            stats.beta.logpdf(rho, *family, loc=a, scale=b - a) + betaln(*family) + slope,
+        )
     found = families.log_dependence(given, jnp.asarray(s), jnp.asarray(bounds))
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
 
@@ -208,14 +273,32 @@ REFUSED = {
     "an unknown term": (lambda: resolve(Priors(beta={"zz": dist.Normal()})), "'zz'"),
     "a family in a dict": (lambda: resolve(Priors(beta={"a": Ridge()})), "'a'.*Ridge"),
     "a number in a dict": (lambda: resolve(Priors(beta={"b": 3.0})), "'b'.*3.0"),
-    "a distribution of another length": (lambda: resolve(Priors(beta=dist.Normal(jnp.zeros(3), 1.0))), r"beta.*\(3,\).*4"),
-    "a vector for one term": (lambda: resolve(Priors(beta={"a": dist.Normal(jnp.zeros(2), 1.0)})), r"'a'.*\(2,\).*1"),
-    "a conjugate mean of another length": (lambda: resolve(Priors(beta=Conjugate((0.0,), ((1.0,),)))), r"Conjugate.*\(1,\).*4 terms"),
+    "a distribution of another length": (
+        lambda: resolve(Priors(beta=dist.Normal(jnp.zeros(3), 1.0))),
+        r"beta.*\(3,\).*4",
+    ),
+    "a vector for one term": (
+        lambda: resolve(Priors(beta={"a": dist.Normal(jnp.zeros(2), 1.0)})),
+        r"'a'.*\(2,\).*1",
+    ),
+    "a conjugate mean of another length": (
+        lambda: resolve(Priors(beta=Conjugate((0.0,), ((1.0,),)))),
+        r"Conjugate.*\(1,\).*4 terms",
+    ),
     "a vector for sigma": (lambda: resolve(Priors(sigma=dist.HalfNormal(jnp.ones(3)))), "sigma"),
     "a vector for rho": (lambda: resolve(Priors(rho=dist.Normal(jnp.zeros(2), 1.0))), "rho"),
-    "a covariance that is none": (lambda: resolve(Priors(beta=Conjugate((0.0,) * 4, tuple(map(tuple, -np.eye(4)))))), "[Cc]ovariance"),
+    "a covariance that is none": (
+        lambda: resolve(Priors(beta=Conjugate((0.0,) * 4, tuple(map(tuple, -np.eye(4)))))),
+        "[Cc]ovariance",
+    ),
     "an asymmetric covariance": (
-        lambda: resolve(Priors(beta=Conjugate((0.0,) * 4, tuple(map(tuple, np.eye(4) + np.triu(np.full((4, 4), 0.3), 1)))))),
+        lambda: resolve(
+            Priors(
+                beta=Conjugate(
+                    (0.0,) * 4, tuple(map(tuple, np.eye(4) + np.triu(np.full((4, 4), 0.3), 1)))
+                )
+            )
+        ),
         "[Cc]ovariance",
     ),
     "a ridge of no width": (lambda: resolve(Priors(beta=Ridge(0.0))), "Ridge"),
@@ -234,7 +317,9 @@ def test_what_cannot_be_a_prior_is_refused_by_name(what):
 
 
 def test_repr_shows_every_prior():
-    shown = repr(Priors(rho=ScaledBeta(2, 2), sigma=dist.HalfNormal(1.5), beta={"a": dist.Normal(0.5, 2.0)}))
+    shown = repr(
+        Priors(rho=ScaledBeta(2, 2), sigma=dist.HalfNormal(1.5), beta={"a": dist.Normal(0.5, 2.0)})
+    )
     assert shown.splitlines() == [
         "Priors",
         "  beta        a: Normal(loc=0.5, scale=2.0)",
@@ -275,14 +360,28 @@ def agree_with(sample, law):
 
 
 def test_draws_of_the_conjugate_family():
-    V0, mean = np.array([[2.0, 0.5, 0, 0], [0.5, 1.0, 0.2, 0], [0, 0.2, 0.5, 0], [0, 0, 0, 3.0]]), np.array([1.0, -2.0, 0.5, 3.0])
-    found = draws(Priors(beta=Conjugate(tuple(mean), tuple(map(tuple, V0))), sigma=InverseGamma(5.0, 3.0), rho=ScaledBeta(2.0, 3.0)))
+    V0, mean = (
+        np.array([[2.0, 0.5, 0, 0], [0.5, 1.0, 0.2, 0], [0, 0.2, 0.5, 0], [0, 0, 0, 3.0]]),
+        np.array([1.0, -2.0, 0.5, 3.0]),
+    )
+    found = draws(
+        Priors(
+            beta=Conjugate(tuple(mean), tuple(map(tuple, V0))),
+            sigma=InverseGamma(5.0, 3.0),
+            rho=ScaledBeta(2.0, 3.0),
+        )
+    )
     agree(found["sigma"] ** 2, 3.0 / 4)
     agree(1 / found["sigma"] ** 2, 5 / 3)
     for i in range(4):
         agree(found["beta"][:, i], mean[i])
         for j in range(i + 1):
-            agree((found["beta"][:, i] - mean[i]) * (found["beta"][:, j] - mean[j]) / found["sigma"] ** 2, V0[i, j])
+            agree(
+                (found["beta"][:, i] - mean[i])
+                * (found["beta"][:, j] - mean[j])
+                / found["sigma"] ** 2,
+                V0[i, j],
+            )
     agree_with(found["rho"], stats.beta(2, 3, loc=-2, scale=3))
     agree_with(found["lam"], stats.uniform(-1.5, 2.4))
 
@@ -297,7 +396,11 @@ def test_draws_of_the_default_are_what_ridge_means():
 
 
 def test_draws_of_the_users_distributions():
-    found = draws(Priors(beta={"b": dist.Normal(2.0, 0.5)}, sigma=dist.HalfNormal(2.0), rho=dist.Normal(0.4, 0.5)))
+    found = draws(
+        Priors(
+            beta={"b": dist.Normal(2.0, 0.5)}, sigma=dist.HalfNormal(2.0), rho=dist.Normal(0.4, 0.5)
+        )
+    )
     agree_with(found["sigma"], stats.halfnorm(scale=2))
     agree_with(found["beta"][:, 2], stats.norm(2.0, 0.5))
     agree_with(found["rho"], stats.truncnorm((-2 - 0.4) / 0.5, (1 - 0.4) / 0.5, 0.4, 0.5))
@@ -307,7 +410,12 @@ def test_draws_of_the_users_distributions():
 
 
 @pytest.mark.parametrize(
-    "family", [dist.Normal(1.0, 2.0), dist.MultivariateNormal(jnp.ones(4), 4 * jnp.eye(4)), dist.Normal(jnp.ones(4), 2.0)]
+    "family",
+    [
+        dist.Normal(1.0, 2.0),
+        dist.MultivariateNormal(jnp.ones(4), 4 * jnp.eye(4)),
+        dist.Normal(jnp.ones(4), 2.0),
+    ],
 )
 def test_draws_of_a_distribution_of_every_coefficient(family):
     with jax.numpy_rank_promotion("allow"):  # NumPyro's own sampling relies on it
@@ -331,7 +439,11 @@ def uncorrelated(a, b):
 @pytest.mark.parametrize("pair", [("rho", "lam"), ("sigma", "rho"), ("sigma", "lam")])
 def test_draws_of_independent_priors_are_independent(pair):
     """Two distributions of the user share no random numbers."""
-    found = draws(Priors(sigma=dist.LogNormal(0.0, 1.0), rho=dist.Normal(-0.4, 0.3), lam=dist.Normal(-0.2, 0.2)))
+    found = draws(
+        Priors(
+            sigma=dist.LogNormal(0.0, 1.0), rho=dist.Normal(-0.4, 0.3), lam=dist.Normal(-0.2, 0.2)
+        )
+    )
     uncorrelated(found[pair[0]], found[pair[1]])
 
 
@@ -340,7 +452,9 @@ def test_draws_of_two_coefficients_are_independent():
     uncorrelated(found["beta"][:, 1], found["beta"][:, 2])
 
 
-OWNED = Priors(beta={"a": dist.Normal(0.0, 1.0)}, sigma=dist.HalfNormal(1.0), rho=dist.Uniform(-2.0, 1.0))
+OWNED = Priors(
+    beta={"a": dist.Normal(0.0, 1.0)}, sigma=dist.HalfNormal(1.0), rho=dist.Uniform(-2.0, 1.0)
+)
 
 
 def test_the_same_generator_gives_the_same_draws():
@@ -368,9 +482,15 @@ BOUNDED = [  # a distribution, values inside and outside of its support
 @pytest.mark.parametrize(("own", "inside", "outside"), BOUNDED)
 def test_a_distribution_ends_where_its_support_does_in_compiled_programs(own, inside, outside):
     """As a constant of the program and as an argument of it, where NumPyro forgets to look."""
-    for found in (jax.jit(families.log_prob), lambda own, value: jax.jit(lambda value: families.log_prob(own, value))(value)):
+    for found in (
+        jax.jit(families.log_prob),
+        lambda own, value: jax.jit(lambda value: families.log_prob(own, value))(value),
+    ):
+        # float32 parameters
         assert float(found(own, jnp.asarray(inside))) == pytest.approx(
             float(own.log_prob(jnp.asarray(inside))), rel=1e-5
-        )  # float32 parameters
+        )
         assert float(found(own, jnp.asarray(outside))) == -np.inf
-    assert np.isfinite(float(jax.jit(jax.grad(families.log_prob, argnums=1))(own, jnp.asarray(inside))))
+    assert np.isfinite(
+        float(jax.jit(jax.grad(families.log_prob, argnums=1))(own, jnp.asarray(inside)))
+    )

@@ -11,7 +11,9 @@ from spillover.models.profile import residual_scale
 @pytest.mark.parametrize("model", ["OLS", "SLX", "SAR", "SEM", "SDM", "SDEM", "SAC", "GNS"])
 def test_the_scale_is_that_of_the_mode(case, model, effects):
     chosen = case("knn", model, effects)
-    assert residual_scale(chosen.likelihood) == pytest.approx(dense.error_scale(chosen.problem, chosen.bounds), rel=1e-4)
+    assert residual_scale(chosen.likelihood) == pytest.approx(
+        dense.error_scale(chosen.problem, chosen.bounds), rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("model", ["SAR", "SEM", "SAC"])
@@ -32,12 +34,16 @@ def test_strong_dependence_does_not_count_as_error(assembled, model, sigma):
 
 
 def test_a_complete_w_does_not_leave_no_error(assembled):
-    """W y = (sum of y - y) / (n - 1) explains y without any residual, at the edge of the interval. The likelihood is
-    (1 - rho) / (1 + rho / (n - 1)) there, so that it has no maximum; the mode is at rho = 2 - 11 = -9, which leaves 15/24 of the error."""
+    """W y = (sum of y - y) / (n - 1) explains y without any residual, at the edge of the interval.
+    The likelihood is (1 - rho) / (1 + rho / (n - 1)) there, so that it has no maximum; the mode is
+    at rho = 2 - 11 = -9, which leaves 15/24 of the error.
+    """
     n, rng = 25, np.random.default_rng(4)
     W = (np.ones((n, n)) - np.eye(n)) / (n - 1)
     X = np.column_stack([np.ones(n), rng.standard_normal((n, 2))])
     y = X @ [1.0, 1.0, -0.5] + rng.standard_normal(n)
     chosen = assembled(dense.problem(y, X, W, "SAR"))
     residual = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
-    assert residual_scale(chosen.likelihood) == pytest.approx(15 / 24 * np.sqrt(residual @ residual / (n - 3)), rel=1e-4)
+    assert residual_scale(chosen.likelihood) == pytest.approx(
+        15 / 24 * np.sqrt(residual @ residual / (n - 3)), rel=1e-4
+    )

@@ -42,14 +42,17 @@ def test_the_indices_are_the_entropy_indices_of_their_indicators(seed, counts):
     assert (made.y.min(), made.y.max()) == (0.0, 1.0)
     assert made.indicators.min() == 0.0
     assert made.indicators.max() == 1.0
-    assert np.abs(made.indicators - made.y[..., None]).max() > 0.05  # none of them is the index itself
+    # none of them is the index itself
+    assert np.abs(made.indicators - made.y[..., None]).max() > 0.05
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_equation_holds_and_its_effects_are_of_units_and_periods(seed):
     made = study(seed)
     right = made.x @ BETA + made.x @ THETA @ W.T + made.effects + made.noise
-    np.testing.assert_allclose(made.y, np.linalg.solve(np.eye(N) - TRUTH["rho"] * W, right.T).T, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        made.y, np.linalg.solve(np.eye(N) - TRUTH["rho"] * W, right.T).T, rtol=0, atol=1e-13
+    )
     effects = made.effects
     additive = effects.mean(axis=0) + effects.mean(axis=1, keepdims=True) - effects.mean()
     np.testing.assert_allclose(effects, additive, rtol=0, atol=1e-13)
@@ -69,7 +72,9 @@ def test_the_regressors_lie_in_their_ranges_and_are_not_collinear(seed):
     for values, (low, high) in zip(x[..., 1:].transpose(2, 0, 1), CONTROLS.values(), strict=True):
         assert low < values.min() < values.max() < high
         assert np.ptp(values) > 0.4 * (high - low)
-    within = (x - x.mean(axis=0) - x.mean(axis=1, keepdims=True) + x.mean(axis=(0, 1))).reshape(N * T, -1)
+    within = (x - x.mean(axis=0) - x.mean(axis=1, keepdims=True) + x.mean(axis=(0, 1))).reshape(
+        N * T, -1
+    )
     assert np.linalg.cond(np.corrcoef(within.T)) < 10
 
 

@@ -21,7 +21,8 @@ def test_the_family_is_complete():
 
 
 @pytest.mark.parametrize(
-    ("name", "effects", "culprit"), [("SARMA", "none", "'SARMA'"), ("sar", "none", "'sar'"), ("SAR", "time", "'time'")]
+    ("name", "effects", "culprit"),
+    [("SARMA", "none", "'SARMA'"), ("sar", "none", "'sar'"), ("SAR", "time", "'time'")],
 )
 def test_what_does_not_exist_is_refused_by_name(name, effects, culprit):
     with pytest.raises(SpecificationError, match=f"{culprit}.*choose one of"):

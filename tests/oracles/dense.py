@@ -1,4 +1,6 @@
-"""Brute-force oracle: log-determinants and leave-one-out by explicit inverses, and the names of the other oracle modules."""
+"""Brute-force oracle: log-determinants and leave-one-out by explicit inverses, and the names of the
+other oracle modules.
+"""
 
 import numpy as np
 from oracles.gaussian import (
@@ -98,7 +100,9 @@ def dlogdet(rho, W):
 
 
 def _kriging(y, mean, cov, U, i):
-    """Law of y_i given the others when y = mean + U a + noise, a flat: mean and variance of the best unbiased prediction."""
+    """Law of y_i given the others when y = mean + U a + noise, a flat: mean and variance of the
+    best unbiased prediction.
+    """
     rest = np.arange(len(y)) != i
     K = np.linalg.inv(cov[np.ix_(rest, rest)])
     weights = cov[i, rest] @ K
@@ -119,15 +123,18 @@ def _loo(y, mean, cov, U):
 
 
 def loo(p, b, sigma2, rho=0.0, lam=0.0, xi=None):
-    """Leave-one-out log predictive densities, means and variances (each (N T,)) of the raw y, given the parameters.
+    """Leave-one-out log predictive densities, means and variances (each (N T,)) of the raw y, given
+    the parameters.
 
-    The reduced-form effects are flat: for each i, the joint normal of the N T raw rows is partitioned, and the effects are
-    estimated without i.
-    xi: coefficients of p.raw_D (explicit dummies), where there are any. For kind="transformed" problems.
+    The reduced-form effects are flat: for each i, the joint normal of the N T raw rows is
+    partitioned, and the effects are estimated without i. xi: coefficients of p.raw_D (explicit
+    dummies), where there are any. For kind="transformed" problems.
     """
     N, T = len(p.raw_W), p.T
     S, L = np.eye(N) - rho * p.raw_W, np.eye(N) - lam * p.raw_M
-    mean = np.kron(np.eye(T), np.linalg.inv(S)) @ (p.raw_X @ b + (p.raw_D @ xi if p.raw_D.shape[1] else 0.0))
+    mean = np.kron(np.eye(T), np.linalg.inv(S)) @ (
+        p.raw_X @ b + (p.raw_D @ xi if p.raw_D.shape[1] else 0.0)
+    )
     A = np.linalg.inv(L @ S)
     return _loo(p.raw_y, mean, np.kron(np.eye(T), sigma2 * A @ A.T), p.flat)
 

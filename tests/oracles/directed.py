@@ -1,4 +1,6 @@
-"""Directed weights of 501-700 units, and small ones, that mislead eigenvalue routines; and log-determinants with three digits more."""
+"""Directed weights of 501-700 units, and small ones, that mislead eigenvalue routines; and
+log-determinants with three digits more.
+"""
 
 import numpy as np
 from oracles.hostile import contiguity, knn, ring, rook, row_standardise
@@ -14,7 +16,9 @@ def chain(n, back, weight=1.0):
 
 
 def jordan(A, blocks, coupling, back):
-    """A repeated on the diagonal, each copy coupled to the next, and the last faintly to the first: a nearly defective W."""
+    """A repeated on the diagonal, each copy coupled to the next, and the last faintly to the first:
+    a nearly defective W.
+    """
     n, W = len(A), np.kron(np.eye(blocks), A)
     for k in range(blocks - 1):
         W[n * k : n * k + n, n * k + n : n * k + 2 * n] += coupling * np.eye(n)
@@ -31,7 +35,9 @@ def acyclic_but_for(n, share, back, seed=0):
 
 
 def ring_beside_lattice():
-    """A ring of 401, whose leftmost eigenvalues are a complex pair next to -1, linked faintly to a lattice with the eigenvalue -1/2."""
+    """A ring of 401, whose leftmost eigenvalues are a complex pair next to -1, linked faintly to a
+    lattice with the eigenvalue -1/2.
+    """
     W = np.zeros((601, 601))
     W[:401, :401] = ring(401, ((1, 1.0),))
     W[401:, 401:] = 0.5 * row_standardise(rook(10, 20))
@@ -70,7 +76,9 @@ def small():
 
 
 def logdet(rho, W):
-    """sign and log of |det(I - rho W)| by elimination with partial pivoting in extended precision."""
+    """sign and log of |det(I - rho W)| by elimination with partial pivoting in extended
+    precision.
+    """
     A = np.eye(len(W), dtype=np.longdouble) - np.longdouble(rho) * W.astype(np.longdouble)
     sign, log = 1.0, np.longdouble(0)
     for k in range(len(A)):

@@ -7,7 +7,10 @@ def rescaled(column: list[float], negative: bool) -> list[float]:
     low, high = min(column), max(column)
     if low == high:
         return [0.0 for _ in column]
-    return [(high - value) / (high - low) if negative else (value - low) / (high - low) for value in column]
+    return [
+        (high - value) / (high - low) if negative else (value - low) / (high - low)
+        for value in column
+    ]
 
 
 def entropy(column: list[float]) -> float:
@@ -19,10 +22,19 @@ def entropy(column: list[float]) -> float:
     return -sum(p * math.log(p) for p in shares if p > 0) / math.log(len(column))
 
 
-def composite(columns: list[list[float]], negative: list[bool]) -> tuple[list[float], list[float], list[float]]:
+def composite(
+    columns: list[list[float]], negative: list[bool]
+) -> tuple[list[float], list[float], list[float]]:
     """The index, the entropies and the weights of indicators given one list a column."""
     z = [rescaled(column, worse) for column, worse in zip(columns, negative, strict=True)]
     entropies = [entropy(column) for column in z]
     total = sum(1 - e for e in entropies)
     weights = [(1 - e) / total for e in entropies]
-    return [sum(w * value for w, value in zip(weights, row, strict=True)) for row in zip(*z, strict=True)], entropies, weights
+    return (
+        [
+            sum(w * value for w, value in zip(weights, row, strict=True))
+            for row in zip(*z, strict=True)
+        ],
+        entropies,
+        weights,
+    )

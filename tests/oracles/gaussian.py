@@ -1,4 +1,6 @@
-"""Exact Gaussian log-likelihoods and maximum likelihood of the spatial models, by dense algebra on a transform.Problem."""
+"""Exact Gaussian log-likelihoods and maximum likelihood of the spatial models, by dense algebra on
+a transform.Problem.
+"""
 
 import warnings
 from functools import lru_cache
@@ -24,19 +26,24 @@ def filtered(p: Problem, rho, lam):
 
 def mean_log(rho, W):
     """iota' log(I - rho W) iota / N, by the matrix's logarithm."""
-    return 0.0 if rho == 0 else _mean_log(float(rho), np.ascontiguousarray(W, float).tobytes(), len(W))
+    return (
+        0.0 if rho == 0 else _mean_log(float(rho), np.ascontiguousarray(W, float).tobytes(), len(W))
+    )
 
 
 @lru_cache(maxsize=4096)
 def _mean_log(rho, key, n):
     W = np.frombuffer(key).reshape(n, n)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # next to a defective eigenvalue it is good to 1e-11 only
+        # next to a defective eigenvalue it is good to 1e-11 only
+        warnings.simplefilter("ignore", RuntimeWarning)
         return float(np.real(linalg.logm(np.eye(len(W)) - rho * W)).sum() / len(W))
 
 
 def volume(p: Problem, rho, lam):
-    """log|S_rho| + log|S_lambda| over all blocks; tr(Q log S) in each of these, Q = I - J/N, where the effects leave after the filters."""
+    """log|S_rho| + log|S_lambda| over all blocks; tr(Q log S) in each of these, Q = I - J/N, where
+    the effects leave after the filters.
+    """
     whole = slogdet_S(rho, p.W) + slogdet_S(lam, p.M)
     return p.t * (whole if p.right is None else whole - mean_log(rho, p.W) - mean_log(lam, p.M))
 
@@ -63,7 +70,9 @@ def loglik(p: Problem, b, sigma2, rho=0.0, lam=0.0, xi=None):
 
 
 def loglik_mvn(p: Problem, b, sigma2, rho=0.0, lam=0.0, xi=None):
-    """The same number from the definition: the density of y ~ N(S^-1 (X b + D xi), sigma2 (S_lambda S)^-1 (S_lambda S)^-T)."""
+    """The same number from the definition: the density of y ~ N(S^-1 (X b + D xi), sigma2 (S_lambda
+    S)^-1 (S_lambda S)^-T).
+    """
     p = expanded(p) if p.t > 1 else p
     S, L = np.eye(p.nu) - rho * p.W, np.eye(p.nu) - lam * p.M
     mean = np.linalg.solve(S, p.X @ b + (p.D @ xi if p.D.shape[1] else 0.0))
@@ -72,7 +81,8 @@ def loglik_mvn(p: Problem, b, sigma2, rho=0.0, lam=0.0, xi=None):
 
 
 def loglik_random(y, X, W, b, sigma2, phi, rho=0.0, lam=0.0, T=1, M=None):
-    """Random unit effects inside the error process: u_t = lambda M u_t + alpha + e_t, alpha ~ N(0, phi sigma2 I); X (N T, k) as it enters.
+    """Random unit effects inside the error process: u_t = lambda M u_t + alpha + e_t, alpha ~ N(0,
+    phi sigma2 I); X (N T, k) as it enters.
 
     Kapoor, Kelejian & Prucha (2007). The density of the raw y (N T,) with its explicit covariance.
     """
@@ -85,8 +95,10 @@ def loglik_random(y, X, W, b, sigma2, phi, rho=0.0, lam=0.0, T=1, M=None):
 
 
 def score_random(y, X, W, b, sigma, spread, rho=0.0, lam=0.0, T=1, M=None):
-    """The gradient of that density in (b, rho, lambda, sigma_alpha, sigma), written out on the data rotated over time: the T - 1 contrasts
-    of a unit have variance sigma^2, its scaled mean sigma^2 + T sigma_alpha^2. Takes complex parameters."""
+    """The gradient of that density in (b, rho, lambda, sigma_alpha, sigma), written out on the data
+    rotated over time: the T - 1 contrasts of a unit have variance sigma^2, its scaled mean sigma^2
+    + T sigma_alpha^2. Takes complex parameters.
+    """
     N, M = len(W), W if M is None else M
     H = np.vstack([np.full(T, T**-0.5), linalg.helmert(T)])
     y, X = (np.einsum("st,tn...->sn...", H, a.reshape(T, N, *a.shape[1:])) for a in (y, X))
@@ -99,7 +111,10 @@ def score_random(y, X, W, b, sigma, spread, rho=0.0, lam=0.0, T=1, M=None):
     return np.concatenate(
         [
             np.einsum("sn,snk->k", scaled, np.einsum("mn,snk->smk", L, X)),
-            [np.sum(scaled * (y @ W.T @ L.T)) - T * np.trace(np.linalg.solve(np.eye(N) - rho * W, W))],
+            [
+                np.sum(scaled * (y @ W.T @ L.T))
+                - T * np.trace(np.linalg.solve(np.eye(N) - rho * W, W))
+            ],
             [np.sum(scaled * (r @ M.T)) - T * np.trace(np.linalg.solve(L, M))],
             [2 * T * spread * by_v[0], 2 * sigma * by_v.sum()],
         ]
@@ -117,7 +132,9 @@ def information_random(y, X, W, b, sigma, spread, rho=0.0, lam=0.0, T=1, M=None)
 
 
 def gls(p: Problem, rho, lam):
-    """Given (rho, lambda): coefficients of [X, D], residual e, sigma2 = e'e/nu, and the concentrated log-likelihood."""
+    """Given (rho, lambda): coefficients of [X, D], residual e, sigma2 = e'e/nu, and the
+    concentrated log-likelihood.
+    """
     y, X, D = filtered(p, rho, lam)
     Z = np.hstack([X, D])
     coef = np.linalg.lstsq(Z, y, rcond=None)[0]
@@ -128,7 +145,9 @@ def gls(p: Problem, rho, lam):
 
 
 def error_scale(p: Problem, bounds):
-    """sqrt(SSR / (nu - k)) at the mode of the logit variables of (rho, lambda) under the prior 1 / sigma^2, all else uniform."""
+    """sqrt(SSR / (nu - k)) at the mode of the logit variables of (rho, lambda) under the prior 1 /
+    sigma^2, all else uniform.
+    """
     k = p.X.shape[1] + p.D.shape[1]
     lower, upper = np.array(bounds).reshape(-1, 2).T
 
@@ -138,25 +157,39 @@ def error_scale(p: Problem, bounds):
         _, X, D = filtered(p, rho, lam)
         e = gls(p, rho, lam)[1]
         half = 0.5 * np.linalg.slogdet(np.hstack([X, D]).T @ np.hstack([X, D]))[1]
-        return volume(p, rho, lam) - 0.5 * (p.nu - k) * np.log(e @ e) - half + np.log((values - lower) * (upper - values)).sum(), e @ e
+        return (
+            volume(p, rho, lam)
+            - 0.5 * (p.nu - k) * np.log(e @ e)
+            - half
+            + np.log((values - lower) * (upper - values)).sum(),
+            e @ e,
+        )
 
     if not bounds:
         return np.sqrt(at(np.zeros(0))[1] / (p.nu - k))
     axis = np.linspace(-6, 6, 61)
-    grid = np.stack(np.meshgrid(*[axis] * len(bounds), indexing="ij"), axis=-1).reshape(-1, len(bounds))
+    grid = np.stack(np.meshgrid(*[axis] * len(bounds), indexing="ij"), axis=-1).reshape(
+        -1, len(bounds)
+    )
     start = max(grid, key=lambda s: at(s)[0])
-    best = optimize.minimize(lambda s: -at(s)[0], start, method="Powell", options={"xtol": 1e-9, "ftol": 1e-14}).x
+    best = optimize.minimize(
+        lambda s: -at(s)[0], start, method="Powell", options={"xtol": 1e-9, "ftol": 1e-14}
+    ).x
     return np.sqrt(at(best)[1] / (p.nu - k))
 
 
 def score(p: Problem, v):
-    """Gradient of the concentrated log-likelihood in the dependence parameters v present (rho, lambda), by the envelope theorem."""
+    """Gradient of the concentrated log-likelihood in the dependence parameters v present (rho,
+    lambda), by the envelope theorem.
+    """
     rho, lam = _unpack(p, v)
     coef, e, sigma2, _ = gls(p, rho, lam)
     Wy = lag(p.W, p.y, p.t)
     out = []
     if p.has_rho:
-        out.append(e @ p.left_over(Wy - lam * lag(p.M, Wy, p.t)) / sigma2 - p.t * trace(p, rho, p.W))
+        out.append(
+            e @ p.left_over(Wy - lam * lag(p.M, Wy, p.t)) / sigma2 - p.t * trace(p, rho, p.W)
+        )
     if p.has_lambda:
         r = p.y - rho * Wy - np.hstack([p.X, p.D]) @ coef
         out.append(e @ p.left_over(lag(p.M, r, p.t)) / sigma2 - p.t * trace(p, lam, p.M))
@@ -182,13 +215,24 @@ def _starts(p, bounds, size):
 
 
 def optima(p: Problem, bounds, size=25):
-    """All local maxima found: list of (value, v), best first. The generic optimiser first, then a root of the score."""
+    """All local maxima found: list of (value, v), best first. The generic optimiser first, then a
+    root of the score.
+    """
     found = []
     for start in _starts(p, bounds, size):
         inside = [(lo + 1e-7 * (hi - lo), hi - 1e-7 * (hi - lo)) for lo, hi in bounds]
-        rough = optimize.minimize(lambda v: -gls(p, *_unpack(p, v))[3], start, jac=lambda v: -score(p, v), bounds=inside, method="L-BFGS-B")
+        rough = optimize.minimize(
+            lambda v: -gls(p, *_unpack(p, v))[3],
+            start,
+            jac=lambda v: -score(p, v),
+            bounds=inside,
+            method="L-BFGS-B",
+        )
         v = optimize.root(lambda v: score(p, v), rough.x, tol=1e-15).x
-        if not all(lo < a < hi for a, (lo, hi) in zip(v, bounds, strict=True)) or np.abs(score(p, v)).max() > 1e-6 * p.nu:
+        if (
+            not all(lo < a < hi for a, (lo, hi) in zip(v, bounds, strict=True))
+            or np.abs(score(p, v)).max() > 1e-6 * p.nu
+        ):
             v = rough.x
         if all(np.abs(v - w).max() > 1e-6 for _, w in found):
             found.append((gls(p, *_unpack(p, v))[3], v))
@@ -196,7 +240,9 @@ def optima(p: Problem, bounds, size=25):
 
 
 def observed_information(p: Problem, coef, sigma2, rho, lam):
-    """Minus the Hessian of the log-likelihood in (b, xi, rho, lambda, sigma2), from the derivatives of e = S_lambda (S y - Z coef)."""
+    """Minus the Hessian of the log-likelihood in (b, xi, rho, lambda, sigma2), from the derivatives
+    of e = S_lambda (S y - Z coef).
+    """
     eye = np.eye(len(p.W))
 
     def Ml(z):
@@ -208,7 +254,8 @@ def observed_information(p: Problem, coef, sigma2, rho, lam):
     k = Z.shape[1]
     J = p.left_over(np.column_stack([-(Z - lam * Ml(Z)), -(Wy - lam * Ml(Wy)), -Ml(r)]))
     H = J.T @ J / sigma2
-    cross = e @ p.left_over(np.column_stack([Ml(Z), Ml(Wy)])) / sigma2  # d2e / d(coef, rho) d(lambda) = M Z, M W y
+    # d2e / d(coef, rho) d(lambda) = M Z, M W y
+    cross = e @ p.left_over(np.column_stack([Ml(Z), Ml(Wy)])) / sigma2
     H[: k + 1, k + 1] += cross
     H[k + 1, : k + 1] += cross
     for at, A, a in ((k, p.W, rho), (k + 1, p.M, lam)):
@@ -222,7 +269,9 @@ def observed_information(p: Problem, coef, sigma2, rho, lam):
 
 
 def expected_information(p: Problem, coef, sigma2, rho, lam):
-    """Its expectation under the model; G = W S^-1 in the error's coordinates. Anselin (1988, ch. 6)."""
+    """Its expectation under the model; G = W S^-1 in the error's coordinates. Anselin (1988, ch.
+    6).
+    """
     eye = np.eye(len(p.W))
     S, L = eye - rho * p.W, eye - lam * p.M
     Z = np.hstack([p.X, p.D])
@@ -244,7 +293,9 @@ def expected_information(p: Problem, coef, sigma2, rho, lam):
 
 
 def _covariance(p, information):
-    """Inverse over the parameters present, in the order (b, rho, lambda, sigma2); the dummies' rows are left out after inversion."""
+    """Inverse over the parameters present, in the order (b, rho, lambda, sigma2); the dummies' rows
+    are left out after inversion.
+    """
     k, q = p.X.shape[1], p.D.shape[1]
     present = list(range(k + q)) + [k + q] * p.has_rho + [k + q + 1] * p.has_lambda + [k + q + 2]
     sub = information[np.ix_(present, present)]
@@ -255,13 +306,17 @@ def _covariance(p, information):
 
 
 def ml(p: Problem, bounds=None, size=25):
-    """Maximum likelihood. bounds: one (lo, hi) for each of rho, lambda present; default the admissible intervals of p.raw_W, p.raw_M.
+    """Maximum likelihood. bounds: one (lo, hi) for each of rho, lambda present; default the
+    admissible intervals of p.raw_W, p.raw_M.
 
-    Returns a dict: b (p,), xi, rho, lambda, sigma2, loglik, max_score, cov_observed and cov_expected over (b, rho, lambda, sigma2),
-    se_observed, se_expected, optima (all local maxima found: value and position).
+    Returns a dict: b (p,), xi, rho, lambda, sigma2, loglik, max_score, cov_observed and
+    cov_expected over (b, rho, lambda, sigma2), se_observed, se_expected, optima (all local maxima
+    found: value and position).
     """
     if bounds is None:
-        bounds = [interval(A) for A, there in ((p.raw_W, p.has_rho), (p.raw_M, p.has_lambda)) if there]
+        bounds = [
+            interval(A) for A, there in ((p.raw_W, p.has_rho), (p.raw_M, p.has_lambda)) if there
+        ]
     found = optima(p, bounds, size) if bounds else [(gls(p, 0.0, 0.0)[3], np.zeros(0))]
     v = found[0][1]
     rho, lam = _unpack(p, v)
@@ -283,12 +338,18 @@ def ml(p: Problem, bounds=None, size=25):
     }
     for name, cov in covs.items():
         variance = np.diag(cov)
-        out["cov_" + name], out["se_" + name] = cov, np.sqrt(np.where(variance > 0, variance, np.nan))  # negative: not an interior maximum
+        # negative: not an interior maximum
+        out["cov_" + name], out["se_" + name] = (
+            cov,
+            np.sqrt(np.where(variance > 0, variance, np.nan)),
+        )
     return out
 
 
 def interval(W, tol=1e-7):
-    """(1/w_min, 1/w_max) of the extreme real eigenvalues; where one is missing, minus or plus one over the spectral radius."""
+    """(1/w_min, 1/w_max) of the extreme real eigenvalues; where one is missing, minus or plus one
+    over the spectral radius.
+    """
     w = np.linalg.eigvals(W)
     radius = np.abs(w).max()
     if radius < tol:

@@ -1,4 +1,6 @@
-"""Small weight matrices (N <= 60, seeded) that break careless code: each with what it is meant to break."""
+"""Small weight matrices (N <= 60, seeded) that break careless code: each with what it is meant to
+break.
+"""
 
 import numpy as np
 from scipy.spatial import Delaunay
@@ -59,15 +61,36 @@ def _standardised():
     blocks = np.kron(np.eye(5), np.ones((6, 6)) - np.eye(6))
     bent = row_standardise(ring(30, ((1, 0.7), (2, 0.3))) + 0.05 * contiguity(30))
     return {
-        "contiguity": (row_standardise(A), "symmetric contiguity, row-standardised: real spectrum, w_min > -1"),
-        "knn": (row_standardise(knn(40, 4)), "4 nearest neighbours: asymmetric, complex eigenvalues"),
+        "contiguity": (
+            row_standardise(A),
+            "symmetric contiguity, row-standardised: real spectrum, w_min > -1",
+        ),
+        "knn": (
+            row_standardise(knn(40, 4)),
+            "4 nearest neighbours: asymmetric, complex eigenvalues",
+        ),
         "components": (row_standardise(two), "two components: eigenvalue 1 twice"),
-        "bipartite": (row_standardise(rook(6, 7)), "rook lattice: bipartite, spectrum symmetric about 0, w_min = -1"),
+        "bipartite": (
+            row_standardise(rook(6, 7)),
+            "rook lattice: bipartite, spectrum symmetric about 0, w_min = -1",
+        ),
         "inverse_distance": (row_standardise(inverse), "dense inverse distances, row-standardised"),
-        "economic": (row_standardise(A * wealth), "row-standardised A diag(x): not D^-1 B with B symmetric, yet a real spectrum"),
-        "complete": (row_standardise(np.ones((12, 12)) - np.eye(12)), "everyone a neighbour: w_min = -1/11, interval (-11, 1)"),
-        "blocks": (row_standardise(blocks), "five cliques of six: both extreme eigenvalues repeated, interval (-5, 1)"),
-        "directed_ring": (ring(25, ((1, 1.0),)), "i -> i + 1, odd length: det(I - rho W) = 1 - rho^25, no negative real eigenvalue"),
+        "economic": (
+            row_standardise(A * wealth),
+            "row-standardised A diag(x): not D^-1 B with B symmetric, yet a real spectrum",
+        ),
+        "complete": (
+            row_standardise(np.ones((12, 12)) - np.eye(12)),
+            "everyone a neighbour: w_min = -1/11, interval (-11, 1)",
+        ),
+        "blocks": (
+            row_standardise(blocks),
+            "five cliques of six: both extreme eigenvalues repeated, interval (-5, 1)",
+        ),
+        "directed_ring": (
+            ring(25, ((1, 1.0),)),
+            "i -> i + 1, odd length: det(I - rho W) = 1 - rho^25, no negative real eigenvalue",
+        ),
         "bent_ring": (bent, "directed two-step ring with weak contiguity: complex spectrum"),
     }
 
@@ -89,12 +112,30 @@ def _general():
     sinks[[0, 9, 20]] = 0.0
     return {
         "binary": (A, "raw 0/1 contiguity: w_max about 6, interval far inside (-1, 1)"),
-        "spectral": (A / np.linalg.eigvalsh(A)[-1], "0/1 contiguity over its spectral radius: w_max = 1, rows do not sum to one"),
-        "islands": (row_standardise(islands), "row-standardised with three isolated units (zero rows and columns)"),
-        "sinks": (row_standardise(sinks), "3 nearest neighbours with three zero rows that others still point to; complex eigenvalues"),
+        "spectral": (
+            A / np.linalg.eigvalsh(A)[-1],
+            "0/1 contiguity over its spectral radius: w_max = 1, rows do not sum to one",
+        ),
+        "islands": (
+            row_standardise(islands),
+            "row-standardised with three isolated units (zero rows and columns)",
+        ),
+        "sinks": (
+            row_standardise(sinks),
+            (
+                "3 nearest neighbours with three zero rows that others still point to; complex"
+                " eigenvalues"
+            ),
+        ),
         "inverse_distance_raw": (inverse, "dense inverse distances as they are: w_max about 90"),
-        "defective": (defective, "[[A, I/2], [0, A]], A bipartite: Jordan blocks at 1 and -1; log|S| is twice that of A"),
-        "acyclic": (acyclic, "strictly triangular: spectral radius 0, log|S| = 0, the user must give bounds"),
+        "defective": (
+            defective,
+            "[[A, I/2], [0, A]], A bipartite: Jordan blocks at 1 and -1; log|S| is twice that of A",
+        ),
+        "acyclic": (
+            acyclic,
+            "strictly triangular: spectral radius 0, log|S| = 0, the user must give bounds",
+        ),
     }
 
 

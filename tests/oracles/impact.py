@@ -1,4 +1,6 @@
-"""Direct, indirect and total impacts from the dense matrix S^-1 (beta I + theta W). LeSage & Pace (2009, ch. 2)."""
+"""Direct, indirect and total impacts from the dense matrix S^-1 (beta I + theta W). LeSage & Pace
+(2009, ch. 2).
+"""
 
 import numpy as np
 from oracles.transform import split
@@ -21,16 +23,24 @@ def impacts(beta, theta, rho, W):
 
 def unit_impacts(beta, theta, rho, W):
     """(k, 3, N): diagonal, row sums (to a unit), column sums (from a unit)."""
-    return np.array([[np.diag(P), P.sum(axis=1), P.sum(axis=0)] for P in effects_matrices(beta, theta, rho, W)])
+    return np.array(
+        [[np.diag(P), P.sum(axis=1), P.sum(axis=0)] for P in effects_matrices(beta, theta, rho, W)]
+    )
 
 
 def impacts_map(p, rho, k):
-    """(3 k, p): impacts are linear in the coefficients b of p.X at a given rho; row 3 j + (0, 1, 2) is regressor j's."""
-    return np.column_stack([impacts(*split(p, row, k), rho, p.raw_W).ravel() for row in np.eye(p.X.shape[1])])
+    """(3 k, p): impacts are linear in the coefficients b of p.X at a given rho; row 3 j + (0, 1, 2)
+    is regressor j's.
+    """
+    return np.column_stack(
+        [impacts(*split(p, row, k), rho, p.raw_W).ravel() for row in np.eye(p.X.shape[1])]
+    )
 
 
 def impacts_se(p, fit, k, which="observed"):
-    """(k, 3) delta-method standard errors of the impacts at an ml() fit, the Jacobian by complex steps through the dense inverse."""
+    """(k, 3) delta-method standard errors of the impacts at an ml() fit, the Jacobian by complex
+    steps through the dense inverse.
+    """
     size = len(fit["b"]) + p.has_rho
     cov = fit["cov_" + which][:size, :size]
 

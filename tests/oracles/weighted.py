@@ -1,4 +1,6 @@
-"""Posteriors under any prior, hard bounds included: independent draws under the flat one, weighted by the ratio of the two."""
+"""Posteriors under any prior, hard bounds included: independent draws under the flat one, weighted
+by the ratio of the two.
+"""
 
 from dataclasses import dataclass
 
@@ -29,11 +31,13 @@ class Weighted:
 
 
 def draws(p: Problem, bounds, log_prior, size=200_000, nodes=(12, 10), seed=0):
-    """The posterior of coefficients "0", "1", ..., of "sigma", "rho" and "lambda" with independent errors of its moments.
+    """The posterior of coefficients "0", "1", ..., of "sigma", "rho" and "lambda" with independent
+    errors of its moments.
 
-    bounds: one pair for each of rho, lambda present, outside which the prior is zero; they are drawn from the nodes of a quadrature, the
-    rest from their law given these, under 1/sigma2 and flat b. log_prior(b, sigma, rho, lam): log density of (b, sigma, rho, lam), for
-    arrays of draws (size, k), (size,); minus infinity where it is zero.
+    bounds: one pair for each of rho, lambda present, outside which the prior is zero; they are
+    drawn from the nodes of a quadrature, the rest from their law given these, under 1/sigma2 and
+    flat b. log_prior(b, sigma, rho, lam): log density of (b, sigma, rho, lam), for arrays of draws
+    (size, k), (size,); minus infinity where it is zero.
     """
     rng = np.random.default_rng(seed)
     (rhos, wr), (lams, wl) = _axes(p, bounds, nodes)
@@ -48,11 +52,19 @@ def draws(p: Problem, bounds, log_prior, size=200_000, nodes=(12, 10), seed=0):
         m, V, a, d, _ = flat[node]
         here = np.flatnonzero(chosen == node)
         sigma[here] = np.sqrt(d / rng.gamma(a, size=len(here)))
-        b[here] = (m + sigma[here, None] * (rng.standard_normal((len(here), len(m))) @ np.linalg.cholesky(V).T))[:, :k]
+        b[here] = (
+            m
+            + sigma[here, None]
+            * (rng.standard_normal((len(here), len(m))) @ np.linalg.cholesky(V).T)
+        )[:, :k]
     rho, lam = rhos[chosen // len(lams)], lams[chosen % len(lams)]
     with np.errstate(divide="ignore"):
         log = log_prior(b, sigma, rho, lam) + np.log(sigma)  # the flat prior is 1 / sigma in sigma
     weight = np.exp(log - log.max())
     found = {str(j): b[:, j] for j in range(k)} | {"sigma": sigma}
-    found |= {name: values for name, values, there in (("rho", rho, p.has_rho), ("lambda", lam, p.has_lambda)) if there}
+    found |= {
+        name: values
+        for name, values, there in (("rho", rho, p.has_rho), ("lambda", lam, p.has_lambda))
+        if there
+    }
     return Weighted(found, weight / weight.sum())

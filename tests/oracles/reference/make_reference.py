@@ -1,7 +1,9 @@
-"""Writes columbus_exact.json and produc_exact.json: maximum likelihood to a score of 1e-10 and posteriors by quadrature.
+"""Writes columbus_exact.json and produc_exact.json: maximum likelihood to a score of 1e-10 and
+posteriors by quadrature.
 
-Run from anywhere: python make_reference.py      needs NumPy, SciPy, pandas; about half a minute on one core.
-Estimation uses one period's matrices at a time; every log-likelihood is then checked against the dense one on the whole transformed space.
+Run from anywhere: python make_reference.py      needs NumPy, SciPy, pandas; about half a minute on
+one core. Estimation uses one period's matrices at a time; every log-likelihood is then checked
+against the dense one on the whole transformed space.
 """
 
 import json
@@ -26,11 +28,18 @@ def columbus():
     A = np.zeros((len(data), len(data)))
     A[links["i"], links["j"]] = links["w"]
     X = np.column_stack([np.ones(len(data)), data["INC"], data["HOVAL"]])
-    return data["CRIME"].to_numpy(), X, A / A.sum(axis=1, keepdims=True), ["(Intercept)", "INC", "HOVAL"]
+    return (
+        data["CRIME"].to_numpy(),
+        X,
+        A / A.sum(axis=1, keepdims=True),
+        ["(Intercept)", "INC", "HOVAL"],
+    )
 
 
 def produc():
-    """The same for the panel of 48 states, stacked period by period, states in alphabetical order; and T."""
+    """The same for the panel of 48 states, stacked period by period, states in alphabetical order;
+    and T.
+    """
     folder = ROOT / "engine" / "_root" / "data"
     data = pd.read_csv(folder / "munnell.csv").sort_values(["year", "state"])
     borders = pd.read_csv(folder / "states.csv").sort_values("state")
@@ -38,9 +47,23 @@ def produc():
     A = np.zeros((len(names), len(names)))
     for i, others in enumerate(borders["neighbours"]):
         A[i, [names.index(s) for s in others.split(";")]] = 1.0
-    X = np.column_stack([np.ones(len(data)), np.log(data["pcap"]), np.log(data["pc"]), np.log(data["emp"]), data["unemp"]])
+    X = np.column_stack(
+        [
+            np.ones(len(data)),
+            np.log(data["pcap"]),
+            np.log(data["pc"]),
+            np.log(data["emp"]),
+            data["unemp"],
+        ]
+    )
     y = np.log(data["gsp"].to_numpy())
-    return y, X, A / A.sum(axis=1, keepdims=True), ["(Intercept)", "lpcap", "lpc", "lemp", "unemp"], data["year"].nunique()
+    return (
+        y,
+        X,
+        A / A.sum(axis=1, keepdims=True),
+        ["(Intercept)", "lpcap", "lpc", "lemp", "unemp"],
+        data["year"].nunique(),
+    )
 
 
 def column_names(p, names):
@@ -51,7 +74,10 @@ def column_names(p, names):
 def impact_table(values, names):
     """{"direct": {x: value}, ...} of a (k, 3) array, without the constant."""
     slopes = [j for j, n in enumerate(names) if n != "(Intercept)"]
-    return {what: {names[j]: float(values[j, c]) for j in slopes} for c, what in enumerate(("direct", "indirect", "total"))}
+    return {
+        what: {names[j]: float(values[j, c]) for j in slopes}
+        for c, what in enumerate(("direct", "indirect", "total"))
+    }
 
 
 def ml_entry(p, names):
@@ -62,18 +88,35 @@ def ml_entry(p, names):
     assert abs(check - fit["loglik"]) < 1e-9 * abs(check), (check, fit["loglik"])
     assert fit["max_score"] < 1e-8, fit["max_score"]
     every = own + ["rho"] * p.has_rho + ["lambda"] * p.has_lambda + ["sigma2"]
-    out = {"nu": p.nu, "loglik": fit["loglik"], "sigma2": fit["sigma2"], "coef": dict(zip(own, fit["b"].tolist(), strict=True))}
-    out |= {n: float(fit[n]) for n, there in (("rho", p.has_rho), ("lambda", p.has_lambda)) if there}
-    out |= {"se_" + w: dict(zip(every, fit["se_" + w].tolist(), strict=True)) for w in ("observed", "expected")}
-    out["impacts"] = impact_table(dense.impacts(*dense.split(p, fit["b"], k), fit["rho"], p.raw_W), names)
-    out |= {"impacts_se_" + w: impact_table(dense.impacts_se(p, fit, k, w), names) for w in ("observed", "expected")}
+    out = {
+        "nu": p.nu,
+        "loglik": fit["loglik"],
+        "sigma2": fit["sigma2"],
+        "coef": dict(zip(own, fit["b"].tolist(), strict=True)),
+    }
+    out |= {
+        n: float(fit[n]) for n, there in (("rho", p.has_rho), ("lambda", p.has_lambda)) if there
+    }
+    out |= {
+        "se_" + w: dict(zip(every, fit["se_" + w].tolist(), strict=True))
+        for w in ("observed", "expected")
+    }
+    out["impacts"] = impact_table(
+        dense.impacts(*dense.split(p, fit["b"], k), fit["rho"], p.raw_W), names
+    )
+    out |= {
+        "impacts_se_" + w: impact_table(dense.impacts_se(p, fit, k, w), names)
+        for w in ("observed", "expected")
+    }
     out["max_score"] = fit["max_score"]
     out["local_optima"] = [[float(value), *map(float, v)] for value, v in fit["optima"]]
     return out
 
 
 def posterior_entry(p, names, model):
-    """Everything of one exact posterior; the constant is null where lambda reaches 1 and a flat prior leaves it without moments."""
+    """Everything of one exact posterior; the constant is null where lambda reaches 1 and a flat
+    prior leaves it without moments.
+    """
     q, own = dense.posterior(p, k=len(names)), column_names(p, names)
     hidden = "(Intercept)" if model in SPATIAL_ERROR else None
 
@@ -90,8 +133,15 @@ def posterior_entry(p, names, model):
         }
     if len(q["names"]) == 2:
         out["corr_rho_lambda"] = float(q["spatial_cov"][0, 1] / q["spatial_sd"].prod())
-    out |= {"coef_mean": table(q["b_mean"]), "coef_sd": table(q["b_sd"]), "sigma2": {"mean": q["sigma2_mean"], "sd": q["sigma2_sd"]}}
-    return out | {"impacts_mean": impact_table(q["impacts_mean"], names), "impacts_sd": impact_table(q["impacts_sd"], names)}
+    out |= {
+        "coef_mean": table(q["b_mean"]),
+        "coef_sd": table(q["b_sd"]),
+        "sigma2": {"mean": q["sigma2_mean"], "sd": q["sigma2_sd"]},
+    }
+    return out | {
+        "impacts_mean": impact_table(q["impacts_mean"], names),
+        "impacts_sd": impact_table(q["impacts_sd"], names),
+    }
 
 
 def save(name, content):
@@ -114,26 +164,40 @@ def make_columbus():
     y, X, W, names = columbus()
     rho = [-0.9, -0.5, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99]
     out = header(W) | {
-        "logdet": {"rho": rho, "value": [float(dense.logdet(r, W)) for r in rho], "derivative": [float(dense.dlogdet(r, W)) for r in rho]}
+        "logdet": {
+            "rho": rho,
+            "value": [float(dense.logdet(r, W)) for r in rho],
+            "derivative": [float(dense.dlogdet(r, W)) for r in rho],
+        }
     }
     out["ml"] = {m: ml_entry(dense.problem(y, X, W, m), names) for m in dense.MODELS}
-    out["posterior"] = {m: posterior_entry(dense.problem(y, X, W, m), names, m) for m in ("SAR", "SEM", "SDM", "SDEM", "SAC")}
+    out["posterior"] = {
+        m: posterior_entry(dense.problem(y, X, W, m), names, m)
+        for m in ("SAR", "SEM", "SDM", "SDEM", "SAC")
+    }
     save("columbus_exact.json", out)
 
 
 def make_produc():
-    """The panel: seven models, four kinds of effects, two likelihoods; exact posteriors with unit and two-way effects."""
+    """The panel: seven models, four kinds of effects, two likelihoods; exact posteriors with unit
+    and two-way effects.
+    """
     y, X, W, names, T = produc()
     out = header(W) | {"ml": {}, "posterior": {}}
     for effects in dense.EFFECTS:
         out["ml"][effects] = {}
         for kind in ("transformed", "direct"):
-            fits = {m: ml_entry(dense.problem(y, X, W, m, effects, T, kind=kind, expand=False), names) for m in dense.MODELS if m != "GNS"}
+            fits = {
+                m: ml_entry(dense.problem(y, X, W, m, effects, T, kind=kind, expand=False), names)
+                for m in dense.MODELS
+                if m != "GNS"
+            }
             out["ml"][effects][kind] = fits
     for effects in ("unit", "twoway"):
         out["posterior"][effects] = {
             "transformed": {
-                m: posterior_entry(dense.problem(y, X, W, m, effects, T, expand=False), names, m) for m in ("SAR", "SEM", "SDM", "SDEM")
+                m: posterior_entry(dense.problem(y, X, W, m, effects, T, expand=False), names, m)
+                for m in ("SAR", "SEM", "SDM", "SDEM")
             }
         }
     save("produc_exact.json", out)

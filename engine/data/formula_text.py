@@ -1,0 +1,336 @@
+"""The text of a formula: its pieces, stand-ins for the names of columns, and how large it is,
+before anything else reads it.
+
+A name in backticks becomes a plain identifier at once, one and the same for one name, so that `a b`
+is one column wherever it stands and what is checked, expanded and evaluated holds identifiers
+alone.
+"""
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
+
+from spillover.kernels.errors import DataError
+
+LONGEST = 20_000  # characters
+DEEPEST = 40  # brackets within brackets
+TERMS = (
+    5_000  # that the operators of a formula expand to, the same ones counted each time they come up
+)
+# sets of factors that the coding of categories may have to go through: 2^k for a term of k factors
+SPANS = 20_000
+FINEST = 50  # largest power of terms, degree of a polynomial, and number of columns of a spline
+
+_TOKEN = re.compile(
+    r"(?P<blank>\s+)|`(?P<quoted>[^`]*)`|(?P<text>'[^'\"`\\\n]*'|\"[^'\"`\\\n]*\")"
+    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w))"
+    r"|(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<sign>\*\*|[<>=!]=|//|[-+*/:^~|&()<>=%,{}\[\]])"
+)
+WORDS = ("quoted", "name", "number", "text")  # pieces that need something between them
+
+
+class Token(NamedTuple):
+    """A piece of a formula: its kind, as named in the pattern, and its text."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A formula's `text` with stand-ins for names that are no plain identifiers: `names`, what each
+    of them stands for; `calls`: its calls and the parts in braces, which are all of it that is ever
+    evaluated.
+    """
+
+    text: str
+    names: Mapping[str, str]
+    calls: tuple[str, ...] = ()
+
+    def label(self, text: str) -> str:
+        """A piece of the checked text as the user wrote it: a name keeps its backticks inside of a
+        call only.
+        """
+        # one may begin as another does
+        for stand_in, name in sorted(self.names.items(), key=lambda pair: -len(pair[0])):
+            text = text.replace(stand_in, f"`{name}`" if stand_in.endswith("inside_") else name)
+        return text
+
+
+def read_text(formula: Any, offer: str) -> Checked:
+    """The formula, its pieces known and its size bounded. `offer`: what a formula may hold, for
+    errors.
+
+    DataError for what is no text, for an unknown character, for brackets that do not close or lie
+    too deep, and for more terms than are allowed.
+
+    >>> read_text("y ~ x + log(`a b`)", "").text
+    'y ~ x + log(column0_inside_)'
+    """
+    if not isinstance(formula, str):
+        raise DataError(
+            f"The formula is a {type(formula).__name__}: write it as text, such as 'y ~ x1 + x2'."
+        )
+    if len(formula) > LONGEST:
+        raise DataError(f"The formula has {len(formula)} characters, and {LONGEST} are allowed.")
+    pieces, names = _with_stand_ins(list(_tokens(formula, offer)), formula)
+    calls: list[str] = []
+    for side in _sides([piece for piece in pieces if piece.kind != "blank"]):
+        counter = _Counter(side, formula)
+        counter.all()
+        calls += counter.calls
+    return Checked(
+        "".join(" " if piece.kind == "blank" else piece.text for piece in pieces).strip(),
+        names,
+        tuple(calls),
+    )
+
+
+def is_plain(name: str) -> bool:
+    """Whether a column's name is an identifier that Python's parser leaves as it is."""
+    return (
+        name.isidentifier()
+        and not keyword.iskeyword(name)
+        and not name.startswith("__")
+        and unicodedata.normalize("NFKC", name) == name
+    )
+
+
+def _with_stand_ins(tokens: list[Token], formula: str) -> tuple[list[Token], dict[str, str]]:
+    """The pieces with one stand-in for each name of a column that is no plain identifier, and what
+    the stand-ins are for.
+
+    Inside of calls it is another one than outside, since labels keep the backticks there.
+    """
+    marks = max(map(len, re.findall("_+", formula)), default=0) + 1 if "column" in formula else 0
+    stem = "column" + "_" * marks  # which the formula does not hold
+    numbers: dict[str, int] = {}
+    names: dict[str, str] = {}
+    brackets: list[bool] = []  # whether each that is open is a call's
+    pieces, before = [], Token("", "")
+    for token, after in zip(tokens, [*tokens, Token("", "")][1:], strict=True):
+        if token.kind == "sign" and token.text in "([{":
+            brackets.append(token.text == "{" or before.kind == "name" or any(brackets[-1:]))
+        elif token.kind == "sign" and token.text in ")]}":
+            _refuse(not brackets, formula, "more brackets close than open")
+            brackets.pop()
+        _refuse(
+            len(brackets) > DEEPEST, formula, f"more than {DEEPEST} brackets lie in one another"
+        )
+        if token.kind == "quoted":
+            _refuse(not token.text, formula, "a name in backticks is empty")
+            _refuse(after.text == "(", formula, f"`{token.text}` is a column, and no function")
+            _refuse(
+                before.kind in WORDS or after.kind in WORDS,
+                formula,
+                f"an operator beside `{token.text}` is missing",
+            )
+        inside, piece = bool(brackets and brackets[-1]), token
+        if token.kind == "quoted" or (
+            token.kind == "name"
+            and after.text != "("
+            and not (inside and ("." in token.text or _word(token)))
+        ):
+            piece = Token("name", token.text)
+            if not is_plain(token.text):
+                number = numbers.setdefault(token.text, len(numbers))
+                piece = Token("name", f"{stem}{number}_inside_" if inside else f"{stem}{number}_")
+                names[piece.text] = token.text
+        pieces.append(piece)
+        before = token
+    return pieces, names
+
+
+def _word(token: Token) -> bool:
+    """Whether a name is a word of Python's, or one of its own insides, which stays what it is and
+    is refused as such.
+    """
+    plain = unicodedata.normalize("NFKC", token.text)
+    return keyword.iskeyword(plain) or plain.startswith("__")
+
+
+def _refuse(wrong: bool, formula: str, what: str) -> None:
+    if wrong:
+        raise DataError(f"The formula {short(formula)} cannot be read: {what}.")
+
+
+def _tokens(formula: str, offer: str) -> Iterator[Token]:
+    at = 0
+    while at < len(formula):
+        found = _TOKEN.match(formula, at)
+        if found is None or found.lastgroup is None:
+            rest = formula[at : at + 12]
+            raise DataError(
+                f"The formula {short(formula)} cannot be read at {rest!r}, place {at + 1}: {offer}."
+            )
+        yield Token(found.lastgroup, found[found.lastgroup])
+        at = found.end()
+
+
+def _sides(pieces: list[Token]) -> list[list[Token]]:
+    """The pieces between the signs ~ outside of brackets; inside them it is the "not" of truth
+    values.
+    """
+    sides: list[list[Token]] = [[]]
+    depth = 0
+    for piece in pieces:
+        depth += (piece.text in "([{") - (piece.text in ")]}") if piece.kind == "sign" else 0
+        if piece == Token("sign", "~") and not depth:
+            sides.append([])
+        else:
+            sides[-1].append(piece)
+    return sides
+
+
+class _Size(NamedTuple):
+    """`terms` that a part of a formula stands for; `spans`: the sum of 2^k over them, for k factors
+    each; `width`: the sum of the k.
+    """
+
+    terms: int
+    spans: int
+    width: int
+
+
+_ONE = _Size(1, 2, 1)
+
+
+def _product(a: _Size, b: _Size) -> _Size:
+    return _Size(a.terms * b.terms, a.spans * b.spans, a.width * b.terms + a.terms * b.width)
+
+
+def _sum(a: _Size, b: _Size) -> _Size:
+    return _Size(a.terms + b.terms, a.spans + b.spans, a.width + b.width)
+
+
+def _nested(a: _Size, b: _Size) -> _Size:
+    """a / b: the terms of a, and each of b with all the factors of a."""
+    return _Size(
+        a.terms + b.terms,
+        a.spans + 2 ** min(a.width, 64) * b.spans,
+        a.width + b.terms * a.width + b.width,
+    )
+
+
+def _raised(a: _Size, n: int) -> _Size:
+    """a ** n: products of up to n of the terms of a, of which no more than 2^terms differ."""
+    most = 3 ** min(a.width, 64)
+    return _Size(a.terms**n, min(a.spans**n, most), n * a.terms ** (n - 1) * a.width)
+
+
+class _Counter:
+    """How many terms one side of a formula stands for, by its operators in the order in which they
+    bind.
+    """
+
+    BINDING: Mapping[str, int] = {"|": 1, "+": 2, "-": 2, "*": 3, "/": 3, ":": 4, "**": 5, "^": 5}
+    JOIN: Mapping[str, Callable[[_Size, _Size], _Size]] = {
+        ":": _product,
+        "/": _nested,
+        "*": lambda a, b: _sum(_sum(a, b), _product(a, b)),
+    }
+
+    def __init__(self, pieces: list[Token], formula: str) -> None:
+        self.pieces, self.formula, self.at = pieces, formula, 0
+        self.calls: list[str] = []
+
+    def all(self) -> None:
+        """Go through the whole side; DataError for what cannot be read and for too many terms."""
+        if self.pieces:
+            self.terms(0)
+        if self.at < len(self.pieces):
+            self.refuse(f"at {self.pieces[self.at].text!r}")
+
+    def terms(self, binding: int) -> _Size:
+        """The terms of what comes next, up to an operator that binds no closer than `binding`."""
+        count = self.operand()
+        while self.at < len(self.pieces) and self.BINDING.get(self.sign(), 0) > binding:
+            sign = self.sign()
+            self.at += 1
+            if sign in ("**", "^"):
+                count = _raised(count, self.power())
+            else:
+                other = self.terms(self.BINDING[sign])
+                count = self.JOIN.get(sign, _sum)(count, other)
+            if count.terms > TERMS or count.spans > SPANS:
+                self.refuse(
+                    f"it stands for more than {TERMS} terms, or for products of too many factors"
+                )
+        return count
+
+    def operand(self) -> _Size:
+        """A group in brackets, or one column, number or call."""
+        while self.sign() in ("+", "-"):
+            self.at += 1
+        if self.at == len(self.pieces):
+            self.refuse("something is missing at its end")
+        piece = self.pieces[self.at]
+        self.at += 1
+        if piece.kind == "text":
+            self.refuse(f"{piece.text!r} is a text, and a formula is of columns")
+        if piece.kind != "sign":
+            if piece.kind == "name" and self.sign() == "(":
+                self.call(self.at - 1)
+            return _ONE
+        if piece.text == "{":
+            self.at -= 1
+            self.call(self.at)
+            return _ONE
+        if piece.text != "(":
+            self.refuse(f"at {piece.text!r}")
+        count = self.terms(0)
+        if self.sign() != ")":
+            self.refuse("a bracket does not close")
+        self.at += 1
+        return count
+
+    def power(self) -> int:
+        """The whole number after ** or ^, which no other power follows."""
+        piece = self.pieces[self.at] if self.at < len(self.pieces) else Token("sign", "its end")
+        if (
+            piece.kind != "number"
+            or not piece.text.isdigit()
+            or not 1 <= int(piece.text[:9]) <= FINEST
+        ):
+            self.refuse(
+                f"a power of terms is a whole number from 1 to {FINEST}, and not"
+                f" {piece.text[:20]!r}"
+            )
+        self.at += 1
+        if self.sign() in ("**", "^"):
+            self.refuse("a power follows a power")
+        return int(piece.text)
+
+    def call(self, start: int) -> None:
+        """Keep what stands from `start` to the end of the bracket that comes next, to be checked by
+        itself.
+        """
+        self.skip()
+        self.calls.append(" ".join(piece.text for piece in self.pieces[start : self.at]))
+
+    def skip(self) -> None:
+        """Go past a bracket and what it holds."""
+        depth = 0
+        while self.at < len(self.pieces):
+            piece = self.pieces[self.at]
+            depth += (piece.text in "([{") - (piece.text in ")]}") if piece.kind == "sign" else 0
+            self.at += 1
+            if not depth:
+                return
+        self.refuse("a bracket does not close")
+
+    def sign(self) -> str:
+        """The sign that comes next, "" where none does."""
+        piece = self.pieces[self.at] if self.at < len(self.pieces) else Token("", "")
+        return piece.text if piece.kind == "sign" else ""
+
+    def refuse(self, what: str) -> NoReturn:
+        raise DataError(f"The formula {short(self.formula)} cannot be read: {what}.")
+
+
+def short(text: str) -> str:
+    """A text for an error message, its end cut off where it is long."""
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")

@@ -1,0 +1,77 @@
+"""Values of earlier periods, each from its own unit, whatever the order of the rows."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from spillover.kernels.errors import DataError, SpecificationError
+
+NO_PERIODS = "lag and diff are of a panel: say which columns are unit= and period=."
+
+
+def earlier(
+    place: np.ndarray, periods: pd.Index, units: int, period: str | None
+) -> Callable[[pd.Series, int], pd.Series]:
+    """A function that gives each row the value of its unit `k` periods before, NaN where there is
+    none.
+
+    `place`: (rows,), the position of each row in an array of (T, N), its `periods` sorted; `units`:
+    N; `period`: the name of the column of periods, None for a cross-section, which has no period
+    before.
+
+    >>> before = earlier(np.array([2, 0, 3, 1]), pd.Index([2001, 2002]), 2, "year")
+    >>> before(pd.Series([10.0, 20.0, 30.0, 40.0]), 1).tolist()
+    [20.0, nan, 40.0, nan]
+    """
+
+    def at(column: pd.Series, k: int) -> pd.Series:
+        if period is None:
+            raise SpecificationError(NO_PERIODS)
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 0 <= k < len(periods):
+            raise SpecificationError(
+                f"lag(..., {k!r}): give a whole number from 0 to {len(periods) - 1}, one less than"
+                " the periods."
+            )
+        _check_even(periods, period)
+        table = np.full((len(periods), units), np.nan)
+        table.ravel()[place] = column.to_numpy(float)
+        moved = np.full_like(table, np.nan)
+        moved[k:] = table[: len(periods) - k]
+        return pd.Series(moved.ravel()[place], column.index)
+
+    return at
+
+
+def _check_even(periods: pd.Index, period: str) -> None:
+    """DataError for numbers, also as text, or dates at uneven distances: the row before is not the
+    period before.
+    """
+    if pd.api.types.is_numeric_dtype(periods.dtype):
+        clocks = [periods.to_numpy(float)]
+    elif isinstance(periods, pd.DatetimeIndex):  # months and years differ in days
+        clocks = [
+            periods.asi8,
+            *(periods.tz_localize(None).to_period(unit).asi8 for unit in ("D", "M", "Y")),
+        ]
+    elif isinstance(periods, pd.PeriodIndex):
+        clocks = [periods.asi8]
+    else:
+        # years stored as text
+        numbers = pd.to_numeric(pd.Series(periods.astype(object)), errors="coerce").to_numpy(float)
+        if np.isnan(numbers).any():
+            return
+        clocks = [numbers]
+    uneven = [_longer(np.diff(clock)) for clock in clocks]
+    if all(steps.any() for steps in uneven):
+        at = int(np.argmax(uneven[-1]))
+        raise DataError(
+            f"lag and diff need periods at even distances, and between {period} {periods[at]} and"
+            f" {periods[at + 1]} one is missing: fill it in, or make the lag a column beforehand."
+        )
+
+
+def _longer(steps: np.ndarray) -> np.ndarray:
+    """Which steps are longer than the shortest; all of them where the shortest is none."""
+    shortest = min(steps, default=np.inf)
+    return steps > shortest * (1 + 1e-9) if shortest > 0 else np.ones(len(steps), bool)

@@ -1,0 +1,106 @@
+"""Arguments that several front doors share, checked once: what a sampler is asked for."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spillover.engine.data.panel import Panel
+from spillover.engine.labels import few
+from spillover.engine.weights.checks import how_to_make
+from spillover.engine.weights.weights import Weights
+from spillover.kernels.arguments import choice, expect, label, real, seed, whole
+from spillover.kernels.errors import DataError, WeightsError
+from spillover.models.priors import Priors
+
+# of a column: sixth powers of sigma, which the information has, stay in the range of 64-bit floats
+SMALLEST, LARGEST = (
+    1e-40,
+    1e40,
+)
+
+
+class SamplingPlan(NamedTuple):
+    """`chains` times `draws`, after `tune` iterations each, from a seed; `target_accept`: the rate
+    that NUTS aims at.
+    """
+
+    draws: int
+    tune: int
+    chains: int
+    seed: int
+    target_accept: float
+
+
+def sampling_plan(
+    sampler: Any,
+    samplers: Iterable[str],
+    draws: Any,
+    tune: Any,
+    chains: Any,
+    start: Any,
+    target_accept: Any,
+) -> SamplingPlan:
+    """The checked numbers; SpecificationError names the one that does not do, and the samplers
+    where there is no such sampler.
+    """
+    choice("is no sampler", sampler, samplers)
+    return SamplingPlan(
+        whole("draws", draws, example=1000),
+        whole("tune", tune, least=0, example=1000),
+        whole("chains", chains, example=4),
+        seed(start),
+        real("target_accept", target_accept, 0, 1, example=0.8),
+    )
+
+
+def check_model(
+    weights: Any, error_weights: Any, priors: Any, *, unit: Any, period: Any, name: str = "weights"
+) -> None:
+    """Refuse what is no weights, no priors or no label of a column; what formula and data are, the
+    panel says.
+    """
+    expect(name, weights, Weights, how_to_make(weights))
+    if error_weights is not None:
+        expect("error_weights", error_weights, Weights, how_to_make(error_weights))
+    expect("priors", priors, Priors, "make it spillover.Priors(...)")
+    for role, column in (("unit", unit), ("period", period)):
+        if column is not None:
+            label(role, column)
+
+
+def check_sizes(panel: Panel, weights: Weights, error_weights: Weights) -> None:
+    """DataError for a column, WeightsError for weights, whose powers leave the range of 64-bit
+    floats.
+    """
+    _check_size(panel.response, panel.y, panel)
+    for i, name in enumerate(panel.names):
+        _check_size(name, panel.x[:, :, i], panel)
+    for role, one in (("weights", weights), ("error_weights", error_weights)):
+        largest = float(one.matrix.data.max(initial=0.0))
+        if largest and not SMALLEST <= largest <= LARGEST:
+            raise WeightsError(
+                f"The largest of the {role} is {largest:.3g}, not between {SMALLEST:g} and"
+                f" {LARGEST:g}: row_standardize() them."
+            )
+
+
+def _check_size(name: str, values: np.ndarray, panel: Panel) -> None:
+    """values: (T, N)."""
+    high, low = float(values.max()), float(values.min())
+    size = max(high, -low)
+    if size == 0 or SMALLEST <= size <= LARGEST:
+        return
+    t, unit = np.unravel_index(
+        np.argmax(values) if high >= -low else np.argmin(values), values.shape
+    )
+    where = ", ".join(
+        few(labels[[i]])
+        for labels, i in ((panel.units, unit), (panel.periods, t))
+        if len(labels) > 1
+    )
+    what = f"reaches {size:.3g}" if size > LARGEST else f"is nowhere larger than {size:.3g}"
+    raise DataError(
+        f"Column {name!r} {what}, at ({where}); powers of numbers beyond {SMALLEST:g} to"
+        f" {LARGEST:g} leave the range of 64-bit floats: correct the value, or change the unit."
+    )

@@ -1,0 +1,155 @@
+"""Independent draws from the exact posterior, and the evidence: noise from one seed, tables fine
+enough, refusals.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+from scipy.special import logsumexp
+
+from spillover.kernels.arrays import leaf
+from spillover.kernels.errors import ConvergenceError, SpecificationError
+from spillover.kernels.quadrature import locate, tabulate
+from spillover.models.exact import Noise, sample, shape
+from spillover.models.float32_posterior import about
+from spillover.models.likelihood import dependence
+from spillover.models.mode_search import POINTS as GRID
+from spillover.models.mode_search import Mass
+from spillover.models.posterior import Posterior
+from spillover.models.priors import log_dependence
+
+POINTS = (257, 1025, 4097)  # of the outer table, finer where the one before is not good enough
+GOOD, BAD = 1e-9, 1e-4  # relative errors of the integral: one to stop at, one to refuse
+# in log units: between the trapezoidal rule at a step and at twice the step; the error at the step
+# is of its square
+CLOSE = 1e-4
+REACH = 5.0  # of u, either way: s goes 74 standard deviations from its centre
+WIDTH = 1024  # values of lam an accelerator works on at a time; a CPU takes one by one
+
+
+class Exact(NamedTuple):
+    """Draws of the parameters by name, (chain, draw, ...); `log_evidence`: None where the prior is
+    improper; relative `error` and number of `points` of the quadrature.
+    """
+
+    parameters: dict[str, np.ndarray]
+    log_evidence: float | None
+    error: float
+    points: int
+
+
+def draw(posterior: Posterior, *, draws: int, chains: int, seed: int) -> Exact:
+    """`chains` times `draws` independent draws. SpecificationError for priors of beta or sigma that
+    are not conjugate.
+    """
+    refuse_other_priors(posterior)
+    noise = make_noise(posterior, draws * chains, np.random.default_rng(seed))
+    for points in POINTS:
+        values, quality = sample(posterior, noise, points=points, batch=width())
+        error = float(quality.error)
+        if error < GOOD:
+            break
+    if not error < BAD:
+        raise ConvergenceError(
+            f"The quadrature over the spatial parameters is off by {error:.1g}: the posterior is"
+            " too rough. Use sampler='nuts'."
+        )
+    found = {
+        name: np.asarray(value) for name, value in values._asdict().items() if value is not None
+    }
+    shaped = {name: value.reshape(chains, draws, *value.shape[1:]) for name, value in found.items()}
+    return Exact(shaped, log_evidence(posterior, float(quality.log_evidence)), error, points)
+
+
+def refuse_other_priors(posterior: Posterior) -> None:
+    """SpecificationError for priors under which beta and sigma do not integrate out."""
+    if posterior.prior.beta or posterior.prior.sigma is not None:
+        raise SpecificationError(
+            "The exact sampler needs conjugate priors of beta and sigma (Ridge, Zellner, Conjugate,"
+            " Flat; InverseGamma, Flat): use sampler='nuts' with others."
+        )
+
+
+def make_noise(posterior: Posterior, size: int, rng: np.random.Generator) -> Noise:
+    """Fresh noise for `size` draws."""
+    k = posterior.likelihood.moments.d.shape[1]
+    gamma = float(shape(posterior))
+    parts = (
+        rng.random(size),
+        rng.random(size),
+        rng.standard_gamma(gamma, size),
+        rng.standard_normal((size, k)),
+    )
+    return Noise(*map(leaf, parts))
+
+
+def width() -> int | None:
+    """How many values of lam to work on at a time here."""
+    return None if jax.default_backend() == "cpu" else WIDTH
+
+
+def evidence_of(
+    posterior: Posterior, mass: Mass, density: Callable[[np.ndarray], jax.Array]
+) -> float | None:
+    """log p(y) without draws, of any model; None where a prior is improper or not conjugate.
+
+    `density`: log p(y, s) of the logit variables s = centre + root sinh(u), centre and root from
+    the mass; the trapezoidal rule in u, whose error falls exponentially with the step for
+    integrands like this one. The step is halved until twice the step gives the same;
+    ConvergenceError where it never does. Trefethen & Weideman (2014), SIAM Review 56.
+    """
+    prior = posterior.prior
+    if prior.beta or prior.sigma is not None or isinstance(prior.level, dist.Distribution):
+        return None
+    dimensions = mass.points.shape[1]
+    if not dimensions:
+        return log_evidence(posterior, float(mass.value[0]))
+    centre, root = about(mass)
+    for side in (
+        GRID[dimensions] * times - times + 1 for times in ((1, 2, 4) if dimensions < 3 else (1, 2))
+    ):
+        axis = np.linspace(-REACH, REACH, side)
+        u = np.stack(np.meshgrid(*[axis] * dimensions, indexing="ij"), axis=-1).reshape(
+            -1, dimensions
+        )
+        values = (
+            np.asarray(density(centre + np.sinh(u) @ root.T))
+            + np.log(np.cosh(u)).sum(axis=1)
+            + np.log(np.diag(root)).sum()
+        )
+        grid = np.where(np.isfinite(values), values, -np.inf).reshape([side] * dimensions)
+        steps = dimensions * np.log((axis[1] - axis[0]) * np.array([1, 2]))
+        fine, coarse = (
+            logsumexp(grid) + steps[0],
+            logsumexp(grid[(slice(None, None, 2),) * dimensions]) + steps[1],
+        )
+        if abs(fine - coarse) < CLOSE:
+            return log_evidence(posterior, float(fine))
+    raise ConvergenceError(
+        f"The evidence is not known better than to {abs(fine - coarse):.1g}: the posterior of rho"
+        " and lam is too rough."
+    )
+
+
+def log_evidence(posterior: Posterior, integral: float) -> float | None:
+    """log p(y) from the log of the integral over (rho, lam); None where the prior is improper.
+
+    A user's distribution of rho or lam counts as truncated to the admissible interval.
+    """
+    prior = posterior.prior
+    if not (float(prior.a0) > 0 and int(prior.rank) == posterior.likelihood.moments.d.shape[1]):
+        return None
+    outside, parts = 0.0, dependence(posterior.likelihood)
+    ends = (None,) * len(parts) if prior.supports is None else prior.supports.dependence
+    for family, part, own in zip(prior.dependence, parts, ends, strict=True):
+        if isinstance(family, dist.Distribution):
+            density = jax.vmap(
+                lambda s, family=family, part=part, own=own: log_dependence(
+                    family, s, part.bounds, own
+                )
+            )
+            outside += float(tabulate(density, locate(density), POINTS[-1]).log_integral)
+    return integral - outside

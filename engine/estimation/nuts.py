@@ -1,0 +1,206 @@
+"""NumPyro's NUTS on the flat site of a posterior: chains side by side, compiled once for all fits
+of the same shapes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.infer.hmc import HMCState, hmc
+from numpyro.infer.util import ParamInfo, potential_energy
+
+from spillover.models.posterior import Posterior, constrain, model, size
+
+# programs this small only lose by being shared out over threads; a GPU does not look
+ALONE = {"xla_cpu_multi_thread_eigen": False}
+STEPS = 50  # iterations between two updates of the progress bar
+
+
+class Settings(NamedTuple):
+    """What a compiled sampler is specific to."""
+
+    tune: int
+    target_accept: float
+    steps: int
+
+
+class Chains(NamedTuple):
+    """`flat`: (chain, draw, size) draws of the flat site; `stats`: arrays (chain, draw) by their
+    ArviZ names.
+    """
+
+    flat: np.ndarray
+    stats: dict[str, np.ndarray]
+
+
+def _potential(posterior: Posterior) -> Callable[[dict], jax.Array]:
+    return partial(potential_energy, model, (posterior,), {})
+
+
+def _origin(posterior: Posterior, start: jax.Array) -> ParamInfo:
+    """Potential energy and gradient at the start of every chain; not in `_advance`, so that one
+    copy of them is compiled there.
+    """
+    energy, slope = jax.vmap(jax.value_and_grad(_potential(posterior)))({"flat": start})
+    return ParamInfo({"flat": start}, energy, slope)
+
+
+def _iterate(
+    settings: Settings,
+    posterior: Posterior,
+    state: HMCState,
+    origin: ParamInfo,
+    key: jax.Array,
+    first: jax.Array,
+) -> tuple:
+    """`steps` iterations of every chain; where `first`, from `origin` instead of `state`. Returns
+    the state and the path.
+    """
+    initialise, sample = hmc(potential_fn_gen=_potential, algo="NUTS")
+
+    def chain(state: HMCState, origin: ParamInfo, key: jax.Array) -> tuple[HMCState, tuple]:
+        fresh = initialise(
+            origin,
+            settings.tune,
+            target_accept_prob=settings.target_accept,
+            model_args=(posterior,),
+            rng_key=key,
+        )
+        state = jax.tree.map(partial(jnp.where, first), fresh, state)
+
+        def step(state: HMCState, _: None) -> tuple[HMCState, tuple]:
+            state = sample(state, (posterior,))
+            kept = {
+                "lp": -state.potential_energy,
+                "energy": state.energy,
+                "n_steps": state.num_steps,
+                "acceptance_rate": state.accept_prob,
+                "step_size": state.adapt_state.step_size,
+                "diverging": state.diverging,
+            }
+            return state, (state.z["flat"], kept)
+
+        return jax.lax.scan(step, state, None, length=settings.steps)
+
+    return jax.vmap(chain)(state, origin, key)
+
+
+def _empty(posterior: Posterior, origin: ParamInfo, key: jax.Array) -> HMCState:
+    """A state of the right shapes, for the first call, which does not look at it."""
+    initialise, _ = hmc(potential_fn_gen=_potential, algo="NUTS")
+
+    def one(origin: ParamInfo, key: jax.Array) -> HMCState:
+        return initialise(origin, 0, model_args=(posterior,), rng_key=key)
+
+    shapes = jax.eval_shape(jax.vmap(one), origin, key)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+_begin = jax.jit(_origin, compiler_options=ALONE)
+_begin_many = jax.jit(jax.vmap(_origin))
+_blank = jax.jit(_empty)
+_blank_many = jax.jit(jax.vmap(_empty))
+_advance = jax.jit(_iterate, static_argnames="settings", compiler_options=ALONE)
+
+
+@partial(jax.jit, static_argnames="settings")
+def _advance_many(
+    settings: Settings,
+    posteriors: Posterior,
+    states: HMCState,
+    origins: ParamInfo,
+    keys: jax.Array,
+    first: jax.Array,
+) -> tuple:
+    """`_advance` of stacked posteriors, all of their chains together."""
+    return jax.vmap(partial(_iterate, settings), in_axes=(0, 0, 0, 0, None))(
+        posteriors, states, origins, keys, first
+    )
+
+
+def sample_many(
+    posteriors: Posterior,
+    start: np.ndarray,
+    *,
+    tune: int,
+    draws: int,
+    keys: jax.Array,
+    target_accept: float,
+) -> Chains:
+    """Chains of stacked posteriors from `start`, (member, chain, size), with a key (member, chain,
+    ...) each.
+    """
+    settings = Settings(tune, target_accept, tune + draws)
+    origin = _begin_many(posteriors, jnp.asarray(start))
+    state = _blank_many(posteriors, origin, keys)
+    _, (flat, stats) = _advance_many(settings, posteriors, state, origin, keys, jnp.asarray(True))
+    return Chains(
+        np.asarray(flat)[:, :, tune:],
+        {name: np.asarray(value)[:, :, tune:] for name, value in stats.items()},
+    )
+
+
+def sample(
+    posterior: Posterior,
+    start: np.ndarray,
+    *,
+    tune: int,
+    draws: int,
+    seed: int,
+    target_accept: float,
+    report: Callable[[int, int, int], Any],
+) -> Chains:
+    """Chains from `start`, (chain, size); `report(done, total, divergences)` is called
+    as they go.
+    """
+    total = tune + draws
+    settings = Settings(tune, target_accept, min(STEPS, total))
+    origin = _begin(posterior, jnp.asarray(start))
+    keys = jax.random.split(jax.random.PRNGKey(seed), len(start))
+    state, first = _blank(posterior, origin, keys), jnp.asarray(True)
+    flat, stats, divergences = [], [], 0
+    for done in range(0, total, settings.steps):
+        state, (values, kept) = _advance(settings, posterior, state, origin, keys, first)
+        first = jnp.asarray(False)
+        flat.append(np.asarray(values))
+        stats.append({name: np.asarray(value) for name, value in kept.items()})
+        divergences += int(stats[-1]["diverging"][:, max(tune - done, 0) :].sum())
+        report(min(done + settings.steps, total), total, divergences)
+    window = slice(tune, total)
+    joined = {
+        name: np.concatenate([block[name] for block in stats], axis=1)[:, window]
+        for name in stats[0]
+    }
+    return Chains(np.concatenate(flat, axis=1)[:, window], joined)
+
+
+@partial(jax.jit, compiler_options=ALONE)
+def parameters(posterior: Posterior, flat: jax.Array) -> dict[str, jax.Array]:
+    """Draws of the parameters, each (chain, draw, ...), at flat draws (chain, draw, size)."""
+    draws = flat.reshape(-1, flat.shape[-1])
+    # one by one: XLA's CPU was seen to hang in large batches of small QRs
+    values = jax.lax.map(partial(constrain, posterior), draws)
+    return {
+        name: value.reshape(*flat.shape[:2], *value.shape[1:])
+        for name, value in values._asdict().items()
+        if value is not None
+    }
+
+
+def starting_points(
+    posterior: Posterior, points: np.ndarray, weight: np.ndarray, chains: int, seed: int
+) -> np.ndarray:
+    """Starts drawn from an approximation of the posterior: (rho, lam) from weighted `points`, the
+    rest standard normal.
+    """
+    rng = np.random.default_rng(seed)
+    start = rng.standard_normal((chains, size(posterior)))
+    if points.shape[1]:
+        chosen = points[rng.choice(len(points), size=chains, p=weight)]
+        start[:, -points.shape[1] :] = (chosen - np.asarray(posterior.centre)) / np.asarray(
+            posterior.scale
+        )
+    return start

@@ -1,0 +1,398 @@
+"""Posterior results: one DataTree in ArviZ's schema, from which everything else is worked out,
+before and after it was saved.
+"""
+
+import inspect
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import scipy.sparse as sparse
+import xarray as xr
+
+from spillover.engine import memory, programs
+from spillover.engine.data.provenance import of_panel, of_weights, versions
+from spillover.engine.estimation.saving import check_tree, read_tree, write_tree
+from spillover.engine.weights.channels import channels
+from spillover.engine.weights.checks import spectral_radius
+from spillover.engine.weights.weights import Weights
+from spillover.engine.whole import arviz
+from spillover.kernels.arguments import choice, front_door, front_doors, shown, whole
+from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning, WeightsError
+from spillover.models import impacts as formulas
+from spillover.models.effects import QUASI
+from spillover.models.spec import FLAGS, RANDOM
+
+if TYPE_CHECKING:
+    from spillover.engine.estimation.model import Model
+
+PARAMETERS = ("beta", "rho", "lam", "sigma_alpha", "sigma")
+CHECKED = 20_000  # units of a loaded fit whose rho and lambda are held against the interval of W
+MOST_ORDERS = 10_000
+EDGE = 1e-6  # relative: what the ends of that interval are good to
+RHAT, ESS = 1.01, 400  # Vehtari, Gelman, Simpson, Carpenter & Burkner (2021), section 4
+
+
+@front_doors
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit:
+    """A posterior. `tree`: xarray.DataTree with the groups posterior, sample_stats, prior,
+    observed_data, constant_data.
+    """
+
+    tree: xr.DataTree
+
+    def __repr__(self) -> str:
+        about = self.tree.attrs
+        sizes = self.posterior.sizes
+        effects = "" if about["effects"] == "none" else f", effects={about['effects']!r}"
+        kind = " of a quasi-likelihood" if about.get("likelihood") == "quasi" else ""
+        return (
+            f"Fit of {about['model']}({about['formula']!r}{effects}): {sizes['chain']} chains x"
+            f" {sizes['draw']} draws{kind}"
+        )
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """Draws of beta (term), rho, lam and sigma, those that the model has, with dims (chain,
+        draw).
+        """
+        return self.tree["posterior"].to_dataset()
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """log p(y), beta, sigma, rho and lam integrated out with every constant: of
+        sampler="exact", and of random effects by NUTS.
+
+        It needs proper conjugate priors. Comparable between models of the same y under the same
+        effects. SpecificationError where there is none: of a quasi-likelihood, which period effects
+        make where the rows of W do not all have one sum. Hepple (1995).
+        """
+        if "log_marginal_likelihood" in self.tree.attrs:
+            return float(self.tree.attrs["log_marginal_likelihood"])
+        if self.tree.attrs.get("likelihood") == "quasi":
+            raise SpecificationError(f"{QUASI}: no evidence. Row-standardise W for one.")
+        if self.tree.attrs["sampler"] != "exact" and self.tree.attrs["effects"] not in RANDOM:
+            raise SpecificationError(
+                "NUTS does not give the marginal likelihood: fit with sampler='exact', which takes"
+                " conjugate priors of beta and sigma."
+            )
+        raise SpecificationError(
+            "The marginal likelihood needs proper conjugate priors, and with random effects a"
+            " posterior smooth enough: see so.Priors()."
+        )
+
+    @cached_property
+    def weights(self) -> Weights:
+        """W, as the model was given it."""
+        return self._matrix("weights")
+
+    @cached_property
+    def error_weights(self) -> Weights:
+        """M of the spatial error; W unless another was given."""
+        return (
+            self._matrix("error_weights")
+            if "error_weights_row" in self.tree["constant_data"]
+            else self.weights
+        )
+
+    def _matrix(self, name: str) -> Weights:
+        data = self.tree["constant_data"].to_dataset()
+        ids = pd.Index(data["unit"].to_numpy())
+        links = (data[f"{name}_row"].to_numpy(), data[f"{name}_column"].to_numpy())
+        matrix = sparse.csr_array(
+            (data[f"{name}_value"].to_numpy(), links), shape=(len(ids), len(ids))
+        )
+        bounds = self.tree.attrs.get("bounds" if name == "weights" else "error_bounds")
+        return Weights(
+            matrix,
+            ids,
+            islands="allow",
+            bounds=None if bounds is None else (float(bounds[0]), float(bounds[1])),
+        )
+
+    def summary(self, **options: Any) -> pd.DataFrame:
+        """ArviZ's summary of the parameters, unrounded unless `round_to` is given; `options` go to
+        `arviz_stats.summary`.
+        """
+        known = list(inspect.signature(arviz("stats").summary).parameters)[1:]
+        for name in options:
+            choice("is no option", name, known)
+        try:
+            return arviz("stats").summary(self.posterior, **{"round_to": "none", **options})
+        except (
+            TypeError,
+            ValueError,
+            OverflowError,
+            KeyError,
+            AttributeError,
+            IndexError,
+            NotImplementedError,
+        ) as error:
+            if not options:
+                raise
+            given = ", ".join(f"{name}={shown(value)}" for name, value in options.items())
+            raise SpecificationError(
+                f"ArviZ makes no summary with {given}: {_one_line(error)}."
+            ) from error
+
+    def impacts(self, by: str | None = None, *, orders: int = 5, draws: int = 200) -> xr.Dataset:
+        """Impacts of each explanatory variable as draws: direct, indirect, total, dims (chain,
+        draw, term).
+
+        by="unit": direct, received (row sums) and sent (column sums) of every unit, dims (chain,
+        draw, term, unit), at about `draws` evenly thinned draws, each at the price of N solves.
+        by="order": the terms rho^q W^q for q = 0 ... `orders`, with a dim `order`.
+
+        Equations: LeSage & Pace (2009), chapters 2 and 4; `spillover.models.impacts`.
+        """
+        if by is not None:
+            choice("are no impacts by", by, ("unit", "order"))
+        orders, draws = (
+            whole("orders", orders, least=0, most=MOST_ORDERS, example=5),
+            whole("draws", draws, example=200),
+        )
+        data = self.tree["constant_data"].to_dataset()
+        posterior = self.posterior if by != "unit" else _thinned(self.posterior, draws)
+        _check_memory(by, posterior.sizes["chain"] * posterior.sizes["draw"], data, orders)
+        programs.enter()
+        with jax.enable_x64(True):
+            beta, theta = formulas.coefficients(
+                jnp.asarray(posterior["beta"].to_numpy()),
+                data["own_position"].to_numpy(),
+                data["lagged_position"].to_numpy(),
+            )
+            rho = posterior["rho"].to_numpy() if "rho" in posterior else np.zeros(beta.shape[:2])
+            values, extra = self._impacts(by, np.asarray(beta), np.asarray(theta), rho, orders)
+        dims = ("chain", "draw", "term", *extra)
+        coords = {
+            "chain": posterior["chain"],
+            "draw": posterior["draw"],
+            "term": data["regressor"].to_numpy(),
+            **extra,
+        }
+        return xr.Dataset(
+            {name: (dims, value) for name, value in values.items()},
+            coords=coords,
+            attrs={"by": by or "average"},
+        )
+
+    def _impacts(
+        self, by: str | None, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray, orders: int
+    ) -> tuple[dict, dict]:
+        """The arrays of `impacts` and their further dims."""
+        lag = FLAGS[self.tree.attrs["model"]][0]
+        if by is None:
+            parts = formulas.average(
+                channels(self.weights, rho if lag else None),
+                jnp.asarray(beta),
+                jnp.asarray(theta),
+                jnp.asarray(rho),
+            )
+            return {name: np.asarray(value) for name, value in parts._asdict().items()}, {}
+        if by == "order":
+            radius = spectral_radius(self.weights.matrix)
+            outside = np.abs(rho) * radius >= 1
+            if outside.any():
+                raise DataError(
+                    f"{outside.mean():.1%} of the draws have |rho| beyond 1/{radius:.4g}, where the"
+                    " sum over orders diverges."
+                )
+            return formulas.by_order(self.weights.matrix, orders, beta, theta, rho)._asdict(), {
+                "order": np.arange(orders + 1)
+            }
+        shape = rho.shape
+        own, through = (value.reshape(-1, value.shape[-1]) for value in (beta, theta))
+        parts = formulas.by_unit(self.weights.matrix, own, through, rho.ravel())
+        return {
+            name: value.reshape(*shape, *value.shape[1:]) for name, value in parts._asdict().items()
+        }, {"unit": self.weights.ids.to_numpy()}
+
+    def save(self, path: str | Path) -> None:
+        """Write the tree as NetCDF, whole or not at all, with a seal of its bytes; `spillover.load`
+        reads it back.
+
+        StorageError for a folder that is not there or cannot be written to, and a full disk: an
+        earlier file is untouched then.
+        """
+        write_tree(self.tree, path)
+
+
+@front_door
+def load(path: str | Path) -> Fit:
+    """The fit that `Fit.save` wrote, in this version or an earlier one; nothing in the file is run.
+
+    StorageError for a file that is not there, damaged, cut short or of a later version; files of
+    0.1.0 have no seal, and are only checked for what they hold. DataError for what is no fit, or
+    could not be one: draws that are not finite, a sigma of 0 or less, a rho or lambda outside of
+    the admissible interval of W (up to CHECKED units; it takes a second there), positions outside
+    of the data.
+    """
+    return checked(read_tree(path), path)
+
+
+def checked(tree: xr.DataTree, path: str | Path) -> Fit:
+    """The fit that a tree read from `path` is; DataError as `load`."""
+    check_tree(tree, path)
+    fit = Fit(tree)
+    _check_dependence(fit, path)
+    return fit
+
+
+def _check_dependence(fit: Fit, path: str | Path) -> None:
+    """DataError for draws of rho or lambda outside of the admissible interval, and for a W that is
+    none.
+    """
+    try:
+        pairs = {"rho": fit.weights, "lam": fit.error_weights}
+        for name, weights in pairs.items():
+            if name in fit.posterior and weights.n <= CHECKED:
+                low, high = weights.bounds
+                values = fit.posterior[name].to_numpy()
+                wrong = values[(values < low * (1 + EDGE)) | (values > high * (1 + EDGE))]
+                if wrong.size:
+                    interval = f"the admissible interval of its W, {low:.6g} to {high:.6g}"
+                    raise DataError(
+                        f"{path} is no fit that can be used: {name} has the draw {wrong[0]:.6g},"
+                        f" outside {interval}."
+                    )
+    except WeightsError as error:
+        raise DataError(f"{path} is no fit that can be used: its W is none, {error}") from error
+
+
+def build_tree(
+    model: "Model",
+    parameters: dict[str, np.ndarray],
+    prior: dict[str, np.ndarray],
+    stats: dict[str, np.ndarray],
+    about: dict[str, Any],
+) -> xr.DataTree:
+    """The DataTree of a fit, from draws (chain, draw, ...) of the posterior and (draw, ...) of the
+    prior.
+
+    It holds the data and W as well, so that impacts and predictions need nothing else.
+    """
+    panel, design, w = model.panel, model.design, model.weights.matrix.tocoo()
+    coords: dict[str, Any] = {
+        "term": list(design.terms),
+        "unit": _plain(panel.units),
+        "period": _plain(panel.periods),
+        "regressor": np.array(design.variables, dtype=str),
+    }
+    dims = {"beta": ["term"], "y": ["period", "unit"], "x": ["period", "unit", "term"]}
+    dims |= {"own_position": ["regressor"], "lagged_position": ["regressor"]}
+    dims |= {name: ["link"] for name in ("weights_row", "weights_column", "weights_value")}
+    constant = {"x": design.columns, "own_position": design.own, "lagged_position": design.lagged}
+    constant |= {"weights_row": w.row, "weights_column": w.col, "weights_value": w.data}
+    if model.error_weights != model.weights:
+        m = model.error_weights.matrix.tocoo()
+        constant |= {
+            "error_weights_row": m.row,
+            "error_weights_column": m.col,
+            "error_weights_value": m.data,
+        }
+        dims |= {
+            name: ["error_link"]
+            for name in ("error_weights_row", "error_weights_column", "error_weights_value")
+        }
+    groups: dict[str, dict] = {
+        "posterior": {name: parameters[name] for name in PARAMETERS if name in parameters},
+        "observed_data": {"y": panel.y},
+        "constant_data": constant,
+    }
+    if prior:
+        groups["prior"] = {name: prior[name][None] for name in PARAMETERS if name in prior}
+    attrs = {
+        **_provenance(model),
+        "model": model.spec.name,
+        "effects": model.spec.effects,
+        "formula": model.formula,
+        "response": panel.response,
+        **about,
+    }
+    if model.weights.given_bounds is not None:
+        attrs["bounds"] = list(model.weights.given_bounds)
+    if model.error_weights.given_bounds is not None:
+        attrs["error_bounds"] = list(model.error_weights.given_bounds)
+    scalars = {name: value for name, value in stats.items() if not value.ndim}
+    if len(scalars) < len(stats):
+        groups["sample_stats"] = stats
+    tree = arviz("base").from_dict(groups, coords=coords, dims=dims)
+    if scalars:
+        tree["sample_stats"] = xr.DataTree(xr.Dataset(scalars))
+    tree.attrs.update(attrs)
+    return tree
+
+
+def _provenance(model: "Model") -> dict[str, str]:
+    """The versions and the SHA-256 of data and weights, as attributes of a tree."""
+    found = {f"{name}_version": number for name, number in versions().items()}
+    found |= {"data_sha256": of_panel(model.panel), "weights_sha256": of_weights(model.weights)}
+    return (
+        found
+        if model.error_weights == model.weights
+        else {**found, "error_weights_sha256": of_weights(model.error_weights)}
+    )
+
+
+def _check_memory(by: str | None, draws: int, data: xr.Dataset, orders: int) -> None:
+    """SpecificationError for impacts of which there are more numbers than memory for."""
+    variables, units = data.sizes["regressor"], data.sizes["unit"]
+    if by == "unit":
+        what = f"Impacts of {units:,} units at {draws:,} draws"
+        memory.check(memory.of_unit_impacts(draws, variables, units), what, "give fewer draws=")
+    if by == "order":
+        what = f"Impacts of {memory.plain(orders)} orders at {draws:,} draws"
+        memory.check(memory.of_order_impacts(draws, variables, orders), what, "give fewer orders=")
+
+
+def _plain(labels: pd.Index) -> np.ndarray:
+    """Labels as NetCDF can keep them: numbers and dates as they are, anything else as text."""
+    values = labels.to_numpy()
+    return values if values.dtype.kind in "iufM" else values.astype(str)
+
+
+def _one_line(error: Exception) -> str:
+    """What another library says, short and without line breaks or colours."""
+    words = " ".join("".join(mark if mark.isprintable() else " " for mark in str(error)).split())
+    return f"{words[:200]}..." if len(words) > 200 else words.rstrip(".") or type(error).__name__
+
+
+def _thinned(posterior: xr.Dataset, draws: int) -> xr.Dataset:
+    step = max(posterior.sizes["chain"] * posterior.sizes["draw"] // max(draws, 1), 1)
+    return posterior.isel(draw=slice(None, None, step))
+
+
+def warn_of_trouble(tree: xr.DataTree) -> None:
+    """Warn, with what to do, of divergences, R-hat above 1.01 and effective sample
+    sizes below 400.
+    """
+    diverging = int(tree["sample_stats"]["diverging"].sum())
+    if diverging:
+        _warn(
+            f"{diverging} draws diverged: fit again with target_accept=0.95; if they stay, use"
+            " tighter priors."
+        )
+    if tree["posterior"].sizes["draw"] < 4:
+        return
+    table = arviz("stats").summary(tree, kind="diagnostics", round_to="none")
+    r_hat = table["r_hat"].dropna()  # one chain has none
+    if r_hat.max() > RHAT:
+        worst = f"R-hat of {r_hat.idxmax()} is {r_hat.max():.3f}"
+        _warn(f"The chains disagree: {worst}. Take more tune and draws, and look at trace plots.")
+    ess = table[["ess_bulk", "ess_tail"]].min(axis=1)
+    if ess.min() < ESS:
+        _warn(
+            f"The effective sample size of {ess.idxmin()} is {ess.min():.0f}, below {ESS}: take"
+            " more draws for stable tails."
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, SpilloverWarning, stacklevel=5)

@@ -1,0 +1,4 @@
+"""Spatial autocorrelation before any model: Moran's I, global and local, and its pictures.
+
+It imports data, weights, storage and the ground files.
+"""

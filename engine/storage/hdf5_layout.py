@@ -1,0 +1,58 @@
+"""What a file of HDF5 may be made of to be read as a fit: groups of plain arrays, all inside the
+file, no more than memory holds.
+
+HDF5 can do more than hold numbers: links and arrays may lead into other files, to pipes without an
+end, or in a ring, and a small file may promise arrays of any size.
+"""
+
+from pathlib import Path
+
+import h5py
+
+from spillover.engine.storage.reading import check_memory
+from spillover.kernels.errors import StorageError
+
+TEXT = 64  # bytes of a label, about
+COPIES = 2  # of the arrays while they are read
+
+
+def check_layout(path: Path) -> None:
+    """StorageError for what a saved fit is not made of, by name; what HDF5 raises where the bytes
+    are none of its own.
+    """
+    with h5py.File(path, "r") as file:
+        total = _bytes_of(file, path)
+        for name in file:
+            if isinstance(file[name], h5py.Group):
+                total += _bytes_of(file[name], path)
+    check_memory(path, COPIES * total, "a saved fit", StorageError)
+
+
+def _bytes_of(group: h5py.Group, path: Path) -> int:
+    """The bytes of the arrays of a group."""
+    total = 0
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise StorageError(
+                f"{path} is no file of a fit: {name} is a link, which may lead anywhere."
+            )
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            if group.name != "/":
+                raise StorageError(f"{path} is no file of a fit: {name} is a group within a group.")
+        elif isinstance(item, h5py.Dataset):
+            total += _bytes_of_array(item, name, path)
+        else:
+            raise StorageError(
+                f"{path} is no file of a fit: {name} is neither a group nor an array."
+            )
+    return total
+
+
+def _bytes_of_array(array: h5py.Dataset, name: str, path: Path) -> int:
+    if array.external or array.is_virtual:
+        raise StorageError(f"{path} is no file of a fit: {name} is kept in another file.")
+    text = h5py.check_string_dtype(array.dtype) is not None
+    if not text and array.dtype.kind not in "biuf":
+        raise StorageError(f"{path} is no file of a fit: {name} holds neither numbers nor text.")
+    return int(array.size or 0) * max(array.dtype.itemsize, TEXT if text else 1)

@@ -1,0 +1,255 @@
+"""Where commands write: inside the folder that was named, over nothing that is not theirs.
+
+Every folder of ours holds a list of its files with their SHA-256, `MARKER`: what it lists,
+unchanged, may be replaced.
+
+>>> from tempfile import TemporaryDirectory
+>>> with TemporaryDirectory() as folder:
+...     check_output(Path(folder))  # nothing there that would be lost
+False
+"""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from spillover.engine.config.keys import quoted, short
+from spillover.engine.storage.whole import REPLACED, UNFINISHED, sha256, whole_file, whole_folder
+from spillover.kernels.errors import SpecificationError, StorageError
+
+MARKER = ".spillover.json"
+# what file managers leave in every folder they show
+LITTER = (
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+)
+OURS = (UNFINISHED, REPLACED)  # what killed processes of ours leave
+LARGEST = 2**24  # bytes of a list of files
+
+
+def inside(config: Path, key: str, value: str, option: str) -> Path:
+    """A path in a TOML file that is written to, relative to the file's folder, links followed.
+
+    Parameters: `config`: the file; `key`, `value`: what it says; `option`: of the command line, the
+    way out. SpecificationError where the path is not below the file's own folder: a file that came
+    from elsewhere does not choose what is written over. `option` on the command line does.
+    """
+    base, path = Path(os.path.realpath(config.parent)), config.parent / value
+    if base not in Path(os.path.realpath(path)).parents:
+        raise SpecificationError(
+            f"{config}: key {key}: {short(quoted(value))} leads out of the folder of that file, or"
+            f" is it: a TOML file writes below its own folder; say {option} on the command line to"
+            " write elsewhere."
+        )
+    return path
+
+
+def check_output(folder: Path, overwrite: bool = False) -> bool:
+    """Refuse, before anything is computed, a folder that cannot be written to or holds what is not
+    ours.
+
+    Parameters: `folder`: where a command is to write; `overwrite`: write into it whatever it holds,
+    over files of the same names. Returns whether there is something there already. StorageError for
+    a path that is a file, or in a file, for a folder that may not be written to, and, unless
+    `overwrite`, for one with files that spillover did not write, or that were changed since.
+    """
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if _there(path))
+        if not there.is_dir():
+            raise StorageError(
+                f"The output {folder} cannot be made: {there} is no folder; give another by"
+                " --output."
+            )
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise StorageError(
+                f"The output {folder} cannot be written: {there} is read-only for you; give another"
+                " by --output."
+            )
+        if there != folder or not any(folder.iterdir()):
+            return False
+        found = next(foreign(folder), None)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise StorageError(
+            f"The output {folder} cannot be looked at: {getattr(error, 'strerror', None) or error}."
+        ) from error
+    if found and not overwrite:
+        raise StorageError(
+            f"The output {folder} holds {found}: give another folder by --output, or --overwrite"
+            " (overwrite=True) to write into this one, over files of the same names."
+        )
+    return True
+
+
+def _there(path: Path) -> bool:
+    """Whether there is anything, a link to nowhere too. OSError for a name that the disk cannot
+    have.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def foreign(folder: Path) -> Iterator[str]:
+    """What a folder holds that is not ours, each with the reason."""
+    about = _read(folder)
+    listed, apart = about["files"], about["apart"]
+    for path in _walk(folder, folder, apart):
+        name = path.relative_to(folder).as_posix()
+        if name not in listed or path.is_symlink() or not path.is_file():
+            yield f"{short(quoted(name))}, which spillover did not write"
+        elif listed[name] is not None and sha256(path) != listed[name]:
+            yield f"{short(quoted(name))}, which was changed since spillover wrote it"
+    for inner in _inner(folder, apart):
+        yield from foreign(inner)
+
+
+def publish(folder: Path, write: Callable[[Path], list[Path]], *, whole: bool = True) -> list[Path]:
+    """Write files into a folder that `check_output` let pass, each whole or not at all, and list
+    them in it.
+
+    Parameters: `write`: is given an empty folder, and returns what it wrote there; `whole`: what
+    was written here before goes, all at once; otherwise, and where the folder holds other things
+    too, file by file, and what else is there stays. Returns the files in their places. StorageError
+    for what the disk refuses.
+    """
+    if whole and _replaceable(folder):
+        with whole_folder(folder) as fresh:
+            paths = write(fresh)
+            _mark(
+                fresh,
+                {
+                    path.relative_to(fresh).as_posix(): sha256(path)
+                    for path in _walk(fresh, fresh, ())
+                },
+                (),
+            )
+        return [folder / path.relative_to(fresh) for path in paths]
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"{UNFINISHED}{uuid.uuid4().hex}"
+    try:
+        fresh.mkdir()
+        paths = write(fresh)
+        _move_all(fresh, folder, stale=whole)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return [folder / path.relative_to(fresh) for path in paths]
+
+
+def begin(folder: Path, store: Path) -> None:
+    """Make a sweep's folder, and list its store there if that is in it: what a sweep that is
+    stopped leaves is its own.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    about = _read(folder)
+    place, root = Path(os.path.realpath(store)), Path(os.path.realpath(folder))
+    apart = {
+        *about["apart"],
+        *([place.relative_to(root).as_posix()] if root in place.parents else []),
+    }
+    _mark(folder, about["files"], tuple(sorted(apart)))
+
+
+def _move_all(fresh: Path, folder: Path, *, stale: bool) -> None:
+    """Every file to its place. The list says from the start what is about to be written: a killed
+    process leaves its own.
+    """
+    about = _read(folder)
+    names = [path.relative_to(fresh).as_posix() for path in _walk(fresh, fresh, ())]
+    digests = {name: sha256(fresh / name) for name in names}
+    _mark(folder, about["files"] | dict.fromkeys(names), about["apart"])
+    root = Path(os.path.realpath(folder))
+    for name in names:
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not Path(os.path.realpath(place.parent)).is_relative_to(root):
+            raise StorageError(
+                f"{place.parent} is a link that leads out of {folder}: remove it, or give another"
+                " --output."
+            )
+        (fresh / name).replace(place)
+    kept = (
+        {}
+        if stale
+        else {name: digest for name, digest in about["files"].items() if name not in digests}
+    )
+    for name in (about["files"].keys() - digests.keys()) if stale else ():
+        if (folder / name) in _walk(folder, folder, about["apart"]) and sha256(
+            folder / name
+        ) == about["files"][name]:
+            (folder / name).unlink()
+    _mark(folder, kept | digests, about["apart"])
+
+
+def _replaceable(folder: Path) -> bool:
+    """Whether a folder may be exchanged for another: all in it is ours, and it is not where anybody
+    stands.
+    """
+    place, here = Path(os.path.realpath(folder)), Path(os.path.realpath(Path.cwd()))
+    if not place.exists():
+        return True
+    if (
+        place == here
+        or place in here.parents
+        or os.path.ismount(place)
+        or not os.access(place.parent, os.W_OK | os.X_OK)
+    ):
+        return False
+    return (
+        next(foreign(place), None) is None
+        and not _read(place)["apart"]
+        and not list(_inner(place, ()))
+    )
+
+
+def _mark(folder: Path, files: dict[str, str | None], apart: tuple[str, ...]) -> None:
+    text = json.dumps({"written by": "spillover", "files": files, "apart": list(apart)}, indent=1)
+    with whole_file(folder / MARKER) as beside:
+        beside.write_text(text + "\n", encoding="utf-8")
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """The list of a folder; an empty one where there is none that can be read."""
+    try:
+        if (folder / MARKER).is_symlink() or not (folder / MARKER).is_file():
+            return {"files": {}, "apart": ()}
+        with (folder / MARKER).open("rb") as file:
+            about = json.loads(file.read(LARGEST))
+        return {"files": dict(about["files"]), "apart": tuple(map(str, about["apart"]))}
+    except (ValueError, TypeError, KeyError, RecursionError):  # torn, or somebody else's
+        return {"files": {}, "apart": ()}
+
+
+def _walk(root: Path, folder: Path, apart: tuple[str, ...]) -> Iterator[Path]:
+    """The files below a folder but for lists, litter, folders apart and folders with a list of
+    their own; links are files.
+    """
+    for path in sorted(folder.iterdir()):
+        if (
+            path.name in (MARKER, *LITTER)
+            or path.name.startswith(OURS)
+            or path.relative_to(root).as_posix() in apart
+        ):
+            continue
+        if path.is_symlink() or not path.is_dir():
+            yield path
+        elif not (path / MARKER).is_file():
+            yield from _walk(root, path, apart)
+
+
+def _inner(folder: Path, apart: tuple[str, ...]) -> Iterator[Path]:
+    """The folders right below with a list of their own."""
+    for path in sorted(folder.iterdir()):
+        if (
+            path.name not in apart
+            and not path.is_symlink()
+            and path.is_dir()
+            and (path / MARKER).is_file()
+        ):
+            yield path

@@ -1,0 +1,106 @@
+"""A folder for what is read back and trusted, so nobody else's to write to: made for the user
+alone, checked before each use.
+
+>>> from tempfile import TemporaryDirectory
+>>> with TemporaryDirectory() as folder:
+...     own_folder(Path(folder) / "kept").name
+'kept'
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from spillover.kernels.errors import StorageError
+
+ROOT = 0  # the administrator, whom nobody keeps out
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def own_folder(path: str | Path) -> Path:
+    """The folder, made with mode 0700 where it is not there; `path` may be a link to it.
+
+    StorageError where it is no folder, cannot be made or written to, is another user's, or others
+    may write to it: what they put there would be run, or believed.
+    """
+    given = Path(path)
+    if "://" in str(path):
+        raise StorageError(
+            f"{path} is no folder of this machine: give one that only you can write to."
+        )
+    with _refusals(given):
+        place = Path(os.path.realpath(given))
+        _make(place)
+        if not place.is_dir():
+            raise StorageError(f"{given} is no folder: remove it, or give another.")
+        _check(given, place)
+        if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+            raise StorageError(f"{given} cannot be written to: give another folder.")
+    return given
+
+
+def cache_home() -> Path:
+    """The user's folder for caches. StorageError for a user without a home folder."""
+    given = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(given) if given else Path.home() / ".cache"
+    except RuntimeError as error:
+        raise StorageError(
+            "There is no home folder to keep a cache in: set HOME or XDG_CACHE_HOME."
+        ) from error
+
+
+def for_the_user_alone(folder: Path) -> None:
+    """Take from others the right to read or write the files of a folder. What cannot be changed
+    stays: the folder keeps them out.
+    """
+    with suppress(OSError):
+        for path in folder.iterdir():
+            with suppress(OSError):
+                if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o077:
+                    path.chmod(0o600)
+
+
+def _make(place: Path) -> None:
+    """The folder and those above it, all for the user alone, as the rules for a user's cache want
+    them.
+    """
+    if not os.path.lexists(place):
+        _make(place.parent)
+        with suppress(FileExistsError):  # made by another process meanwhile, and checked like any
+            place.mkdir(mode=0o700)
+
+
+def _check(given: Path, place: Path) -> None:
+    # Windows: rights are kept otherwise, and a user's profile is the user's
+    if not hasattr(os, "geteuid"):
+        return
+    about = place.stat()
+    if about.st_uid not in (os.geteuid(), ROOT):
+        raise StorageError(
+            f"{given} belongs to another user (number {about.st_uid}): give a folder of your own."
+        )
+    if about.st_mode & OTHERS:
+        raise StorageError(
+            f"{given} can be written to by others: chmod go-w it after a look at what is in it, or"
+            " give another folder."
+        )
+    for above in place.parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise StorageError(
+                f"{given} is in {above}, which everybody can write to: give a folder elsewhere."
+            )
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StorageError(
+            f"{path} cannot be used as a folder ({reason}): give another."
+        ) from error

@@ -1,0 +1,274 @@
+"""Files read safely: only files, no more of them than memory holds, and text that is text.
+
+>>> from tempfile import TemporaryDirectory
+>>> with TemporaryDirectory() as folder:
+...     path = Path(folder) / "note.txt"
+...     _ = path.write_text("one line")
+...     text_of(path, "a note")
+'one line'
+"""
+
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from spillover.kernels.errors import DataError, SpilloverError
+
+UNKNOWN = 4 * 2**30  # bytes of memory taken to be free where the system does not say
+LONG = 80  # characters of a value in a message, at most
+SAMPLE = 65_536  # bytes that tell an encoding
+SHARE = 0.8  # of the characters beyond ASCII are common Chinese ones in Chinese text
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+BEGINNINGS = (  # of files that are often taken for text
+    (b"PK\x03\x04", "an Excel workbook or another zip archive"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x89HDF", "a NetCDF or HDF5 file"),
+    (b"CDF\x01", "a NetCDF file"),
+    (b"CDF\x02", "a NetCDF file"),
+    (b"\x93NUMPY", "a NumPy file"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+    (b"%PDF", "a PDF"),
+    (b"SQLite format 3", "an SQLite database"),
+)
+MARKS = (  # byte order marks of what is text, but not UTF-8
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+Failure = type[SpilloverError]
+
+
+def named(path: Any) -> str:
+    """A path as errors show it: as it is, or quoted where it has characters that a terminal would
+    act on.
+    """
+    text = str(path)
+    return text if text.isprintable() else repr(text)
+
+
+def shown(value: Any) -> str:
+    """A value as errors show it, on one line, without characters that a terminal would act on, cut
+    where it is long.
+
+    >>> shown([1, 2]), shown("\\x1b[31m"), shown("x" * 100)[-5:]
+    ('[1, 2]', "'\\\\x1b[31m'", 'xxx …')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # whatever a class of the user's raises in its repr
+        text = f"a {type(value).__name__}"
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= LONG else f"{text[:LONG]} …"
+
+
+def as_path(path: Any, what: str, error: Failure = DataError) -> Path:
+    """The path that a user gave as text or as a path; `error` for anything else."""
+    if not isinstance(path, str | os.PathLike) or path == "":
+        raise error(
+            f"{shown(path)} is no path of {what}: give the name of a file, as text or a Path."
+        )
+    given = os.fspath(path)
+    if isinstance(given, bytes):
+        raise error(f"{given!r} is a path in bytes: give the name of a file as text or a Path.")
+    return Path(given)
+
+
+def check_file(path: Path, what: str, error: Failure = DataError) -> int:
+    """The size in bytes of the file at `path`; `error` where there is none, and for a folder, pipe,
+    socket or device, by name.
+    """
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise error(f"{named(path)}: there is no such file.") from None
+    except (OSError, ValueError) as failure:  # ValueError: a NUL in the name
+        _unreadable(path, failure, error)
+    for is_kind, kind in KINDS:
+        if is_kind(found.st_mode):
+            raise error(f"{named(path)} is {kind}, and {what} is read from a file: save it to one.")
+    return found.st_size
+
+
+def open_file(path: Path, what: str, error: Failure = DataError, times: float = 1.0) -> BinaryIO:
+    """The file at `path` open for reading, never a pipe or a device, which may have no end; `what`
+    it should hold, as errors call it.
+
+    `times`: the bytes of memory that reading takes for each byte of the file; `error` for a file
+    too large by that measure.
+    """
+    check_memory(path, times * check_file(path, what, error), what, error)
+    try:  # not to wait for ever where a pipe took the file's place since
+        number = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        )
+    except (OSError, ValueError) as failure:
+        _unreadable(path, failure, error)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise error(f"{named(path)} is no file any more, and {what} is read from one.")
+    return os.fdopen(number, "rb")
+
+
+def bytes_of(path: Path, what: str, error: Failure = DataError, times: float = 2.0) -> bytes:
+    """All bytes of a file; as `open_file`."""
+    with open_file(path, what, error, times) as file:
+        try:
+            # some files of the system say 0 and go on and on
+            limit = max(os.fstat(file.fileno()).st_size, SAMPLE)
+            found = file.read(limit + 1)
+        except OSError as failure:
+            _unreadable(path, failure, error)
+    if len(found) > limit:
+        raise error(f"{named(path)} grew while it was read: wait until it is written.")
+    return found
+
+
+def text_of(path: Path, what: str, error: Failure = DataError, times: float = 5.0) -> str:
+    """The text of a file in UTF-8, without its byte order mark; as `open_file`.
+
+    `error` for a file that is empty or blank, and for one that is not text in UTF-8: it names the
+    first bad byte, its line, what the file seems to be, and the way out.
+    """
+    return as_text(bytes_of(path, what, error, times), path, what, error)
+
+
+def as_text(found: bytes, path: Path, what: str, error: Failure = DataError) -> str:
+    """The text in the bytes of a file; as `text_of`."""
+    for beginning, kind in BEGINNINGS:
+        if found.startswith(beginning):
+            raise error(f"{named(path)} is {kind}, and {what} is text: save it as text in UTF-8.")
+    for mark, encoding in MARKS:
+        if found.startswith(mark):
+            raise error(
+                f"{named(path)} is text in {encoding}, not in UTF-8: save it as UTF-8 (in Excel:"
+                " CSV UTF-8)."
+            )
+    at = found.find(0)
+    try:
+        text = found.decode("utf-8-sig")
+    except UnicodeDecodeError as failure:
+        start = failure.start + (3 if found.startswith(b"\xef\xbb\xbf") else 0)
+        at, text = (start if at < 0 else min(at, start)), ""
+    if at >= 0:
+        line = found.count(b"\n", 0, at) + 1
+        guess = "a binary file" if found[at] == 0 else _encoding(found, at)
+        where = f"{named(path)}, line {line}: not text in UTF-8, byte {at} is {found[at]:#04x}"
+        raise error(f"{where}; it looks like {guess}. Save it as UTF-8 (in Excel: CSV UTF-8).")
+    if not text.strip():
+        raise error(f"{named(path)}: the file is empty, and {what} is wanted.")
+    return text
+
+
+def available_memory() -> int:
+    """The bytes of memory that this process can still take: of the machine, of its container, of
+    its own limit.
+
+    >>> available_memory() > 0
+    True
+    """
+    return max(0, min(_of_machine(), _of_container(), _of_process()))
+
+
+def check_memory(path: Path, needed: float, what: str, error: Failure = DataError) -> None:
+    """`error` where reading what is in a file takes more memory, in bytes, than there is."""
+    there = available_memory()
+    if needed > there:
+        takes = (
+            f"{named(path)}: to read {what} of its size takes some {size(needed)} of memory, and"
+            f" {size(there)} are free"
+        )
+        raise error(f"{takes}. Give a smaller one, or use a machine with more.")
+
+
+def size(number: float) -> str:
+    """Bytes for people.
+
+    >>> size(512), size(3.2e9), size(8e12)
+    ('512 bytes', '3.2 GB', '8 TB')
+    """
+    if number < 1000:
+        return f"{number:.0f} bytes"
+    power = min(int(math.log10(number) // 3), 6)
+    return f"{number / 1000**power:.3g} {'kMGTPE'[power - 1]}B"
+
+
+def _encoding(found: bytes, at: int) -> str:
+    """What text that is not in UTF-8 seems to be in, by the characters around the first
+    bad byte.
+    """
+    if b"\0" in found:
+        return "a binary file"
+    start = found.rfind(b"\n", 0, at) + 1
+    part = found[start : start + SAMPLE]
+    text = part.decode("gb18030", errors="replace")
+    beyond = [char for char in text if ord(char) > 127]
+    common = [char for char in beyond if char.encode("gb2312", errors="ignore")]
+    if len(common) >= SHARE * len(beyond):
+        return "GB18030 (GBK), as Chinese Windows writes it"
+    control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in part)
+    return "a binary file" if control > len(part) / 100 else "Latin-1 or another old encoding"
+
+
+def _unreadable(path: Path, failure: Exception, error: Failure) -> NoReturn:
+    reason = getattr(failure, "strerror", None) or str(failure)
+    raise error(f"{named(path)} cannot be read: {reason}.") from failure
+
+
+def _of_machine() -> int:
+    """Bytes that are free, or would be were caches given back."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, OSError, ValueError):  # Windows
+        return UNKNOWN
+
+
+def _of_container() -> int:
+    """What its control group leaves to a process in a container, files kept in memory
+    not counted.
+    """
+    for folder, limit, used, kept in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "),
+        (
+            "/sys/fs/cgroup/memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file ",
+        ),
+    ):
+        try:
+            most, now = (
+                int(Path(folder, name).read_text(encoding="ascii")) for name in (limit, used)
+            )
+            lines = Path(folder, "memory.stat").read_text(encoding="ascii").splitlines()
+        except (OSError, ValueError):  # no such group, or "max": no limit
+            continue
+        return most - now + sum(int(line.split()[1]) for line in lines if line.startswith(kept))
+    return 2**62
+
+
+def _of_process() -> int:
+    """What `ulimit -v` leaves."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (ImportError, OSError, ValueError):
+        return 2**62
+    return 2**62 if limit == resource.RLIM_INFINITY else limit - pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,75 @@
+"""JSON that tells whether a bit of it was altered: it holds the SHA-256 of the rest, and is written
+in one way only.
+
+>>> unseal(seal({"seed": 3}))
+{'seed': 3}
+>>> unseal(seal({"seed": 3}).replace(b"3", b"2", 1))
+Traceback (most recent call last):
+spillover.engine.storage.sealed.Broken: not as it was written
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SEAL = "sha256"
+MOST = 1 << 28  # bytes that are read as JSON
+
+
+class Broken(Exception):
+    """What was read is not what was written; for the reader to tell with the name of the file."""
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file of JSON. Broken where there is no file, or one larger than any that was
+    written.
+    """
+    if not path.is_file():
+        raise Broken("not a file" if path.exists() else "missing")
+    if path.stat().st_size > MOST:
+        raise Broken("too large")
+    return path.read_bytes()
+
+
+def canonical(document: Any) -> bytes:
+    """The one way in which a document is written."""
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def parse(content: bytes) -> dict[str, Any]:
+    """A JSON object. Broken for any other bytes."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:  # bytes that are no text among them
+        raise Broken("no JSON") from error
+    if not isinstance(document, dict):
+        raise Broken("no JSON object")
+    return document
+
+
+def with_seal(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the SHA-256 of itself."""
+    return {**document, SEAL: hashlib.sha256(canonical(document)).hexdigest()}
+
+
+def without_seal(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document that was given to `with_seal`. Broken where it was altered."""
+    rest = {name: value for name, value in document.items() if name != SEAL}
+    if with_seal(rest) != document:
+        raise Broken("not as it was written")
+    return rest
+
+
+def seal(document: Mapping[str, Any]) -> bytes:
+    """The bytes of a document with its SHA-256."""
+    return canonical(with_seal(document))
+
+
+def unseal(content: bytes) -> dict[str, Any]:
+    """The document whose bytes these are. Broken where a bit of them was altered."""
+    document = parse(content)
+    if canonical(document) != content:
+        raise Broken("not as it was written")
+    return without_seal(document)

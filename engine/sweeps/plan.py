@@ -1,0 +1,279 @@
+"""The members of a sweep: every combination of weights, model, effects, controls, priors and
+window, and what each needs to be fitted.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+
+from spillover.engine.data.panel import Panel, read_panel
+from spillover.engine.estimation.arguments import check_model
+from spillover.engine.estimation.exact import refuse_other_priors
+from spillover.engine.estimation.model import Model, Reach, checked, lagged_variables
+from spillover.engine.sweeps.stacking import Member
+from spillover.engine.weights.channels import channels
+from spillover.engine.weights.weights import Weights
+from spillover.kernels.arguments import shown, text
+from spillover.kernels.arrays import leaf
+from spillover.kernels.chebyshev import to_rho
+from spillover.kernels.errors import SpecificationError, SpilloverError
+from spillover.models.impacts import Channels
+from spillover.models.priors import Priors
+from spillover.models.spec import EFFECTS, specify
+
+DIMS = ("weights", "model", "effects", "controls", "priors", "window")
+ALL = "all"  # the label of the only window there is when none is asked for
+DEFAULT = "default"  # likewise of the priors and of the controls
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to sweep over. `weights`, `priors`, `windows` by label; `controls`: labels to what is
+    added to the formula.
+    """
+
+    formula: str
+    weights: Mapping[str, Weights]
+    models: tuple[str, ...]
+    effects: tuple[str, ...]
+    unit: str | None
+    period: str | None
+    controls: Mapping[str, str] = field(default_factory=lambda: {DEFAULT: ""})
+    priors: Mapping[str, Priors] = field(default_factory=lambda: {DEFAULT: Priors()})
+    windows: Mapping[str, tuple[Any, Any] | None] = field(default_factory=lambda: {ALL: None})
+    lagged: tuple[str, ...] | None = None
+
+    @cached_property
+    def coords(self) -> dict[str, list[str]]:
+        """The labels along each dimension of the sweep, in the order of DIMS."""
+        labels = (self.weights, self.models, self.effects, self.controls, self.priors, self.windows)
+        return dict(zip(DIMS, map(list, labels), strict=True))
+
+    @cached_property
+    def labels(self) -> list[tuple[str, ...]]:
+        """The members, each by its label along every dimension, the last dimension
+        running fastest.
+        """
+        return list(product(*self.coords.values()))
+
+
+def check(plan: Plan) -> None:
+    """Refuse a plan that no member could follow."""
+    for name, labels in plan.coords.items():
+        if not labels:
+            raise SpecificationError(f"{name} is empty: there would be no member to fit.")
+        seen = set()
+        for label in labels:
+            if not isinstance(label, str) or not label:
+                raise SpecificationError(
+                    f"{name}: {shown(label)} is no name; give text that is not empty."
+                )
+            if label in seen:
+                raise SpecificationError(f"{name}: {label!r} is listed twice.")
+            seen.add(label)
+    for name, weights in plan.weights.items():
+        for priors in plan.priors.values():
+            check_model(
+                weights, None, priors, unit=plan.unit, period=plan.period, name=f"weights[{name!r}]"
+            )
+    for name, extra in plan.controls.items():
+        text(f"controls[{name!r}]", extra, example="x3 + x4")
+    for name, span in plan.windows.items():
+        if span is not None and (
+            isinstance(span, str) or not isinstance(span, Sequence) or len(span) != 2
+        ):
+            raise SpecificationError(
+                f"windows[{name!r}] is {shown(span)}: give its first and last period, such as"
+                " (1990, 1999)."
+            )
+    for model, effects in product(plan.models, plan.effects):
+        if specify(model, effects).random:
+            raise SpecificationError(
+                f"effects={effects!r}: a sweep takes fixed effects,"
+                f" {', '.join(map(repr, EFFECTS))}."
+            )
+
+
+@dataclass(frozen=True)
+class Source:
+    """A plan with its data: the panel of each (controls, effects, window, order of units), read
+    once, or why it cannot be.
+    """
+
+    plan: Plan
+    panels: Mapping[tuple, Panel | str]
+
+
+def read(plan: Plan, data: pd.DataFrame, functions: Mapping[str, Callable] | None = None) -> Source:
+    """The panels of a plan. Weights with the same units in another order share a panel in the order
+    of the first. `functions`: the user's own, that the formula may call.
+    """
+    check(plan)
+    orders = {_units(weights): weights for weights in reversed(list(plan.weights.values()))}
+    panels: dict[tuple, Panel | str] = {}
+    for (control, extra), effects, (window, span) in product(
+        plan.controls.items(), plan.effects, plan.windows.items()
+    ):
+        formula = f"{plan.formula} + {extra}" if extra else plan.formula
+        for key, weights in orders.items():
+            try:
+                frame = _within(data, plan.period, span)
+                given: dict[str, Any] = {
+                    "unit": plan.unit,
+                    "period": plan.period,
+                    "functions": functions,
+                }
+                panel: Panel | str = read_panel(formula, frame, weights, effects=effects, **given)
+            except SpilloverError as error:
+                panel = str(error)
+            panels[control, effects, window, key] = panel
+    _refuse_other_periods(panels)
+    if all(isinstance(panel, str) for panel in panels.values()):
+        raise SpecificationError(f"No member of the sweep has data. {next(iter(panels.values()))}")
+    return Source(plan, panels)
+
+
+def _refuse_other_periods(panels: Mapping[tuple, Panel | str]) -> None:
+    """SpecificationError for controls whose lags use up different periods: the evidences of
+    different data do not compare.
+    """
+    known: dict[tuple, tuple[str, int]] = {}
+    for (control, *others), panel in panels.items():
+        if isinstance(panel, str):
+            continue
+        first, before = known.setdefault(tuple(others), (control, len(panel.before)))
+        if before != len(panel.before):
+            what = (
+                f"the lags of the controls {first!r} and {control!r} use up {before} and"
+                f" {len(panel.before)} periods"
+            )
+            raise SpecificationError(
+                f"{what}, and models of different data do not compare: give all of them the same"
+                " longest lag, or sweep them apart."
+            )
+
+
+def _units(weights: Weights) -> frozenset:
+    return frozenset(weights.ids)
+
+
+def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None) -> pd.DataFrame:
+    if span is None:
+        return data
+    if period is None or not isinstance(data, pd.DataFrame) or period not in data:
+        raise SpecificationError(
+            "windows need a pandas DataFrame and its column period= to choose from."
+        )
+    try:
+        chosen = data[(data[period] >= span[0]) & (data[period] <= span[1])]
+    except (
+        TypeError,
+        ValueError,
+    ) as error:
+        # pandas has the latter for what has no one truth, and for texts that are no dates
+        what = (
+            f"the window from {shown(span[0])} to {shown(span[1])} does not compare with the"
+            f" periods, of type {data[period].dtype}"
+        )
+        raise SpecificationError(f"{what}: give it as they are.") from error
+    if chosen.empty:
+        raise SpecificationError(
+            f"No row of the data lies in the window from {span[0]} to {span[1]}."
+        )
+    return chosen
+
+
+def model_of(source: Source, label: tuple[str, ...]) -> Model:
+    """The model of a member; SpilloverError where it cannot be."""
+    plan = source.plan
+    name, model, effects, control, priors, window = label
+    weights = plan.weights[name]
+    panel = source.panels[control, effects, window, _units(weights)]
+    if isinstance(panel, str):
+        raise SpecificationError(panel)
+    weights = weights if weights.ids.equals(panel.units) else weights[panel.units]
+    spec = specify(model, effects)
+    lagged = lagged_variables(spec, panel, plan.lagged if spec.durbin else None)
+    formula = (
+        f"{plan.formula} + {plan.controls[control]}" if plan.controls[control] else plan.formula
+    )
+    return checked(Model(spec, formula, panel, weights, weights, lagged, plan.priors[priors]))
+
+
+def member_of(model: Model, reach: tuple[Reach, Reach] | None = None) -> Member:
+    """What the exact sampler of many needs of a model, good for logit variables of rho and of lam
+    within `reach`, else where usual.
+    """
+    posterior = model.unplaced() if reach is None else model.unplaced(reach)
+    refuse_other_priors(posterior)
+    rho = np.zeros(1)
+    if reach is not None and posterior.likelihood.lag is not None:
+        rho = np.asarray(to_rho(np.asarray(reach[0]), posterior.likelihood.lag.bounds))
+    return Member(posterior, route_of(model, rho), model.design.own, model.design.lagged)
+
+
+def route_of(model: Model, rho: np.ndarray) -> Channels:
+    """What carries impacts in a model, good at the values of rho, as arrays of one type."""
+    carried = channels(model.weights, rho if model.spec.lag else None)
+    return carried._replace(mean_row_sum=leaf(carried.mean_row_sum))
+
+
+def _content(family: Any) -> Any:
+    """A prior by its kind and its numbers, all digits of them."""
+    if isinstance(family, dict):
+        return {term: _content(part) for term, part in family.items()}
+    if isinstance(family, dist.Distribution):
+        base = getattr(family, "base_dist", None)
+        return (
+            type(family).__qualname__,
+            [np.asarray(part).tolist() for part in jax.tree.leaves(family)],
+            _content(base),
+        )
+    if is_dataclass(family):
+        return type(family).__qualname__, [
+            _content(getattr(family, entry.name)) for entry in fields(family)
+        ]
+    return None if family is None else np.asarray(family).tolist()
+
+
+def digest(source: Source, settings: Sequence[Any]) -> str:
+    """The sha256 of everything the numbers depend on: data, weights, plan, settings."""
+    plan, found = source.plan, hashlib.sha256()
+    parts = [
+        plan.formula,
+        plan.models,
+        plan.effects,
+        plan.unit,
+        plan.period,
+        dict(plan.controls),
+        dict(plan.windows),
+        plan.lagged,
+    ]
+    found.update(repr([*parts, *settings]).encode())
+    for name, weights in plan.weights.items():
+        found.update(repr((name, weights.digest, weights.given_bounds, list(weights.ids))).encode())
+    for name, priors in plan.priors.items():
+        found.update(
+            repr(
+                (name, [_content(getattr(priors, entry.name)) for entry in fields(priors)])
+            ).encode()
+        )
+    for key, panel in source.panels.items():
+        found.update(repr(key[:3]).encode())
+        if isinstance(panel, str):
+            found.update(panel.encode())
+        else:
+            found.update(
+                panel.y.tobytes()
+                + panel.x.tobytes()
+                + repr((panel.names, list(panel.periods))).encode()
+            )
+    return found.hexdigest()

@@ -1,0 +1,505 @@
+"""Spatial weights made from places, polygons, and numbers of the units: matrices and labels for the
+constructors of `Weights`.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sparse
+from scipy.spatial import cKDTree
+
+from spillover.engine import memory
+from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
+from spillover.engine.recognition import coordinate, swapped
+from spillover.engine.storage.reading import shown
+from spillover.engine.weights.checks import how_to_make
+from spillover.engine.weights.files import Labelled, libpysal_links
+from spillover.engine.weights.weights import Weights
+from spillover.kernels.arguments import kind_of
+from spillover.kernels.errors import SpilloverWarning, WeightsError
+
+WHOLE, REAL = (int, np.integer), (int, float, np.integer, np.floating)
+LARGEST = float(np.finfo(float).max)
+METRICS = ("euclidean", "haversine")
+DEGREES = ((-180, 360), (-90, 90))  # of longitude and latitude
+# km: (2a + b) / 3 of the ellipsoid GRS80, adopted by the IUGG; Moritz (2000), J. Geodesy 74,
+# 128-133
+RADIUS = 6371.0088
+FEW = 1_000_000  # links that are made without asking whether there is room for them
+BLOCK = 4_000_000  # distances worked out at a time
+FARTHEST = 1e150  # of coordinates: the squares of their distances are floats
+FAR = 10  # times the greatest distance, a cutoff is in another unit
+EQUAL = 1e-12  # distances this close, relative to themselves, are equal
+EPS = 8 * np.finfo(float).eps  # and so are those within the rounding of the largest coordinate
+
+
+@dataclass(frozen=True)
+class Places:
+    """Units as points: `points` (n, d) in a space where straight lines are as long as the way or,
+    on the unit sphere, grow with it.
+    """
+
+    points: np.ndarray
+    ids: pd.Index
+    sphere: bool = False
+
+    @property
+    def rounding(self) -> float:
+        """How far a straight line may be off."""
+        return EPS * float(np.abs(self.points).max(initial=0.0))
+
+
+def contiguity(geodataframe: Any, rook: bool) -> Labelled:
+    """Links of 1 between polygons that share a vertex, or an edge: `Weights.contiguity`."""
+    try:
+        import geopandas
+        from libpysal.graph import Graph
+    except ImportError as error:
+        raise WeightsError(
+            "contiguity needs libpysal and geopandas: pip install 'spillover[geo]'."
+        ) from error
+    if not isinstance(rook, bool):
+        raise WeightsError(
+            f"rook={shown(rook)}: say True for shared edges, False for shared vertices."
+        )
+    if not isinstance(geodataframe, geopandas.GeoDataFrame | geopandas.GeoSeries):
+        raise WeightsError(
+            f"{kind_of(geodataframe)} has no polygons: give a GeoDataFrame, its index the ids."
+        )
+    try:
+        polygons = geodataframe.geometry
+    except AttributeError as error:
+        raise WeightsError(
+            "the GeoDataFrame has no active geometry: choose its column by set_geometry()."
+        ) from error
+    ids = as_index(polygons.index)
+    wrong = (
+        ~polygons.geom_type.isin(["Polygon", "MultiPolygon"]).to_numpy()
+        | polygons.is_empty.to_numpy()
+    )
+    if wrong.any():
+        raise WeightsError(
+            f"no polygon, or an empty one: {few(ids[wrong])}. Give each unit its area, or leave it"
+            " out."
+        )
+    return libpysal_links(Graph.build_contiguity(polygons, rook=rook))
+
+
+def knn(
+    coordinates: Any, k: Any, ids: Any, metric: str, max_memory: float | None = None
+) -> Labelled:
+    """Links of 1 to the k nearest units: `Weights.knn`."""
+    places = as_places(coordinates, ids, metric)
+    n = len(places.ids)
+    if not isinstance(k, WHOLE) or isinstance(k, bool) or not 1 <= k < n:
+        raise WeightsError(
+            f"k={shown(k)}: give a whole number of neighbours from 1 to {n - 1}, the number of the"
+            " other units."
+        )
+    k = int(k)
+    _check_size(n * k, f"k={k} neighbours of {n} units", "choose a smaller k", max_memory)
+    tree, columns = cKDTree(places.points), np.empty((n, k), dtype=np.int64)
+    rows, width = np.arange(n), k + 2  # the unit itself, its k nearest, and one more to see a tie
+    while len(rows):
+        width = min(width, n)
+        tied = []
+        for part in np.array_split(rows, 1 + len(rows) * width // BLOCK):
+            columns[part], settled = _nearest(places, tree, part, k, width)
+            tied.append(part[~settled])
+        rows, width = np.concatenate(tied), 2 * width
+    starts = np.arange(0, n * k + 1, k)
+    return (
+        sparse.csr_array((np.ones(n * k), np.sort(columns, axis=1).ravel(), starts), shape=(n, n)),
+        places.ids,
+    )
+
+
+def _nearest(
+    places: Places, tree: cKDTree, rows: np.ndarray, k: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest others (m, k) of m units among the `width` nearest points, ties going to the
+    unit that comes first, and whether (m,) no unit tied for the last place can lie beyond those
+    points.
+    """
+    n = len(places.ids)
+    distance, index = tree.query(places.points[rows], k=width)
+    others = np.where(index == rows[:, None], np.inf, distance)
+    last = np.partition(others, k - 1, axis=1)[:, k - 1]
+    slack = EQUAL * last + places.rounding
+    nearer, tied = others < (last - slack)[:, None], others <= (last + slack)[:, None]
+    order = np.where(nearer, 0, np.where(tied, 1, 2)) * n + index
+    chosen = np.partition(order, k - 1, axis=1)[:, :k] % n
+    return chosen, (distance[:, -1] > last + slack) | (width == n)
+
+
+def distance_band(
+    coordinates: Any, threshold: Any, ids: Any, metric: str, max_memory: float | None = None
+) -> Labelled:
+    """Links of 1 up to a distance: `Weights.distance_band`."""
+    places = as_places(coordinates, ids, metric)
+    rows, columns, distance = _within(
+        places, _reach(threshold, "threshold", places), "threshold", max_memory
+    )
+    return _both_ways(rows, columns, np.ones_like(distance), places.ids)
+
+
+def inverse_distance(
+    coordinates: Any,
+    power: Any,
+    cutoff: Any,
+    ids: Any,
+    metric: str,
+    max_memory: float | None = None,
+) -> Labelled:
+    """1 / d^power, of all pairs or up to a cutoff: `Weights.inverse_distance`."""
+    places, power = as_places(coordinates, ids, metric), _positive(power, "power")
+    _check_distinct(
+        places,
+        "stand in the same place, where 1/d has no value",
+        "Merge them, move one, or use knn or distance_band.",
+    )
+    if cutoff is None:
+        _check_size(
+            len(places.ids) * (len(places.ids) - 1),
+            f"all pairs of {len(places.ids)} units",
+            "give a cutoff",
+            max_memory,
+        )
+        return _all_pairs(places, power)
+    rows, columns, distance = _within(
+        places, _reach(cutoff, "cutoff", places), "cutoff", max_memory
+    )
+    return _both_ways(rows, columns, _inverse(distance, power), places.ids)
+
+
+def economic(values: Any, power: Any, max_memory: float | None = None) -> Labelled:
+    """1 / |x_i - x_j|^power of all pairs: `Weights.economic`."""
+    x, ids = _by_unit(values), as_index(values.index)
+    places, power = Places(x[:, None], ids), _positive(power, "power")
+    _check_distinct(
+        places,
+        "have the same value, where 1/|x_i - x_j| has none",
+        "Give more digits or another variable, or merge them.",
+    )
+    way_out = "use economic_geography with sparse weights"
+    _check_size(len(ids) * (len(ids) - 1), f"all pairs of {len(ids)} units", way_out, max_memory)
+    return _all_pairs(places, power)
+
+
+def economic_geography(geography: Weights, values: Any) -> sparse.csr_array:
+    """w_ij x_j / mean(x): `Weights.economic_geography`."""
+    _check_weights(geography, "geography")
+    x = _by_unit(values)[align(geography.ids, values.index)]
+    low = x <= 0
+    if low.any():
+        shown = few([f"{few(geography.ids[[i]])} = {x[i]:g}" for i in np.flatnonzero(low)], str)
+        raise WeightsError(
+            f"values of 0 or less: {shown}. They scale the weights, so give positive ones, levels"
+            " and not logs or growth."
+        )
+    scaled = geography.to_scipy()
+    scaled.data *= (x / x.mean())[scaled.indices]
+    return scaled
+
+
+def nested(a: Weights, b: Weights, share: Any) -> sparse.csr_array:
+    """share * a + (1 - share) * b, both row-standardised, in the order of a: `Weights.nested`."""
+    _check_weights(a, "a")
+    _check_weights(b, "b")
+    if not isinstance(share, REAL) or isinstance(share, bool) or not 0 <= share <= 1:
+        raise WeightsError(
+            f"share={shown(share)}: give the share of the first weights, a number from 0 to 1."
+        )
+    ours, theirs = a.ids.difference(b.ids, sort=False), b.ids.difference(a.ids, sort=False)
+    if len(ours) or len(theirs):
+        sides = "; ".join(
+            f"only in {name}: {few(units)}"
+            for name, units in (("a", ours), ("b", theirs))
+            if len(units)
+        )
+        raise WeightsError(
+            f"a and b have other units; {sides}. Take those of both: a[ids] and"
+            f" b[ids].{type_hint(a.ids, b.ids)}"
+        )
+    return (
+        float(share) * a.row_standardize().matrix
+        + (1 - float(share)) * b[a.ids].row_standardize().matrix
+    )
+
+
+def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
+    """The places of n units from (n, 2) coordinates: x and y, or longitude and latitude in degrees
+    for the metric "haversine".
+    """
+    if not isinstance(metric, str) or metric not in METRICS:
+        raise WeightsError(f"metric={shown(metric)}: choose one of {', '.join(METRICS)}.")
+    coordinates = _from_points(coordinates, metric)
+    given = as_numbers(coordinates, "coordinates")
+    if given.ndim != 2 or given.shape[1] != 2 or not len(given):
+        raise WeightsError(
+            f"the coordinates have shape {given.shape}: give (n, 2), one row a unit, x and y or"
+            " longitude and latitude."
+        )
+    named = isinstance(coordinates, pd.DataFrame)
+    if named:
+        if ids is not None:
+            raise WeightsError(
+                "a DataFrame carries its ids, its index: leave ids out, or give frame.to_numpy()"
+                " with ids."
+            )
+        ids = coordinates.index
+    labels = as_index(np.arange(len(given)) if ids is None else ids, len(given))
+    bad = ~np.isfinite(given).all(axis=1)
+    if bad.any():
+        raise WeightsError(
+            f"coordinates that are missing or infinite: {few(labels[bad])}. Fill them in, or leave"
+            " these units out."
+        )
+    far = (np.abs(given) > FARTHEST).any(axis=1)
+    if far.any():
+        raise WeightsError(
+            f"coordinates beyond {FARTHEST:g}, whose distances no float holds: {few(labels[far])}."
+            " Change the unit."
+        )
+    if metric == "euclidean":
+        if named:
+            _warn_of_degrees(given, list(coordinates.columns))
+        return Places(given, labels)
+    if named and swapped(coordinates.columns):
+        first, second = coordinates.columns
+        way_out = f"frame[[{second!r}, {first!r}]] puts them right"
+        raise WeightsError(
+            f"the columns are {first!r}, then {second!r}, and the longitude is wanted first, then"
+            f" the latitude: {way_out}."
+        )
+    _check_globe(given, labels)
+    lam, phi = np.deg2rad(given).T
+    return Places(
+        np.column_stack((np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi))),
+        labels,
+        sphere=True,
+    )
+
+
+def _from_points(coordinates: Any, metric: str) -> Any:
+    """A frame of x and y where points with a coordinate reference system were given, which must
+    suit the metric; else what was given.
+    """
+    points: Any = getattr(coordinates, "geometry", None)
+    if not isinstance(coordinates, pd.DataFrame | pd.Series) or not hasattr(points, "crs"):
+        return coordinates
+    wrong = (points.geom_type != "Point").to_numpy() | points.is_empty.to_numpy()
+    if wrong.any():
+        raise WeightsError(
+            f"no point, or an empty one: {few(points.index[wrong])}. Take their centroids first:"
+            " frame.centroid."
+        )
+    if points.crs is not None and points.crs.is_geographic != (metric == "haversine"):
+        what, way_out = (
+            ("degrees", 'say metric="haversine"')
+            if points.crs.is_geographic
+            else ("a projection", 'say metric="euclidean"')
+        )
+        other = "to_crs() a projection" if points.crs.is_geographic else "to_crs(4326)"
+        raise WeightsError(
+            f"the points are in {what} ({points.crs.name}), which metric={metric!r} misreads:"
+            f" {way_out}, or {other}."
+        )
+    return pd.DataFrame({"x": points.x, "y": points.y}, index=points.index)
+
+
+def _check_globe(given: np.ndarray, labels: pd.Index) -> None:
+    """Refuse what is no longitude and latitude in degrees, and say what it looks like."""
+    outside = [
+        (values < low) | (values > high)
+        for values, (low, high) in zip(given.T, DEGREES, strict=True)
+    ]
+    for values, out, what, (low, high) in zip(
+        given.T, outside, ("longitude", "latitude"), DEGREES, strict=True
+    ):
+        if not out.any():
+            continue
+        shown = few(
+            [f"{few(labels[[i]])} = {values[i]:g}" for i in np.flatnonzero(out).tolist()], str
+        )
+        hint = ""
+        if (np.abs(given) <= 90)[:, 0].all() and (np.abs(given[:, 1]) <= 360).all():
+            hint = " The columns look swapped: every number of the first is a latitude."
+        elif (np.abs(given).max(axis=1) > 360).all():
+            hint = (
+                ' These look like projected coordinates, metres perhaps: say metric="euclidean", or'
+                " project them back to degrees."
+            )
+        raise WeightsError(
+            f"{what} outside [{low}, {high}]: {shown}. Give degrees, first the longitude, then the"
+            f" latitude.{hint}"
+        )
+
+
+def _warn_of_degrees(given: np.ndarray, names: list) -> None:
+    """Warn of columns called latitude or longitude whose numbers are degrees: a degree of longitude
+    is shorter than one of latitude.
+    """
+    kinds = [coordinate(name) for name in names]
+    order = [1, 0] if kinds[0] == "latitude" or kinds[1] == "longitude" else [0, 1]
+    in_degrees = all(
+        low <= values.min() and values.max() <= high
+        for values, (low, high) in zip(given.T[order], DEGREES, strict=True)
+    )
+    if any(kinds) and in_degrees:
+        shorter = math.cos(math.radians(float(np.abs(given[:, order[1]]).mean())))
+        warnings.warn(
+            f"Straight distances between degrees: a degree of longitude is {shorter:.2f} of one of"
+            " latitude at these places. "
+            'Say metric="haversine" for km, with the columns as longitude, latitude; the columns'
+            f" are {few(names)}.",
+            SpilloverWarning,
+            stacklevel=6,
+        )
+
+
+def distance(places: Places, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The distances between the points a and b (…, d): straight, or in km along the sphere.
+
+    A chord of the unit sphere spans the angle 2 atan(|a - b| / |a + b|), which is exact for near
+    points and for antipodes alike.
+    """
+    straight = np.linalg.norm(a - b, axis=-1)
+    return (
+        2 * RADIUS * np.arctan2(straight, np.linalg.norm(a + b, axis=-1))
+        if places.sphere
+        else straight
+    )
+
+
+def _within(
+    places: Places, limit: float, what: str, max_memory: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs i < j no farther apart than the limit, to rounding, and their distances."""
+    straight = 2 * math.sin(min(limit / (2 * RADIUS), math.pi / 2)) if places.sphere else limit
+    # no less than what the distances then let in
+    reach = straight * (1 + 2 * EQUAL) + 2 * places.rounding
+    tree, n = cKDTree(places.points), len(places.ids)
+    if n * (n - 1) > FEW:
+        links = int(tree.count_neighbors(tree, reach)) - n
+        _check_size(
+            links, f"{what}={limit:g} for {n} units", f"choose a smaller {what}", max_memory
+        )
+    rows, columns = tree.query_pairs(reach, output_type="ndarray").T
+    apart = distance(places, places.points[rows], places.points[columns])
+    slack = EQUAL * limit + places.rounding * (RADIUS if places.sphere else 1.0)
+    near = apart <= limit + slack
+    every = n > 2 and 2 * near.sum() == n * (n - 1)
+    if every and (what == "threshold" or limit > FAR * apart.max()):
+        unit = " (km are wanted)" if places.sphere else ""
+        warnings.warn(
+            f"{what}={limit:g} links every unit to every other, the farthest {apart.max():g} apart:"
+            f" check its unit{unit}.",
+            SpilloverWarning,
+            stacklevel=5,
+        )
+    return rows[near], columns[near], apart[near]
+
+
+def _both_ways(
+    rows: np.ndarray, columns: np.ndarray, values: np.ndarray, ids: pd.Index
+) -> Labelled:
+    """The symmetric matrix of values given for the pairs i < j."""
+    half = sparse.csr_array((values, (rows, columns)), shape=(len(ids), len(ids)))
+    return (half + half.T).tocsr(), ids
+
+
+def _all_pairs(places: Places, power: float) -> Labelled:
+    """1 / d^power for all pairs, some rows at a time."""
+    n, points = len(places.ids), places.points
+    values, columns = np.empty(n * (n - 1)), np.empty(n * (n - 1), dtype=np.int32)
+    step = max(1, BLOCK // n)
+    for start in range(0, n, step):
+        rows = np.arange(start, min(start + step, n))
+        others = rows[:, None] != np.arange(n)
+        part = slice(start * (n - 1), (rows[-1] + 1) * (n - 1))
+        values[part] = _inverse(distance(places, points[rows, None], points[None])[others], power)
+        columns[part] = np.nonzero(others)[1]
+    return sparse.csr_array((values, columns, np.arange(n + 1) * (n - 1)), shape=(n, n)), places.ids
+
+
+def _inverse(distances: np.ndarray, power: float) -> np.ndarray:
+    """1 / d^power, refused where it is more or less than a float holds, which would make a link
+    infinite or drop it.
+    """
+    with np.errstate(divide="ignore", over="ignore"):
+        values = distances**-power
+    if not (np.isfinite(values) & (values > 0)).all():
+        reach = f"{distances.min():g} to {distances.max():g}"
+        raise WeightsError(
+            f"power={power:g} of distances from {reach} leaves the range of numbers: lower the"
+            " power or change the unit."
+        )
+    return values
+
+
+def _by_unit(values: Any) -> np.ndarray:
+    """The numbers (n,) of a Series with one finite value a unit."""
+    if not isinstance(values, pd.Series):
+        raise WeightsError(
+            f"values are {kind_of(values)}: give a Series indexed by unit, e.g."
+            " frame.groupby(unit)[column].mean()."
+        )
+    if not len(values):
+        raise WeightsError(
+            "values are empty: give one a unit, e.g. frame.groupby(unit)[column].mean()."
+        )
+    x = as_numbers(values, "values")
+    if not np.isfinite(x).all():
+        bad = few(values.index[~np.isfinite(x)])
+        raise WeightsError(
+            f"values that are missing or infinite: {bad}. Fill them in, or leave these units out."
+        )
+    return x
+
+
+def _check_distinct(places: Places, what: str, way_out: str) -> None:
+    """Refuse units whose distance is 0, or rounding."""
+    again = cKDTree(places.points).query(places.points, k=2)[0][:, 1] <= places.rounding
+    if again.any():
+        order = np.lexsort(places.points[again].T)  # those that go together stand together
+        raise WeightsError(f"units {what}: {few(places.ids[again][order])}. {way_out}")
+
+
+def _check_weights(weights: Any, what: str) -> None:
+    if not isinstance(weights, Weights):
+        raise WeightsError(f"{what} is {kind_of(weights)}: {how_to_make(weights)}.")
+
+
+def _check_size(links: int, what: str, way_out: str, max_memory: float | None) -> None:
+    """Refuse more links than there is memory for, before any is made."""
+    if links > FEW or max_memory is not None:
+        memory.check(
+            memory.of_links(links), f"{what}, {links:,} links", way_out, max_memory, WeightsError
+        )
+
+
+def _reach(value: Any, name: str, places: Places) -> float:
+    """A distance up to which units are linked, on the globe no longer than half way round."""
+    # all of them, where it is more
+    reach, half = (
+        min(_positive(value, name), 10 * FARTHEST),
+        math.pi * RADIUS,
+    )
+    if places.sphere and reach > half * (1 + EQUAL):
+        metres = f"{name}={reach / 1000:g} if these are metres"
+        raise WeightsError(
+            f"{name}={reach:g} is beyond {half:,.0f} km, half way round the earth: km are wanted,"
+            f" {metres}."
+        )
+    return reach
+
+
+def _positive(value: Any, name: str) -> float:
+    if not isinstance(value, REAL) or isinstance(value, bool) or not 0 < value <= LARGEST:
+        raise WeightsError(f"{name}={shown(value)}: give a positive number.")
+    return float(value)

@@ -1,0 +1,488 @@
+"""l(rho) = log|I - rho W| of a very large sparse W from products W x alone, with the standard error
+of the estimate.
+
+W similar to a symmetric S with its spectrum in [c - h, c + h], X = (S - c I)/h and z = r/(1 +
+sqrt(1 - r^2)), r = rho h/(1 - rho c):
+
+    l(rho) = n log(1 - rho c) - n log(1 + z^2) - 2 sum_j z^j tr T_j(X) / j
+
+Any other W of spectral radius h, X = W/h and z = rho h:
+
+    l(rho) = -sum_j z^j tr X^j / j
+
+The traces are means of v'T_j(X)v over random signs v, two by each product since T_2j = 2 T_j^2 - 1,
+with the first four, known exactly, as control variates. One set of them serves every rho. Barry &
+Pace (1999); Han, Malioutov & Shin (2015); numerics.md 4.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sparse
+import scipy.sparse.csgraph as csgraph
+from jax import lax
+
+from spillover.kernels import chebyshev, sparse_logdet, sparse_operator
+from spillover.kernels.errors import WeightsError
+
+BLOCK = 16  # probes at a time, the bits of a random word
+REACH = 0.99  # share of the bounds a series covers by default
+POWERS = 0.95  # of 1 / radius, where powers take the place of Chebyshev polynomials
+RANGE = 0.9  # of 1 / radius, up to which the error is told unless an interval is asked for
+MOMENTS = 512  # at most
+SHARE = 0.1  # of the target that the truncation may take
+FLAT = 1e-4  # controls that differ by less, relative, tell the same
+SLACK = 2 * sparse_logdet.LANCZOS  # bounds given may exceed those found by this, relative
+STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
+GRID = 61  # values of rho at which the error is looked at
+SERIES = 1024  # points of the series, at most
+# of the largest coefficient: what the series leaves out, and ten times what rounding leaves in it
+TAIL = 1e-12
+
+
+class Expansion(NamedTuple):
+    """The traces of T_j(X), or X^j, and what they tell of l.
+
+    `size`: n; `centre`, `half`: of the spectrum; `symmetric`: Chebyshev polynomials, else powers;
+    `moments`: (K,), j = 1, ..., K; `noise`: (p, K), noise'noise the covariance matrix of their
+    errors; `spread`: (tr W'W, a bound on the largest singular value) of W.
+    """
+
+    size: int
+    centre: float
+    half: float
+    symmetric: bool
+    moments: np.ndarray
+    noise: np.ndarray
+    spread: tuple[float, float]
+
+
+class StochasticResult(NamedTuple):
+    """l(rho) = sum coef_k T_k(t), t in [-1, 1] linear in the logit variable on `bounds` between
+    `ends`.
+
+    `error`: the largest standard error of l, and `shift`: that of the mode of a posterior in its
+    own standard deviations, both with what the truncation adds, for rho in `held`; `probes`:
+    columns multiplied; `seconds`: of processor time by phase; `how`: "Chebyshev" or "powers";
+    `expansion`: what `value`, `standard_errors` and `mode_shift` ask; `cautious`: as in
+    `nodes.NodeResult`.
+    """
+
+    coef: np.ndarray
+    ends: tuple[float, float]
+    bounds: tuple[float, float]
+    error: float
+    shift: float
+    probes: int
+    seconds: dict[str, float]
+    how: str
+    expansion: Expansion
+    held: tuple[float, float]
+    cautious: bool
+
+
+def rate(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
+    """z(rho), by which the terms of the sum fall."""
+    r = rho * expansion.half / (1 - rho * expansion.centre)
+    return r / (1 + np.sqrt(1 - r * r)) if expansion.symmetric else r
+
+
+def known(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
+    """The part of l that needs no traces."""
+    if not expansion.symmetric:
+        return np.zeros_like(rho)
+    return expansion.size * (
+        np.log(1 - rho * expansion.centre) - np.log(1 + rate(expansion, rho) ** 2)
+    )
+
+
+def weights(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
+    """d l(rho) / d moments, (rho, K)."""
+    j = np.arange(1, len(expansion.moments) + 1)
+    powers = np.cumprod(np.broadcast_to(rate(expansion, rho)[:, None], (len(rho), len(j))), axis=1)
+    return (-2 if expansion.symmetric else -1) * powers / j
+
+
+def value(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
+    """l(rho) for rho of shape (m,)."""
+    return known(expansion, rho) + weights(expansion, rho) @ expansion.moments
+
+
+def slope(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
+    """l'(rho) by a complex step. Squire & Trapp (1998)."""
+    return value(expansion, rho + STEP * 1j).imag / STEP
+
+
+def standard_errors(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The standard errors of l and of l', (m,) each, by what the probes differ in beyond the
+    controls.
+    """
+    both = weights(expansion, rho + STEP * 1j)
+    return np.linalg.norm(both.real @ expansion.noise.T, axis=1), np.linalg.norm(
+        both.imag / STEP @ expansion.noise.T, axis=1
+    )
+
+
+def truncation(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the terms left out of l and of l' add up to at most."""
+    return _rest(expansion, rho, len(expansion.moments), _largest(expansion))
+
+
+def _largest(expansion: Expansion) -> float:
+    """No trace of X^j or T_j(X), j > 1, is larger: the n eigenvalues of X lie in the unit disc, and
+    the squares of those of W add up to no more than tr W'W (Schur).
+    """
+    own = expansion.spread[0]
+    return (
+        min(float(expansion.size), np.inf if expansion.symmetric else own / expansion.half**2)
+        if own
+        else 0.0
+    )
+
+
+def _rest(
+    expansion: Expansion, rho: np.ndarray, count: int, size: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of the terms beyond `count`, traces of one `size`, in l and in l'."""
+    z = rate(expansion, rho + STEP * 1j)
+    q, change = np.abs(z.real), np.abs(z.imag) / STEP
+    beyond = (2 if expansion.symmetric else 1) * size * q**count / (1 - q)
+    return beyond * q / (count + 1), beyond * change
+
+
+def deviation(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
+    """A bound on the standard deviation of rho in a cross-section, from the information of a SAR
+    without regressors.
+
+        1 / sd^2 = tr G^2 + tr G'G - 2 (tr G)^2 / n,     G = W (I - rho W)^-1,     tr G = -l',   tr
+        G^2 = -l''
+
+    tr G'G is at least tr G^2 (Schur), tr W'W for rho >= 0 and a W that is not negative, and tr W'W
+    / |I - rho W|^2; regressors only add. Infinite where this tells nothing. Ord (1975).
+    """
+    step = 1e-5 / expansion.half
+    square = -(slope(expansion, rho + step) - slope(expansion, rho - step)) / (2 * step)
+    own, norm = expansion.spread
+    least = np.maximum(square, own / np.where(rho < 0, 1 - rho * norm, 1.0) ** 2)
+    information = square + least - 2 * slope(expansion, rho) ** 2 / expansion.size
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(information > 0, 1 / np.sqrt(information), np.inf)
+
+
+def mode_shift(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
+    """How far the error of l' moves the mode of a posterior at rho in its standard deviations:
+    se(l') sd(rho), truncation included.
+
+    sqrt(T) times as much for T periods, and at most as much with regressors that carry information
+    on rho.
+    """
+    total = standard_errors(expansion, rho)[1] + truncation(expansion, rho)[1]
+    return np.multiply(total, deviation(expansion, rho), out=np.zeros_like(total), where=total > 0)
+
+
+def prepare(matrix: sparse.csr_array) -> sparse_logdet.Structure:
+    """The structure of W, its units renumbered where their neighbours are far away in memory: l
+    does not depend on the order.
+    """
+    matrix = sparse.csr_array(matrix, dtype=float, copy=True)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
+    if 2 * np.count_nonzero(np.abs(rows - matrix.indices) <= sparse_operator.NEAR) < matrix.nnz:
+        order = csgraph.reverse_cuthill_mckee(matrix)
+        matrix = matrix[order][:, order]
+        matrix.sort_indices()
+    return sparse_logdet.examine(matrix)
+
+
+def stochastic_logdet(
+    matrix: sparse.csr_array | sparse_logdet.Structure,
+    *,
+    bounds: tuple[float, float] | None = None,
+    interval: tuple[float, float] | None = None,
+    target: float = 0.02,
+    probes: int = BLOCK,
+    most: int = 8 * BLOCK,
+    seed: int = 0,
+    precision: type = np.float32,
+) -> StochasticResult:
+    """An estimate of l(rho) = log|I - rho W| for a sparse W that is not negative, or what `prepare`
+    makes of it.
+
+    `bounds`: the ends of the logit variable, by default -1 and 1 over the spectral radius where the
+    row sums tell it, else those of `nodes.admissible`. `interval`: what the series covers, by
+    default 0.99 of the bounds. `target`: of `mode_shift`; blocks of 16 probes, each with a seed of
+    its own, are added to the first `probes` until it is met or they are `most`; `shift` tells.
+    `precision`: of the products; the noise of the probes exceeds the rounding of single precision
+    by far.
+
+    Where it holds: error and target are for the interval asked for, or for |rho| up to 0.9 over the
+    radius (`held`); beyond, the series goes on and the error grows as `standard_errors` and
+    `mode_shift` tell. The target is for one period: T of them move the mode sqrt(T) times as far,
+    so ask for target / sqrt(T). A posterior of rho needs l' alone; an evidence needs l, so that two
+    W cannot be compared to better than their `error`, which grows like sqrt(n). Of a W that is not
+    similar to a symmetric one the powers converge for |rho| < 1/radius alone, slowly near to it:
+    the series covers 0.95 of that, and what the truncation leaves is part of `error` and `shift`.
+
+    Raises WeightsError for an acyclic W without bounds, for bounds beyond the admissible ones and
+    an interval the sum does not reach.
+
+    >>> ring = sparse.csr_array(
+    ...     sparse.diags_array([0.5, 0.5, 0.5, 0.5], offsets=[-99, -1, 1, 99], shape=(100, 100))
+    ... )
+    >>> result = stochastic_logdet(ring, target=0.1)
+    >>> result.shift < 0.1, result.probes, result.how
+    (True, 16, 'Chebyshev')
+    """
+    lap = sparse_logdet.Laps()
+    structure = matrix if isinstance(matrix, sparse_logdet.Structure) else prepare(matrix)
+    lap("structure")
+    bounds, cautious, empty = _frame(structure, bounds)
+    held = _held(empty, bounds, interval)
+    interval = _interval(empty, bounds, interval)
+    count = _count(empty, interval, target)
+    expansion = empty._replace(moments=np.zeros(count), noise=np.zeros((1, count)))
+    lap("bounds")
+    grid = np.linspace(*held, GRID)
+    with jax.enable_x64(precision is np.float64):
+        slots = _slots(structure, expansion, precision)
+        lap("slots")
+        raw = np.zeros((0, len(expansion.moments)))
+        while structure.work.nnz and (
+            len(raw) < probes or (len(raw) < most and mode_shift(expansion, grid).max() > target)
+        ):
+            raw = np.vstack([raw, _block(slots, expansion, seed, len(raw) // BLOCK)])
+            expansion = _estimated(expansion, raw, _exact(structure, expansion), structure.even)
+    lap("products")
+    error = float((standard_errors(expansion, grid)[0] + truncation(expansion, grid)[0]).max())
+    coef, ends = series(expansion, bounds, interval)
+    lap("series")
+    how = "Chebyshev" if expansion.symmetric else "powers"
+    shift = float(mode_shift(expansion, grid).max())
+    return StochasticResult(
+        coef, ends, bounds, error, shift, len(raw), lap.seconds, how, expansion, held, cautious
+    )
+
+
+def _frame(
+    structure: sparse_logdet.Structure, given: tuple[float, float] | None
+) -> tuple[tuple[float, float], bool, Expansion]:
+    """The bounds, whether the lower one is cautious, and an expansion without moments for the
+    spectrum of W.
+    """
+    work, (least, radius), symmetric = (
+        structure.work,
+        structure.radius,
+        structure.symmetric and structure.work.nnz > 0,
+    )
+    known_radius = np.isfinite(radius)
+    found = (
+        sparse_logdet.Admissible(
+            (-1 / radius, 1 / radius), (-1 / radius, 1 / radius), (-np.inf, 1 / least), False
+        )
+        if known_radius
+        else None
+    )
+    if not work.nnz:
+        found = sparse_logdet.admissible(structure, given)
+    elif found is None or (given and not found.bounds[0] <= given[0] < given[1] <= found.bounds[1]):
+        found = sparse_logdet.admissible(structure)
+    if (
+        given
+        and work.nnz
+        and not (
+            found.outer[0] * (1 + SLACK) <= given[0] < given[1] <= found.outer[1] * (1 + SLACK)
+        )
+    ):
+        raise WeightsError(
+            f"bounds=({given[0]:.6g}, {given[1]:.6g}) reach beyond the admissible rho, "
+            f"({found.bounds[0]:.6g}, {found.bounds[1]:.6g}): narrow them, or leave them out."
+        )
+    low, high = found.bounds
+    radius = 1 / high
+    left = 1 / low if symmetric else -radius
+    nothing = np.zeros(1), np.zeros((1, 1))
+    spread = structure.spread[0], radius if symmetric else structure.spread[1]
+    empty = Expansion(
+        work.shape[0], (left + radius) / 2, (radius - left) / 2, symmetric, *nothing, spread
+    )
+    return (given, False, empty) if given else (found.bounds, found.cautious, empty)
+
+
+def _interval(
+    empty: Expansion, bounds: tuple[float, float], given: tuple[float, float] | None
+) -> tuple[float, float]:
+    """What the series is to cover: inside the bounds, and where the sum converges."""
+    low, high = (1 / (empty.centre - empty.half), 1 / (empty.centre + empty.half))
+    if given is None:
+        reach = REACH if empty.symmetric else POWERS
+        return max(reach * low, REACH * bounds[0]), min(reach * high, REACH * bounds[1])
+    low, high = max(low, bounds[0]), min(high, bounds[1])
+    if not low < given[0] < given[1] < high:
+        raise WeightsError(
+            f"interval={given} does not lie inside ({low:.6g}, {high:.6g}), where l can be had from"
+            " products: narrow it."
+        )
+    return given
+
+
+def _count(empty: Expansion, interval: tuple[float, float], target: float) -> int:
+    """How many traces keep the truncation within a share of the target over the interval, a
+    multiple of BLOCK plus one.
+    """
+    if not empty.spread[0]:
+        return 1
+    ends, sd = np.array(interval), 1 / np.sqrt(empty.spread[0])
+    for count in range(BLOCK + 1, MOMENTS, BLOCK):
+        if (_rest(empty, ends, count, _largest(empty))[1] * sd).max() <= SHARE * target:
+            return count
+    return MOMENTS + 1
+
+
+def _held(
+    empty: Expansion, bounds: tuple[float, float], given: tuple[float, float] | None
+) -> tuple[float, float]:
+    """The rho for which the error is told and the target is to be met: the interval given, or what
+    RANGE leaves of the usual one.
+    """
+    if given is not None:
+        return given
+    low, high = _interval(empty, bounds, None)
+    reach = RANGE / (empty.centre + empty.half) if empty.half else np.inf
+    return max(low, -reach), min(high, reach)
+
+
+def _slots(
+    structure: sparse_logdet.Structure, expansion: Expansion, precision: type
+) -> sparse_operator.Ell:
+    """X on the device."""
+    work, c, n = structure.work, expansion.centre, expansion.size
+    if c:
+        work = sparse.csr_array(work - c * sparse.eye_array(n, format="csr"))
+    return sparse_operator.ell(
+        sparse.csr_array((work.data / expansion.half, work.indices, work.indptr), shape=(n, n)),
+        precision,
+    )
+
+
+def _block(slots: sparse_operator.Ell, expansion: Expansion, seed: int, block: int) -> np.ndarray:
+    """v'T_j(X)v, or v'X^j v, for j = 1, ..., K and the BLOCK probes of one block: (BLOCK, K)."""
+    words = np.asarray([seed, block], np.int32)
+    count = len(expansion.moments)
+    if not expansion.symmetric:
+        return np.asarray(powers(slots, words, steps=count), float).T
+    first, squares, products = (
+        np.asarray(part, float) for part in polynomials(slots, words, steps=count // 2)
+    )
+    pairs = np.stack([2 * squares - expansion.size, 2 * products - first], axis=1)  # T_2j, T_2j+1
+    return np.vstack([first[None], pairs.reshape(-1, BLOCK)]).T
+
+
+def _signs(slots: sparse_operator.Ell, words: jax.Array) -> jax.Array:
+    """Random signs, (n, BLOCK), from the seed and the number of the block."""
+    key = jax.random.fold_in(jax.random.key(words[0]), words[1])
+    bits = (
+        jax.random.bits(key, (slots.columns.shape[1], 1), jnp.uint16)
+        >> jnp.arange(BLOCK, dtype=jnp.uint16)[None]
+    )
+    return 2 * (bits & 1).astype(slots.values.dtype) - 1
+
+
+def _applied(slots: sparse_operator.Ell, x: jax.Array) -> jax.Array:
+    """X x."""
+    return x - sparse_operator.shifted(slots, jnp.ones((), x.dtype), x)
+
+
+def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
+    """x'y by columns; XLA adds up in a tree, at 13 ms for 10^6 rows, where sums by
+    chunks took 50.
+    """
+    return jnp.sum(x * y, axis=0)
+
+
+@partial(jax.jit, static_argnames="steps")
+def polynomials(
+    slots: sparse_operator.Ell, words: jax.Array, *, steps: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """v'Xv, (BLOCK,), v'T_j^2 v and v'T_j T_(j+1) v, (steps, BLOCK), j = 1, ..., steps; `words`:
+    seed, block.
+    """
+    signs = _signs(slots, words)
+    start = _applied(slots, signs)
+
+    def step(
+        pair: tuple[jax.Array, jax.Array], _: None
+    ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+        before, now = pair
+        after = 2 * _applied(slots, now) - before
+        return (now, after), (_dot(now, now), _dot(now, after))
+
+    squares, products = lax.scan(step, (signs, start), length=steps)[1]
+    return _dot(signs, start), squares, products
+
+
+@partial(jax.jit, static_argnames="steps")
+def powers(slots: sparse_operator.Ell, words: jax.Array, *, steps: int) -> jax.Array:
+    """v'X^j v, j = 1, ..., steps: (steps, BLOCK)."""
+    signs = _signs(slots, words)
+
+    def step(now: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+        after = _applied(slots, now)
+        return after, _dot(signs, after)
+
+    return lax.scan(step, signs, length=steps)[1]
+
+
+def _exact(structure: sparse_logdet.Structure, expansion: Expansion) -> np.ndarray:
+    """The traces of the first T_j(X) or X^j from those of W^j."""
+    c, h = expansion.centre, expansion.half
+    plain = np.concatenate([[expansion.size], structure.traces])
+    shift = [np.polynomial.polynomial.polypow([-c / h, 1 / h], j) for j in range(len(plain))]
+    raw = np.array([plain[: len(p)] @ p for p in shift])
+    if not expansion.symmetric:
+        return raw[1:]
+    basis = [np.polynomial.chebyshev.cheb2poly([0.0] * j + [1.0]) for j in range(1, len(plain))]
+    return np.array([raw[: len(p)] @ p for p in basis])
+
+
+def _estimated(expansion: Expansion, raw: np.ndarray, exact: np.ndarray, even: bool) -> Expansion:
+    """The traces by regression of the probes' values on those whose mean is known, and the errors
+    by its residuals.
+
+    The standard errors are those of Student's t, whose tails the few probes have. Odd traces of an
+    even W are zero.
+    """
+    raw = raw.copy()
+    if even:
+        raw[:, ::2] = 0.0
+    controls = raw[:, : len(exact)] - exact
+    scale = np.linalg.norm(controls, axis=0)
+    design = np.column_stack([np.ones(len(raw)), controls / np.where(scale > 0, scale, 1.0)])
+    u, s, v = np.linalg.svd(design, full_matrices=False)
+    kept = s > FLAT * s[0]
+    inverse = (v[kept].T / s[kept]) @ u[:, kept].T
+    residuals = raw - u[:, kept] @ (u[:, kept].T @ raw)
+    noise = residuals * np.linalg.norm(inverse[0]) / np.sqrt(len(raw) - kept.sum() - 2)
+    noise[:, : len(exact)] = 0.0
+    moments = np.concatenate([exact, inverse[0] @ raw[:, len(exact) :]])
+    return expansion._replace(moments=moments, noise=noise)
+
+
+def series(
+    expansion: Expansion, bounds: tuple[float, float], interval: tuple[float, float]
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Chebyshev coefficients of l in the logit variable, as many as it takes, and the ends of the
+    latter.
+    """
+    low, high = sparse_logdet.to_s(np.array(interval), bounds)
+    ends = float(low), float(high)
+    count, coef = 32, np.ones(1)
+    while np.abs(coef[-len(coef) // 4 :]).sum() > TAIL * np.abs(coef).max() and count < SERIES:
+        count *= 2
+        coef = chebyshev.coefficients(
+            value(expansion, sparse_logdet.to_rho(chebyshev.nodes(count, ends), bounds))
+        )
+    return chebyshev.trimmed(coef, TAIL * float(np.abs(coef).max()))[0], ends

@@ -1,0 +1,126 @@
+"""Where a density of one or two logit variables has its mass and its peaks: a grid that zooms in,
+then Newton's method.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from spillover.kernels.chebyshev import END
+from spillover.kernels.errors import ConvergenceError
+
+POINTS = {1: 257, 2: 65, 3: 33}  # a side of the grid
+DEPTH = 18.0  # log units below the top that count as mass: exp(-18) = 1.5e-8
+MOST = 12  # zooms; each shrinks a side up to 30-fold
+
+
+class Mass(NamedTuple):
+    """Points (m, p) with log-density `value` (m,), their normalised `weight`, and the local maxima
+    among them in `peaks` (positions).
+    """
+
+    points: np.ndarray
+    value: np.ndarray
+    weight: np.ndarray
+    peaks: np.ndarray
+
+    @property
+    def inside(self) -> np.ndarray:
+        """The points that carry mass."""
+        return self.points[self.value > self.value.max() - DEPTH]
+
+
+def explore(
+    density: Callable[[np.ndarray], jax.Array],
+    dimensions: int,
+    reach: Sequence[float] | None = None,
+) -> Mass:
+    """A grid over the part of the logit range that carries the mass of exp(density).
+
+    density: maps (m, p) logit variables to m log-densities. The first grid spans `reach` either
+    way, by default all but 1e-6 of the admissible interval at either end.
+    """
+    if dimensions == 0:
+        none = np.zeros((1, 0))
+        return Mass(none, np.asarray(density(none)), np.ones(1), np.zeros(1, int))
+    high = np.full(dimensions, END) if reach is None else np.array(reach, float)
+    low = -high
+    for _ in range(MOST):
+        axes = [np.linspace(*ends, POINTS[dimensions]) for ends in zip(low, high, strict=True)]
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dimensions)
+        value = np.asarray(density(points))
+        value = np.where(np.isfinite(value), value, -np.inf)
+        if not np.isfinite(value).any():
+            raise ConvergenceError(
+                "No rho or lam has a density that 64-bit floats hold: look for a prior that allows"
+                " next to nothing, and at the units of the data."
+            )
+        inside = points[value > value.max() - DEPTH]
+        spacing = (high - low) / (POINTS[dimensions] - 1)
+        closer = (
+            np.maximum(inside.min(axis=0) - spacing, low),
+            np.minimum(inside.max(axis=0) + spacing, high),
+        )
+        # no side shrinks any more: one may long after the others
+        if np.min((closer[1] - closer[0]) / (high - low)) > 0.5:
+            break
+        low, high = closer
+    weight = np.exp(value - value.max())
+    return Mass(
+        points,
+        value,
+        weight / weight.sum(),
+        _local_maxima(value.reshape([POINTS[dimensions]] * dimensions)),
+    )
+
+
+def _local_maxima(grid: np.ndarray) -> np.ndarray:
+    """Flat positions of the points not below any neighbour, the highest first."""
+    padded = np.pad(grid, 1, constant_values=-np.inf)
+    best = np.full(grid.shape, -np.inf)
+    for offset in np.ndindex(*[3] * grid.ndim):
+        window = tuple(slice(o, o + length) for o, length in zip(offset, grid.shape, strict=True))
+        if set(offset) != {1}:
+            best = np.maximum(best, padded[window])
+    found = np.flatnonzero((grid >= best).ravel() & np.isfinite(grid.ravel()))
+    return found[np.argsort(-grid.ravel()[found])]
+
+
+def centre_and_scale(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the mass, the latter at least a grid step."""
+    centre = mass.weight @ mass.points
+    spread = np.sqrt(mass.weight @ (mass.points - centre) ** 2)
+    dimensions = mass.points.shape[1]
+    side = round(len(mass.points) ** (1 / max(dimensions, 1)))
+    step = np.ptp(mass.points, axis=0) / max(side - 1, 1)
+    return centre, np.maximum(spread, step)
+
+
+def newton(
+    derivatives: Callable[[np.ndarray], tuple], start: np.ndarray, reach: float, steps: int = 50
+) -> np.ndarray:
+    """The local maximum near `start`, by Newton steps of length at most `reach`, halved until the
+    density does not fall.
+
+    derivatives: s -> (value, gradient, Hessian). Where the curvature is not that of a maximum, the
+    step follows the gradient, in units in which every variable curves alike: a tight fit knows rho
+    to 1e-10 and lam hardly at all, and their curvatures in one matrix of eigenvectors would drown
+    the smaller one.
+    """
+    point = start
+    value, gradient, hessian = map(np.asarray, derivatives(point))
+    for _ in range(steps):
+        unit = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-12))
+        curvature, axes = np.linalg.eigh(hessian * np.outer(unit, unit))
+        step = unit * (axes @ ((axes.T @ (unit * gradient)) / np.maximum(np.abs(curvature), 1e-12)))
+        step *= min(1.0, reach / max(np.abs(step).max(), 1e-300))
+        new = tuple(map(np.asarray, derivatives(point + step)))
+        while not new[0] >= value - 1e-13 * abs(value) and np.abs(step).max() > 1e-12:
+            step /= 2
+            new = tuple(map(np.asarray, derivatives(point + step)))
+        point, (value, gradient, hessian) = point + step, new
+        if np.abs(step).max() < 1e-11:
+            break
+    return point

@@ -1,0 +1,417 @@
+"""Weights from files: what libpysal and scipy write is what we read, and every fault is named with
+its file and line.
+"""
+
+import os
+import re
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import scipy.sparse as sparse
+
+from spillover.engine.weights.files import read_weights
+from spillover.engine.weights.weights import Weights
+from spillover.kernels.errors import WeightsError
+
+RNG = np.random.default_rng(5)
+DENSE = np.round(RNG.uniform(0.1, 9, (6, 6)) * (RNG.uniform(size=(6, 6)) < 0.4), 3)
+DENSE[np.arange(6), (np.arange(6) + 1) % 6] = 1.5  # asymmetric, every unit with a neighbour
+np.fill_diagonal(DENSE, 0.0)
+LABELS = {
+    "text": ["f", "b", "zz", "d", "a", "c"],
+    "integers": [3, 1, 10, 2, 6, 5],
+    "codes": ["01", "02", "10", "03", "00", "11"],
+}
+POSTAL = pytest.mark.filterwarnings("ignore:DBF relating to GWT:RuntimeWarning")
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name: str, text: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def read_error(path, **options) -> str:
+    with pytest.raises(WeightsError) as caught:
+        read_weights(path, **options)
+    assert str(path) in str(caught.value)
+    assert str(caught.value).count(str(path)) == 1
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("writer", ["W", "graph"])
+@pytest.mark.parametrize("island", [False, True])
+@pytest.mark.parametrize("kind", [".gal", ".gwt"])
+def test_what_libpysal_writes_is_what_we_read(tmp_path, kind, island, writer, labels):
+    libpysal = pytest.importorskip("libpysal")
+    graph = pytest.importorskip("libpysal.graph")
+    dense = DENSE if kind == ".gwt" else 1.0 * (DENSE > 0)
+    if island:
+        dense = dense * (np.arange(6) != 4)[:, None] * (np.arange(6) != 4)
+    W = Weights(dense, LABELS[labels], islands="allow")
+    path = tmp_path / f"w{kind}"
+    if writer == "W":
+        with closing(libpysal.io.open(str(path), "w")) as file:
+            file.write(W.to_libpysal())
+    else:
+        getattr(graph.Graph.from_W(W.to_libpysal()), f"to_{kind[1:]}")(str(path))
+    # their GWT drops islands; only the header counts them
+    lost = island and kind == ".gwt" and writer == "W"
+    if lost:
+        assert "1 units that have no links" in read_error(path, islands="allow")
+    else:
+        assert read_weights(path, islands="allow") == W
+    assert read_weights(path, ids=W.ids, islands="allow") == W
+    assert read_weights(path, ids=W.ids[::-1], islands="allow") == W[W.ids[::-1]]
+    if island:
+        assert f"no neighbours: {LABELS[labels][4]!r}" in read_error(path, ids=W.ids)
+
+
+@POSTAL
+@pytest.mark.filterwarnings("ignore:The weights matrix is not fully connected:UserWarning")
+@pytest.mark.parametrize("kind", [".gal", ".gwt"])
+def test_reads_a_file_as_libpysal_does(write, kind):
+    libpysal = pytest.importorskip("libpysal")
+    text = {
+        ".gal": "0 4 counties FIPS\n7 1\n9\n9 2\n7 3\n3 1\n9\n5 1\n3\n",
+        ".gwt": "0 4 counties FIPS\n7 9 0.25\n9 3 1e-3\n9 7 4\n3 9 2.5\n5 3 12\n",
+    }[kind]
+    path = write(f"w{kind}", text)
+    with closing(libpysal.io.open(str(path), "r")) as file:
+        theirs = Weights.from_libpysal(file.read())
+    ours = read_weights(path)
+    assert ours.digest == theirs.digest
+    assert ours.ids.astype(str).tolist() == theirs.ids.tolist()
+    assert ours.ids.tolist() == [7, 9, 3, 5]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3\na 2\nb c\nb 1\na\nc 0\n",
+        "3\na 2\nb c\nb 1\na\nc 0\n\n",
+        "\ufeff0 3 map key\r\na 2\r\nb\r\nc\r\n\r\nc 0\r\n\r\nb 1\r\na",
+    ],
+)
+def test_gal_islands_blank_lines_and_wrapped_lines(write, text):
+    W = read_weights(write("w.GAL", text), islands="allow")
+    assert W.islands == ["c"]
+    np.testing.assert_array_equal(
+        W[["a", "b", "c"]].to_scipy().toarray(), [[0, 1, 1], [1, 0, 0], [0, 0, 0]]
+    )
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize(
+    "names",
+    [
+        "origin,destination,weight",
+        "Focal,Neighbor,Weight",
+        "i,j,w",
+        "from,to,trade",
+        "origin;destination;flow",
+        "i\tj\tw",
+    ],
+)
+def test_csv_edge_lists(write, labels, names):
+    W = Weights(DENSE, LABELS[labels])
+    mark = next(m for m in ",;\t" if m in names)
+    rows = [
+        mark.join(map(str, (W.ids[i], W.ids[j], DENSE[i, j])))
+        for i, j in zip(*np.nonzero(DENSE), strict=True)
+    ]
+    path = write("w.csv", "\n".join([names, *rows[::-1]]) + "\n\n")
+    assert read_weights(path) == W[sorted(W.ids)]
+    assert read_weights(path, ids=LABELS[labels]) == W
+    two = write(
+        "binary.csv",
+        "\n".join([mark.join(names.split(mark)[:2]), *(row.rpartition(mark)[0] for row in rows)]),
+    )
+    assert read_weights(two, ids=W.ids) == Weights(DENSE > 0, W.ids)
+
+
+def test_csv_columns_by_name_among_others(write):
+    path = write(
+        "w.csv",
+        '"",weight,year,destination,origin\n0,2.5,1999,"New York, NY",Boston\n1,3,1999,Boston,"New'
+        ' York, NY"\n',
+    )
+    W = read_weights(path)
+    assert W.ids.tolist() == ["Boston", "New York, NY"]
+    np.testing.assert_array_equal(W.to_scipy().toarray(), [[0, 2.5], [3, 0]])
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(write):
+    W = read_weights(
+        write("w.csv", "\ufefforigin,destination,year,weight\n1,2,1999,3\n2,1,1999,4\n")
+    )
+    np.testing.assert_array_equal(W.to_scipy().toarray(), [[0, 3], [4, 0]])
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_csv_as_pandas_writes_it(tmp_path, index):
+    frame = pd.DataFrame(
+        {"origin": [2, 1, 10], "destination": [1, 10, 2], "weight": [0.1, 1 / 3, 1e-17]}
+    )
+    frame.to_csv(tmp_path / "w.csv", index=index)
+    W = read_weights(tmp_path / "w.csv")
+    assert Weights.from_edges(frame, "origin", "destination", "weight") == W
+    assert W.ids.tolist() == [1, 2, 10]
+
+
+@pytest.mark.parametrize(
+    ("found", "want"),
+    [
+        (["2", "1", "10"], [1, 2, 10]),
+        (["-2", "0", "7"], [-2, 0, 7]),
+        (["01", "2", "3"], ["01", "2", "3"]),
+        (["1", "2", "x"], ["1", "2", "x"]),
+        (["1.0", "2", "3"], ["1.0", "2", "3"]),
+        (["1_0", "2", "3"], ["1_0", "2", "3"]),
+        (["²", "2", "3"], ["2", "3", "²"]),
+        (["-0", "2", "3"], ["-0", "2", "3"]),
+    ],
+)
+def test_labels_are_integers_only_if_all_of_them_read_so(write, found, want):
+    a, b, c = found
+    W = read_weights(write("w.csv", f"i,j\n{a},{b}\n{b},{c}\n{c},{a}\n"))
+    assert W.ids.tolist() == want
+    assert [type(x) for x in W.ids.tolist()] == [type(x) for x in want]
+
+
+def test_ids_match_the_text_of_labels(write):
+    path = write("w.gwt", "0 2 x y\nNew_York 12 1\n12 New_York 2\n")
+    assert read_weights(path, ids=["12", "New York"]).ids.tolist() == ["12", "New York"]
+    assert read_weights(path, ids=[12, "New York"]).ids.tolist() == [12, "New York"]
+    assert "'New York', 'New_York'" in read_error(path, ids=["New York", "New_York", 12])
+    assert "not in ids: 'New_York'" in read_error(path, ids=["New Haven", 12])
+    assert "no neighbours: 'Rome'" in read_error(path, ids=["Rome", "New York", 12])
+
+
+@pytest.mark.parametrize("ids", [None, LABELS["text"]])
+@pytest.mark.parametrize("kind", [".mtx", ".npz", "dense .mtx", "symmetric .mtx"])
+def test_bare_matrices(tmp_path, kind, ids):
+    dense = DENSE + DENSE.T if kind.startswith("symmetric") else DENSE
+    path = tmp_path / f"w{kind.split()[-1]}"
+    if kind == ".npz":
+        sparse.save_npz(path, sparse.csc_array(dense))
+    else:
+        scipy.io.mmwrite(
+            path, dense if kind.startswith("dense") else sparse.coo_array(dense), precision=17
+        )
+    assert read_weights(str(path), ids=ids) == Weights(dense, ids)
+
+
+def test_bounds_and_islands_pass_through(write):
+    path = write("w.csv", "i,j,w\n1,2,5\n2,2,0\n")
+    assert "no neighbours: 2" in read_error(path)
+    assert read_weights(path, islands="allow", bounds=(-3, 3)).bounds == (-3.0, 3.0)
+    assert "keep" in read_error(path, islands="keep")
+
+
+FAULTS = {
+    "gal: no number in the header": ("w.gal", "a b c\n", ["line 1", "'b'"]),
+    "gal: half a unit line": ("w.gal", "2\na 1\nb\nb\n", ["line 4", "'b'"]),
+    "gal: count is no number": ("w.gal", "2\na one\nb\n", ["line 2", "'one'"]),
+    "gal: too many neighbours": (
+        "w.gal",
+        "2\na 1\na b\nb 1\na\n",
+        ["line 2", "'a'", "1 neighbours", "line 3 has 2"],
+    ),
+    "gal: too few neighbours": ("w.gal", "2\na 1\nb\nb 2\na\n", ["line 4", "'b'", "ends"]),
+    "gal: fewer units than the header says": (
+        "w.gal",
+        "3\na 1\nb\nb 1\na\n",
+        ["line 1", "3 units", "has 2"],
+    ),
+    "gal: more units than the header says": (
+        "w.gal",
+        "0 1 x y\na 1\nb\nb 1\na\n",
+        ["line 1", "1 units", "has 2"],
+    ),
+    "gal: a unit twice": ("w.gal", "2\na 1\nb\na 1\nb\n", ["line 4", "'a'", "line 2"]),
+    "gal: an unknown neighbour": ("w.gal", "2\na 1\nz\nb 1\na\n", ["line 3", "'z'"]),
+    "gal: a neighbour twice": ("w.gal", "2\na 2\nb b\nb 1\na\n", ["line 3", "'a' → 'b'"]),
+    "gal: its own neighbour": ("w.gal", "2\na 1\na\nb 1\na\n", ["line 3", "'a'.*itself"]),
+    "gal: an island": ("w.gal", "2\na 1\nb\nb 0\n\n", ["'b'", "islands="]),
+    "gwt: four words": ("w.gwt", "0 2 x y\n1 2 1\n2 1 1 1\n", ["line 3", "'2', '1', '1', '1'"]),
+    "gwt: weight is no number": ("w.gwt", "0 2 x y\n1 2 near\n", ["line 2", "'near'"]),
+    "gwt: nan": ("w.gwt", "0 2 x y\n\n1 2 nan\n", ["line 3", "'nan'"]),
+    "gwt: infinite": ("w.gwt", "2\n1 2 inf\n", ["line 2", "'inf'"]),
+    "gwt: negative": ("w.gwt", "2\n1 2 -1\n", ["line 2", "'-1'"]),
+    "gwt: a link twice": ("w.gwt", "2\n1 2 1\n2 1 1\n1 2 3\n", ["line 4", "'1' → '2'", "line 2"]),
+    "gwt: more units than the header says": (
+        "w.gwt",
+        "0 1 x y\n1 2 1\n2 1 1\n",
+        ["line 1", "1 units", "has 2"],
+    ),
+    "gwt: fewer units than the header says": (
+        "w.gwt",
+        "0 3 x y\n1 2 1\n2 1 1\n",
+        ["line 1", "1 units", "ids="],
+    ),
+    "gwt: kernel weights": ("w.gwt", "0 2 x y\n1 1 1\n1 2 1\n2 1 1\n", ["line 2", "'1'.*itself"]),
+    "csv: no header": ("w.csv", "1,2,0.5\n2,1,3\n", ["line 1", "looks like data"]),
+    "csv: one column": ("w.csv", "edge\na-b\n", ["line 1", "'edge'"]),
+    "csv: four columns without names": (
+        "w.csv",
+        "a,b,c,d\n1,2,3,4\n",
+        ["line 1", "'a', 'b', 'c', 'd'", "origin"],
+    ),
+    "csv: which weight": (
+        "w.csv",
+        "origin,destination,km,flow\n1,2,3,4\n",
+        ["line 1", "'km'", "weight"],
+    ),
+    "csv: short row": ("w.csv", "i,j,w\n1,2,3\n2,1\n", ["line 3", "2 fields", "of 3"]),
+    "csv: missing label": ("w.csv", "i,j,w\n1,2,3\n,1,3\n", ["line 3", "label"]),
+    "csv: missing weight": ("w.csv", "i,j,w\n1,2,\n", ["line 2", "''"]),
+    "csv: decimal comma": ("w.csv", "i;j;w\n1;2;0,5\n", ["line 2", "'0,5'"]),
+    "csv: a link twice": ("w.csv", "i,j\n1,2\n\n2,1\n1,2\n", ["line 5", "'1' → '2'", "line 2"]),
+    "csv: a quotation mark without an end": (
+        "w.csv",
+        'i,j,w\n1,2,"3\n2,1,4\n',
+        ["line 3", "quotation"],
+    ),
+    "csv: text after a quoted one": ("w.csv", 'i,j,w\n"1"x,2,3\n', ["line 2", "quotation"]),
+    "csv: a field without end": (
+        "w.csv",
+        "i,j,w\n" + "1" * 200_000 + ",2,3\n",
+        ["line 2", "field"],
+    ),
+    "gal: a count of 5000 digits": ("w.gal", "9" * 5000 + "\na 1\nb\n", ["line 1"]),
+    "gal: neighbours of 5000 digits": ("w.gal", "2\na " + "9" * 5000 + "\nb\n", ["line 2"]),
+    "csv: a header only": ("w.csv", "i,j,w\n", ["empty"]),
+    "mtx: not square": (
+        "w.mtx",
+        "%%MatrixMarket matrix coordinate real general\n2 3 1\n1 3 1.0\n",
+        ["square", r"\(2, 3\)"],
+    ),
+    "mtx: negative": (
+        "w.mtx",
+        "%%MatrixMarket matrix coordinate real general\n2 2 2\n1 2 1.0\n2 1 -3.0\n",
+        ["1 → 0 = -3"],
+    ),
+    "mtx: cut short": (
+        "w.mtx",
+        "%%MatrixMarket matrix coordinate real general\n2 2 2\n1 2 1.0\n",
+        ["line 2", "2 entries"],
+    ),
+    "mtx: something else": ("w.mtx", "hello", ["line 1", "%%MatrixMarket"]),
+    "npz: something else": ("w.npz", "hello", ["npz matrix"]),
+    "npz: nothing": ("w.npz", "", ["npz matrix"]),
+    "no text": ("w.gal", b"2\na 1\n\xff\n", ["UTF-8", "byte 6", "0xff"]),
+    "unknown extension": ("w.shp", "", ["'?.shp", ".gal .gwt .csv .mtx .npz"]),
+    "no extension": ("w", "", ["without extension", ".gal"]),
+    **{f"{kind}: empty": (f"w.{kind}", " \n", ["empty"]) for kind in ("gal", "gwt", "csv")},
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_faults_are_named_with_file_and_line(write, case):
+    name, text, wanted = FAULTS[case]
+    message = read_error(write(name, text))
+    for part in wanted:
+        assert re.search(part, message), f"{part!r} not in {message}"
+
+
+def test_an_npz_of_objects_is_not_unpickled(tmp_path):
+    np.savez(tmp_path / "w.npz", format=np.array([Path()], dtype=object), data=np.ones(1))
+    assert "npz matrix" in read_error(tmp_path / "w.npz")
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("labels", LABELS)
+def test_a_square_matrix_with_labels(tmp_path, labels, mark):
+    frame = pd.DataFrame(DENSE, LABELS[labels], LABELS[labels])
+    # columns in another order than the rows
+    frame.iloc[:, ::-1].to_csv(tmp_path / "w.csv", sep=mark)
+    assert read_weights(tmp_path / "w.csv") == Weights(DENSE, LABELS[labels])
+    wanted = sorted(LABELS[labels])
+    assert read_weights(tmp_path / "w.csv", ids=wanted) == Weights(DENSE, LABELS[labels])[wanted]
+    more = read_weights(tmp_path / "w.csv", ids=[*wanted, "new"], islands="allow")
+    assert more.islands == ["new"]
+    assert "not in ids" in read_error(tmp_path / "w.csv", ids=wanted[1:])
+
+
+@pytest.mark.parametrize("ids", [None, LABELS["text"]])
+def test_a_square_matrix_without_labels(tmp_path, ids):
+    np.savetxt(tmp_path / "w.csv", DENSE, delimiter=",")
+    assert read_weights(tmp_path / "w.csv", ids=ids) == Weights(DENSE, ids)
+
+
+def test_two_units_of_one_label_on_both_sides_are_a_matrix(write):
+    path = write("w.csv", ",a,b\nb,3,0\na,0,2\n")
+    assert read_weights(path) == Weights([[0, 3], [2, 0]], ["b", "a"])
+
+
+def test_names_of_links_make_an_edge_list_of_whatever_looks_like_a_matrix(write):
+    path = write("w.csv", "i,j,w,x\nj,w,1,0\nw,x,1,0\nx,j,1,0\n")
+    assert read_weights(path).ids.tolist() == ["j", "w", "x"]
+
+
+SQUARE_FAULTS = {
+    "labels of one side": (
+        ",a,b,c\na,0,1,1\nb,1,0,1\nd,1,1,0\n",
+        ["only in the first column: 'd'", "only in it: 'c'"],
+    ),
+    "names of R": (",V1,V2,V3\n1,0,1,1\n2,1,0,1\n3,1,1,0\n", ["'1', '2', '3'", "'V1', 'V2', 'V3'"]),
+    "a row twice": (",a,b,c\na,0,1,1\na,0,1,1\nb,1,0,1\nc,1,1,0\n", ["line 1", "more than once"]),
+    "labels twice on both sides": (",a,a,c\na,0,1,1\na,1,0,1\nc,1,1,0\n", ["line 1", "'a'"]),
+    "labels that are blank": (",a,,c\na,0,1,1\n,1,0,1\nc,1,1,0\n", ["line 1", "missing"]),
+    "a short line": (",a,b,c\na,0,1,1\nb,1,0\nc,1,1,0\n", ["line 3", "3 fields"]),
+    "text in a cell": (",a,b,c\na,0,1,1\nb,1,0,near\nc,1,1,0\n", ["line 3", "'near'"]),
+    "an empty cell": (",a,b,c\na,0,1,1\nb,1,0,\nc,1,1,0\n", ["line 3", "''"]),
+    "nan": (",a,b,c\na,0,1,nan\nb,1,0,1\nc,1,1,0\n", ["line 2", "'nan'"]),
+    "a mark of thousands": (",a,b,c\na,0,1_0,1\nb,1,0,1\nc,1,1,0\n", ["line 2", "'1_0'"]),
+    "negative": (",a,b,c\na,0,1,1\nb,1,0,1\nc,1,-1,0\n", ["line 4", "'-1'"]),
+    "a diagonal": (",a,b,c\na,5,1,1\nb,1,0,1\nc,1,1,0\n", ["diagonal", "'a' → 'a'"]),
+    "bare: a line too few": (
+        "0,1,1,1\n1,0,1,1\n1,1,0,1\n",
+        ["line 1: 4 fields", "3 lines", "square"],
+    ),
+    "bare: of three units": ("0,1,1\n1,0,1\n1,1,0\n", ["links or a matrix", "header", "labels"]),
+    "bare: of two units": ("0,1\n1,0\n", ["links or a matrix"]),
+    "bare: labels or weights": (
+        "0,1,2,3\n1,0,1,1\n2,1,0,1\n3,1,1,0\n",
+        ["labels or weights", "blank"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SQUARE_FAULTS)
+def test_what_is_no_square_matrix_says_why(write, case):
+    text, wanted = SQUARE_FAULTS[case]
+    message = read_error(write("w.csv", text))
+    for part in wanted:
+        assert re.search(part, message), f"{part!r} not in {message}"
+
+
+@pytest.mark.parametrize("kind", [".gal", ".gwt", ".csv", ".mtx", ".npz"])
+def test_a_pipe_or_a_hole_of_terabytes_is_not_read(tmp_path, kind):
+    os.mkfifo(tmp_path / f"pipe{kind}")
+    assert "is a pipe" in read_error(tmp_path / f"pipe{kind}")
+    with (tmp_path / f"hole{kind}").open("wb") as file:
+        file.truncate(10**13)
+    assert "TB of memory" in read_error(tmp_path / f"hole{kind}")
+    (tmp_path / f"folder{kind}").mkdir()
+    assert "is a folder" in read_error(tmp_path / f"folder{kind}")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"w.gal", "", ["w.gal"], pd.DataFrame({"a": [1, 2]})])
+def test_what_is_no_path_is_named(path):
+    with pytest.raises(WeightsError, match=r"no path of weights|path in bytes"):
+        read_weights(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert "no such file" in read_error(tmp_path / "w.gal")
