@@ -260,7 +260,7 @@ def test_where_factors_do_not_fit_the_probes_remain(monkeypatch):
         lambda *_, **__: (_ for _ in ()).throw(so.WeightsError("do not fit into memory")),
     )
     monkeypatch.setattr(
-        logdet.local,
+        logdet.local_logdet,
         "refine",
         lambda *_, **__: (_ for _ in ()).throw(so.WeightsError("do not fit into memory")),
     )
