@@ -74,7 +74,7 @@ def measure(folder: str, name: str) -> dict:
         lambda: getattr(so, name)(formula, f"{folder}/panel.parquet", weights, **options)
     )
     after_read = peak_mb()
-    (factor, parts), reduced = timed(lambda: model.factor(model.effects))
+    (factor, parts), reduced = timed(lambda: model.problem.factor)
     assert factor.shape == (len(parts), len(parts))
     memory = {"weights_mb": before, "read_mb": after_read, "peak_mb": peak_mb()}
     return {"model": name, "weights": loaded, "read": read, "factor": reduced, **memory}

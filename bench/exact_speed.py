@@ -106,14 +106,16 @@ def speed(name: str, size: str) -> dict:
     import jax
 
     from spillover.engine.estimation import exact
+    from spillover.engine.estimation.arguments import SamplingPlan
 
     model = problem(name, *PROBLEMS[size])
     fit, cpu, wall = best(lambda: model.fit(sampler="exact", draws=DRAWS, chains=1, seed=1))
     row = {"model": name, "problem": size, "fit": rates(fit.posterior["rho"].to_numpy(), cpu, wall)}
     row["quadrature_points"] = int(fit.tree["sample_stats"]["quadrature_points"])
     with jax.enable_x64(True):
-        posterior, mass = model._posterior
-        drawn, cpu, wall = best(lambda: exact.draw(posterior, draws=DRAWS, chains=1, seed=1))
+        posterior, mass = model.problem.placed
+        plan = SamplingPlan(DRAWS, 0, chains=1, seed=1, target_accept=0.8)
+        drawn, cpu, wall = best(lambda: exact.draw_from(posterior, plan))
         row["draw"] = rates(drawn.parameters["rho"], cpu, wall)
         path, cpu, wall = best(lambda: chains(posterior, mass), 2)
         rho = path[1]["rho"]
@@ -133,10 +135,12 @@ def speed(name: str, size: str) -> dict:
 def chains(posterior, mass):
     """4 x (1,000 + 1,000) draws by NUTS: the path, and the parameters."""
     from spillover.engine.estimation import nuts
+    from spillover.engine.estimation.arguments import SamplingPlan
+    from spillover.engine.estimation.problem import Placed
 
-    start = nuts.starting_points(posterior, mass.points, mass.weight, 4, 1)
-    options = {"tune": 1000, "draws": 1000, "seed": 1, "target_accept": 0.8}
-    path = nuts.sample(posterior, start, **options, report=lambda *_: None)
+    plan = SamplingPlan(draws=1000, tune=1000, chains=4, seed=1, target_accept=0.8)
+    start = nuts.draw_starts(Placed(posterior, mass), plan.chains, plan.seed)
+    path = nuts.sample_from(posterior, start, plan, lambda *_: None)
     return path, {
         key: np.asarray(value) for key, value in nuts.parameters(posterior, path.flat).items()
     }
@@ -148,6 +152,7 @@ def growth(n: int) -> dict:
 
     import spillover as so
     from spillover.engine.estimation import exact
+    from spillover.engine.estimation.arguments import SamplingPlan
     from spillover.kernels.arrays import leaf
     from spillover.kernels.moments import split
     from spillover.models.likelihood import Likelihood
@@ -160,20 +165,21 @@ def growth(n: int) -> dict:
     series = so.LogDet.build(model.weights, interval=interval, tol=1e-4 if interval else None)
     prepared = time.process_time() - start
     with jax.enable_x64(True):
-        factor, parts, prior = model._with_prior
+        (factor, parts), prior = model.problem.factor_with_prior, model.problem.prior
         data = Likelihood(
             split(factor, parts),
             series.record,
             None,
-            leaf(model.effects.nu),
-            leaf(model.effects.multiplicity),
+            leaf(model.problem.effects.nu),
+            leaf(model.problem.effects.multiplicity),
         )
         bare = Posterior(data, prior, leaf(np.zeros(1)), leaf(np.ones(1)))
         mass = explore(lambda points: collapsed(data, prior, points), 1)
         posterior = bare._replace(
             **dict(zip(("centre", "scale"), map(leaf, centre_and_scale(mass)), strict=True))
         )
-        drawn, cpu, wall = best(lambda: exact.draw(posterior, draws=DRAWS, chains=1, seed=1))
+        plan = SamplingPlan(DRAWS, 0, chains=1, seed=1, target_accept=0.8)
+        drawn, cpu, wall = best(lambda: exact.draw_from(posterior, plan))
         row = {
             "growth": n,
             "coefficients": len(np.asarray(series.record.coef)),

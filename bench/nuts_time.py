@@ -61,7 +61,7 @@ def named(model, seed: int, kept: dict) -> None:
 
     with jax.enable_x64(True):
         if not kept:
-            kept["likelihood"] = model._posterior[0].likelihood
+            kept["likelihood"] = model.problem.placed.posterior.likelihood
             options = {
                 "num_warmup": 1000,
                 "num_samples": 1000,

@@ -21,11 +21,11 @@ def conjugate(model: so.Model) -> dict:
     """b0, V0, a0, d0 of the model's prior, from the rows that stand for it: V0^-1 = P'P, P b0 =
     target.
     """
-    effects = model.effects
-    factor, parts = model.factor(effects)
-    scale = scales(factor, parts, model.design.terms, model.residual_scale, effects.nu)
+    effects = model.problem.effects
+    factor, parts = model.problem.factor
+    scale = scales(factor, parts, model.design.terms, model.problem.residual_scale, effects.nu)
     with jax.enable_x64(True):
-        prior = resolve(model.priors, model.design.terms, scale, model.dependence)
+        prior = resolve(model.priors, model.design.terms, scale, model.problem.dependence)
     root, target = np.asarray(prior.root), np.asarray(prior.target)
     return {
         "b0": np.linalg.solve(root, target),

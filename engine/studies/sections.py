@@ -287,7 +287,12 @@ def _estimates(study: "Study") -> Section:
 def _priors(study: "Study") -> str:
     """Those of the parameters that the model has."""
     model = study.model
-    names = ("beta", "sigma", *model.dependence, *(["sigma_alpha"] if model.spec.random else []))
+    names = (
+        "beta",
+        "sigma",
+        *model.problem.dependence,
+        *(["sigma_alpha"] if model.spec.random else []),
+    )
     lines = [line.split(maxsplit=1) for line in repr(model.priors).splitlines()[1:]]
     return "; ".join(f"{name} {family}" for name, family in lines if name in names)
 

@@ -235,7 +235,7 @@ def r_squared(fit: MLFit) -> float:
     """
     if fit.spec.random:
         return float("nan")
-    factor, parts = fit.model.factor(fit.model.effects_for(fit.method))
+    factor, parts = fit.problem.factor
     y = factor[:, parts.index("y")]
     terms = list(fit.design.terms)
     mean = factor[:, terms.index(INTERCEPT)] @ y / fit.nu if INTERCEPT in terms else 0.0

@@ -13,9 +13,10 @@ import pandas as pd
 import xarray as xr
 from scipy.special import ndtr, ndtri
 
-from spillover.engine.sweeps import store
 from spillover.engine.sweeps.chunk import EFFECTS, LEVELS, SCORES, STATISTICS, Block
 from spillover.engine.sweeps.plan import DIMS
+from spillover.engine.sweeps.plots import INTERVAL, NO_PROBABILITIES, Pictured, draw_sweep
+from spillover.engine.sweeps.store import join_versions, load
 from spillover.kernels.arguments import choice, front_door, front_doors, listed, real, shown, texts
 from spillover.kernels.arguments import path as as_path
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
@@ -26,13 +27,8 @@ if TYPE_CHECKING:
 
 ALWAYS = ("weights", "model", "effects")  # dimensions that are there even with one label
 SEPARATE = ("effects", "window")  # between these the data differ, and evidences do not compare
-INTERVAL = (0.025, 0.975)
 MEMBER = "member"
 NOTE = f"{QUASI}. Its estimates stand; it has no evidence: row-standardise W for one."
-NO_PROBABILITIES = (
-    "These members have no posterior probabilities: sweep with sampler='exact' and proper priors, "
-    "and where there are period effects row-standardise W."
-)
 NEGLIGIBLE = 1e-9  # share of a mixture that does not move its quantiles
 
 
@@ -222,10 +218,8 @@ class Sweep:
         effect of one `term`, the first unless said, over weights, by model. "probability": the
         posterior probabilities.
         """
-        from spillover.engine.sweeps import plots
-
         choice("is no picture", kind, (*EFFECTS, "forest", "probability"))
-        return plots.draw(self, kind, term)
+        return draw_sweep(Pictured(self.impacts, self.members), kind, term)
 
 
 @front_door
@@ -263,9 +257,9 @@ def open_sweep(path: str | Path) -> Sweep:
     ...     so.open_sweep(path).summary.identical(out.summary)
     True
     """
-    kept, about = store.load(as_path("path", path))
+    kept, about = load(as_path("path", path))
     known = {name: value for name, value in about.items() if name != "format"}
-    versions = store.versions_of([one.versions for one in kept])
+    versions = join_versions([one.versions for one in kept])
     return assemble([one.block for one in kept], known | {"versions": versions})
 
 

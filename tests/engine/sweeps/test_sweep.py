@@ -10,6 +10,7 @@ import pytest
 from sweeps import DRAWS, PANEL, swept, weights_of
 
 import spillover as so
+from spillover.engine.estimation.problem import build_posterior
 from spillover.engine.sweeps import chunk
 from spillover.engine.sweeps import sweep as sweeps
 from spillover.engine.sweeps.results import LEVELS
@@ -353,10 +354,10 @@ def test_a_model_of_the_errors_alone_gets_the_reach_of_lam(small, monkeypatch):
     monkeypatch.setattr(sparse_logdet, "DENSE", 1)
     monkeypatch.setattr(sparse_logdet, "FULL", 2.0)
     so.cache.clear()
-    model = case.model()
-    usual = np.asarray(model.unplaced().likelihood.error.ends)
+    problem = case.model().problem
+    usual = np.asarray(build_posterior(problem).likelihood.error.ends)
     for reach in ((usual[0] - 0.5, 0.0), (0.0, usual[1] + 0.5)):
-        error = model.unplaced(((0.0, 0.0), reach)).likelihood.error
+        error = build_posterior(problem, ((0.0, 0.0), reach)).likelihood.error
         assert covers(error, *reach)
     so.cache.clear()
 
