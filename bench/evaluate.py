@@ -224,7 +224,7 @@ def series(case: str):
         made = sparse_logdet.sparse_logdet(neighbours(2_500, 6))
         return logdet.from_series(made.coef, made.bounds, 2_500, made.error, made.ends)
     coef = np.random.default_rng(0).normal(size=int(case)) * 0.7 ** np.arange(int(case))
-    return logdet.LogDet(
+    return logdet.LogDetSeries(
         *(jnp.asarray(a) for a in (coef, [-1.0, 1.0], 1e3, 0.0, np.zeros((0, 2)), chebyshev.FULL))
     )
 

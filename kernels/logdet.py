@@ -44,7 +44,7 @@ PINCHES, SAFETY = (
 EQUAL = 1e-13  # eigenvalues this close, relative, are one: the routines return them no better
 
 
-class LogDet(NamedTuple):
+class LogDetSeries(NamedTuple):
     """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable between
     its `ends`: (2,), beyond which l goes on as a straight line; `size`: N; `error`: of l, see the
     builders; `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that stay outside the
@@ -72,8 +72,8 @@ class LogDet(NamedTuple):
         return smooth + jnp.sum(jnp.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2), axis=-1)
 
 
-def on_host(logdet: LogDet, s: np.ndarray) -> np.ndarray:
-    """l at logit variables s, (m,), as `LogDet.at` has it, by NumPy: for a few values that no
+def on_host(logdet: LogDetSeries, s: np.ndarray) -> np.ndarray:
+    """l at logit variables s, (m,), as `LogDetSeries.at` has it, by NumPy: for a few values that no
     program need be compiled for.
     """
     coef, (low, high) = np.asarray(logdet.coef), np.asarray(logdet.ends)
@@ -90,7 +90,7 @@ def on_host(logdet: LogDet, s: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def derivative(logdet: LogDet, rho: ArrayLike) -> jax.Array:
+def derivative(logdet: LogDetSeries, rho: ArrayLike) -> jax.Array:
     """l'(rho) = -tr((I - rho W)^-1 W), for rho of any shape."""
     rho = jnp.asarray(rho)
     return jax.jvp(logdet.__call__, (rho,), (jnp.ones_like(rho),))[1]
@@ -100,7 +100,7 @@ def from_eigenvalues(
     values: np.ndarray,
     bounds: tuple[float, float] | None = None,
     matrix: sparse.csr_array | None = None,
-) -> LogDet:
+) -> LogDetSeries:
     """The record from all eigenvalues omega: l(rho) = sum log|1 - rho omega|, with complex omega
     where W has them.
 
@@ -192,7 +192,7 @@ def from_series(
     size: int,
     error: float,
     ends: tuple[float, float],
-) -> LogDet:
+) -> LogDetSeries:
     """The record from Chebyshev coefficients in the logit variable between `ends`."""
     return _record(coef, bounds, size, error, ends, np.zeros((0, 2)))
 
@@ -204,9 +204,9 @@ def _record(
     error: float,
     ends: tuple[float, float],
     pairs: np.ndarray,
-) -> LogDet:
+) -> LogDetSeries:
     leaves = (coef, np.array(bounds), np.float64(size), np.float64(error), pairs, np.array(ends))
-    return LogDet(*map(leaf, leaves))
+    return LogDetSeries(*map(leaf, leaves))
 
 
 def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
@@ -232,7 +232,7 @@ def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarra
     return start + np.where(near_b, distance, -distance) * values
 
 
-def without_root(logdet: LogDet, row_sum: float = 1.0) -> LogDet:
+def without_root(logdet: LogDetSeries, row_sum: float = 1.0) -> LogDetSeries:
     """l(rho) - log(1 - rho c), the log-determinant on contrasts between units where every row of W
     sums to c; finite at rho = 1 / c.
 
@@ -246,7 +246,7 @@ def without_root(logdet: LogDet, row_sum: float = 1.0) -> LogDet:
     )
 
 
-def less(logdet: LogDet, coef: np.ndarray, error: float) -> LogDet:
+def less(logdet: LogDetSeries, coef: np.ndarray, error: float) -> LogDetSeries:
     """l(rho) less a series between the same ends, which is off by no more than `error`."""
     whole = np.zeros(max(len(coef), logdet.coef.shape[0]))
     whole[: logdet.coef.shape[0]] = np.asarray(logdet.coef)

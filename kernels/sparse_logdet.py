@@ -322,7 +322,7 @@ def rounding(coef: np.ndarray, bounds: tuple[float, float], ends: tuple[float, f
     return float(UNITS * np.finfo(float).eps * np.abs(rho * slope).max())
 
 
-class Plan(NamedTuple):
+class NodePlan(NamedTuple):
     """Where to evaluate l, fixed before any value is known: `x`, `rho`: the nodes in Leja order, x
     squared (2 x^2 - 1) where l is even; `sn`: the map of the logit variable on `slits`.
     """
@@ -347,7 +347,7 @@ def _plan(
     bounds: tuple[float, float],
     slits: tuple[float, float],
     ends: tuple[float, float],
-) -> Plan:
+) -> NodePlan:
     """Weighted Leja points: each maximises |rho|^k times the product of the distances to those
     before, which is the shape of the error.
     """
@@ -369,11 +369,11 @@ def _plan(
         for _ in range(MOST):
             chosen.append(int(np.argmax(weight)))
             weight = weight + np.log(np.abs(x - x[chosen[-1]]))
-    return Plan(x[chosen], rho[chosen], structure.traces, power, bounds, slits, sn, even)
+    return NodePlan(x[chosen], rho[chosen], structure.traces, power, bounds, slits, sn, even)
 
 
 def _search(
-    plan: Plan, evaluate: factor.Evaluate, tolerance: float, threads: int, memory: float | None
+    plan: NodePlan, evaluate: factor.Evaluate, tolerance: float, threads: int, memory: float | None
 ) -> tuple[np.ndarray, float, int]:
     """The values of p at as many nodes as it takes, the largest of the last tests, and nnz(L + U).
 
@@ -399,7 +399,7 @@ def _search(
 
 
 def _checked(
-    plan: Plan, values: np.ndarray, evaluate: factor.Evaluate, ends: tuple[float, float]
+    plan: NodePlan, values: np.ndarray, evaluate: factor.Evaluate, ends: tuple[float, float]
 ) -> float:
     """The largest error of l at rho that no node knows of, evenly spread over the logit
     variable.
@@ -411,7 +411,7 @@ def _checked(
 
 
 def _sampled(
-    plan: Plan, evaluate: factor.Evaluate, ends: tuple[float, float], tolerance: float
+    plan: NodePlan, evaluate: factor.Evaluate, ends: tuple[float, float], tolerance: float
 ) -> tuple[np.ndarray, float, int]:
     """The series through so many values that a dent between two of them, next to a complex
     eigenvalue, is seen; its hold-out error; how many.
@@ -429,14 +429,14 @@ def _sampled(
     return coef, error, count
 
 
-def _positive(plan: Plan, rho: float, found: factor.Determinant) -> float:
+def _positive(plan: NodePlan, rho: float, found: factor.Determinant) -> float:
     """log det where that is positive."""
     if not found.sign > 0:
         raise SingularError(_beyond(plan.bounds, rho))
     return found.log
 
 
-def _tested(plan: Plan, values: list[float], found: factor.Determinant) -> tuple[float, float]:
+def _tested(plan: NodePlan, values: list[float], found: factor.Determinant) -> tuple[float, float]:
     """p at the next node, and how far off l is there by the nodes before it."""
     i = len(values)
     rho = plan.rho[i]
@@ -448,7 +448,7 @@ def _tested(plan: Plan, values: list[float], found: factor.Determinant) -> tuple
 
 
 def _series(
-    plan: Plan, values: np.ndarray, ends: tuple[float, float], tolerance: float
+    plan: NodePlan, values: np.ndarray, ends: tuple[float, float], tolerance: float
 ) -> tuple[np.ndarray, float]:
     """The Chebyshev coefficients in the logit variable, padded to a multiple of BLOCK, and what was
     cut off.

@@ -32,7 +32,7 @@ def _mean_row_sum(weights: Weights, found: LogDet) -> Multiplier:
     return Multiplier(*(leaf(arrays[name]) for name in Multiplier._fields))
 
 
-def on_contrasts(weights: Weights, found: LogDet) -> kernel.LogDet:
+def on_contrasts(weights: Weights, found: LogDet) -> kernel.LogDetSeries:
     """The log-determinant between units: l(rho) - log(1 - c rho) where every row of W sums to c,
     else l(rho) - q(rho) with q = iota' log(I - rho W) iota / N. WeightsError where q is not smooth.
     """

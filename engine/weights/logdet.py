@@ -38,7 +38,7 @@ class LogDet:
     """l(rho) = log|I - rho W| on the admissible interval, with its derivative, at a cost that does
     not depend on N.
 
-    `record`: the arrays that models evaluate (`spillover.kernels.logdet.LogDet`); `method`:
+    `record`: the arrays that models evaluate (`spillover.kernels.logdet.LogDetSeries`); `method`:
     "eigenvalues" (all of them), "sparse" (exact factorisations at `nodes` values of rho),
     "stochastic" (random probes, `nodes` of them) or "local" (these, refined by `nodes`
     factorisations around a posterior); `error`: of l, measured at rho not used, for "stochastic"
@@ -61,7 +61,7 @@ class LogDet:
     -0.287682
     """
 
-    record: kernel.LogDet
+    record: kernel.LogDetSeries
     method: str
     nodes: int
     shift: float
@@ -230,7 +230,7 @@ def _pilot(
     )
 
 
-def covers(record: kernel.LogDet, low: float, high: float) -> bool:
+def covers(record: kernel.LogDetSeries, low: float, high: float) -> bool:
     """Whether logit variables from `low` to `high` lie on the series, or as far out as any series
     goes.
     """
@@ -252,14 +252,14 @@ def _build(
     )
 
 
-def _covered(record: kernel.LogDet) -> tuple[float, float]:
+def _covered(record: kernel.LogDetSeries) -> tuple[float, float]:
     """The rho between the ends of a series."""
     with jax.enable_x64(True):
         low, high = np.asarray(to_rho(record.ends, record.bounds))
     return float(low), float(high)
 
 
-Found = tuple[kernel.LogDet, str, int, float, tuple[float, float] | None, bool]
+Found = tuple[kernel.LogDetSeries, str, int, float, tuple[float, float] | None, bool]
 
 
 def _automatic(
@@ -338,7 +338,7 @@ def _arrays(made: LogDet) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: cache.Arrays) -> LogDet:
-    record = kernel.LogDet(*(leaf(arrays[name]) for name in kernel.LogDet._fields))
+    record = kernel.LogDetSeries(*(leaf(arrays[name]) for name in kernel.LogDetSeries._fields))
     low, high = arrays["interval"]
     about = (
         str(arrays["method"]),

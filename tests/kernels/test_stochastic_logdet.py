@@ -163,7 +163,7 @@ def truth(name):
         row_standardised(BIG[name]), interval=(-0.95, 0.95), bounds=(-1.0, 1.0)
     )
     with jax.enable_x64(True):
-        record = logdet.LogDet(
+        record = logdet.LogDetSeries(
             *map(
                 jnp.asarray,
                 (result.coef, np.array(result.bounds), 2500.0, result.error, np.zeros((0, 2))),
