@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from spillover.engine.storage.reading import available_memory, size
+from spillover.engine.storage.reading import size
 from spillover.kernels.arguments import shown
 from spillover.kernels.errors import SpecificationError, SpilloverError
+from spillover.kernels.host_memory import available_memory
 
 FLOAT = 8
 COPIES = 4  # of the draws, at the peak: noise, what the device holds, what comes back, the tree

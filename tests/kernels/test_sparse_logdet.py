@@ -18,7 +18,7 @@ from oracles import dense
 from oracles.hostile import ring
 
 from spillover.kernels import factor, ordering, sparse_logdet, spectrum, structure
-from spillover.kernels.errors import WeightsError
+from spillover.kernels.errors import FactorMemoryError, WeightsError
 
 EPS = np.finfo(float).eps
 WIDE = (-0.99, 0.99)
@@ -272,16 +272,17 @@ def test_an_acyclic_w_needs_bounds_and_has_none_of_the_rest():
 
 
 def test_factors_that_are_not_likely_to_fit_are_not_begun(monkeypatch):
-    monkeypatch.setattr(factor, "free_memory", lambda: 1e4)
+    monkeypatch.setattr(factor, "available_memory", lambda: 1e4)
     monkeypatch.setattr(factor, "_superlu", lambda *_: pytest.fail("it began"))
     with pytest.raises(
-        WeightsError, match=r"links are likely to take .* GB of memory, .* take method='stochastic'"
+        FactorMemoryError,
+        match=r"links are likely to take .* GB of memory, .* take method='stochastic'",
     ):
         build("knn")
 
 
 def test_too_little_memory_is_refused():
-    with pytest.raises(WeightsError, match=r"give more, e.g. memory="):
+    with pytest.raises(FactorMemoryError, match=r"give more, e.g. memory="):
         build("knn", memory=1e3)
 
 
