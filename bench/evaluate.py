@@ -259,7 +259,7 @@ def posterior():
         priors.Priors(), terms, priors.scales(factor, parts, terms, 1.0, n), ("rho",)
     )
     data = moments.split(
-        moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
+        moments.append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
     )
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     whole = likelihood.Likelihood(data, record, None, jnp.asarray(float(n)), jnp.asarray(1.0))

@@ -70,7 +70,7 @@ def admissible(
     search: bool = True,
     order: np.ndarray | None = None,
 ) -> Admissible:
-    """The interval for W = `work` (`perron.balanced`, row-standardised or symmetric) with bounds on
+    """The interval for W = `work` (`perron.balance`, row-standardised or symmetric) with bounds on
     its spectral radius.
 
     `even`: W is similar to -W. `search`: by factorisations where the leftmost eigenvalue is

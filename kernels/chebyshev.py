@@ -162,10 +162,10 @@ def interpolate(
         )
         error = float(np.abs(predicted - finer[1::2]).max())
         values, count = finer, 2 * count
-    return trimmed(coefficients(values), tolerance / 100)[0], error
+    return trim(coefficients(values), tolerance / 100)[0], error
 
 
-def trimmed(coef: np.ndarray, negligible: float) -> tuple[np.ndarray, float]:
+def trim(coef: np.ndarray, negligible: float) -> tuple[np.ndarray, float]:
     """The coefficients without a tail of sizes that add up to at most `negligible`, padded to a
     multiple of BLOCK, and that sum.
     """

@@ -84,13 +84,13 @@ class Factor(NamedTuple):
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         """(I - rho W)^-1 b, for b of shape (n,) or (n, k)."""
-        return self._solved(b, "N")
+        return self._solve(b, "N")
 
     def solve_transpose(self, b: np.ndarray) -> np.ndarray:
         """(I - rho W')^-1 b, for b of shape (n,) or (n, k)."""
-        return self._solved(b, "T")
+        return self._solve(b, "T")
 
-    def _solved(self, b: np.ndarray, trans: str) -> np.ndarray:
+    def _solve(self, b: np.ndarray, trans: str) -> np.ndarray:
         x = np.empty(np.shape(b))
         x[self.order] = self.lu.solve(np.asarray(b, float)[self.order], trans)
         return x
@@ -99,8 +99,8 @@ class Factor(NamedTuple):
 def pencil(
     matrix: sparse.csr_array, *, order: np.ndarray | None = None, definite: bool = False
 ) -> Pencil:
-    """I - rho W made ready for many rho. `definite`: `matrix` is `spectrum.symmetrized`; `order`:
-    an elimination order to use again.
+    """I - rho W made ready for many rho. `definite`: `matrix` comes from `spectrum.symmetrize`;
+    `order`: an elimination order to use again.
     """
     n = matrix.shape[0]
     order = ordering.elimination_order(matrix) if order is None else order
@@ -140,19 +140,19 @@ def factorise(matrix: sparse.csr_array, rho: float, *, order: np.ndarray | None 
     return Factor(lu, prepared.order, value.log, value.sign)
 
 
-def available(prepared: Pencil) -> dict[str, Callable[[Pencil], Evaluate]]:
+def routines(prepared: Pencil) -> dict[str, Callable[[Pencil], Evaluate]]:
     """The routines at hand that can factor I - rho W, by name, the fastest first: SuperLU is always
     among them.
     """
     usable = {
         name: build
         for name, (module, build) in OPTIONAL.items()
-        if prepared.definite and _imported(module)
+        if prepared.definite and _is_installed(module)
     }
     return usable | {"SuperLU": superlu}
 
 
-def _imported(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
         return hasattr(
             importlib.import_module(module),
@@ -224,16 +224,16 @@ def cvxopt_cholmod(prepared: Pencil) -> Evaluate:
         cvxopt.matrix(index[lower].astype(np.int64)) for index in (entries.row, entries.col)
     )
 
-    def assembled(rho: float) -> Any:
+    def assemble(rho: float) -> Any:
         return cvxopt.spmatrix(
             cvxopt.matrix(np.ascontiguousarray(prepared.at(rho).data[lower])), rows, columns, (n, n)
         )
 
-    symbolic = cholmod.symbolic(assembled(0.0), cvxopt.matrix(np.arange(n)))
+    symbolic = cholmod.symbolic(assemble(0.0), cvxopt.matrix(np.arange(n)))
 
     def evaluate(rho: float) -> Determinant:
         try:
-            cholmod.numeric(assembled(rho), symbolic)
+            cholmod.numeric(assemble(rho), symbolic)
         except ArithmeticError:
             return Determinant(np.nan, 0.0, 0)
         return Determinant(2 * float(np.log(np.asarray(cholmod.diag(symbolic))).sum()), 1.0, 0)

@@ -88,7 +88,7 @@ def refine(
     lap("structure")
     prepared = structure.pencil()
     lap("ordering")
-    how, build = next(iter(factor.available(prepared).items()))
+    how, build = next(iter(factor.routines(prepared).items()))
     tolerance = (
         max(TOLERANCE[0], TOLERANCE[1] * pilot.expansion.size) if tolerance is None else tolerance
     )
@@ -151,14 +151,14 @@ def _search(
             factor.workers(stored, 1, memory)
         test = abs(found.log - float(stochastic_logdet.value(expansion, np.array([node]))[0]))
         at, exact = np.append(at, node), np.append(exact, found.log)
-        expansion = corrected(pilot, at, exact, ROUNDING * tolerance)
+        expansion = correct(pilot, at, exact, ROUNDING * tolerance)
         error = max(test, float(stochastic_logdet.standard_errors(expansion, rho)[0].max()))
         if count >= LEAST and error < tolerance:
             break
     return expansion, error, len(at), stored
 
 
-def corrected(
+def correct(
     pilot: stochastic_logdet.Expansion, rho: np.ndarray, exact: np.ndarray, rounding: float
 ) -> stochastic_logdet.Expansion:
     """The expansion with the expected traces given l(rho) = exact up to `rounding`, and the

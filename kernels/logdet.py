@@ -72,7 +72,7 @@ class LogDetSeries(NamedTuple):
         return smooth + jnp.sum(jnp.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2), axis=-1)
 
 
-def on_host(logdet: LogDetSeries, s: np.ndarray) -> np.ndarray:
+def evaluate_on_host(logdet: LogDetSeries, s: np.ndarray) -> np.ndarray:
     """l at logit variables s, (m,), as `LogDetSeries.at` has it, by NumPy: for a few values that no
     program need be compiled for.
     """
@@ -132,7 +132,7 @@ def from_eigenvalues(
     pairs = np.zeros((-(-len(apart) // PAIRS) * PAIRS, 2))  # zeros add log 1
     pairs[: len(apart)] = np.column_stack([values[apart].real, values[apart].imag])
     if matrix is not None:
-        error += _rounding(values, (a, b), apart) + _measured(
+        error += _rounding(values, (a, b), apart) + _measure_error(
             coef, pairs, (a, b), matrix, values, apart
         )
     return _record(coef, (a, b), len(values), error, chebyshev.FULL, pairs)
@@ -154,7 +154,7 @@ def _pinches(values: np.ndarray, bounds: tuple[float, float], apart: np.ndarray)
     return np.clip(0.5 * np.log((inside - bounds[0]) / (bounds[1] - inside)), *chebyshev.FULL)
 
 
-def _measured(
+def _measure_error(
     coef: np.ndarray,
     pairs: np.ndarray,
     bounds: tuple[float, float],
@@ -232,7 +232,7 @@ def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarra
     return start + np.where(near_b, distance, -distance) * values
 
 
-def without_root(logdet: LogDetSeries, row_sum: float = 1.0) -> LogDetSeries:
+def remove_root(logdet: LogDetSeries, row_sum: float = 1.0) -> LogDetSeries:
     """l(rho) - log(1 - rho c), the log-determinant on contrasts between units where every row of W
     sums to c; finite at rho = 1 / c.
 
@@ -241,12 +241,12 @@ def without_root(logdet: LogDetSeries, row_sum: float = 1.0) -> LogDetSeries:
     a, b = (float(end) for end in np.asarray(logdet.bounds))
     low, high = (float(end) for end in np.asarray(logdet.ends))
     s = chebyshev.nodes(logdet.coef.shape[0], (low, high))
-    return less(
+    return subtract(
         logdet, chebyshev.coefficients(np.log(_factors(np.array([row_sum]), s, a, b)[:, 0])), 0.0
     )
 
 
-def less(logdet: LogDetSeries, coef: np.ndarray, error: float) -> LogDetSeries:
+def subtract(logdet: LogDetSeries, coef: np.ndarray, error: float) -> LogDetSeries:
     """l(rho) less a series between the same ends, which is off by no more than `error`."""
     whole = np.zeros(max(len(coef), logdet.coef.shape[0]))
     whole[: logdet.coef.shape[0]] = np.asarray(logdet.coef)

@@ -45,7 +45,7 @@ def locate(
     three points, whose vertex is compared.
     """
 
-    def closer(state: tuple) -> tuple:
+    def close_in(state: tuple) -> tuple:
         (low, high), _, count = state
         s = jnp.linspace(low, high, POINTS)
         height = _vertices(_finite(log_density(s)))
@@ -54,11 +54,11 @@ def locate(
         ends = s[jnp.maximum(first - 1, 0)], s[jnp.minimum(last + 1, POINTS - 1)]
         return ends, (ends[1] - ends[0]) / (high - low), count + 1
 
-    def far(state: tuple) -> jax.Array:
+    def is_wide(state: tuple) -> jax.Array:
         return (state[1] < 0.6) & (state[2] < MOST)
 
     start = (jnp.asarray(low, float), jnp.asarray(high, float)), jnp.zeros(()), jnp.zeros((), int)
-    return jax.lax.while_loop(far, closer, start)[0]
+    return jax.lax.while_loop(is_wide, close_in, start)[0]
 
 
 def _finite(value: jax.Array) -> jax.Array:

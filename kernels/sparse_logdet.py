@@ -70,7 +70,7 @@ class NodeResult(NamedTuple):
     cautious: bool
 
 
-def known(traces: np.ndarray, rho: np.ndarray) -> np.ndarray:
+def first_terms(traces: np.ndarray, rho: np.ndarray) -> np.ndarray:
     """The first terms of l around 0, -sum tr(W^j) rho^j / j."""
     return np.polynomial.polynomial.polyval(
         rho, np.concatenate([[0.0], -traces / np.arange(1, len(traces) + 1)])
@@ -179,16 +179,16 @@ def sparse_logdet(
     if bounds and structure.work.nnz:
         _check_given(bounds, prepared, sure)
     try:
-        return _built(structure, prepared, found, interval, tolerance, (threads, memory), lap)
+        return _build(structure, prepared, found, interval, tolerance, (threads, memory), lap)
     except SingularError as error:
         # of bounds found here the part within the spectral radius is certain
         if bounds or not found.bounds[0] < -sure:
             raise WeightsError(str(error)) from error
     certain = found._replace(bounds=(-sure, found.bounds[1]), cautious=True)
-    return _built(structure, prepared, certain, interval, tolerance, (threads, memory), lap)
+    return _build(structure, prepared, certain, interval, tolerance, (threads, memory), lap)
 
 
-def _built(
+def _build(
     structure: Structure,
     prepared: factor.Pencil,
     found: Admissible,
@@ -213,17 +213,17 @@ def _built(
             found.cautious,
         )
     plan = _plan(structure, bounds, _slits(found, ends), ends)
-    how, build = next(iter(factor.available(prepared).items()))
+    how, build = next(iter(factor.routines(prepared).items()))
     evaluate = build(prepared)
     values, error, stored = _search(plan, evaluate, tolerance / SAFETY, *means)
     count, passed = len(values), error < tolerance / SAFETY
     if not passed and len(prepared.order) > SAMPLED:
-        error, count = max(error, _checked(plan, values, evaluate, ends)), count + CHECKS
+        error, count = max(error, _check_between(plan, values, evaluate, ends)), count + CHECKS
     lap("factors")
     if passed or len(prepared.order) > SAMPLED:
         coef, rest = _series(plan, values, ends, tolerance)
     else:
-        coef, error, sampled = _sampled(plan, evaluate, ends, tolerance / SAFETY)
+        coef, error, sampled = _sample(plan, evaluate, ends, tolerance / SAFETY)
         rest, count = tolerance / 100, count + sampled
     lap("series")
     error = SAFETY * error + rest + rounding(coef, bounds, ends)
@@ -387,7 +387,7 @@ def _search(
         while passed < PASSES and len(values) < len(plan.rho):
             batch = plan.rho[len(values) : len(values) + min(count, PASSES - passed)]
             for found in pool.map(evaluate, batch):
-                p, test = _tested(plan, values, found)
+                p, test = _test_node(plan, values, found)
                 values.append(p)
                 if len(values) > FIRST:
                     tests.append(test)
@@ -398,19 +398,19 @@ def _search(
     return np.array(values), max(tests[-PASSES:]), stored
 
 
-def _checked(
+def _check_between(
     plan: NodePlan, values: np.ndarray, evaluate: factor.Evaluate, ends: tuple[float, float]
 ) -> float:
     """The largest error of l at rho that no node knows of, evenly spread over the logit
     variable.
     """
     rho = to_rho(chebyshev.spread(np.linspace(-1, 1, 2 * CHECKS + 1)[1::2], ends), plan.bounds)
-    exact = np.array([_positive(plan, float(one), evaluate(float(one))) for one in rho])
+    exact = np.array([_log_of(plan, float(one), evaluate(float(one))) for one in rho])
     p = barycentric(plan.x[: len(values)], values, plan.variable(rho))
-    return float(np.abs(known(plan.traces, rho) + rho**plan.power * p - exact).max())
+    return float(np.abs(first_terms(plan.traces, rho) + rho**plan.power * p - exact).max())
 
 
-def _sampled(
+def _sample(
     plan: NodePlan, evaluate: factor.Evaluate, ends: tuple[float, float], tolerance: float
 ) -> tuple[np.ndarray, float, int]:
     """The series through so many values that a dent between two of them, next to a complex
@@ -422,25 +422,27 @@ def _sampled(
         nonlocal count
         count += len(s)
         return np.array(
-            [_positive(plan, float(rho), evaluate(float(rho))) for rho in to_rho(s, plan.bounds)]
+            [_log_of(plan, float(rho), evaluate(float(rho))) for rho in to_rho(s, plan.bounds)]
         )
 
     coef, error = chebyshev.interpolate(function, tolerance, SAMPLES, ends)
     return coef, error, count
 
 
-def _positive(plan: NodePlan, rho: float, found: factor.Determinant) -> float:
+def _log_of(plan: NodePlan, rho: float, found: factor.Determinant) -> float:
     """log det where that is positive."""
     if not found.sign > 0:
         raise SingularError(_beyond(plan.bounds, rho))
     return found.log
 
 
-def _tested(plan: NodePlan, values: list[float], found: factor.Determinant) -> tuple[float, float]:
+def _test_node(
+    plan: NodePlan, values: list[float], found: factor.Determinant
+) -> tuple[float, float]:
     """p at the next node, and how far off l is there by the nodes before it."""
     i = len(values)
     rho = plan.rho[i]
-    p = float((_positive(plan, rho, found) - known(plan.traces, rho)) / rho**plan.power)
+    p = float((_log_of(plan, rho, found) - first_terms(plan.traces, rho)) / rho**plan.power)
     if not values:
         return p, np.inf
     predicted = barycentric(plan.x[:i], np.array(values), plan.x[i : i + 1])[0]
@@ -459,6 +461,6 @@ def _series(
         count *= 2
         rho = to_rho(chebyshev.nodes(count, ends), plan.bounds)
         p = barycentric(plan.x[: len(values)], values, plan.variable(rho))
-        coef = chebyshev.coefficients(known(plan.traces, rho) + rho**plan.power * p)
-    padded, rest = chebyshev.trimmed(coef, tolerance / 100)
+        coef = chebyshev.coefficients(first_terms(plan.traces, rho) + rho**plan.power * p)
+    padded, rest = chebyshev.trim(coef, tolerance / 100)
     return padded, max(rest, float(np.abs(coef[-len(coef) // 4 :]).sum()))

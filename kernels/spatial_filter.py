@@ -23,14 +23,14 @@ from jax.typing import ArrayLike
 from spillover.kernels.factor import Factor
 from spillover.kernels.sparse_operator import (
     Operator,
-    apart,
     apply,
     apply_transpose,
     enter,
     inner,
+    keep_apart,
     leave,
-    shifted,
-    symmetric,
+    subtract_lag,
+    symmetrize,
 )
 
 LIMIT = (
@@ -136,9 +136,9 @@ def _methods(op: Operator, rho: jax.Array, transpose: bool, dtype: jnp.dtype) ->
     rho = rho.astype(dtype)
     if op.d is not None:
         root = jnp.sqrt(1 / op.d if transpose else op.d)[:, None]
-        return (partial(_cg, partial(shifted, symmetric(op), rho), root),)
+        return (partial(_cg, partial(subtract_lag, symmetrize(op), rho), root),)
     slots = (op.backward, op.forward) if transpose else (op.forward, op.backward)
-    one, other = (partial(shifted, way, rho) for way in slots)
+    one, other = (partial(subtract_lag, way, rho) for way in slots)
     witness = op.forward.columns
     return partial(_bicgstab, one, witness), partial(_cg_normal, one, other, witness)
 
@@ -269,7 +269,7 @@ def _bicgstab(
         v = matvec(p)
         alpha = over(br, _dot(b, v), rr)
         s = r - alpha * v
-        t = apart(matvec, s, witness)
+        t = keep_apart(matvec, s, witness)
         omega = over(_dot(t, s), _dot(t, t), rr)
         x, r = x + alpha * p + omega * s, s - omega * t
         br_then, rr_then = _dot(b, r), _dot(r, r)
@@ -305,7 +305,7 @@ def _cg_normal(
         q = matvec(p)
         alpha = jnp.where(active, zz / _square(q), 0)
         x, r = x + alpha * p, r - alpha * q
-        z = apart(transposed, r, witness)
+        z = keep_apart(transposed, r, witness)
         zz_then = _square(z)
         return x, r, z + jnp.where(active, zz_then / zz, 0) * p, zz_then, _square(r), count + 1
 

@@ -90,7 +90,7 @@ def rate(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     return r / (1 + np.sqrt(1 - r * r)) if expansion.symmetric else r
 
 
-def known(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
+def trace_free_part(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     """The part of l that needs no traces."""
     if not expansion.symmetric:
         return np.zeros_like(rho)
@@ -108,7 +108,7 @@ def weights(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
 
 def value(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     """l(rho) for rho of shape (m,)."""
-    return known(expansion, rho) + weights(expansion, rho) @ expansion.moments
+    return trace_free_part(expansion, rho) + weights(expansion, rho) @ expansion.moments
 
 
 def slope(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
@@ -255,7 +255,7 @@ def stochastic_logdet(
             len(raw) < probes or (len(raw) < most and mode_shift(expansion, grid).max() > target)
         ):
             raw = np.vstack([raw, _block(slots, expansion, seed, len(raw) // BLOCK)])
-            expansion = _estimated(expansion, raw, _exact(structure, expansion), structure.even)
+            expansion = _estimate(expansion, raw, _exact(structure, expansion), structure.even)
     lap("products")
     error = float((standard_errors(expansion, grid)[0] + truncation(expansion, grid)[0]).max())
     coef, ends = series(expansion, bounds, interval)
@@ -391,9 +391,9 @@ def _signs(slots: sparse_operator.Ell, words: jax.Array) -> jax.Array:
     return 2 * (bits & 1).astype(slots.values.dtype) - 1
 
 
-def _applied(slots: sparse_operator.Ell, x: jax.Array) -> jax.Array:
+def _apply(slots: sparse_operator.Ell, x: jax.Array) -> jax.Array:
     """X x."""
-    return x - sparse_operator.shifted(slots, jnp.ones((), x.dtype), x)
+    return x - sparse_operator.subtract_lag(slots, jnp.ones((), x.dtype), x)
 
 
 def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
@@ -411,13 +411,13 @@ def polynomials(
     seed, block.
     """
     signs = _signs(slots, words)
-    start = _applied(slots, signs)
+    start = _apply(slots, signs)
 
     def step(
         pair: tuple[jax.Array, jax.Array], _: None
     ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
         before, now = pair
-        after = 2 * _applied(slots, now) - before
+        after = 2 * _apply(slots, now) - before
         return (now, after), (_dot(now, now), _dot(now, after))
 
     squares, products = lax.scan(step, (signs, start), length=steps)[1]
@@ -430,7 +430,7 @@ def powers(slots: sparse_operator.Ell, words: jax.Array, *, steps: int) -> jax.A
     signs = _signs(slots, words)
 
     def step(now: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-        after = _applied(slots, now)
+        after = _apply(slots, now)
         return after, _dot(signs, after)
 
     return lax.scan(step, signs, length=steps)[1]
@@ -448,7 +448,7 @@ def _exact(structure: sparse_logdet.Structure, expansion: Expansion) -> np.ndarr
     return np.array([raw[: len(p)] @ p for p in basis])
 
 
-def _estimated(expansion: Expansion, raw: np.ndarray, exact: np.ndarray, even: bool) -> Expansion:
+def _estimate(expansion: Expansion, raw: np.ndarray, exact: np.ndarray, even: bool) -> Expansion:
     """The traces by regression of the probes' values on those whose mean is known, and the errors
     by its residuals.
 
@@ -485,4 +485,4 @@ def series(
         coef = chebyshev.coefficients(
             value(expansion, sparse_logdet.to_rho(chebyshev.nodes(count, ends), bounds))
         )
-    return chebyshev.trimmed(coef, TAIL * float(np.abs(coef).max()))[0], ends
+    return chebyshev.trim(coef, TAIL * float(np.abs(coef).max()))[0], ends

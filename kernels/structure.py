@@ -45,19 +45,19 @@ def examine(matrix: sparse.csr_array) -> Structure:
     """The structure of a non-negative W."""
     work, symmetric, radius = matrix, spectrum.symmetrizer(matrix) is not None, _row_sum(matrix)
     if not symmetric:
-        work = ordering.cyclic(matrix)
+        work = ordering.cyclic_part(matrix)
         if work.nnz < matrix.nnz:
             symmetric, radius = spectrum.symmetrizer(work) is not None, min(radius, _row_sum(work))
     bounds = (radius, radius) if np.isfinite(radius) else (0.0, np.inf)
     spread = _spread(work)
     if symmetric:
-        work = spectrum.symmetrized(work)
+        work = spectrum.symmetrize(work)
         spread = _spread(work)
     elif work.nnz and not np.isfinite(radius):
-        work, *found = perron.balanced(work, factor=work.shape[0] <= FACTORED)
+        work, *found = perron.balance(work, factor=work.shape[0] <= FACTORED)
         bounds = (float(found[0]), float(found[1]))
     traces = low_traces(work, symmetric)
-    even = bool(traces[0] == traces[2] == 0 and ordering.two_coloured(work))
+    even = bool(traces[0] == traces[2] == 0 and ordering.has_two_colours(work))
     return Structure(work, symmetric, even, bounds, traces, spread)
 
 

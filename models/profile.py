@@ -17,7 +17,7 @@ import scipy.linalg
 from scipy.special import log_expit
 
 from spillover.kernels.chebyshev import END
-from spillover.kernels.logdet import LogDetSeries, on_host
+from spillover.kernels.logdet import LogDetSeries, evaluate_on_host
 from spillover.kernels.slits import to_rho
 from spillover.models.likelihood import Likelihood
 
@@ -132,4 +132,4 @@ def _dependence(host: Likelihood, part: LogDetSeries, s: np.ndarray) -> np.ndarr
     """The log-determinant of S(rho) or S_lam and the slope of rho or lam, at logit variables s:
     (m,).
     """
-    return host.multiplicity * on_host(part, s) + log_expit(2 * s) + log_expit(-2 * s)
+    return host.multiplicity * evaluate_on_host(part, s) + log_expit(2 * s) + log_expit(-2 * s)

@@ -23,7 +23,7 @@ from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import choice, flag, front_door, front_doors, texts
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import ConvergenceError, DataError, SpecificationError
-from spillover.kernels.moments import merge, parts_of, split, stacked
+from spillover.kernels.moments import append_rows, merge, parts_of, split
 from spillover.models import design as designs
 from spillover.models import posterior as posteriors
 from spillover.models import profile
@@ -377,7 +377,7 @@ class Model:
             admissible = tuple(LogDet.build(weights).bounds for weights in self._spatial)
             prior = prior._replace(supports=narrowed(prior.supports, self.dependence, admissible))
         return (
-            stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)),
+            append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target)),
             parts,
             prior,
         )

@@ -37,8 +37,8 @@ def on_contrasts(weights: Weights, found: LogDet) -> kernel.LogDetSeries:
     else l(rho) - q(rho) with q = iota' log(I - rho W) iota / N. WeightsError where q is not smooth.
     """
     if weights.row_sum is not None:
-        return kernel.without_root(found.record, weights.row_sum)
-    return kernel.less(found.record, *multiplier.mean_log(_mean_row_sum(weights, found)))
+        return kernel.remove_root(found.record, weights.row_sum)
+    return kernel.subtract(found.record, *multiplier.mean_log(_mean_row_sum(weights, found)))
 
 
 def channels(weights: Weights, rho: ArrayLike | None) -> Channels:

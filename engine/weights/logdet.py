@@ -17,7 +17,7 @@ from spillover.engine.weights.weights import Weights
 from spillover.kernels import local_logdet, spectrum, stochastic_logdet
 from spillover.kernels import logdet as kernel
 from spillover.kernels import sparse_logdet as nodes
-from spillover.kernels.arguments import choice, expect, front_doors, listed, real, shown
+from spillover.kernels.arguments import choice, expect, front_doors, items, real, show
 from spillover.kernels.arrays import leaf
 from spillover.kernels.chebyshev import END, to_rho
 from spillover.kernels.errors import SpecificationError, WeightsError
@@ -109,7 +109,7 @@ class LogDet:
         a, b = self.bounds
         if not ((values > a) & (values < b)).all():
             raise WeightsError(
-                f"rho={shown(rho)} is not inside the admissible interval ({a:.6g}, {b:.6g})."
+                f"rho={show(rho)} is not inside the admissible interval ({a:.6g}, {b:.6g})."
             )
         programs.enter()
         with jax.enable_x64(True):
@@ -156,11 +156,11 @@ class LogDet:
 
 def _interval(given: Any) -> tuple[float, float]:
     """Two numbers in order; whether they are admissible, the kernels say."""
-    pair = listed("interval", given, example="(-0.5, 0.5)")
+    pair = items("interval", given, example="(-0.5, 0.5)")
     low, high = (real("interval", end) for end in pair) if len(pair) == 2 else (0.0, 0.0)
     if not low < high:
         raise SpecificationError(
-            f"interval={shown(pair)}: give two values of rho, the smaller first, such as (-0.5,"
+            f"interval={show(pair)}: give two values of rho, the smaller first, such as (-0.5,"
             " 0.5)."
         )
     return low, high

@@ -103,8 +103,8 @@ def test_a_pair_that_rounding_may_have_moved_off_the_axis_makes_the_interval_cau
 
 @pytest.mark.parametrize("name", [*LARGE, "almost acyclic rows", "four"])
 def test_the_balanced_matrix_has_the_norm_of_the_perron_root(name):
-    W = ordering.cyclic((SMALL | LARGE)[name])
-    found = perron.balanced(W)
+    W = ordering.cyclic_part((SMALL | LARGE)[name])
+    found = perron.balance(W)
     assert 0 <= found.high - found.low <= 1e-11 * found.high
     matrix = found.matrix.toarray()
     assert np.linalg.norm(matrix, 2) == pytest.approx(found.high, rel=1e-9)
@@ -116,7 +116,7 @@ def test_the_balanced_matrix_has_the_norm_of_the_perron_root(name):
 
 def test_products_alone_enclose_the_root():
     W = LARGE["uneven chain"]
-    sure, rough = perron.balanced(W), perron.balanced(W, factor=False)
+    sure, rough = perron.balance(W), perron.balance(W, factor=False)
     assert rough.low <= sure.low * (1 + 1e-12)
     assert sure.high <= rough.high * (1 + 1e-12)
 

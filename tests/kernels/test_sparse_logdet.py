@@ -120,7 +120,7 @@ def test_few_factorisations_do(name):
     result = build(name, interval=WIDE)
     few = (
         17
-        if ordering.two_coloured(ordering.cyclic(GRAPHS[name]))
+        if ordering.has_two_colours(ordering.cyclic_part(GRAPHS[name]))
         else 24
         if eigenvalues(name).real.min() > -0.7
         else 29
@@ -175,7 +175,7 @@ def test_too_few_nodes_are_not_hidden(name, most, monkeypatch):
 @pytest.mark.parametrize("name", ["rook", "directed", "defective"])
 def test_an_even_function_takes_half_the_nodes_and_stays_the_same(name, monkeypatch):
     even = build(name, interval=WIDE)
-    monkeypatch.setattr(ordering, "two_coloured", lambda _: False)
+    monkeypatch.setattr(ordering, "has_two_colours", lambda _: False)
     plain = build(name, interval=WIDE, bounds=even.bounds)
     assert even.nodes < 0.65 * plain.nodes
     np.testing.assert_allclose(
@@ -298,13 +298,13 @@ def test_threads_and_memory_change_nothing(name):
         np.testing.assert_array_equal(other.coef, two.coef)
 
 
-PREPARED = factor.pencil(spectrum.symmetrized(GRAPHS["queen"]), definite=True)
+PREPARED = factor.pencil(spectrum.symmetrize(GRAPHS["queen"]), definite=True)
 
 
-@pytest.mark.parametrize("how", factor.available(PREPARED))
+@pytest.mark.parametrize("how", factor.routines(PREPARED))
 def test_every_routine_at_hand_builds_the_same(how, monkeypatch):
-    build_with = factor.available(PREPARED)[how]
-    monkeypatch.setattr(factor, "available", lambda _: {how: build_with})
+    build_with = factor.routines(PREPARED)[how]
+    monkeypatch.setattr(factor, "routines", lambda _: {how: build_with})
     result = build("queen")
     assert result.how == how
     np.testing.assert_allclose(

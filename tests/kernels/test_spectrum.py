@@ -49,7 +49,7 @@ def test_symmetrizer_is_there_exactly_where_one_exists(name):
         root = np.sqrt(d)
         similar = root[:, None] * W / root
         np.testing.assert_allclose(
-            spectrum.symmetrized(sparse.csr_array(W)).toarray(), similar, rtol=1e-8, atol=1e-15
+            spectrum.symmetrize(sparse.csr_array(W)).toarray(), similar, rtol=1e-8, atol=1e-15
         )
 
 
