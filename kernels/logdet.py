@@ -14,10 +14,9 @@ import numpy as np
 import scipy.sparse as sparse
 from jax.typing import ArrayLike
 
-from spillover.kernels import chebyshev, spectrum
+from spillover.kernels import chebyshev, logit, spectrum
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import WeightsError
-from spillover.kernels.slits import to_rho
 
 # hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
 TOLERANCE = 1e-11
@@ -60,14 +59,14 @@ class LogDetSeries(NamedTuple):
 
     def __call__(self, rho: ArrayLike) -> jax.Array:
         """l(rho) for rho of any shape inside the bounds."""
-        return self.at(chebyshev.to_s(rho, self.bounds))
+        return self.at(logit.to_s(rho, self.bounds))
 
     def at(self, s: ArrayLike) -> jax.Array:
         """l at the logit variable s = 1/2 log((rho - a)/(b - rho))."""
         smooth = chebyshev.evaluate(chebyshev.Series(self.coef, self.ends), s)
         if not self.pairs.shape[0]:
             return smooth
-        rho = chebyshev.to_rho(s, self.bounds)[..., None]
+        rho = logit.to_rho(s, self.bounds)[..., None]
         real, imaginary = jnp.expand_dims(self.pairs.T, tuple(range(1, rho.ndim)))
         return smooth + jnp.sum(jnp.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2), axis=-1)
 
@@ -85,7 +84,7 @@ def evaluate_on_host(logdet: LogDetSeries, s: np.ndarray) -> np.ndarray:
         np.abs(t) > 1, slope * (t - np.sign(t)), 0.0
     )
     real, imaginary = np.asarray(logdet.pairs).T
-    rho = to_rho(s, np.asarray(logdet.bounds))[:, None]
+    rho = logit.to_rho(s, np.asarray(logdet.bounds))[:, None]
     return value + np.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2).sum(axis=1)
 
 

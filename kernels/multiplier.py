@@ -15,7 +15,7 @@ import scipy.linalg
 import scipy.sparse as sparse
 from jax.typing import ArrayLike
 
-from spillover.kernels import chebyshev, spectrum
+from spillover.kernels import chebyshev, logit, spectrum
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import WeightsError
 from spillover.kernels.factor import factorise
@@ -45,7 +45,7 @@ class Multiplier(NamedTuple):
         rho = jnp.asarray(rho)
         a, b = self.bounds
         smooth = chebyshev.evaluate(
-            chebyshev.Series(self.coef, self.ends), chebyshev.to_s(rho, self.bounds)
+            chebyshev.Series(self.coef, self.ends), logit.to_s(rho, self.bounds)
         )
         return smooth / (b - a) / (4 * (rho - a) * (b - rho) / (b - a) ** 2) ** self.order
 
@@ -63,7 +63,7 @@ def build(
     low, high = ends
 
     def function(s: np.ndarray, order: float = 1.0) -> np.ndarray:
-        rho = np.asarray(chebyshev.to_rho(s, np.asarray(bounds)))
+        rho = logit.to_rho(s, bounds)
         return np.array([mean(value) for value in rho]) * (b - a) / np.cosh(s) ** (2 * order)
 
     at_end = function(np.array([low, low + 1, high - 1, high]))

@@ -22,10 +22,9 @@ from spillover.kernels import chebyshev, factor, spectrum
 from spillover.kernels.admissible import LANCZOS, Admissible
 from spillover.kernels.admissible import PERRON as PERRON
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.logit import to_rho, to_s
 from spillover.kernels.slits import SnMap, sn_map
-from spillover.kernels.slits import to_rho as to_rho
-from spillover.kernels.slits import to_s as to_s
-from spillover.kernels.structure import FACTORED, Structure, examine
+from spillover.kernels.structure import FACTORED, Structure, canonicalize, examine
 
 # shares of the interval that the series leaves out at its ends, (-0.96, 0.992) of (-1, 1), unless
 # asked for
@@ -128,7 +127,7 @@ def limits(matrix: sparse.csr_array) -> Admissible:
         return Admissible(
             bounds, (-np.inf, np.inf), (-np.inf, bounds[1]) if cautious else bounds, cautious
         )
-    return admissible(examine(_canonical(matrix)))
+    return admissible(examine(canonicalize(matrix)))
 
 
 def interval(matrix: sparse.csr_array) -> tuple[float, float]:
@@ -168,7 +167,7 @@ def sparse_logdet(
     if memory is None:
         factor.refuse_large(matrix.nnz, matrix.shape[0])
     lap = Laps()
-    structure = examine(_canonical(matrix))
+    structure = examine(canonicalize(matrix))
     lap("structure")
     tolerance = max(1e-8, 1e-12 * matrix.shape[0]) if tolerance is None else tolerance
     prepared = structure.pencil()
@@ -265,14 +264,6 @@ class Laps:
         """The time since the last call goes to `phase`."""
         now = time.process_time()
         self.seconds[phase], self._last = now - self._last, now
-
-
-def _canonical(matrix: sparse.csr_array) -> sparse.csr_array:
-    """A copy in double precision with neither duplicates nor stored zeros."""
-    matrix = sparse.csr_array(matrix, dtype=float, copy=True)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    return matrix
 
 
 def _ends(
@@ -455,12 +446,12 @@ def _series(
     """The Chebyshev coefficients in the logit variable, padded to a multiple of BLOCK, and what was
     cut off.
     """
-    count, coef = 64, np.ones(1)
-    # a quarter negligible: the count was enough
-    while np.abs(coef[-len(coef) // 4 :]).sum() > tolerance / 100 and count < 1024:
-        count *= 2
-        rho = to_rho(chebyshev.nodes(count, ends), plan.bounds)
+
+    def function(s: np.ndarray) -> np.ndarray:
+        rho = to_rho(s, plan.bounds)
         p = barycentric(plan.x[: len(values)], values, plan.variable(rho))
-        coef = chebyshev.coefficients(first_terms(plan.traces, rho) + rho**plan.power * p)
+        return first_terms(plan.traces, rho) + rho**plan.power * p
+
+    coef, tail = chebyshev.expand(function, ends, least=128, absolute=tolerance / 100)
     padded, rest = chebyshev.trim(coef, tolerance / 100)
-    return padded, max(rest, float(np.abs(coef[-len(coef) // 4 :]).sum()))
+    return padded, max(rest, tail)

@@ -25,8 +25,9 @@ import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
 from jax import lax
 
-from spillover.kernels import chebyshev, sparse_logdet, sparse_operator
+from spillover.kernels import chebyshev, logit, sparse_logdet, sparse_operator
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.structure import canonicalize
 
 BLOCK = 16  # probes at a time, the bits of a random word
 REACH = 0.99  # share of the bounds a series covers by default
@@ -38,7 +39,6 @@ FLAT = 1e-4  # controls that differ by less, relative, tell the same
 SLACK = 2 * sparse_logdet.LANCZOS  # bounds given may exceed those found by this, relative
 STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
 GRID = 61  # values of rho at which the error is looked at
-SERIES = 1024  # points of the series, at most
 # of the largest coefficient: what the series leaves out, and ten times what rounding leaves in it
 TAIL = 1e-12
 
@@ -187,9 +187,7 @@ def prepare(matrix: sparse.csr_array) -> sparse_logdet.Structure:
     """The structure of W, its units renumbered where their neighbours are far away in memory: l
     does not depend on the order.
     """
-    matrix = sparse.csr_array(matrix, dtype=float, copy=True)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
+    matrix = canonicalize(matrix)
     rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
     if 2 * np.count_nonzero(np.abs(rows - matrix.indices) <= sparse_operator.NEAR) < matrix.nnz:
         order = csgraph.reverse_cuthill_mckee(matrix)
@@ -477,12 +475,9 @@ def series(
     """Chebyshev coefficients of l in the logit variable, as many as it takes, and the ends of the
     latter.
     """
-    low, high = sparse_logdet.to_s(np.array(interval), bounds)
+    low, high = logit.to_s(np.array(interval), bounds)
     ends = float(low), float(high)
-    count, coef = 32, np.ones(1)
-    while np.abs(coef[-len(coef) // 4 :]).sum() > TAIL * np.abs(coef).max() and count < SERIES:
-        count *= 2
-        coef = chebyshev.coefficients(
-            value(expansion, sparse_logdet.to_rho(chebyshev.nodes(count, ends), bounds))
-        )
+    coef, _ = chebyshev.expand(
+        lambda s: value(expansion, logit.to_rho(s, bounds)), ends, least=64, relative=TAIL
+    )
     return chebyshev.trim(coef, TAIL * float(np.abs(coef).max()))[0], ends

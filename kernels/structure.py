@@ -41,6 +41,14 @@ class Structure(NamedTuple):
         )
 
 
+def canonicalize(matrix: sparse.csr_array) -> sparse.csr_array:
+    """A copy of W in double precision with neither duplicates nor stored zeros."""
+    matrix = sparse.csr_array(matrix, dtype=float, copy=True)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
+
+
 def examine(matrix: sparse.csr_array) -> Structure:
     """The structure of a non-negative W."""
     work, symmetric, radius = matrix, spectrum.symmetrizer(matrix) is not None, _row_sum(matrix)

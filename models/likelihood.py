@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from spillover.kernels import chebyshev
+from spillover.kernels import logit
 from spillover.kernels.logdet import LogDetSeries
 from spillover.kernels.moments import Moments
 
@@ -158,7 +158,7 @@ def units(likelihood: Likelihood) -> jax.Array:
 
 def parameters(likelihood: Likelihood, s: jax.Array) -> Point:
     """(rho, lam, w) at the logit variables s."""
-    values = tuple(chebyshev.to_rho(value, part.bounds) for part, value in _placed(likelihood, s))
+    values = tuple(logit.to_rho(value, part.bounds) for part, value in _placed(likelihood, s))
     return Point(
         *named(likelihood, values),
         None if likelihood.between is None else jax.nn.sigmoid(2 * s[-1]),

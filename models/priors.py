@@ -17,8 +17,8 @@ import scipy.special
 
 from spillover.kernels.arguments import front_doors, show, suggestion
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import log_slope, to_rho
 from spillover.kernels.errors import PriorError
+from spillover.kernels.logit import log_slope, to_rho
 from spillover.models.design import INTERCEPT
 from spillover.models.supports import Supports, meeting, rho_at, supports
 

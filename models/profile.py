@@ -18,7 +18,7 @@ from scipy.special import log_expit
 
 from spillover.kernels.chebyshev import END
 from spillover.kernels.logdet import LogDetSeries, evaluate_on_host
-from spillover.kernels.slits import to_rho
+from spillover.kernels.logit import to_rho
 from spillover.models.likelihood import Likelihood
 
 SIDE = {1: (65, 9), 2: (33, 9)}  # points a side of the first grid and of those that close in

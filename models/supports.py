@@ -21,8 +21,9 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import END, to_rho
+from spillover.kernels.chebyshev import END
 from spillover.kernels.errors import PriorError
+from spillover.kernels.logit import to_rho
 from spillover.kernels.truncated import FAR, truncate
 from spillover.models.likelihood import (
     Likelihood,

@@ -23,8 +23,8 @@ from spillover.engine.weights.channels import channels
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import show, text
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import to_rho
 from spillover.kernels.errors import SpecificationError, SpilloverError
+from spillover.kernels.logit import to_rho
 from spillover.models.impacts import Channels
 from spillover.models.priors import Priors
 from spillover.models.spec import EFFECTS, specify

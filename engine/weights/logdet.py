@@ -19,8 +19,9 @@ from spillover.kernels import logdet as kernel
 from spillover.kernels import sparse_logdet as nodes
 from spillover.kernels.arguments import choice, expect, front_doors, items, real, show
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import END, to_rho
+from spillover.kernels.chebyshev import END
 from spillover.kernels.errors import SpecificationError, WeightsError
+from spillover.kernels.logit import to_rho
 from spillover.models.mode_search import Mass
 
 METHODS = ("auto", "eigenvalues", "sparse", "stochastic")

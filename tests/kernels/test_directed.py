@@ -21,6 +21,7 @@ from spillover.kernels import (
     stochastic_logdet,
 )
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.logit import to_rho
 
 LARGE = {name: sparse.csr_array(W) for name, W in directed.large().items()}
 SMALL = {name: sparse.csr_array(W) for name, W in directed.small().items()}
@@ -66,7 +67,7 @@ def test_bounds_are_the_first_singular_rho_or_are_said_to_be_cautious(name):
 @pytest.mark.parametrize("name", LARGE)
 def test_the_error_of_factorisations_is_not_below_the_actual_one(name):
     result = built(name)
-    rho = sparse_logdet.to_rho(np.linspace(*result.ends, 4), result.bounds)
+    rho = to_rho(np.linspace(*result.ends, 4), result.bounds)
     assert np.abs(evaluated(result, rho) - exact(rho, LARGE[name])).max() <= result.error < 1e-7
 
 
@@ -80,7 +81,7 @@ def test_the_error_of_eigenvalues_is_not_below_the_actual_one(name):
     bounds, cautious = spectrum.cautious_interval(W, values)
     record = logdet.from_eigenvalues(values, bounds, W)
     s = np.concatenate([[-chebyshev.END, chebyshev.END], np.linspace(-6.5, 6.5, 11)])
-    rho = sparse_logdet.to_rho(s, bounds)
+    rho = to_rho(s, bounds)
     assert np.abs(np.asarray(record(rho)) - exact(rho, W)).max() <= float(record.error) < 1e-6
     assert not cautious
     assert all(sign(bound * (1 - 1e-5), W) == 1 for bound in bounds)
@@ -125,7 +126,7 @@ def test_products_alone_enclose_the_root():
 def test_valid_bounds_are_taken(bounds):
     result = sparse_logdet.sparse_logdet(LARGE["ring beside lattice"], bounds=bounds)
     assert result.bounds == bounds
-    rho = sparse_logdet.to_rho(np.array([result.ends[0], result.ends[1]]), bounds)
+    rho = to_rho(np.array([result.ends[0], result.ends[1]]), bounds)
     assert (
         np.abs(evaluated(result, rho) - exact(rho, LARGE["ring beside lattice"])).max()
         <= result.error
@@ -156,7 +157,7 @@ def test_tests_that_do_not_pass_are_followed_by_checks(monkeypatch):
     monkeypatch.setattr(sparse_logdet, "SAMPLED", 0)
     for name in ("chain", "almost acyclic"):
         result = sparse_logdet.sparse_logdet(LARGE[name])
-        rho = sparse_logdet.to_rho(np.linspace(*result.ends, 5), result.bounds)
+        rho = to_rho(np.linspace(*result.ends, 5), result.bounds)
         assert np.abs(evaluated(result, rho) - exact(rho, LARGE[name])).max() <= result.error
 
 
@@ -168,7 +169,7 @@ def test_the_error_holds_between_complex_eigenvalues_next_to_the_axis(name):
     W = LARGE[name]
     a, b = built(name).bounds
     result = sparse_logdet.sparse_logdet(W, interval=(a + 0.003 * (b - a), b - 0.003 * (b - a)))
-    rho = sparse_logdet.to_rho(np.linspace(*result.ends, 300), result.bounds)
+    rho = to_rho(np.linspace(*result.ends, 300), result.bounds)
     evaluate = factor.superlu(sparse_logdet.examine(W).pencil())
     found = np.array([evaluate(float(one)).log for one in rho])
     assert np.abs(found[::60] - exact(rho[::60], W)).max() < 1e-10
@@ -188,7 +189,7 @@ def test_the_error_of_probes_holds_where_it_is_said_to(name):
     result = stochastic_logdet.stochastic_logdet(W, most=16, precision=np.float64)
     for low, high in (
         result.held,
-        np.asarray(sparse_logdet.to_rho(np.array(result.ends), result.bounds)),
+        np.asarray(to_rho(np.array(result.ends), result.bounds)),
     ):
         assert result.bounds[0] < low < high < result.bounds[1]
     asked = stochastic_logdet.stochastic_logdet(

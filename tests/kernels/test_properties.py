@@ -16,8 +16,8 @@ from strategies import matrices, properties, scales, shares
 from spillover.kernels import logdet as kernel
 from spillover.kernels import sparse_operator, spectrum
 from spillover.kernels import spatial_filter as spatial_filter
-from spillover.kernels.chebyshev import to_s
 from spillover.kernels.factor import factorise
+from spillover.kernels.logit import to_s
 from spillover.models import impacts
 
 N = 8  # units: as many as make every shape what it is

@@ -19,6 +19,7 @@ from oracles.hostile import ring
 
 from spillover.kernels import factor, ordering, sparse_logdet, spectrum, structure
 from spillover.kernels.errors import FactorMemoryError, WeightsError
+from spillover.kernels.logit import to_rho
 
 EPS = np.finfo(float).eps
 WIDE = (-0.99, 0.99)
@@ -87,7 +88,7 @@ def slope(result, rho):
 
 
 def covered(result, count=301):
-    return sparse_logdet.to_rho(np.linspace(*result.ends, count), result.bounds)
+    return to_rho(np.linspace(*result.ends, count), result.bounds)
 
 
 def build(name, **options):
@@ -363,21 +364,6 @@ def test_the_scale_of_w_goes_into_the_bounds_alone(scale):
     plain, scaled = build("queen"), sparse_logdet.sparse_logdet(scale * GRAPHS["queen"])
     np.testing.assert_allclose(np.asarray(scaled.bounds) * scale, plain.bounds, rtol=1e-9)
     np.testing.assert_allclose(scaled.coef, plain.coef, rtol=0, atol=1e-7)
-
-
-@pytest.mark.parametrize("ends", [(-2.0, 4.0), (-6.9, 6.9), (0.1, 0.2), (-0.3, 2.0)])
-def test_the_map_and_its_inverse(ends):
-    """Jacobi's sn takes the ends to -1 and 1; one half of the range is not the image of one half
-    where it is lopsided in rho alone.
-    """
-    sn = sparse_logdet.sn_map(ends)
-    np.testing.assert_allclose(sn.to_x(np.asarray(ends)), [-1, 1], rtol=1e-12)
-    s = np.linspace(*ends, 401)
-    x = sn.to_x(s)
-    assert np.all(np.diff(x) > 0)
-    np.testing.assert_allclose(sn.to_s(x), s, rtol=0, atol=1e-7 * (ends[1] - ends[0]))
-    middle = s[20:-20]  # at the ends the arcsine has a root
-    np.testing.assert_allclose(sn.to_s(sn.to_x(middle)), middle, rtol=0, atol=1e-12)
 
 
 def test_a_ring_of_a_thousand_tells_only_near_its_ends():

@@ -17,6 +17,7 @@ from oracles import dense
 
 from spillover.kernels import logdet, sparse_logdet, sparse_operator, spectrum, stochastic_logdet
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.logit import to_rho
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 # standard errors: some 500 comparisons with Student's t of 11 degrees of freedom, whose 1 - 1e-4 /
@@ -25,7 +26,7 @@ FAR = 6.0
 
 
 def covered(result, share=1.0, count=41):
-    return share * sparse_logdet.to_rho(np.linspace(*result.ends, count), result.bounds)
+    return share * to_rho(np.linspace(*result.ends, count), result.bounds)
 
 
 def build(W, **options):
