@@ -10,21 +10,19 @@ eigenvalues punctures the slit plane; then the tests alone vouch for the error. 
 numerics.md 2.
 """
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sparse
 
-from spillover.kernels import admissible as extremes
-from spillover.kernels import chebyshev, factor, spectrum
-from spillover.kernels.admissible import LANCZOS, Admissible
-from spillover.kernels.admissible import PERRON as PERRON
+from spillover.kernels import chebyshev, factor
+from spillover.kernels.admissible import LANCZOS, Admissible, find_admissible
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.laps import Laps
 from spillover.kernels.logit import to_rho, to_s
 from spillover.kernels.slits import SnMap, sn_map
-from spillover.kernels.structure import FACTORED, Structure, canonicalize, examine
+from spillover.kernels.structure import Structure, canonicalize, examine
 
 # shares of the interval that the series leaves out at its ends, (-0.96, 0.992) of (-1, 1), unless
 # asked for
@@ -38,14 +36,12 @@ FIRST = 4  # nodes before the first test
 # trials, by 1.4 at most
 PASSES = 4
 GRID = 4001  # candidates for the Leja points
-DENSE = 500  # units up to which all eigenvalues are as cheap
 SAFETY = 1.5  # times the largest of the last tests bounds the error
 UNITS = 16  # in the last place of rho, for the rounding of the factors too
 AT = 1e-6  # relative distance from given bounds at which they are tried
 TRIES = 9  # values of rho between a lower one and the spectral radius
 CHECKS = 9  # further factorisations where the tests did not pass, of a W of more than SAMPLED units
 SAMPLED, SAMPLES = 5_000, 1024  # units up to which l is sampled there, at so many rho at most
-FULL = 0.05  # share of links from which factors are as good as dense
 
 
 class NodeResult(NamedTuple):
@@ -90,51 +86,6 @@ def barycentric(nodes: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.nda
     return result
 
 
-def admissible(
-    structure: Structure, given: tuple[float, float] | None = None, order: np.ndarray | None = None
-) -> Admissible:
-    """The bounds of rho, those given or (1/omega_min, 1/omega_max), omega the extreme real
-    eigenvalues, and what is known beside them.
-
-    The bounds stay at most LANCZOS short of these on the left. Above DENSE units an asymmetric W
-    whose eigenvalue furthest left is not real may leave a `cautious` lower bound, one up to which
-    no eigenvalue was found. `order`: of elimination, where it is known. Raises WeightsError for an
-    acyclic W without bounds.
-    """
-    work, radius = structure.work, structure.radius
-    if work.shape[0] <= DENSE or not work.nnz:
-        values = spectrum.eigenvalues(work)
-        bounds, cautious = (given, False) if given else spectrum.cautious_interval(work, values)
-        left, right = -values.real.min(initial=0.0), values.real.max(initial=0.0)
-        plain = (-1 / left if left > 0 else -np.inf, 1 / right if right > 0 else np.inf)
-        return Admissible(bounds, plain, (-np.inf, bounds[1]) if cautious else bounds, cautious)
-    if not np.isfinite(radius[1]):
-        radius = (1 / given[1],) * 2 if given else extremes.radius_of(work)
-    search = given is None and work.shape[0] <= FACTORED
-    found = extremes.admissible(
-        work, radius, structure.symmetric, structure.even, search=search, order=order
-    )
-    return found._replace(bounds=given, cautious=False) if given else found
-
-
-def limits(matrix: sparse.csr_array) -> Admissible:
-    """The admissible interval of rho, from all eigenvalues where W is small or dense, else as
-    `admissible` has it.
-    """
-    n = matrix.shape[0]
-    if n <= DENSE or (FULL * n * n < matrix.nnz and n <= spectrum.DENSE_LIMIT):
-        bounds, cautious = spectrum.cautious_interval(matrix, spectrum.eigenvalues(matrix))
-        return Admissible(
-            bounds, (-np.inf, np.inf), (-np.inf, bounds[1]) if cautious else bounds, cautious
-        )
-    return admissible(examine(canonicalize(matrix)))
-
-
-def interval(matrix: sparse.csr_array) -> tuple[float, float]:
-    """The bounds of `limits`."""
-    return limits(matrix).bounds
-
-
 def sparse_logdet(
     matrix: sparse.csr_array,
     *,
@@ -147,7 +98,7 @@ def sparse_logdet(
     """l(rho) = log|I - rho W| on `interval` as a Chebyshev series in the logit variable, for a
     sparse non-negative W.
 
-    `bounds`: the ends a < 0 < b of the logit variable, by default those of `admissible`.
+    `bounds`: the ends a < 0 < b of the logit variable, by default those of `find_admissible`.
     `interval`: the range the series covers, by default all but a share LEFT and RIGHT of the bounds
     at their ends. `tolerance`: for the tests of l, by default max(1e-8, 1e-12 n). `threads`:
     factorisations at a time, fewer where `memory` (bytes; by default half of what is free) does not
@@ -172,7 +123,7 @@ def sparse_logdet(
     tolerance = max(1e-8, 1e-12 * matrix.shape[0]) if tolerance is None else tolerance
     prepared = structure.pencil()
     lap("ordering")
-    found = admissible(structure, bounds, prepared.order)
+    found = find_admissible(structure, bounds, prepared.order)
     lap("bounds")
     sure = 1 / structure.radius[1] if 0 < structure.radius[1] < np.inf else np.inf
     if bounds and structure.work.nnz:
@@ -194,7 +145,7 @@ def _build(
     interval: tuple[float, float] | None,
     tolerance: float,
     means: tuple[int, float | None],
-    lap: "Laps",
+    lap: Laps,
 ) -> NodeResult:
     """The series on an interval; `means`: threads and memory."""
     bounds = found.bounds
@@ -251,19 +202,6 @@ def _beyond(bounds: tuple[float, float], rho: float) -> str:
         f"bounds=({bounds[0]:.6g}, {bounds[1]:.6g}) reach beyond the admissible rho: det(I - rho W)"
         f" is not positive at rho = {rho:.6g} or between it and 0. Narrow them, or leave them out."
     )
-
-
-class Laps:
-    """Processor time by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.process_time()
-
-    def __call__(self, phase: str) -> None:
-        """The time since the last call goes to `phase`."""
-        now = time.process_time()
-        self.seconds[phase], self._last = now - self._last, now
 
 
 def _ends(

@@ -25,9 +25,11 @@ import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
 from jax import lax
 
-from spillover.kernels import chebyshev, logit, sparse_logdet, sparse_operator
+from spillover.kernels import chebyshev, logit, sparse_operator
+from spillover.kernels.admissible import LANCZOS, Admissible, find_admissible
 from spillover.kernels.errors import WeightsError
-from spillover.kernels.structure import canonicalize
+from spillover.kernels.laps import Laps
+from spillover.kernels.structure import Structure, canonicalize, examine
 
 BLOCK = 16  # probes at a time, the bits of a random word
 REACH = 0.99  # share of the bounds a series covers by default
@@ -36,7 +38,7 @@ RANGE = 0.9  # of 1 / radius, up to which the error is told unless an interval i
 MOMENTS = 512  # at most
 SHARE = 0.1  # of the target that the truncation may take
 FLAT = 1e-4  # controls that differ by less, relative, tell the same
-SLACK = 2 * sparse_logdet.LANCZOS  # bounds given may exceed those found by this, relative
+SLACK = 2 * LANCZOS  # bounds given may exceed those found by this, relative
 STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
 GRID = 61  # values of rho at which the error is looked at
 # of the largest coefficient: what the series leaves out, and ten times what rounding leaves in it
@@ -68,7 +70,7 @@ class StochasticResult(NamedTuple):
     own standard deviations, both with what the truncation adds, for rho in `held`; `probes`:
     columns multiplied; `seconds`: of processor time by phase; `how`: "Chebyshev" or "powers";
     `expansion`: what `value`, `standard_errors` and `mode_shift` ask; `cautious`: as in
-    `nodes.NodeResult`.
+    `sparse_logdet.NodeResult`.
     """
 
     coef: np.ndarray
@@ -183,7 +185,7 @@ def mode_shift(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     return np.multiply(total, deviation(expansion, rho), out=np.zeros_like(total), where=total > 0)
 
 
-def prepare(matrix: sparse.csr_array) -> sparse_logdet.Structure:
+def prepare(matrix: sparse.csr_array) -> Structure:
     """The structure of W, its units renumbered where their neighbours are far away in memory: l
     does not depend on the order.
     """
@@ -193,11 +195,11 @@ def prepare(matrix: sparse.csr_array) -> sparse_logdet.Structure:
         order = csgraph.reverse_cuthill_mckee(matrix)
         matrix = matrix[order][:, order]
         matrix.sort_indices()
-    return sparse_logdet.examine(matrix)
+    return examine(matrix)
 
 
 def stochastic_logdet(
-    matrix: sparse.csr_array | sparse_logdet.Structure,
+    matrix: sparse.csr_array | Structure,
     *,
     bounds: tuple[float, float] | None = None,
     interval: tuple[float, float] | None = None,
@@ -211,7 +213,7 @@ def stochastic_logdet(
     makes of it.
 
     `bounds`: the ends of the logit variable, by default -1 and 1 over the spectral radius where the
-    row sums tell it, else those of `nodes.admissible`. `interval`: what the series covers, by
+    row sums tell it, else those of `find_admissible`. `interval`: what the series covers, by
     default 0.99 of the bounds. `target`: of `mode_shift`; blocks of 16 probes, each with a seed of
     its own, are added to the first `probes` until it is met or they are `most`; `shift` tells.
     `precision`: of the products; the noise of the probes exceeds the rounding of single precision
@@ -235,8 +237,8 @@ def stochastic_logdet(
     >>> result.shift < 0.1, result.probes, result.how
     (True, 16, 'Chebyshev')
     """
-    lap = sparse_logdet.Laps()
-    structure = matrix if isinstance(matrix, sparse_logdet.Structure) else prepare(matrix)
+    lap = Laps()
+    structure = matrix if isinstance(matrix, Structure) else prepare(matrix)
     lap("structure")
     bounds, cautious, empty = _frame(structure, bounds)
     held = _held(empty, bounds, interval)
@@ -266,7 +268,7 @@ def stochastic_logdet(
 
 
 def _frame(
-    structure: sparse_logdet.Structure, given: tuple[float, float] | None
+    structure: Structure, given: tuple[float, float] | None
 ) -> tuple[tuple[float, float], bool, Expansion]:
     """The bounds, whether the lower one is cautious, and an expansion without moments for the
     spectrum of W.
@@ -278,16 +280,16 @@ def _frame(
     )
     known_radius = np.isfinite(radius)
     found = (
-        sparse_logdet.Admissible(
+        Admissible(
             (-1 / radius, 1 / radius), (-1 / radius, 1 / radius), (-np.inf, 1 / least), False
         )
         if known_radius
         else None
     )
     if not work.nnz:
-        found = sparse_logdet.admissible(structure, given)
+        found = find_admissible(structure, given)
     elif found is None or (given and not found.bounds[0] <= given[0] < given[1] <= found.bounds[1]):
-        found = sparse_logdet.admissible(structure)
+        found = find_admissible(structure)
     if (
         given
         and work.nnz
@@ -353,9 +355,7 @@ def _held(
     return max(low, -reach), min(high, reach)
 
 
-def _slots(
-    structure: sparse_logdet.Structure, expansion: Expansion, precision: type
-) -> sparse_operator.Ell:
+def _slots(structure: Structure, expansion: Expansion, precision: type) -> sparse_operator.Ell:
     """X on the device."""
     work, c, n = structure.work, expansion.centre, expansion.size
     if c:
@@ -434,7 +434,7 @@ def powers(slots: sparse_operator.Ell, words: jax.Array, *, steps: int) -> jax.A
     return lax.scan(step, signs, length=steps)[1]
 
 
-def _exact(structure: sparse_logdet.Structure, expansion: Expansion) -> np.ndarray:
+def _exact(structure: Structure, expansion: Expansion) -> np.ndarray:
     """The traces of the first T_j(X) or X^j from those of W^j."""
     c, h = expansion.centre, expansion.half
     plain = np.concatenate([[expansion.size], structure.traces])

@@ -15,11 +15,24 @@ FACTORED = 1_000_000  # units beyond which the Perron root is left to products
 
 
 class Structure(NamedTuple):
-    """`work`: W without links that lie on no cycle, symmetrised if `symmetric`, else scaled to the
-    norm of its spectral radius unless that is plain from the row sums; `even`: similar to -W;
-    `radius`: bounds on the spectral radius, (0, inf) where it is left to `admissible`; `traces`: tr
-    W, ..., tr W^4; `spread`: (tr W'W, a bound on the largest singular value) of W or of what is
-    similar to it, the lesser.
+    """What log-determinants by factors or probes use of W.
+
+    Attributes
+    ----------
+    work : scipy.sparse.csr_array, shape (N, N)
+        A matrix with the same det(I - rho W) for every rho: W without the links that lie on no
+        cycle; symmetrised where ``symmetric``; else scaled so that its norm is its spectral radius,
+        unless equal row sums tell the radius already.
+    symmetric : bool
+        Whether W, without those links, is similar to a symmetric matrix.
+    even : bool
+        Whether W is similar to -W, so that the log-determinant is an even function of rho.
+    radius : tuple of float
+        Bounds on the spectral radius; (0, inf) where `admissible.find_admissible` has to find it.
+    traces : numpy.ndarray, shape (4,)
+        tr W, tr W^2, tr W^3, tr W^4.
+    spread : tuple of float
+        tr W'W and a bound on the largest singular value, of `work` or of W, whichever is less.
     """
 
     work: sparse.csr_array

@@ -14,7 +14,7 @@ from spillover.engine import cache, programs
 from spillover.engine.labels import as_numbers
 from spillover.engine.weights.checks import how_to_make
 from spillover.engine.weights.weights import Weights
-from spillover.kernels import local_logdet, spectrum, stochastic_logdet
+from spillover.kernels import admissible, local_logdet, spectrum, stochastic_logdet
 from spillover.kernels import logdet as kernel
 from spillover.kernels import sparse_logdet as nodes
 from spillover.kernels.arguments import choice, expect, front_doors, items, real, show
@@ -269,8 +269,8 @@ def _automatic(
     interval: tuple[float, float] | None,
     tol: float | None,
 ) -> Found:
-    dense = W.matrix.nnz > nodes.FULL * W.n**2
-    if W.n <= nodes.DENSE or (dense and W.n <= spectrum.DENSE_LIMIT):
+    dense = W.matrix.nnz > admissible.FULL * W.n**2
+    if W.n <= admissible.DENSE or (dense and W.n <= spectrum.DENSE_LIMIT):
         return _eigenvalues(W, bounds, interval, tol)
     if W.n > LARGE or dense:
         return _stochastic(W, bounds, interval, tol)

@@ -19,6 +19,7 @@ from spillover.kernels import (
     sparse_logdet,
     spectrum,
     stochastic_logdet,
+    structure,
 )
 from spillover.kernels.errors import WeightsError
 from spillover.kernels.logit import to_rho
@@ -142,7 +143,7 @@ def test_bounds_shown_to_be_too_wide_are_refused(bounds):
 def test_own_bounds_that_prove_too_wide_give_way_to_the_certain_ones(monkeypatch):
     """Iterations that miss a real eigenvalue: the factorisations notice."""
     wide = admissible.Admissible((-9.0, 1.0), (-9.0, 1.0), (-np.inf, 1.0), False)
-    monkeypatch.setattr(sparse_logdet, "admissible", lambda *_: wide)
+    monkeypatch.setattr(sparse_logdet, "find_admissible", lambda *_: wide)
     W = sparse.csr_array(row_standardise(rook(1, 3) + ring(3, ((1, 0.2),))))
     result = sparse_logdet.sparse_logdet(W)
     assert result.bounds == (-1.0, 1.0)
@@ -170,7 +171,7 @@ def test_the_error_holds_between_complex_eigenvalues_next_to_the_axis(name):
     a, b = built(name).bounds
     result = sparse_logdet.sparse_logdet(W, interval=(a + 0.003 * (b - a), b - 0.003 * (b - a)))
     rho = to_rho(np.linspace(*result.ends, 300), result.bounds)
-    evaluate = factor.superlu(sparse_logdet.examine(W).pencil())
+    evaluate = factor.superlu(structure.examine(W).pencil())
     found = np.array([evaluate(float(one)).log for one in rho])
     assert np.abs(found[::60] - exact(rho[::60], W)).max() < 1e-10
     assert np.abs(evaluated(result, rho) - found).max() <= result.error

@@ -17,7 +17,7 @@ from graphs import (
 from oracles import dense
 from oracles.hostile import ring
 
-from spillover.kernels import factor, ordering, sparse_logdet, spectrum, structure
+from spillover.kernels import admissible, factor, ordering, sparse_logdet, spectrum, structure
 from spillover.kernels.errors import FactorMemoryError, WeightsError
 from spillover.kernels.logit import to_rho
 
@@ -62,7 +62,7 @@ def sparse_bounds(monkeypatch):
     """The graphs here are small, so that their eigenvalues cost little; they go the way of large
     ones all the same.
     """
-    monkeypatch.setattr(sparse_logdet, "DENSE", 100)
+    monkeypatch.setattr(admissible, "DENSE", 100)
 
 
 def eigenvalues(name):
@@ -214,13 +214,13 @@ def test_bounds_are_the_admissible_ones_from_inside(name):
     """1 over the extreme real eigenvalues; for an asymmetric W whose leftmost eigenvalue is not
     real, -1 over a bound on all.
     """
-    a, b = sparse_logdet.admissible(sparse_logdet.examine(GRAPHS[name])).bounds
+    a, b = admissible.find_admissible(structure.examine(GRAPHS[name])).bounds
     lower, upper = spectrum.admissible_interval(eigenvalues(name))
-    assert (1 - 2 * sparse_logdet.PERRON) * upper <= b <= upper * (1 + 1e-9)
+    assert (1 - 2 * admissible.PERRON) * upper <= b <= upper * (1 + 1e-9)
     assert lower * (1 + 1e-9) <= a
     leftmost = eigenvalues(name)[np.argmin(eigenvalues(name).real)]
     if abs(leftmost.imag) < 1e-9:
-        assert a <= (1 - 2 * sparse_logdet.LANCZOS) * lower
+        assert a <= (1 - 2 * admissible.LANCZOS) * lower
     else:
         assert a <= -0.9 / max(GRAPHS[name].sum(axis=1).max(), np.abs(eigenvalues(name)).max())
 
@@ -229,7 +229,7 @@ def test_bounds_are_the_admissible_ones_from_inside(name):
     "name", sorted(set(GRAPHS) - {"binary", "binary knn with sinks", "spectral", "sinks"})
 )
 def test_a_row_standardised_w_ends_at_one_exactly(name):
-    a, b = sparse_logdet.admissible(sparse_logdet.examine(GRAPHS[name])).bounds
+    a, b = admissible.find_admissible(structure.examine(GRAPHS[name])).bounds
     assert b == 1.0
     if name in ("rook", "directed", "defective"):
         assert a == -1.0
@@ -319,7 +319,7 @@ def test_every_routine_at_hand_builds_the_same(how, monkeypatch):
 def test_traces_are_exact(name, monkeypatch):
     monkeypatch.setattr(structure, "ROWS", 100)
     values = eigenvalues(name)
-    found = sparse_logdet.examine((GRAPHS | HOSTILE)[name])
+    found = structure.examine((GRAPHS | HOSTILE)[name])
     expected = [np.sum(values**j).real for j in range(1, 5)]
     scale = np.abs(values).max(initial=0.0) ** np.arange(1, 5) * len(values)
     assert np.all(np.abs(found.traces - expected) <= 1e-12 * scale)

@@ -15,7 +15,14 @@ import scipy.sparse.linalg
 from graphs import ALL, GRAPHS, eigenvalues, evaluated, exact, lattice, nearest, row_standardised
 from oracles import dense
 
-from spillover.kernels import logdet, sparse_logdet, sparse_operator, spectrum, stochastic_logdet
+from spillover.kernels import (
+    admissible,
+    logdet,
+    sparse_logdet,
+    sparse_operator,
+    spectrum,
+    stochastic_logdet,
+)
 from spillover.kernels.errors import WeightsError
 from spillover.kernels.logit import to_rho
 
@@ -98,13 +105,13 @@ def test_the_bounds_are_admissible(name):
     lower, upper = spectrum.admissible_interval(eigenvalues(name))
     assert (1 + 1e-9) * lower <= result.bounds[0]
     assert result.bounds[1] <= (1 + 1e-9) * upper
-    assert result.bounds[1] >= upper * (1 - 2 * sparse_logdet.PERRON)
+    assert result.bounds[1] >= upper * (1 - 2 * admissible.PERRON)
 
 
 def test_bounds_wider_than_the_radius_reach_beyond_minus_one():
     """lambda_min > -1: the polynomials move to the spectrum as it is."""
     structure = stochastic_logdet.prepare(GRAPHS["queen"])
-    bounds = sparse_logdet.admissible(structure)[0]
+    bounds = admissible.find_admissible(structure)[0]
     assert bounds[0] < -1.5
     result = build(structure, bounds=bounds)
     assert covered(result)[0] < -1.5
