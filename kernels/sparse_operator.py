@@ -117,7 +117,7 @@ def _balance(matrix: sparse.csr_array) -> np.ndarray | None:
     """d with W' = D W D^-1 and geometric mean 1 in every component; None where there is none or it
     spreads too far.
     """
-    d = spectrum.symmetrizer(matrix)
+    d = None if (matrix.data < 0).any() else spectrum.symmetrizer(matrix)
     if d is None:
         return None
     count, label = csgraph.connected_components(matrix, directed=False)
