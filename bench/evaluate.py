@@ -224,7 +224,7 @@ def series(case: str):
         made = sparse_logdet.sparse_logdet(neighbours(2_500, 6))
         return logdet.from_series(made.coef, made.bounds, 2_500, made.error, made.ends)
     coef = np.random.default_rng(0).normal(size=int(case)) * 0.7 ** np.arange(int(case))
-    return logdet.LogDet(
+    return logdet.LogDetSeries(
         *(jnp.asarray(a) for a in (coef, [-1.0, 1.0], 1e3, 0.0, np.zeros((0, 2)), chebyshev.FULL))
     )
 
@@ -259,7 +259,7 @@ def posterior():
         priors.Priors(), terms, priors.scales(factor, parts, terms, 1.0, n), ("rho",)
     )
     data = moments.split(
-        moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
+        moments.append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
     )
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     whole = likelihood.Likelihood(data, record, None, jnp.asarray(float(n)), jnp.asarray(1.0))

@@ -172,18 +172,18 @@ def compared(matrix, result):
 
 def checked(matrix, result):
     """The largest error at random rho of the covered range, and what one factorisation takes."""
-    from spillover.kernels import factor, sparse_logdet
+    from spillover.kernels import factor, logit
 
     prepared = factor.pencil(matrix)._replace(reach=0.0)  # pivots everywhere
     worst, seconds = 0.0, []
     ends = (
-        sparse_logdet.to_s(np.array(result.window), result.bounds)
+        logit.to_s(np.array(result.window), result.bounds)
         if hasattr(result, "window")
         else result.ends
     )
     for s in np.random.default_rng(1).uniform(*ends, CHECKS if matrix.shape[0] < 500_000 else 3):
         start = time.process_time()
-        value = factor.superlu(prepared)(float(sparse_logdet.to_rho(s, result.bounds))).log
+        value = factor.superlu(prepared)(float(logit.to_rho(s, result.bounds))).log
         seconds.append(time.process_time() - start)
         t = (2 * s - sum(result.ends)) / (result.ends[1] - result.ends[0])
         worst = max(worst, abs(value - float(np.polynomial.chebyshev.chebval(t, result.coef))))

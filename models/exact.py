@@ -19,9 +19,9 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln, ndtr, ndtri
 
-from spillover.kernels.logdet import LogDet
+from spillover.kernels.logdet import LogDetSeries
 from spillover.kernels.moments import Moments
-from spillover.kernels.quadrature import Table, locate, quantile, stencil, tabulate
+from spillover.kernels.quadrature import DensityTable, locate, quantile, stencil, tabulate
 from spillover.models.posterior import Draw, Posterior
 from spillover.models.priors import log_dependence
 from spillover.models.supports import outward, rho_at
@@ -180,7 +180,7 @@ def _ssr(slice_: Slice, rho: jax.Array) -> jax.Array:
     return jnp.sum((slice_.tail_y[None] - rho[:, None] * slice_.tail_wy[None]) ** 2, axis=1)
 
 
-def _rho_table(posterior: Posterior, lag: LogDet, slice_: Slice, points: int) -> Table:
+def _rho_table(posterior: Posterior, lag: LogDetSeries, slice_: Slice, points: int) -> DensityTable:
     """The density of the logit of rho, on what its prior's support leaves of the admissible
     interval, at a slice.
     """
@@ -211,7 +211,7 @@ def _given(
 
 
 def _with_error(
-    posterior: Posterior, error: LogDet, noise: Noise, points: int, batch: int | None
+    posterior: Posterior, error: LogDetSeries, noise: Noise, points: int, batch: int | None
 ) -> tuple[Draw, Quality]:
     """Models with lam: its marginal density from a slice at each of its values, then rho from
     quantiles kept at these values.

@@ -19,8 +19,8 @@ import scipy.fft
 from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 
-from spillover.kernels.chebyshev import log_slope
 from spillover.kernels.errors import ConvergenceError, SpecificationError
+from spillover.kernels.logit import log_slope
 from spillover.models.likelihood import Likelihood, at, concentrated, dependence, parameters
 from spillover.models.mode_search import Mass
 from spillover.models.posterior import collapsed

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from spillover.kernels import chebyshev
-from spillover.kernels.logdet import LogDet
+from spillover.kernels import logit
+from spillover.kernels.logdet import LogDetSeries
 from spillover.kernels.moments import Moments
 
 # programs that run a few times: they cost more to optimise than they could ever save
@@ -29,8 +29,8 @@ class Likelihood(NamedTuple):
     """
 
     moments: Moments
-    lag: LogDet | None
-    error: LogDet | None
+    lag: LogDetSeries | None
+    error: LogDetSeries | None
     nu: jax.Array
     multiplicity: jax.Array
     between: Moments | None = None
@@ -59,7 +59,7 @@ class Regression(NamedTuple):
     ssr: jax.Array
 
 
-def dependence(likelihood: Likelihood) -> tuple[LogDet, ...]:
+def dependence(likelihood: Likelihood) -> tuple[LogDetSeries, ...]:
     """The log-determinants of the model's dependence parameters, rho before lam."""
     return tuple(part for part in (likelihood.lag, likelihood.error) if part is not None)
 
@@ -141,7 +141,7 @@ def volume(likelihood: Likelihood, s: jax.Array) -> jax.Array:
     )
 
 
-def _placed(likelihood: Likelihood, s: jax.Array) -> list[tuple[LogDet, jax.Array]]:
+def _placed(likelihood: Likelihood, s: jax.Array) -> list[tuple[LogDetSeries, jax.Array]]:
     """The log-determinants of rho and lam, each with its logit variable; s has that of w besides,
     where there is one.
     """
@@ -158,7 +158,7 @@ def units(likelihood: Likelihood) -> jax.Array:
 
 def parameters(likelihood: Likelihood, s: jax.Array) -> Point:
     """(rho, lam, w) at the logit variables s."""
-    values = tuple(chebyshev.to_rho(value, part.bounds) for part, value in _placed(likelihood, s))
+    values = tuple(logit.to_rho(value, part.bounds) for part, value in _placed(likelihood, s))
     return Point(
         *named(likelihood, values),
         None if likelihood.between is None else jax.nn.sigmoid(2 * s[-1]),

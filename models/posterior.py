@@ -21,7 +21,8 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 
-from spillover.kernels.chebyshev import END, log_slope
+from spillover.kernels.chebyshev import END
+from spillover.kernels.logit import log_slope
 from spillover.models.likelihood import Likelihood, Regression, at, dependence, sigma_alpha, volume
 from spillover.models.priors import Prior, log_dependence, log_prob, log_ratio
 from spillover.models.supports import UNIT, located, outward, weight_ends, within

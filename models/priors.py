@@ -15,10 +15,10 @@ import numpyro.distributions as dist
 import scipy.linalg
 import scipy.special
 
-from spillover.kernels.arguments import front_doors, shown, suggestion
+from spillover.kernels.arguments import front_doors, show, suggestion
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import log_slope, to_rho
 from spillover.kernels.errors import PriorError
+from spillover.kernels.logit import log_slope, to_rho
 from spillover.models.design import INTERCEPT
 from spillover.models.supports import Supports, meeting, rho_at, supports
 
@@ -334,7 +334,7 @@ def _check(name: str, family: Any) -> None:
         for term, distribution in family.items():
             if not isinstance(distribution, dist.Distribution):
                 raise PriorError(
-                    f"The prior of {shown(term)} is {_given(distribution)}: give a NumPyro"
+                    f"The prior of {show(term)} is {_given(distribution)}: give a NumPyro"
                     " distribution, such as dist.Normal(0, 1)."
                 )
     elif isinstance(family, dist.Distribution):
@@ -383,9 +383,7 @@ def _is_positive(value: Any, most: float) -> bool:
 def _given(family: Any) -> str:
     """What was given for a prior: the families of ours as they print, anything else on one line."""
     ours = tuple({kind for kinds in FAMILIES.values() for kind in kinds})
-    return (
-        type(family).__name__ if isinstance(family, (*ours, dist.Distribution)) else shown(family)
-    )
+    return type(family).__name__ if isinstance(family, (*ours, dist.Distribution)) else show(family)
 
 
 def _distributions(family: Any, terms: tuple[str, ...]) -> dict[tuple[int, ...], dist.Distribution]:

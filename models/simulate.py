@@ -15,10 +15,11 @@ import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
 import scipy.special
 
-from spillover.kernels import sparse_logdet
+from spillover.kernels import admissible
 from spillover.kernels.arguments import expect, front_door, kind_of, real
 from spillover.kernels.errors import ConvergenceError, DataError, WeightsError
 from spillover.kernels.factor import factorise
+from spillover.kernels.spatial_filter import solve_on_host
 from spillover.models import entropy
 
 # The coefficients of a published study of the Chinese provinces (two-way spatial Durbin model),
@@ -96,13 +97,13 @@ def simulate(
     errors = sigma * rng.standard_normal((periods, n)).T
     if lam:
         m = weights if error_weights is None else error_weights
-        errors = factorise(m, lam).solve(errors)
+        errors = solve_on_host(m, lam, errors)
     signal = (x @ beta).T + effects.T
     if theta is not None:
         signal = signal + weights @ (x @ theta).T
     y = signal + errors
     if rho:
-        y = factorise(weights, rho).solve(y)
+        y = solve_on_host(weights, rho, y)
     return y.T
 
 
@@ -149,7 +150,7 @@ def _check_numbers(rho: Any, lam: Any, sigma: Any, weights: Any, error_weights: 
             == found.shape[0]
         ):
             continue  # no unit is reached from itself: every value will do
-        lower, upper = sparse_logdet.interval(found)
+        lower, upper = admissible.interval(found)
         if not lower < value < upper:
             raise DataError(
                 f"{name}={value:g} is not inside the admissible interval ({lower:.6g}, {upper:.6g})"

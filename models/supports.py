@@ -21,9 +21,10 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import END, to_rho
+from spillover.kernels.chebyshev import END
 from spillover.kernels.errors import PriorError
-from spillover.kernels.truncated import FAR, truncated
+from spillover.kernels.logit import to_rho
+from spillover.kernels.truncated import FAR, truncate
 from spillover.models.likelihood import (
     Likelihood,
     Point,
@@ -254,7 +255,7 @@ def cut_normal(
     low, high = jnp.where(
         known, (jnp.where(known, ends, 0.0) - centre) * rate, jnp.array([-FAR, FAR])
     )
-    z, log_mass = truncated(v, low, high)
+    z, log_mass = truncate(v, low, high)
     return jnp.clip(centre + z / rate, ends[0], ends[1]), z, log_mass
 
 

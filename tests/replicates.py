@@ -20,7 +20,7 @@ from spillover.engine.sweeps.plan import member_of
 from spillover.engine.sweeps.stacking import Member
 from spillover.engine.weights.logdet import LogDet
 from spillover.kernels.arrays import leaf
-from spillover.kernels.moments import split, stacked
+from spillover.kernels.moments import append_rows, split
 from spillover.models.likelihood import Likelihood
 from spillover.models.priors import resolve, scales
 from spillover.models.profile import residual_scale
@@ -129,7 +129,7 @@ def member(model: so.Model, likelihood: str = "transformed") -> Member:
     )
     scale = scales(factor, parts, model.design.terms, residual_scale(plain), effects.nu)
     prior = resolve(model.priors, model.design.terms, scale, model.problem.dependence)
-    rows = stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
+    rows = append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
     data = plain._replace(moments=split(rows, parts))
     return found._replace(posterior=found.posterior._replace(likelihood=data, prior=prior))
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from spillover.engine.data.interpolation import as_names, numbers
 from spillover.engine.labels import few
-from spillover.kernels.arguments import front_door, shown
+from spillover.kernels.arguments import front_door, show
 from spillover.kernels.errors import DataError, SpilloverWarning
 from spillover.models import entropy
 
@@ -122,7 +122,7 @@ def _grouped(dimensions: Dimensions, names: list) -> list | None:
         return None
     if not isinstance(dimensions, Mapping):
         raise DataError(
-            f"dimensions= is {shown(dimensions)}: give a dict of names and lists of columns."
+            f"dimensions= is {show(dimensions)}: give a dict of names and lists of columns."
         )
     home: dict = {}
     for dimension, members in dimensions.items():

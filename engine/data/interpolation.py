@@ -11,7 +11,7 @@ import pandas as pd
 
 from spillover.engine.labels import check_told_apart, few
 from spillover.engine.recognition import NUMBERS, how_to_convert, is_number, numbers_as_text
-from spillover.kernels.arguments import front_door, kind_of, label, shown
+from spillover.kernels.arguments import front_door, kind_of, label, show
 from spillover.kernels.errors import DataError
 
 
@@ -137,10 +137,10 @@ def as_names(names: Any, what: str) -> list:
     """A list of column names, each once; DataError for a bare text and for repeats."""
     if isinstance(names, str):
         raise DataError(
-            f"{what} is the text {shown(names)}: give a list of column names, [{shown(names)}]."
+            f"{what} is the text {show(names)}: give a list of column names, [{show(names)}]."
         )
     if isinstance(names, bytes | Mapping | pd.DataFrame) or not isinstance(names, Iterable):
-        raise DataError(f"{what} is {shown(names)}: give a list of column names.")
+        raise DataError(f"{what} is {show(names)}: give a list of column names.")
     columns = [label(what.rstrip("="), name, error=DataError) for name in names]
     twice = list(dict.fromkeys(name for name in columns if columns.count(name) > 1))
     if twice:

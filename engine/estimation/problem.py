@@ -21,7 +21,7 @@ from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import choice, texts
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import DataError, SpecificationError
-from spillover.kernels.moments import merge, parts_of, split, stacked
+from spillover.kernels.moments import append_rows, merge, parts_of, split
 from spillover.models import design as designs
 from spillover.models import profile
 from spillover.models.design import INTERCEPT, Design
@@ -167,7 +167,7 @@ class Problem:
     def factor_with_prior(self) -> LagFactor:
         """R of the lag basis with the rows that a Gaussian prior of beta adds to it."""
         (factor, parts), prior = self.factor, self.prior
-        rows = stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
+        rows = append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
         return LagFactor(rows, parts)
 
     @cached_property

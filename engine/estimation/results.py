@@ -24,7 +24,7 @@ from spillover.engine.weights.channels import channels
 from spillover.engine.weights.checks import spectral_radius
 from spillover.engine.weights.weights import Weights
 from spillover.engine.whole import arviz
-from spillover.kernels.arguments import choice, front_door, front_doors, shown, whole
+from spillover.kernels.arguments import choice, front_door, front_doors, show, whole
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning, WeightsError
 from spillover.models import impacts as formulas
 from spillover.models.effects import QUASI
@@ -135,7 +135,7 @@ class Fit:
         ) as error:
             if not options:
                 raise
-            given = ", ".join(f"{name}={shown(value)}" for name, value in options.items())
+            given = ", ".join(f"{name}={show(value)}" for name, value in options.items())
             raise SpecificationError(
                 f"ArviZ makes no summary with {given}: {_one_line(error)}."
             ) from error

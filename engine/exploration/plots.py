@@ -11,7 +11,7 @@ import scipy.stats
 from spillover.engine.exploration.moran import NOWHERE, UNCLEAR, Moran, MoranLocal, MoranPanel
 from spillover.engine.labels import as_labels, as_numbers, few, type_hint
 from spillover.engine.recognition import swapped
-from spillover.kernels.arguments import front_door, kind_of, real, shown, suggestion, text, whole
+from spillover.kernels.arguments import front_door, kind_of, real, show, suggestion, text, whole
 from spillover.kernels.errors import DataError, SpecificationError
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def _check_colours(cmap: Any) -> None:
     if cmap is not None and (not isinstance(cmap, str) or cmap not in colormaps):
         near = suggestion(cmap, colormaps)
         way_out = f"{near}?" if near else "give the name of one, such as viridis."
-        raise SpecificationError(f"There is no colour map {shown(cmap)}: {way_out}")
+        raise SpecificationError(f"There is no colour map {show(cmap)}: {way_out}")
 
 
 def _expect(result: Any, kinds: tuple[type, ...], source: str) -> None:

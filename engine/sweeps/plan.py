@@ -27,10 +27,10 @@ from spillover.engine.estimation.problem import (
 from spillover.engine.sweeps.stacking import Member
 from spillover.engine.weights.channels import channels
 from spillover.engine.weights.weights import Weights
-from spillover.kernels.arguments import shown, text
+from spillover.kernels.arguments import show, text
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import to_rho
 from spillover.kernels.errors import SpecificationError, SpilloverError
+from spillover.kernels.logit import to_rho
 from spillover.models.impacts import Channels
 from spillover.models.priors import Priors
 from spillover.models.spec import EFFECTS, specify
@@ -80,7 +80,7 @@ def check_plan(plan: SweepPlan) -> None:
         for label in labels:
             if not isinstance(label, str) or not label:
                 raise SpecificationError(
-                    f"{name}: {shown(label)} is no name; give text that is not empty."
+                    f"{name}: {show(label)} is no name; give text that is not empty."
                 )
             if label in seen:
                 raise SpecificationError(f"{name}: {label!r} is listed twice.")
@@ -97,7 +97,7 @@ def check_plan(plan: SweepPlan) -> None:
             isinstance(span, str) or not isinstance(span, Sequence) or len(span) != 2
         ):
             raise SpecificationError(
-                f"windows[{name!r}] is {shown(span)}: give its first and last period, such as"
+                f"windows[{name!r}] is {show(span)}: give its first and last period, such as"
                 " (1990, 1999)."
             )
     for model, effects in product(plan.models, plan.effects):
@@ -188,7 +188,7 @@ def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None
     ) as error:
         # pandas has the latter for what has no one truth, and for texts that are no dates
         what = (
-            f"the window from {shown(span[0])} to {shown(span[1])} does not compare with the"
+            f"the window from {show(span[0])} to {show(span[1])} does not compare with the"
             f" periods, of type {data[period].dtype}"
         )
         raise SpecificationError(f"{what}: give it as they are.") from error

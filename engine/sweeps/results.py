@@ -17,7 +17,7 @@ from spillover.engine.sweeps.chunk import EFFECTS, LEVELS, SCORES, STATISTICS, B
 from spillover.engine.sweeps.plan import DIMS
 from spillover.engine.sweeps.plots import INTERVAL, NO_PROBABILITIES, Pictured, draw_sweep
 from spillover.engine.sweeps.store import join_versions, load
-from spillover.kernels.arguments import choice, front_door, front_doors, listed, real, shown, texts
+from spillover.kernels.arguments import choice, front_door, front_doors, items, real, show, texts
 from spillover.kernels.arguments import path as as_path
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
 from spillover.models.effects import QUASI
@@ -118,7 +118,7 @@ class Sweep:
         if over is None:
             return [str(name) for name in self.members.dims if name not in SEPARATE]
         known = [str(name) for name in self.members.dims if name not in SEPARATE]
-        names = [over] if isinstance(over, str) else listed("over", over, example="['weights']")
+        names = [over] if isinstance(over, str) else items("over", over, example="['weights']")
         wrong = [
             name
             for name in names
@@ -126,12 +126,12 @@ class Sweep:
         ]
         if not names:
             raise SpecificationError(
-                f"over={shown(over)} names no dimension: choose among {known}, or leave it out for"
+                f"over={show(over)} names no dimension: choose among {known}, or leave it out for"
                 " all of them."
             )
         if wrong:
             raise SpecificationError(
-                f"over={shown(over)}: {shown(wrong[0])} is not a list of dimensions to average"
+                f"over={show(over)}: {show(wrong[0])} is not a list of dimensions to average"
                 f" over; choose among {known}."
             )
         return list(over)
@@ -152,7 +152,7 @@ class Sweep:
         keep = [by] if isinstance(by, str) else list(texts("by", by, example="['weights']"))
         ends = [
             real("interval", end, 0, 1)
-            for end in listed("interval", interval, example="(0.025, 0.975)")
+            for end in items("interval", interval, example="(0.025, 0.975)")
         ]
         over = [str(name) for name in self.members.dims if name not in keep]
         levels = [f"{level:g}" for level in ends]
@@ -162,12 +162,12 @@ class Sweep:
             or not set(levels) <= {f"{level:g}" for level in LEVELS}
         ):
             raise SpecificationError(
-                f"interval={shown(interval)}: choose two levels among"
+                f"interval={show(interval)}: choose two levels among"
                 f" {', '.join(f'{level:g}' for level in LEVELS)}."
             )
         if not set(keep) <= set(self.members.dims):
             raise SpecificationError(
-                f"by={shown(by)}: choose among {', '.join(map(str, self.members.dims))}."
+                f"by={show(by)}: choose among {', '.join(map(str, self.members.dims))}."
             )
         found = self.impacts.to_dataarray("impact")
         mean, low, high, positive = (

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from spillover.kernels.arrays import leaf
-from spillover.kernels.logdet import LogDet
+from spillover.kernels.logdet import LogDetSeries
 from spillover.kernels.multiplier import Multiplier
 from spillover.models import exact, impacts
 from spillover.models.exact import Noise, Quality
@@ -62,7 +62,7 @@ def padded_to(member: Member, terms: int, pairs: int) -> Member:
         coef = _pad(part.coef, terms)
         return (
             part._replace(coef=coef, pairs=_pad(part.pairs, pairs))
-            if isinstance(part, LogDet)
+            if isinstance(part, LogDetSeries)
             else part._replace(coef=coef)
         )
 
@@ -70,7 +70,7 @@ def padded_to(member: Member, terms: int, pairs: int) -> Member:
 
 
 def _is_record(part: Any) -> bool:
-    return isinstance(part, LogDet | Multiplier)
+    return isinstance(part, LogDetSeries | Multiplier)
 
 
 def _pad(rows: jax.Array, count: int) -> jax.Array:

@@ -25,7 +25,7 @@ from spillover.engine.weights.checks import (
     spectral_radius,
     warn_of_short_floats,
 )
-from spillover.kernels import sparse_logdet
+from spillover.kernels import admissible
 from spillover.kernels.arguments import front_doors
 from spillover.kernels.errors import WeightsError
 
@@ -372,7 +372,7 @@ class Weights:
         (-0.5, 0.5)
         """
         if self.given_bounds is None:
-            return sparse_logdet.interval(self.matrix)
+            return admissible.interval(self.matrix)
         check_admissible(self.matrix, self.given_bounds)
         return self.given_bounds
 

@@ -156,7 +156,7 @@ def tiny(model):
         families.Priors(), terms, families.scales(factor, parts, terms, 1.0, n), names
     )
     parts_of = moments.split(
-        moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
+        moments.append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
     )
     dependence = (record if spec.lag else None, record if spec.error else None)
     likelihood = likelihoods.Likelihood(

@@ -316,7 +316,7 @@ def many(case, with_prior, prior, copies):
     """
     priors = priors_of(prior)
     one = posterior_of(case, with_prior, priors)
-    factor = moments.stacked(
+    factor = moments.append_rows(
         np.sqrt(copies) * case.factor,
         case.parts,
         np.asarray(one.prior.root),

@@ -15,7 +15,7 @@ from spillover.engine.sweeps import chunk
 from spillover.engine.sweeps import sweep as sweeps
 from spillover.engine.sweeps.results import LEVELS
 from spillover.engine.weights.logdet import covers
-from spillover.kernels import sparse_logdet
+from spillover.kernels import admissible
 from spillover.models import exact as formulas
 
 MODELS = ("OLS", "SLX", "SAR", "SEM", "SDM", "SAC")
@@ -327,8 +327,8 @@ def test_a_posterior_beyond_the_usual_log_determinant_is_fitted_on_a_longer_one(
 
     truth, _ = fitted()
     with monkeypatch.context() as patch:
-        patch.setattr(sparse_logdet, "DENSE", 1)
-        patch.setattr(sparse_logdet, "FULL", 2.0)
+        patch.setattr(admissible, "DENSE", 1)
+        patch.setattr(admissible, "FULL", 2.0)
         so.cache.clear()
         found, logdet = fitted()
     so.cache.clear()
@@ -351,8 +351,8 @@ def test_a_model_of_the_errors_alone_gets_the_reach_of_lam(small, monkeypatch):
     reaches there.
     """
     case = small("SEM", "unit", "knn")
-    monkeypatch.setattr(sparse_logdet, "DENSE", 1)
-    monkeypatch.setattr(sparse_logdet, "FULL", 2.0)
+    monkeypatch.setattr(admissible, "DENSE", 1)
+    monkeypatch.setattr(admissible, "FULL", 2.0)
     so.cache.clear()
     problem = case.model().problem
     usual = np.asarray(build_posterior(problem).likelihood.error.ends)
