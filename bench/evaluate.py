@@ -239,10 +239,10 @@ def posterior():
     from spillover.kernels import logdet, moments, spectrum
     from spillover.models import (
         effects,
-        float32_posterior,
         likelihood,
         mode_search,
         posterior,
+        prior_arrays,
         priors,
     )
     from spillover.models.design import INTERCEPT
@@ -252,11 +252,11 @@ def posterior():
     x = rng.normal(size=(n, 5))
     columns = np.column_stack([np.ones(n), x, W @ x])
     y = np.linalg.solve(np.eye(n) - 0.4 * W.toarray(), columns @ np.ones(11) + rng.normal(size=n))
-    table = effects.transformation(Spec("SDM"), n, 1, closed=True)
+    table = effects.choose_transformation(Spec("SDM"), n, 1, closed=True)
     factor, parts = effects.factorize(y[None], columns[None], table, W, None)
     terms = (INTERCEPT, *(f"x{j}" for j in range(10)))
-    prior = priors.resolve(
-        priors.Priors(), terms, priors.scales(factor, parts, terms, 1.0, n), ("rho",)
+    prior = prior_arrays.resolve(
+        priors.Priors(), terms, prior_arrays.measure_scales(factor, parts, terms, 1.0, n), ("rho",)
     )
     data = moments.split(
         moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
@@ -264,9 +264,12 @@ def posterior():
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     whole = likelihood.Likelihood(data, record, None, jnp.asarray(float(n)), jnp.asarray(1.0))
     mass = mode_search.explore(
-        lambda s: jax.lax.map(lambda at: posterior.collapsed(whole, prior, at), jnp.asarray(s)), 1
+        lambda s: jax.lax.map(
+            lambda at: posterior.collapsed_log_density(whole, prior, at), jnp.asarray(s)
+        ),
+        1,
     )
-    centre, root = float32_posterior.about(mass)
+    centre, root = mode_search.centre_and_root(mass)
     return posterior.Posterior(whole, prior, jnp.asarray(centre), jnp.asarray(root[0])), (
         centre,
         root,
@@ -294,7 +297,7 @@ def measure(case: str, contender: str) -> dict:
             return shown | figures(lambda record, s: record.at(s), record, jnp.asarray(0.3), CALLS)
         built, place = posterior()
         if case == "density":
-            start = jnp.full(posteriors.size(built), 0.1)
+            start = jnp.full(posteriors.flat_size(built), 0.1)
             return figures(
                 lambda at, flat: posteriors.log_density(at, flat), built, start, DENSITIES[case]
             )

@@ -22,9 +22,9 @@ from jax.scipy.special import gammaln, ndtr, ndtri
 from spillover.kernels.logdet import LogDet
 from spillover.kernels.moments import Moments
 from spillover.kernels.quadrature import Table, locate, quantile, stencil, tabulate
-from spillover.models.posterior import Draw, Posterior
-from spillover.models.priors import log_dependence
-from spillover.models.supports import outward, rho_at
+from spillover.models.posterior import Draw, Posterior, sigma_shape
+from spillover.models.prior_arrays import log_dependence
+from spillover.models.supports import rho_at, widen
 
 CONDITIONAL = 257  # points of the density of rho given lam
 # normal scores at which its quantiles are kept; 8e-11 of the draws lie beyond
@@ -33,7 +33,7 @@ NEAR = 6  # nodes of lam between which a regression is interpolated
 
 
 class Noise(NamedTuple):
-    """What draws are made of: uniform `rho`, `lam` and gamma variates of `shape(posterior)`, (n,)
+    """What draws are made of: uniform `rho`, `lam` and gamma variates of `sigma_shape`, (n,)
     each; standard normal `beta`: (n, k).
     """
 
@@ -67,12 +67,6 @@ class Slice(NamedTuple):
     triangle: jax.Array
 
 
-def shape(posterior: Posterior) -> jax.Array:
-    """Shape of the inverse gamma of sigma^2; flat coefficients take a degree of freedom each."""
-    prior, k = posterior.prior, posterior.likelihood.moments.d.shape[1]
-    return prior.a0 + 0.5 * (posterior.likelihood.nu + prior.rank - k)
-
-
 @partial(jax.jit, static_argnames=("points", "batch"))
 def sample(
     posterior: Posterior, noise: Noise, *, points: int, batch: int | None = None
@@ -84,7 +78,7 @@ def sample(
     likelihood = posterior.likelihood
     if likelihood.error is not None:
         return _with_error(posterior, likelihood.error, noise, points, batch)
-    slice_ = sliced(likelihood.moments, None)
+    slice_ = slice_at(likelihood.moments, None)
     constant = _constant(posterior) - _log_volume(slice_)
     none = jnp.zeros(2)
     if likelihood.lag is None:
@@ -96,7 +90,7 @@ def sample(
     table, ends = _rho_table(posterior, likelihood.lag, slice_, points), _ends(posterior)[0]
     rho = rho_at(quantile(table, noise.rho), ends, likelihood.lag.bounds)
     beta, sigma = _given(posterior, slice_, rho, noise.gamma, noise.beta)
-    reach = outward(table.s[jnp.array([0, -1])], ends, likelihood.lag.bounds)
+    reach = widen(table.s[jnp.array([0, -1])], ends, likelihood.lag.bounds)
     return Draw(beta, rho, None, sigma), Quality(
         constant + table.log_integral, table.error, reach, none
     )
@@ -108,7 +102,7 @@ def _ends(posterior: Posterior) -> tuple[jax.Array | None, ...]:
     return (None,) * len(prior.dependence) if prior.supports is None else prior.supports.dependence
 
 
-def sliced(moments: Moments, lam: jax.Array | None) -> Slice:
+def slice_at(moments: Moments, lam: jax.Array | None) -> Slice:
     """The regression of S_lam y and S_lam W y on S_lam D. Without rho, slope and
     tail_wy are zero.
     """
@@ -167,12 +161,14 @@ def _constant(posterior: Posterior) -> jax.Array:
     constants = (
         prior.log_constant + prior.half_log - 0.5 * (nu - k) * jnp.log(2 * jnp.pi) - jnp.log(2.0)
     )
-    return constants + gammaln(shape(posterior))
+    return constants + gammaln(sigma_shape(posterior.likelihood, posterior.prior))
 
 
 def _log_rest(posterior: Posterior, slice_: Slice, rho: jax.Array) -> jax.Array:
     """-(a0 + nu/2) log(d0 + SSR(rho)/2), at each rho: (n,)."""
-    return -shape(posterior) * jnp.log(posterior.prior.d0 + 0.5 * _ssr(slice_, rho))
+    return -sigma_shape(posterior.likelihood, posterior.prior) * jnp.log(
+        posterior.prior.d0 + 0.5 * _ssr(slice_, rho)
+    )
 
 
 def _ssr(slice_: Slice, rho: jax.Array) -> jax.Array:
@@ -193,7 +189,7 @@ def _rho_table(posterior: Posterior, lag: LogDet, slice_: Slice, points: int) ->
     def log_density(s: jax.Array) -> jax.Array:
         rest = _log_rest(posterior, slice_, rho_at(s, ends, lag.bounds))
         before = jax.vmap(lambda s: log_dependence(prior, s, lag.bounds, ends))(s)
-        return likelihood.multiplicity * lag.at(outward(s, ends, lag.bounds)) + rest + before
+        return likelihood.multiplicity * lag.at(widen(s, ends, lag.bounds)) + rest + before
 
     return tabulate(log_density, locate(log_density), points)
 
@@ -224,10 +220,10 @@ def _with_error(
         """log p(s) of one logit variable of lam, its slice, and of rho given it quantiles at
         SCORES, the error, the ends of the mass.
         """
-        slice_ = sliced(likelihood.moments, rho_at(s, last, error.bounds))
+        slice_ = slice_at(likelihood.moments, rho_at(s, last, error.bounds))
         own = (
             constant
-            + likelihood.multiplicity * error.at(outward(s, last, error.bounds))
+            + likelihood.multiplicity * error.at(widen(s, last, error.bounds))
             - _log_volume(slice_)
         )
         own += log_dependence(prior.dependence[-1], s, error.bounds, last)
@@ -273,8 +269,8 @@ def _with_error(
             jnp.max(jnp.where(carried, reach[:, 1], -jnp.inf)),
         ]
     )
-    within = within if lag is None else outward(within, first, lag.bounds)
-    found = Quality(table.log_integral, worst, within, outward(jnp.stack(ends), last, error.bounds))
+    within = within if lag is None else widen(within, first, lag.bounds)
+    found = Quality(table.log_integral, worst, within, widen(jnp.stack(ends), last, error.bounds))
     return Draw(beta, rho, rho_at(s, last, error.bounds), sigma), found
 
 

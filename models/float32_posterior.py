@@ -21,10 +21,15 @@ from jax.typing import ArrayLike
 
 from spillover.kernels.chebyshev import log_slope
 from spillover.kernels.errors import ConvergenceError, SpecificationError
-from spillover.models.likelihood import Likelihood, at, concentrated, dependence, parameters
-from spillover.models.mode_search import Mass
-from spillover.models.posterior import collapsed
-from spillover.models.priors import Prior
+from spillover.models.likelihood import (
+    Likelihood,
+    concentrated_log_likelihood,
+    dependence,
+    parameters,
+    regress_at,
+)
+from spillover.models.posterior import collapsed_log_density
+from spillover.models.prior_arrays import Prior
 
 REACH = 12.0  # standard deviations
 # of the log-density, and of every piece in standard deviations: a tenth of what float32 may lose
@@ -147,15 +152,6 @@ def expand(
     return Centred(slope, curvature, _cut(remainder, len(middle)), pieces, place, shape, *sizes)
 
 
-def about(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of the mass and the Cholesky root of its covariance: a centre and a spread for
-    `expand`.
-    """
-    centre = mass.weight @ mass.points
-    apart = mass.points - centre
-    return centre, np.linalg.cholesky(apart.T @ (mass.weight[:, None] * apart))
-
-
 def _half(likelihood: Likelihood, centre: np.ndarray, root: np.ndarray, reach: float) -> float:
     """The half side of the window: it stays between the ends of the log-determinants' series."""
     ends = np.array([np.asarray(part.ends) for part in dependence(likelihood)]).reshape(-1, 2)
@@ -193,9 +189,13 @@ def _evaluate(likelihood: Likelihood, prior: Prior | None, points: jax.Array) ->
     """The log-density and the pieces at logit variables (m, p): (m, 1 + p + 1 + k + k^2)."""
 
     def one(s: jax.Array) -> jax.Array:
-        density = concentrated(likelihood, s) if prior is None else collapsed(likelihood, prior, s)
+        density = (
+            concentrated_log_likelihood(likelihood, s)
+            if prior is None
+            else collapsed_log_density(likelihood, prior, s)
+        )
         values = parameters(likelihood, s)
-        fit = at(likelihood, values)
+        fit = regress_at(likelihood, values)
         scale = jnp.log((0.0 if prior is None else prior.d0) + 0.5 * fit.ssr)
         upright = fit.triangle * jnp.sign(jnp.diagonal(fit.triangle))[:, None]  # a QR's signs jump
         root = solve_triangular(upright, jnp.eye(len(upright)))

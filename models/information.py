@@ -5,7 +5,6 @@ Parameters in the order (beta, rho, lam, sigma_alpha, sigma^2), those between be
 the model has them.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -15,39 +14,31 @@ import scipy.sparse as sparse
 
 from spillover.kernels.demean import demean
 from spillover.models.effects import Transformation
-from spillover.models.frame import Frame, columns_of, natural
-from spillover.models.likelihood import ONCE, Likelihood, joint, named
+from spillover.models.frame import Frame, restore_root, transform_columns
+from spillover.models.likelihood import ONCE, Likelihood, log_likelihood, name_dependence
 
 
-def unpacked(likelihood: Likelihood) -> Callable[[jax.Array | np.ndarray], tuple]:
-    """The function from a vector of parameters to (beta, rho, lam, sigma^2, sigma_alpha), the last
-    only where there is one.
-    """
+def unpack(likelihood: Likelihood, vector: jax.Array | np.ndarray) -> tuple:
+    """(beta, rho, lam, sigma^2) of a vector of parameters, and sigma_alpha where there is one."""
     k = likelihood.moments.d.shape[1]
-
-    def unpack(vector: jax.Array | np.ndarray) -> tuple:
-        if likelihood.between is None:
-            return (vector[:k], *named(likelihood, tuple(vector[k:-1])), vector[-1])
-        return (vector[:k], *named(likelihood, tuple(vector[k:-2])), vector[-1], vector[-2])
-
-    return unpack
+    if likelihood.between is None:
+        return (vector[:k], *name_dependence(likelihood, tuple(vector[k:-1])), vector[-1])
+    return (vector[:k], *name_dependence(likelihood, tuple(vector[k:-2])), vector[-1], vector[-2])
 
 
 @partial(jax.jit, compiler_options=ONCE)
-def observed(likelihood: Likelihood, vector: jax.Array) -> jax.Array:
+def observed_information(likelihood: Likelihood, vector: jax.Array) -> jax.Array:
     """Minus the Hessian of the log-likelihood, by automatic differentiation."""
-    unpack = unpacked(likelihood)
-    return -jax.hessian(lambda v: joint(likelihood, *unpack(v)))(vector)
+    return -jax.hessian(lambda v: log_likelihood(likelihood, *unpack(likelihood, v)))(vector)
 
 
 @jax.jit
 def score(likelihood: Likelihood, vector: jax.Array) -> jax.Array:
     """The gradient of the log-likelihood."""
-    unpack = unpacked(likelihood)
-    return jax.grad(lambda v: joint(likelihood, *unpack(v)))(vector)
+    return jax.grad(lambda v: log_likelihood(likelihood, *unpack(likelihood, v)))(vector)
 
 
-def expected(
+def expected_information(
     columns: np.ndarray,
     effects: Transformation,
     weights: sparse.csr_array,
@@ -114,7 +105,7 @@ def covariance_root(information: np.ndarray, frame: Frame) -> np.ndarray:
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     lower = np.linalg.cholesky(information / np.outer(scale, scale))
     inverse = scipy.linalg.solve_triangular(lower, np.diag(1 / scale), lower=True)
-    return natural(frame, inverse.T)
+    return restore_root(frame, inverse.T)
 
 
 def _placed(
@@ -126,7 +117,7 @@ def _placed(
     if frame is None:
         return columns, beta, np.zeros(len(beta))
     return (
-        columns_of(frame, columns),
+        transform_columns(frame, columns),
         frame.triangle @ beta,
         np.zeros(len(beta)) if frame.slope is None else frame.slope,
     )

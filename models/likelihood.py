@@ -64,7 +64,7 @@ def dependence(likelihood: Likelihood) -> tuple[LogDet, ...]:
     return tuple(part for part in (likelihood.lag, likelihood.error) if part is not None)
 
 
-def named(
+def name_dependence(
     likelihood: Likelihood, values: tuple[jax.Array, ...]
 ) -> tuple[jax.Array | None, jax.Array | None]:
     """(rho, lam) from the values of the parameters that the model has, None for the others."""
@@ -75,7 +75,7 @@ def named(
     )
 
 
-def filtered(
+def apply_filters(
     moments: Moments, rho: jax.Array | None, lam: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
     """S_lam D and S_lam S(rho) y on the basis of R: (q, k) and (q,)."""
@@ -94,7 +94,7 @@ def regress(moments: Moments, rho: jax.Array | None, lam: jax.Array | None) -> R
     """beta minimising |S_lam (S(rho) y - D beta)|^2, by the leading triangle of R or, with lam, by
     a small QR.
     """
-    return _least_squares(*filtered(moments, rho, lam), triangular=lam is None)
+    return _least_squares(*apply_filters(moments, rho, lam), triangular=lam is None)
 
 
 def _least_squares(d: jax.Array, y: jax.Array, *, triangular: bool) -> Regression:
@@ -107,32 +107,32 @@ def _least_squares(d: jax.Array, y: jax.Array, *, triangular: bool) -> Regressio
     return Regression(solve_triangular(triangle, y[:k]), triangle, jnp.sum(y[k:] ** 2))
 
 
-def filtered_at(likelihood: Likelihood, point: Point) -> tuple[jax.Array, jax.Array]:
+def filter_at(likelihood: Likelihood, point: Point) -> tuple[jax.Array, jax.Array]:
     """`filtered` at a point; with random effects the rows within units, then those of the means
     times w.
 
     The rows are filtered first and never factored before: columns of the basis coincide, W X of D
     with M D where M = W, and no derivative goes through the QR of such columns.
     """
-    own = filtered(likelihood.moments, point.rho, point.lam)
+    own = apply_filters(likelihood.moments, point.rho, point.lam)
     if point.weight is None or likelihood.between is None:
         return own
-    means = filtered(likelihood.between, point.rho, point.lam)
+    means = apply_filters(likelihood.between, point.rho, point.lam)
     return jnp.concatenate([own[0], point.weight * means[0]]), jnp.concatenate(
         [own[1], point.weight * means[1]]
     )
 
 
-def at(likelihood: Likelihood, point: Point) -> Regression:
+def regress_at(likelihood: Likelihood, point: Point) -> Regression:
     """Least squares at a point."""
     return _least_squares(
-        *filtered_at(likelihood, point), triangular=point.lam is None and point.weight is None
+        *filter_at(likelihood, point), triangular=point.lam is None and point.weight is None
     )
 
 
 def volume(likelihood: Likelihood, s: jax.Array) -> jax.Array:
     """L(rho, lam) + N log w, at the logit variables s of the parameters that the model has."""
-    parts = [part.at(value) for part, value in _placed(likelihood, s)]
+    parts = [part.at(value) for part, value in _pair_with_logits(likelihood, s)]
     logdet = likelihood.multiplicity * sum(parts, jnp.zeros(()))
     return (
         logdet
@@ -141,7 +141,7 @@ def volume(likelihood: Likelihood, s: jax.Array) -> jax.Array:
     )
 
 
-def _placed(likelihood: Likelihood, s: jax.Array) -> list[tuple[LogDet, jax.Array]]:
+def _pair_with_logits(likelihood: Likelihood, s: jax.Array) -> list[tuple[LogDet, jax.Array]]:
     """The log-determinants of rho and lam, each with its logit variable; s has that of w besides,
     where there is one.
     """
@@ -158,9 +158,11 @@ def units(likelihood: Likelihood) -> jax.Array:
 
 def parameters(likelihood: Likelihood, s: jax.Array) -> Point:
     """(rho, lam, w) at the logit variables s."""
-    values = tuple(chebyshev.to_rho(value, part.bounds) for part, value in _placed(likelihood, s))
+    values = tuple(
+        chebyshev.to_rho(value, part.bounds) for part, value in _pair_with_logits(likelihood, s)
+    )
     return Point(
-        *named(likelihood, values),
+        *name_dependence(likelihood, values),
         None if likelihood.between is None else jax.nn.sigmoid(2 * s[-1]),
     )
 
@@ -170,7 +172,7 @@ def sigma_alpha(likelihood: Likelihood, sigma: jax.Array, weight: jax.Array) -> 
     return sigma * jnp.sqrt((1 / weight**2 - 1) / likelihood.multiplicity)
 
 
-def joint(
+def log_likelihood(
     likelihood: Likelihood,
     beta: jax.Array,
     rho: jax.Array | None,
@@ -184,7 +186,7 @@ def joint(
         if spread is None
         else jnp.sqrt(sigma2 / (sigma2 + likelihood.multiplicity * spread**2))
     )
-    d, y = filtered_at(likelihood, Point(rho, lam, weight))
+    d, y = filter_at(likelihood, Point(rho, lam, weight))
     values = [
         (part, value)
         for part, value in ((likelihood.lag, rho), (likelihood.error, lam))
@@ -199,9 +201,9 @@ def joint(
     )
 
 
-def concentrated(likelihood: Likelihood, s: jax.Array) -> jax.Array:
+def concentrated_log_likelihood(likelihood: Likelihood, s: jax.Array) -> jax.Array:
     """The log-likelihood maximised over beta and sigma, at the logit variables s of
     (rho, lam, w).
     """
-    ssr, nu = at(likelihood, parameters(likelihood, s)).ssr, likelihood.nu
+    ssr, nu = regress_at(likelihood, parameters(likelihood, s)).ssr, likelihood.nu
     return volume(likelihood, s) - 0.5 * nu * (jnp.log(2 * jnp.pi * ssr / nu) + 1)

@@ -22,9 +22,16 @@ from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 
 from spillover.kernels.chebyshev import END, log_slope
-from spillover.models.likelihood import Likelihood, Regression, at, dependence, sigma_alpha, volume
-from spillover.models.priors import Prior, log_dependence, log_prob, log_ratio
-from spillover.models.supports import UNIT, located, outward, weight_ends, within
+from spillover.models.likelihood import (
+    Likelihood,
+    Regression,
+    dependence,
+    regress_at,
+    sigma_alpha,
+    volume,
+)
+from spillover.models.prior_arrays import Prior, log_dependence, log_prob, log_ratio
+from spillover.models.supports import UNIT, cut_sigma_and_beta, locate_point, weight_ends, widen
 
 
 class Posterior(NamedTuple):
@@ -50,11 +57,20 @@ class Draw(NamedTuple):
     sigma_alpha: jax.Array | None = None
 
 
-def size(posterior: Posterior) -> int:
+def flat_size(posterior: Posterior) -> int:
     """Length of the flat site: k coefficients, sigma, and the parameters that least squares are
     conditional on.
     """
     return posterior.likelihood.moments.d.shape[1] + 1 + posterior.likelihood.dimensions
+
+
+def sigma_shape(likelihood: Likelihood, prior: Prior) -> jax.Array:
+    """The shape a0 + (nu + rank V0^-1 - k) / 2 of the inverse gamma of sigma^2 given (rho, lam).
+
+    A coefficient with a flat prior takes a degree of freedom.
+    """
+    k = likelihood.moments.d.shape[1]
+    return prior.a0 + 0.5 * (likelihood.nu + prior.rank - k)
 
 
 class Place(NamedTuple):
@@ -70,20 +86,20 @@ class Place(NamedTuple):
     log_mass: jax.Array | None
 
 
-def _place(posterior: Posterior, flat: jax.Array) -> Place:
+def _locate(posterior: Posterior, flat: jax.Array) -> Place:
     likelihood, bounds = (
         posterior.likelihood,
         None if posterior.prior is None else posterior.prior.supports,
     )
     k = likelihood.moments.d.shape[1]
     s = posterior.centre + posterior.scale * flat[k + 1 :]
-    point, full = located(likelihood, bounds, s)
-    fit, nu = at(likelihood, point), likelihood.nu
+    point, full = locate_point(likelihood, bounds, s)
+    fit, nu = regress_at(likelihood, point), likelihood.nu
     if bounds is None:
         sigma = jnp.sqrt(fit.ssr / nu) * jnp.exp(flat[k] / jnp.sqrt(2 * nu))
         beta, log_mass = fit.beta + sigma * solve_triangular(fit.triangle, flat[:k]), None
     else:
-        sigma, beta, log_mass = within(likelihood, bounds, point, fit, flat)
+        sigma, beta, log_mass = cut_sigma_and_beta(likelihood, bounds, point, fit, flat)
     spread = None if point.weight is None else sigma_alpha(likelihood, sigma, point.weight)
     if spread is not None and bounds is not None and bounds.level is not None:
         spread = jnp.clip(spread, bounds.level[0], bounds.level[1])
@@ -92,13 +108,13 @@ def _place(posterior: Posterior, flat: jax.Array) -> Place:
 
 def constrain(posterior: Posterior, flat: jax.Array) -> Draw:
     """The parameters at a flat vector."""
-    return _place(posterior, flat).draw
+    return _locate(posterior, flat).draw
 
 
 def log_density(posterior: Posterior, flat: jax.Array) -> jax.Array:
     """log of likelihood times prior, times the Jacobian of the flat vector."""
     likelihood = posterior.likelihood
-    draw, fit, s, full, log_mass = _place(posterior, flat)
+    draw, fit, s, full, log_mass = _locate(posterior, flat)
     k, nu, log_sigma = draw.beta.shape[0], likelihood.nu, jnp.log(draw.sigma)
     data = volume(likelihood, full) - nu * (log_sigma + 0.5 * jnp.log(2 * jnp.pi))
     data -= 0.5 * (fit.ssr / draw.sigma**2 + jnp.sum(flat[:k] ** 2))
@@ -144,24 +160,24 @@ def _log_prior_point(
     if likelihood.between is not None:
         between = None if bounds is None else weight_ends(likelihood, bounds)
         level = None if bounds is None else bounds.level
-        weight = outward(s[-1], between, UNIT)
+        weight = widen(s[-1], between, UNIT)
         terms.append(log_ratio(prior.level, weight, sigma, likelihood.multiplicity, level))
         if between is not None:
             terms.append(log_slope(s[-1], between) - log_slope(weight, UNIT))
     return sum(terms, jnp.zeros(()))
 
 
-def collapsed(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
+def collapsed_log_density(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
     """log p(y, s), beta and sigma integrated out, at the logit variables s of (rho, lam, w):
     conjugate priors, mathematics.md 4.
 
     Where the user's own distributions take the place of conjugate ones they are left out, as if
     flat.
     """
-    point, full = located(likelihood, prior.supports, s)
-    fit = at(likelihood, point)
+    point, full = locate_point(likelihood, prior.supports, s)
+    fit = regress_at(likelihood, point)
     k = fit.beta.shape[0]
-    shape = prior.a0 + 0.5 * (likelihood.nu + prior.rank - k)
+    shape = sigma_shape(likelihood, prior)
     constants = (
         prior.log_constant
         + prior.half_log
@@ -174,7 +190,7 @@ def collapsed(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
     return constants + density + _log_prior_point(likelihood, prior, s, None)
 
 
-def growth(
+def find_growth(
     likelihood: Likelihood, prior: Prior
 ) -> tuple[list[np.ndarray], list[tuple[bool, bool]]]:
     """For rho and for lam, those that the model has: the bounds, and whether the posterior grows
@@ -201,7 +217,7 @@ def model(posterior: Posterior) -> None:
     """The NumPyro model: a standard normal site "flat", the factor that makes it the posterior, the
     parameters as deterministic sites.
     """
-    base = dist.Normal().expand([size(posterior)]).to_event(1)
+    base = dist.Normal().expand([flat_size(posterior)]).to_event(1)
     flat = numpyro.sample("flat", base)
     numpyro.factor("posterior", log_density(posterior, flat) - base.log_prob(flat))
     for name, value in constrain(posterior, flat)._asdict().items():

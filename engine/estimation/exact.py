@@ -13,13 +13,12 @@ from scipy.special import logsumexp
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.kernels.quadrature import locate, tabulate
-from spillover.models.exact import Noise, sample, shape
-from spillover.models.float32_posterior import about
+from spillover.models.exact import Noise, sample
 from spillover.models.likelihood import dependence
 from spillover.models.mode_search import POINTS as GRID
-from spillover.models.mode_search import Mass
-from spillover.models.posterior import Posterior
-from spillover.models.priors import log_dependence
+from spillover.models.mode_search import Mass, centre_and_root
+from spillover.models.posterior import Posterior, sigma_shape
+from spillover.models.prior_arrays import log_dependence
 
 POINTS = (257, 1025, 4097)  # of the outer table, finer where the one before is not good enough
 GOOD, BAD = 1e-9, 1e-4  # relative errors of the integral: one to stop at, one to refuse
@@ -76,7 +75,7 @@ def refuse_other_priors(posterior: Posterior) -> None:
 def make_noise(posterior: Posterior, size: int, rng: np.random.Generator) -> Noise:
     """Fresh noise for `size` draws."""
     k = posterior.likelihood.moments.d.shape[1]
-    gamma = float(shape(posterior))
+    gamma = float(sigma_shape(posterior.likelihood, posterior.prior))
     parts = (
         rng.random(size),
         rng.random(size),
@@ -107,7 +106,7 @@ def evidence_of(
     dimensions = mass.points.shape[1]
     if not dimensions:
         return log_evidence(posterior, float(mass.value[0]))
-    centre, root = about(mass)
+    centre, root = centre_and_root(mass)
     for side in (
         GRID[dimensions] * times - times + 1 for times in ((1, 2, 4) if dimensions < 3 else (1, 2))
     ):

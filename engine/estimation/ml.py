@@ -24,14 +24,14 @@ from spillover.models import impacts as formulas
 from spillover.models import information as informations
 from spillover.models.design import Design, refuse_dependent
 from spillover.models.effects import Transformation
-from spillover.models.frame import Frame, coefficients, whiten
+from spillover.models.frame import Frame, restore_coefficients, whiten
 from spillover.models.likelihood import (
     ONCE,
     Likelihood,
     Point,
-    at,
-    concentrated,
+    concentrated_log_likelihood,
     parameters,
+    regress_at,
     sigma_alpha,
 )
 from spillover.models.mode_search import Mass, newton
@@ -220,7 +220,7 @@ def _impacts(
     """Direct, indirect and total impacts, (..., 3, variables), at parameters (..., p) that begin
     with the coefficients and rho.
     """
-    beta, theta = formulas.coefficients(vector[..., :terms], own, lagged)
+    beta, theta = formulas.split_coefficients(vector[..., :terms], own, lagged)
     rho = None if route.logdet is None else vector[..., terms]
     return jnp.stack(formulas.average(route, beta, theta, rho), axis=-2)
 
@@ -237,7 +237,9 @@ def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
 
 @partial(jax.jit, compiler_options=ONCE)
 def _profile(likelihood: Likelihood, points: jax.Array) -> jax.Array:
-    return jax.lax.map(partial(concentrated, likelihood), points)  # not vmap: see nuts.parameters
+    return jax.lax.map(
+        partial(concentrated_log_likelihood, likelihood), points
+    )  # not vmap: see nuts.parameters
 
 
 @partial(jax.jit, compiler_options=ONCE)
@@ -245,7 +247,7 @@ def _derivatives(likelihood: Likelihood, point: jax.Array) -> tuple:
     """The concentrated log-likelihood, its gradient and its Hessian at the logit variables of (rho,
     lam).
     """
-    density = partial(concentrated, likelihood)
+    density = partial(concentrated_log_likelihood, likelihood)
     return density(point), jax.jacfwd(density)(point), jax.jacfwd(jax.jacfwd(density))(point)
 
 
@@ -255,7 +257,7 @@ def _estimates(likelihood: Likelihood, point: jax.Array) -> jax.Array:
     (rho, lam, w).
     """
     given: Point = parameters(likelihood, point)
-    fit = at(likelihood, given)
+    fit = regress_at(likelihood, given)
     sigma2 = fit.ssr / likelihood.nu
     spread = (
         None if given.weight is None else sigma_alpha(likelihood, jnp.sqrt(sigma2), given.weight)
@@ -316,7 +318,7 @@ def _covariance_root(
     DataError names a column that the others make up once it is filtered; ConvergenceError where the
     information is not positive definite.
     """
-    beta, rho, lam, sigma2, *spread = informations.unpacked(plain)(vector)
+    beta, rho, lam, sigma2, *spread = informations.unpack(plain, vector)
     weight = (
         np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread[0] ** 2)) if spread else None
     )
@@ -328,11 +330,13 @@ def _covariance_root(
             (model.weights.matrix, model.error_weights.matrix),
             (beta, rho, lam, sigma2),
         )
-        info = informations.expected(design.columns, effects, *matrices, estimates, frame)
+        info = informations.expected_information(
+            design.columns, effects, *matrices, estimates, frame
+        )
     else:
         with jax.enable_x64(True):
             info = np.asarray(
-                informations.observed(
+                informations.observed_information(
                     likelihood, jnp.asarray(np.append(np.zeros(len(beta)), vector[len(beta) :]))
                 )
             )
@@ -419,7 +423,7 @@ def _interior(derivatives: Callable[[np.ndarray], tuple], point: np.ndarray) -> 
 def _unwhitened(frame: Frame, vector: np.ndarray) -> np.ndarray:
     """Parameters that begin with gamma and rho as those that begin with beta and rho."""
     k = len(frame.triangle)
-    return np.concatenate([coefficients(frame, vector[:k], vector[k]), vector[k:]])
+    return np.concatenate([restore_coefficients(frame, vector[:k], vector[k]), vector[k:]])
 
 
 def _in_sigma(vector: np.ndarray) -> np.ndarray:

@@ -28,14 +28,21 @@ from spillover.models import design as designs
 from spillover.models import posterior as posteriors
 from spillover.models import profile
 from spillover.models.design import INTERCEPT, Design
-from spillover.models.effects import QUASI, Transformation, factorize, levels, transformation
+from spillover.models.effects import (
+    QUASI,
+    Transformation,
+    choose_transformation,
+    factorize,
+    factorize_levels,
+)
 from spillover.models.likelihood import ONCE, Likelihood, dependence
 from spillover.models.mode_search import Mass, centre_and_scale, explore
 from spillover.models.posterior import Posterior
+from spillover.models.prior_arrays import Prior, measure_scales, resolve
 from spillover.models.prior_draws import draw, draw_spread
-from spillover.models.priors import Prior, Priors, resolve, scales
+from spillover.models.priors import Priors
 from spillover.models.spec import LIKELIHOODS, Spec, specify
-from spillover.models.supports import Supports, narrowed, outwards, reach
+from spillover.models.supports import Supports, narrow, reach, widen_points
 
 SAMPLERS = ("nuts", "exact")
 PRIOR_DRAWS = 4_000  # at most: they are for pictures
@@ -221,7 +228,7 @@ class Model:
         """The row of the effects' table for a kind of likelihood."""
         t, n = self.panel.y.shape
         closed = all(weights.row_sum is not None for weights in self._spatial)
-        return transformation(self.spec, n, t, closed=closed, likelihood=likelihood)
+        return choose_transformation(self.spec, n, t, closed=closed, likelihood=likelihood)
 
     def design_for(self, effects: Transformation) -> Design:
         labels = tuple(f"{self.panel.period_name}[{label}]" for label in self.panel.periods)[
@@ -230,7 +237,7 @@ class Model:
         x, names, matrix = self.panel.x, self.panel.names, self.weights.matrix
         if self.spec.effects != "correlated_random":
             return designs.build(x, names, self.lagged, matrix, labels)
-        mean, others = designs.means(x, names, matrix)
+        mean, others = designs.average_over_time(x, names, matrix)
         wide = np.concatenate([x, np.broadcast_to(mean, (len(x), *mean.shape))], axis=2)
         return designs.build(wide, (*names, *others), self.lagged, matrix, labels, others)
 
@@ -269,7 +276,7 @@ class Model:
     @cached_property
     def _levels(self) -> tuple[np.ndarray, np.ndarray]:
         """R within units and R of their means, for random effects."""
-        return levels(self.panel.y, self.design.regressors, self.effects, *self._matrices)
+        return factorize_levels(self.panel.y, self.design.regressors, self.effects, *self._matrices)
 
     def explored(
         self,
@@ -288,7 +295,7 @@ class Model:
         usual = tuple(LogDet.build(weights) for weights in self._spatial)
         likelihood = self._likelihood(factor, parts, effects, usual)
         mass = explore(density_of(likelihood), likelihood.dimensions, reach(likelihood, bounds))
-        full = mass._replace(points=outwards(likelihood, bounds, mass.points))
+        full = mass._replace(points=widen_points(likelihood, bounds, mass.points))
         better = tuple(
             improved(*pair, full, i)
             for i, pair in enumerate(zip(self._spatial, usual, strict=True))
@@ -354,7 +361,7 @@ class Model:
         if not self.effects.quasi:
             return
         for name, bounds, grows in zip(
-            self.dependence, *posteriors.growth(likelihood, prior), strict=True
+            self.dependence, *posteriors.find_growth(likelihood, prior), strict=True
         ):
             for bound, there in zip(bounds, grows, strict=True):
                 if there:
@@ -369,13 +376,15 @@ class Model:
         """R with the prior's rows, the part each column plays, and the prior."""
         factor, parts = self.factor(self.effects)
         whole = merge(*self._levels) if self.spec.random else factor
-        scale = scales(whole, parts, self.design.terms, self.residual_scale, self.effects.nu)
+        scale = measure_scales(
+            whole, parts, self.design.terms, self.residual_scale, self.effects.nu
+        )
         prior = resolve(
             self.priors, self.design.terms, scale, self.dependence, random=self.spec.random
         )
         if prior.supports is not None:
             admissible = tuple(LogDet.build(weights).bounds for weights in self._spatial)
-            prior = prior._replace(supports=narrowed(prior.supports, self.dependence, admissible))
+            prior = prior._replace(supports=narrow(prior.supports, self.dependence, admissible))
         return (
             stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)),
             parts,
@@ -460,7 +469,7 @@ def _quasi(effects: Transformation) -> dict[str, str]:
 @partial(jax.jit, compiler_options=ONCE)
 def _collapsed(likelihood: Likelihood, prior: Prior, points: jax.Array) -> jax.Array:
     # not vmap: see nuts.parameters
-    return jax.lax.map(lambda s: posteriors.collapsed(likelihood, prior, s), points)
+    return jax.lax.map(lambda s: posteriors.collapsed_log_density(likelihood, prior, s), points)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpyro.infer.hmc import HMCState, hmc
 from numpyro.infer.util import ParamInfo, potential_energy
 
-from spillover.models.posterior import Posterior, constrain, model, size
+from spillover.models.posterior import Posterior, constrain, flat_size, model
 
 # programs this small only lose by being shared out over threads; a GPU does not look
 ALONE = {"xla_cpu_multi_thread_eigen": False}
@@ -197,7 +197,7 @@ def starting_points(
     rest standard normal.
     """
     rng = np.random.default_rng(seed)
-    start = rng.standard_normal((chains, size(posterior)))
+    start = rng.standard_normal((chains, flat_size(posterior)))
     if points.shape[1]:
         chosen = points[rng.choice(len(points), size=chains, p=weight)]
         start[:, -points.shape[1] :] = (chosen - np.asarray(posterior.centre)) / np.asarray(

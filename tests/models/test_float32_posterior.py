@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from spillover.kernels import logdet, moments, sparse_logdet
 from spillover.kernels.errors import ConvergenceError, SpecificationError
-from spillover.models import effects, float32_posterior, mode_search, simulate
+from spillover.models import effects, float32_posterior, mode_search, prior_arrays, simulate
 from spillover.models import likelihood as gaussian
 from spillover.models import posterior as posteriors
 from spillover.models import priors as families
@@ -45,9 +45,9 @@ class Built(NamedTuple):
 def batch(likelihood, prior, points):
     def one(s):
         return (
-            gaussian.concentrated(likelihood, s)
+            gaussian.concentrated_log_likelihood(likelihood, s)
             if prior is None
-            else posteriors.collapsed(likelihood, prior, s)
+            else posteriors.collapsed_log_density(likelihood, prior, s)
         )
 
     return jax.lax.map(jax.value_and_grad(one), points)
@@ -75,7 +75,9 @@ def evaluate(record, points):
 
 pieces = jax.jit(float32_posterior.shifts)
 place = jax.jit(float32_posterior.draw)
-regress = jax.jit(lambda likelihood, s: gaussian.at(likelihood, gaussian.parameters(likelihood, s)))
+regress = jax.jit(
+    lambda likelihood, s: gaussian.regress_at(likelihood, gaussian.parameters(likelihood, s))
+)
 
 
 def repeated(likelihood, times):
@@ -89,7 +91,7 @@ def repeated(likelihood, times):
 def expanded(likelihood, prior=None):
     p = len(gaussian.dependence(likelihood))
     mass = mode_search.explore(lambda points: densities(likelihood, prior, points)[0], p)
-    centre, root = float32_posterior.about(mass)
+    centre, root = mode_search.centre_and_root(mass)
     return Built(
         likelihood, prior, float32_posterior.expand(likelihood, prior, centre, root), centre, root
     )
@@ -121,10 +123,10 @@ def resolved(case, priors):
         for name, there in (("rho", case.problem.has_rho), ("lam", case.problem.has_lambda))
         if there
     )
-    scale = families.scales(
+    scale = prior_arrays.measure_scales(
         case.factor, case.parts, terms, residual_scale(case.likelihood), case.effects.nu
     )
-    return families.resolve(priors, terms, scale, names)
+    return prior_arrays.resolve(priors, terms, scale, names)
 
 
 def inside(record, radius, count=BATCH - 1):
@@ -229,7 +231,7 @@ def simulated(n=25_000):
     )
     x = np.stack([np.ones(n), rng.normal(size=n)], axis=1)[None]
     y = simulate.simulate(W, x, beta=np.array([1.0, 0.7]), rho=0.6, rng=rng)
-    table = effects.transformation(Spec("SAR"), n, 1, closed=True)
+    table = effects.choose_transformation(Spec("SAR"), n, 1, closed=True)
     made = sparse_logdet.sparse_logdet(W)
     record = logdet.from_series(made.coef, made.bounds, n, made.error, made.ends)
     factor, parts = effects.factorize(y, x, table, W, None)
