@@ -55,7 +55,8 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
     with x the entropy index of the five indicators of integration and the five controls, the
     coefficients in `spillover.models.prosperity.TRUTH`, and W the row-standardised
     economic-geography weights: w_ij = g_j / d_ij^2, d_ij the great-circle distance between the
-    capitals and g_j the mean over the years of gdp_per_capita. Only the map is real; no number in the frame is.
+    capitals and g_j the mean over the years of gdp_per_capita. Only the map is real; no number in
+    the frame is.
 
     `seed`: another one gives other data from the same truth; `complete`: leave out the gaps, for
     which the equation holds exactly.
