@@ -6,7 +6,7 @@ compile.
 
 Cases: "64" and "96", so many coefficients over all of the interval; "sparse", the record of 2,500
 units by kernels.nodes on its default interval; "density", models.posterior.log_density of an SDM
-with 12 coefficients; "centred", its models.centred.log_density. Contenders for the series:
+with 12 coefficients. Contenders for the series:
 "package", kernels.chebyshev as it is; Clenshaw's recurrence by "scan" so many steps at a time, or
 "unrolled"; the terms of each k mod m apart, a recurrence in T_m, as m numbers ("chains") or a
 vector ("lanes"); "basis", all T_k by doubling, then a dot product. Their derivative rule sums the
@@ -40,7 +40,7 @@ CONTENDERS = (
 )
 CONTENDERS += ("lanes 4 lean", "lanes 4 dual", "lanes 8 lean", "basis lean")
 SERIES = ("64", "96", "sparse")
-DENSITIES = {"density": 20_000, "centred": 100_000}
+DENSITIES = {"density": 20_000}
 CALLS = 200_000
 REPEATS = 7
 
@@ -230,8 +230,8 @@ def series(case: str):
 
 
 def posterior():
-    """An SDM of 49 units and 5 regressors, with the default priors: 12 numbers and sigma; the
-    mode's surroundings.
+    """The posterior of an SDM of 49 units and 5 regressors, with the default priors: 12 numbers
+    and sigma.
     """
     import jax
     import jax.numpy as jnp
@@ -270,10 +270,7 @@ def posterior():
         1,
     )
     centre, root = mode_search.centre_and_root(mass)
-    return posterior.Posterior(whole, prior, jnp.asarray(centre), jnp.asarray(root[0])), (
-        centre,
-        root,
-    )
+    return posterior.Posterior(whole, prior, jnp.asarray(centre), jnp.asarray(root[0]))
 
 
 def measure(case: str, contender: str) -> dict:
@@ -282,7 +279,6 @@ def measure(case: str, contender: str) -> dict:
     import jax.numpy as jnp
 
     from spillover.kernels import chebyshev
-    from spillover.models import float32_posterior
     from spillover.models import posterior as posteriors
 
     with jax.enable_x64(True):
@@ -295,18 +291,10 @@ def measure(case: str, contender: str) -> dict:
                 "used": int(np.max(np.flatnonzero(record.coef))) + 1,
             }
             return shown | figures(lambda record, s: record.at(s), record, jnp.asarray(0.3), CALLS)
-        built, place = posterior()
-        if case == "density":
-            start = jnp.full(posteriors.flat_size(built), 0.1)
-            return figures(
-                lambda at, flat: posteriors.log_density(at, flat), built, start, DENSITIES[case]
-            )
-        record = float32_posterior.expand(built.likelihood, built.prior, *place)
+        built = posterior()
+        start = jnp.full(posteriors.flat_size(built), 0.1)
         return figures(
-            float32_posterior.log_density,
-            jax.tree.map(jnp.asarray, record),
-            jnp.full(1, 0.1),
-            DENSITIES[case],
+            lambda at, flat: posteriors.log_density(at, flat), built, start, DENSITIES[case]
         )
 
 
