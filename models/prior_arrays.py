@@ -17,6 +17,7 @@ from spillover.kernels.arrays import leaf
 from spillover.kernels.chebyshev import log_slope, to_rho
 from spillover.kernels.errors import PriorError
 from spillover.models.design import INTERCEPT
+from spillover.models.likelihood import sigma_alpha
 from spillover.models.priors import Conjugate, Flat, Priors, Ridge, ScaledBeta, Zellner
 from spillover.models.supports import Supports, intersect, rho_at, supports
 
@@ -264,7 +265,7 @@ def log_ratio(
     """
     if isinstance(prior, dist.Distribution) and sigma is not None:
         weight = jax.nn.sigmoid(2 * s)
-        spread = sigma * jnp.sqrt((1 / weight**2 - 1) / periods)
+        spread = sigma_alpha(sigma, weight, periods)
         slope = sigma**2 / (periods * spread * weight**3)  # -d sigma_alpha / d w
         spread = spread if ends is None else jnp.clip(spread, ends[0], ends[1])
         return log_prob(prior, spread) + jnp.log(slope) + log_slope(s, jnp.array([0.0, 1.0]))

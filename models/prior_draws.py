@@ -4,6 +4,7 @@ import numpy as np
 import numpyro.distributions as dist
 import scipy.linalg
 
+from spillover.models.likelihood import sigma_alpha
 from spillover.models.prior_arrays import Prior
 from spillover.models.supports import POSITIVE, WHOLE, sample_within
 
@@ -45,7 +46,7 @@ def draw_spread(
     if sigma is None:
         return None
     a, b = map(float, prior.level)
-    return sigma * np.sqrt((1 / rng.beta(a, b, size=size) ** 2 - 1) / periods)
+    return sigma_alpha(sigma, rng.beta(a, b, size=size), periods)
 
 
 def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:

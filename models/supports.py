@@ -30,7 +30,7 @@ from spillover.models.likelihood import (
     Regression,
     dependence,
     name_dependence,
-    parameters,
+    point_at,
     sigma_alpha,
 )
 
@@ -306,7 +306,7 @@ def _sigma_ends(likelihood: Likelihood, bounds: Supports, point: Point) -> jax.A
     """The ends of sigma: its own, and given w those of sigma_alpha, which is a multiple of it."""
     if bounds.level is None or point.weight is None:
         return bounds.sigma
-    implied = bounds.level / sigma_alpha(likelihood, jnp.ones(()), point.weight)
+    implied = bounds.level / sigma_alpha(jnp.ones(()), point.weight, likelihood.multiplicity)
     return implied if bounds.sigma is None else intersect(bounds.sigma, implied)
 
 
@@ -341,7 +341,7 @@ def locate_point(
     logit variables on the whole ones.
     """
     if bounds is None or not s.shape[0]:
-        return parameters(likelihood, s), s
+        return point_at(likelihood, s), s
     pairs = _ends_of(likelihood, bounds)
     values = [rho_at(one, *pair) for one, pair in zip(s, pairs, strict=True)]
     weight = None if likelihood.between is None else values.pop()

@@ -30,7 +30,7 @@ from spillover.models.likelihood import (
     Likelihood,
     Point,
     concentrated_log_likelihood,
-    parameters,
+    point_at,
     regress_at,
     sigma_alpha,
 )
@@ -256,11 +256,13 @@ def _estimates(likelihood: Likelihood, point: jax.Array) -> jax.Array:
     """(beta, rho, lam, sigma_alpha, sigma^2) maximising the likelihood at the logit variables of
     (rho, lam, w).
     """
-    given: Point = parameters(likelihood, point)
+    given: Point = point_at(likelihood, point)
     fit = regress_at(likelihood, given)
     sigma2 = fit.ssr / likelihood.nu
     spread = (
-        None if given.weight is None else sigma_alpha(likelihood, jnp.sqrt(sigma2), given.weight)
+        None
+        if given.weight is None
+        else sigma_alpha(jnp.sqrt(sigma2), given.weight, likelihood.multiplicity)
     )
     return jnp.concatenate(
         [
@@ -318,20 +320,20 @@ def _covariance_root(
     DataError names a column that the others make up once it is filtered; ConvergenceError where the
     information is not positive definite.
     """
-    beta, rho, lam, sigma2, *spread = informations.unpack(plain, vector)
+    estimates = informations.unpack(plain, vector)
+    beta, sigma2, spread = estimates.beta, estimates.sigma2, estimates.sigma_alpha
     weight = (
-        np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread[0] ** 2)) if spread else None
+        None
+        if spread is None
+        else np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread**2))
     )
-    likelihood, frame = whiten(plain, lam, weight)
+    likelihood, frame = whiten(plain, estimates.lam, weight)
     design = model.design_for(effects)
     refuse_dependent(frame.triangle, design.terms)
     if kind == "expected":
-        matrices, estimates = (
-            (model.weights.matrix, model.error_weights.matrix),
-            (beta, rho, lam, sigma2),
-        )
+        matrices = (model.weights.matrix, model.error_weights.matrix)
         info = informations.expected_information(
-            design.columns, effects, *matrices, estimates, frame
+            design.columns, effects, *matrices, estimates, frame=frame
         )
     else:
         with jax.enable_x64(True):

@@ -167,9 +167,8 @@ def tiny(model):
 
 
 def joint(likelihood, beta, values, sigma2):
-    return likelihoods.log_likelihood(
-        likelihood, beta, *likelihoods.name_dependence(likelihood, tuple(values)), sigma2
-    )
+    rho, lam = likelihoods.name_dependence(likelihood, tuple(values))
+    return likelihoods.log_likelihood(likelihood, likelihoods.Parameters(beta, rho, lam, sigma2))
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -204,7 +203,10 @@ def test_posterior_density_and_gradient_export(model, dtype):
 @pytest.mark.parametrize("model", ["SAR", "SAC"])
 def test_exact_draws_export(model, dtype):
     _, posterior = tiny(model)
-    rng, shape = np.random.default_rng(3), float(exact.shape(posterior))
+    rng, shape = (
+        np.random.default_rng(3),
+        float(posteriors.sigma_shape(posterior.likelihood, posterior.prior)),
+    )
     noise = exact.Noise(
         rng.random(7), rng.random(7), rng.gamma(shape, size=7), rng.normal(size=(7, 2))
     )

@@ -81,7 +81,9 @@ def posterior_of(case, with_prior, priors):
 
 def noise_for(posterior, size=SIZE, seed=0):
     rng, k = np.random.default_rng(seed), posterior.likelihood.moments.d.shape[1]
-    gamma = rng.standard_gamma(float(exact.shape(posterior)), size)
+    gamma = rng.standard_gamma(
+        float(posteriors.sigma_shape(posterior.likelihood, posterior.prior)), size
+    )
     return exact.Noise(
         *map(
             jnp.asarray, (rng.random(size), rng.random(size), gamma, rng.standard_normal((size, k)))

@@ -58,10 +58,10 @@ def test_the_root_of_a_covariance_comes_back_from_a_frame(case, model, effects, 
         chosen.effects,
         sparse.csr_array(p.raw_W),
         sparse.csr_array(p.raw_M),
-        (beta, rho, lam, sigma2),
+        gaussian.Parameters(beta, rho, lam, sigma2),
     )
     frame = frames.whiten(chosen.likelihood, lam)[1]
-    root = information.covariance_root(information.expected_information(*given, frame), frame)
+    root = information.covariance_root(information.expected_information(*given, frame=frame), frame)
     natural = information.expected_information(*given)
     size = np.sqrt(np.diag(natural))
     covariance = (size[:, None] * root) @ (size[:, None] * root).T

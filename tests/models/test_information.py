@@ -6,6 +6,7 @@ import scipy.sparse as sparse
 from oracles import dense
 
 from spillover.models import information
+from spillover.models.likelihood import Parameters
 
 POINT = {"none": 0, "unit": 1, "period": 2, "twoway": 3}
 
@@ -101,7 +102,7 @@ def expected_of(case, beta, values, sigma2):
     matrices = sparse.csr_array(p.raw_W), sparse.csr_array(p.raw_M)
     return (
         information.expected_information(
-            case.columns, case.effects, *matrices, (beta, rho, lam, sigma2)
+            case.columns, case.effects, *matrices, Parameters(beta, rho, lam, sigma2)
         ),
         there,
     )

@@ -13,7 +13,11 @@ from spillover.models import likelihood as gaussian
 HOSTILE = list(dense.hostile())
 MIXED = ["contiguity", "knn", "binary", "sinks"]
 SHARES = [(0.55, 0.6), (0.85, 0.2), (0.12, 0.93)]
-joint = jax.jit(gaussian.log_likelihood)
+
+
+@jax.jit
+def joint(likelihood, *parameters):
+    return gaussian.log_likelihood(likelihood, gaussian.Parameters(*parameters))
 
 
 @jax.jit
@@ -85,7 +89,8 @@ def vectorised(case):
 
     def ours(vector):
         (rho, lam), _ = case.named(list(vector[k:-1]))
-        return gaussian.log_likelihood(case.likelihood, vector[:k], rho, lam, vector[-1])
+        parameters = gaussian.Parameters(vector[:k], rho, lam, vector[-1])
+        return gaussian.log_likelihood(case.likelihood, parameters)
 
     def theirs(vector):
         return case.loglik(vector[:k], *case.named(vector[k:-1])[1], vector[-1])
@@ -157,11 +162,11 @@ def test_jit_is_eager_and_vmap_is_the_loop(case, model):
     np.testing.assert_allclose(batch[:2], loop, rtol=1e-12)
 
 
-def test_parameters_and_dependence_name_what_the_model_has(case):
+def test_point_and_dependence_name_what_the_model_has(case):
     for model, (lag, _, error) in dense.MODELS.items():
         chosen = case("knn", model)
         assert len(gaussian.dependence(chosen.likelihood)) == lag + error
-        rho, lam, _ = gaussian.parameters(chosen.likelihood, jnp.zeros(lag + error))
+        rho, lam, _ = gaussian.point_at(chosen.likelihood, jnp.zeros(lag + error))
         assert (rho is not None, lam is not None) == (lag, error)
         for value, bounds in zip(
             [v for v in (rho, lam) if v is not None], chosen.bounds, strict=True

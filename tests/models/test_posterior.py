@@ -18,7 +18,7 @@ from spillover.models import posterior as posteriors
 from spillover.models import prior_arrays
 from spillover.models import priors as families
 from spillover.models.design import INTERCEPT
-from spillover.models.likelihood import parameters, regress_at
+from spillover.models.likelihood import point_at, regress_at
 from spillover.models.profile import residual_scale
 
 
@@ -418,7 +418,7 @@ def test_bounds_far_from_the_data_leave_the_geometry_as_it_is(case, with_prior):
     flat = np.random.default_rng(0).normal(size=posteriors.flat_size(ours.posterior))
     point = regress_at(
         ours.posterior.likelihood,
-        parameters(ours.posterior.likelihood, 0.6 * flat[4:] + np.array([0.3, 0.6])),
+        point_at(ours.posterior.likelihood, 0.6 * flat[4:] + np.array([0.3, 0.6])),
     )
     signs = np.append(np.sign(np.diagonal(point.triangle)), np.ones(3))
     moved, there = (
