@@ -6,7 +6,7 @@ compile.
 
 Cases: "64" and "96", so many coefficients over all of the interval; "sparse", the record of 2,500
 units by kernels.nodes on its default interval; "density", models.posterior.log_density of an SDM
-with 12 coefficients; "centred", its models.centred.log_density. Contenders for the series:
+with 12 coefficients. Contenders for the series:
 "package", kernels.chebyshev as it is; Clenshaw's recurrence by "scan" so many steps at a time, or
 "unrolled"; the terms of each k mod m apart, a recurrence in T_m, as m numbers ("chains") or a
 vector ("lanes"); "basis", all T_k by doubling, then a dot product. Their derivative rule sums the
@@ -40,7 +40,7 @@ CONTENDERS = (
 )
 CONTENDERS += ("lanes 4 lean", "lanes 4 dual", "lanes 8 lean", "basis lean")
 SERIES = ("64", "96", "sparse")
-DENSITIES = {"density": 20_000, "centred": 100_000}
+DENSITIES = {"density": 20_000}
 CALLS = 200_000
 REPEATS = 7
 
@@ -230,8 +230,8 @@ def series(case: str):
 
 
 def posterior():
-    """An SDM of 49 units and 5 regressors, with the default priors: 12 numbers and sigma; the
-    mode's surroundings.
+    """The posterior of an SDM of 49 units and 5 regressors, with the default priors: 12 numbers
+    and sigma.
     """
     import jax
     import jax.numpy as jnp
@@ -239,10 +239,10 @@ def posterior():
     from spillover.kernels import logdet, moments, spectrum
     from spillover.models import (
         effects,
-        float32_posterior,
         likelihood,
         mode_search,
         posterior,
+        prior_arrays,
         priors,
     )
     from spillover.models.design import INTERCEPT
@@ -252,11 +252,11 @@ def posterior():
     x = rng.normal(size=(n, 5))
     columns = np.column_stack([np.ones(n), x, W @ x])
     y = np.linalg.solve(np.eye(n) - 0.4 * W.toarray(), columns @ np.ones(11) + rng.normal(size=n))
-    table = effects.transformation(Spec("SDM"), n, 1, closed=True)
+    table = effects.choose_transformation(Spec("SDM"), n, 1, closed=True)
     factor, parts = effects.factorize(y[None], columns[None], table, W, None)
     terms = (INTERCEPT, *(f"x{j}" for j in range(10)))
-    prior = priors.resolve(
-        priors.Priors(), terms, priors.scales(factor, parts, terms, 1.0, n), ("rho",)
+    prior = prior_arrays.resolve(
+        priors.Priors(), terms, prior_arrays.measure_scales(factor, parts, terms, 1.0, n), ("rho",)
     )
     data = moments.split(
         moments.append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
@@ -264,13 +264,13 @@ def posterior():
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     whole = likelihood.Likelihood(data, record, None, jnp.asarray(float(n)), jnp.asarray(1.0))
     mass = mode_search.explore(
-        lambda s: jax.lax.map(lambda at: posterior.collapsed(whole, prior, at), jnp.asarray(s)), 1
+        lambda s: jax.lax.map(
+            lambda at: posterior.collapsed_log_density(whole, prior, at), jnp.asarray(s)
+        ),
+        1,
     )
-    centre, root = float32_posterior.about(mass)
-    return posterior.Posterior(whole, prior, jnp.asarray(centre), jnp.asarray(root[0])), (
-        centre,
-        root,
-    )
+    centre, root = mode_search.centre_and_root(mass)
+    return posterior.Posterior(whole, prior, jnp.asarray(centre), jnp.asarray(root[0]))
 
 
 def measure(case: str, contender: str) -> dict:
@@ -279,7 +279,6 @@ def measure(case: str, contender: str) -> dict:
     import jax.numpy as jnp
 
     from spillover.kernels import chebyshev
-    from spillover.models import float32_posterior
     from spillover.models import posterior as posteriors
 
     with jax.enable_x64(True):
@@ -292,18 +291,10 @@ def measure(case: str, contender: str) -> dict:
                 "used": int(np.max(np.flatnonzero(record.coef))) + 1,
             }
             return shown | figures(lambda record, s: record.at(s), record, jnp.asarray(0.3), CALLS)
-        built, place = posterior()
-        if case == "density":
-            start = jnp.full(posteriors.size(built), 0.1)
-            return figures(
-                lambda at, flat: posteriors.log_density(at, flat), built, start, DENSITIES[case]
-            )
-        record = float32_posterior.expand(built.likelihood, built.prior, *place)
+        built = posterior()
+        start = jnp.full(posteriors.flat_size(built), 0.1)
         return figures(
-            float32_posterior.log_density,
-            jax.tree.map(jnp.asarray, record),
-            jnp.full(1, 0.1),
-            DENSITIES[case],
+            lambda at, flat: posteriors.log_density(at, flat), built, start, DENSITIES[case]
         )
 
 

@@ -202,7 +202,9 @@ def collapsed(data, prior, points):
     from spillover.models import posterior
 
     return jax.jit(
-        lambda points: jax.lax.map(lambda s: posterior.collapsed(data, prior, s), points)
+        lambda points: jax.lax.map(
+            lambda s: posterior.collapsed_log_density(data, prior, s), points
+        )
     )(points)
 
 

@@ -66,7 +66,7 @@ QUASI = (
 )
 
 
-def transformation(
+def choose_transformation(
     spec: Spec, units: int, periods: int, *, closed: bool, likelihood: str = "transformed"
 ) -> Transformation:
     """The row of the table for `spec`; `likelihood` "direct" and "lsdv" keep N T observations and T
@@ -106,7 +106,7 @@ def transformation(
     )
 
 
-def with_dummies(effects: Transformation, periods: int) -> Transformation:
+def use_dummies(effects: Transformation, periods: int) -> Transformation:
     """The same with period effects as dummies among the regressors, where their lags W D are wanted
     too: without rho and lam the residuals are those of demeaning.
     """
@@ -148,7 +148,7 @@ def factorize(
     return factor, parts
 
 
-def levels(
+def factorize_levels(
     y: np.ndarray,
     regressors: Regressors,
     effects: Transformation,

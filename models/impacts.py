@@ -43,7 +43,9 @@ class Channels(NamedTuple):
     mean_row_sum: jax.Array
 
 
-def coefficients(beta: jax.Array, own: ArrayLike, lagged: ArrayLike) -> tuple[jax.Array, jax.Array]:
+def split_coefficients(
+    beta: jax.Array, own: ArrayLike, lagged: ArrayLike
+) -> tuple[jax.Array, jax.Array]:
     """beta_k and theta_k of each variable, zero where it has no lag. beta: (..., terms); own,
     lagged: positions, -1 for none.
     """

@@ -6,7 +6,7 @@ import xarray as xr
 from oracles import dense
 
 import spillover as so
-from spillover.models.priors import resolve, scales
+from spillover.models.prior_arrays import measure_scales, resolve
 
 
 def draws_of(fit: so.Fit, name: str) -> xr.DataArray:
@@ -23,7 +23,9 @@ def conjugate(model: so.Model) -> dict:
     """
     effects = model.problem.effects
     factor, parts = model.problem.factor
-    scale = scales(factor, parts, model.design.terms, model.problem.residual_scale, effects.nu)
+    scale = measure_scales(
+        factor, parts, model.design.terms, model.problem.residual_scale, effects.nu
+    )
     with jax.enable_x64(True):
         prior = resolve(model.priors, model.design.terms, scale, model.problem.dependence)
     root, target = np.asarray(prior.root), np.asarray(prior.target)

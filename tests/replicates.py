@@ -22,7 +22,7 @@ from spillover.engine.weights.logdet import LogDet
 from spillover.kernels.arrays import leaf
 from spillover.kernels.moments import append_rows, split
 from spillover.models.likelihood import Likelihood
-from spillover.models.priors import resolve, scales
+from spillover.models.prior_arrays import measure_scales, resolve
 from spillover.models.profile import residual_scale
 
 STACK = 500  # members to a program
@@ -127,7 +127,7 @@ def member(model: so.Model, likelihood: str = "transformed") -> Member:
     plain = Likelihood(
         split(factor, parts), record, None, leaf(effects.nu), leaf(effects.multiplicity)
     )
-    scale = scales(factor, parts, model.design.terms, residual_scale(plain), effects.nu)
+    scale = measure_scales(factor, parts, model.design.terms, residual_scale(plain), effects.nu)
     prior = resolve(model.priors, model.design.terms, scale, model.problem.dependence)
     rows = append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
     data = plain._replace(moments=split(rows, parts))

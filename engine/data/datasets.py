@@ -10,7 +10,7 @@ from spillover.engine.weights.builders import as_places
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import flag, front_door
 from spillover.kernels.arguments import seed as as_seed
-from spillover.models.simulate import CONTROLS, Prosperity, gdp_per_capita, prosperity
+from spillover.models.prosperity import CONTROLS, Prosperity, simulate_gdp, simulate_prosperity
 
 YEARS = range(2014, 2024)
 # the simulated economy thins out with the distance from them
@@ -53,9 +53,10 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
     indicators of prosperity
 
     with x the entropy index of the five indicators of integration and the five controls, the
-    coefficients in `spillover.models.simulate.TRUTH`, and W the row-standardised economic-geography
-    weights: w_ij = g_j / d_ij^2, d_ij the great-circle distance between the capitals and g_j the
-    mean over the years of gdp_per_capita. Only the map is real; no number in the frame is.
+    coefficients in `spillover.models.prosperity.TRUTH`, and W the row-standardised
+    economic-geography weights: w_ij = g_j / d_ij^2, d_ij the great-circle distance between the
+    capitals and g_j the mean over the years of gdp_per_capita. Only the map is real; no number in
+    the frame is.
 
     `seed`: another one gives other data from the same truth; `complete`: leave out the gaps, for
     which the equation holds exactly.
@@ -72,12 +73,12 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
     rng = np.random.default_rng(as_seed(seed))
     flag("complete", complete)
     places = province_coordinates()
-    gdp = gdp_per_capita(-_remoteness(places), len(YEARS), rng)
+    gdp = simulate_gdp(-_remoteness(places), len(YEARS), rng)
     near = Weights.inverse_distance(places, power=2, metric="haversine")
     weights = Weights.economic_geography(
         near, pd.Series(gdp.mean(axis=0), places.index)
     ).row_standardize()
-    frame = _frame(prosperity(weights.matrix, gdp, rng), gdp, places.index)
+    frame = _frame(simulate_prosperity(weights.matrix, gdp, rng), gdp, places.index)
     return frame if complete else _with_gaps(frame, rng), _contiguity(
         _read("provinces"), "province"
     )

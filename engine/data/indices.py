@@ -174,7 +174,7 @@ def _values(frame: pd.DataFrame, names: list) -> np.ndarray:
             raise DataError(
                 f"Indicator {names[j]!r} is {what} in {len(rows)} rows ({few(rows)}). {way_out}."
             )
-    flat = [name for name, yes in zip(names, entropy.constant(x), strict=True) if yes]
+    flat = [name for name, yes in zip(names, entropy.is_constant(x), strict=True) if yes]
     if len(flat) == len(names):
         raise DataError(
             f"Every indicator is constant ({few(flat)}), so none tells the observations apart: give"

@@ -16,13 +16,12 @@ from spillover.engine.estimation.problem import Problem, collapsed_density
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.kernels.quadrature import locate, tabulate
-from spillover.models.exact import Noise, sample, shape
-from spillover.models.float32_posterior import about
+from spillover.models.exact import Noise, sample
 from spillover.models.likelihood import dependence
 from spillover.models.mode_search import POINTS as GRID
-from spillover.models.mode_search import Mass
-from spillover.models.posterior import Draw, Posterior
-from spillover.models.priors import log_dependence
+from spillover.models.mode_search import Mass, centre_and_root
+from spillover.models.posterior import Draw, Posterior, sigma_shape
+from spillover.models.prior_arrays import log_dependence
 
 POINTS = (257, 1025, 4097)  # of the outer table, finer where the one before is not good enough
 GOOD, BAD = 1e-9, 1e-4  # relative errors of the integral: one to stop at, one to refuse
@@ -96,7 +95,7 @@ def refuse_other_priors(posterior: Posterior) -> None:
 def make_noise(posterior: Posterior, size: int, rng: np.random.Generator) -> Noise:
     """Fresh noise for `size` draws."""
     k = posterior.likelihood.moments.d.shape[1]
-    gamma = float(shape(posterior))
+    gamma = float(sigma_shape(posterior.likelihood, posterior.prior))
     parts = (
         rng.random(size),
         rng.random(size),
@@ -164,7 +163,7 @@ def _integrate(
     """The log of the integral of a density over s by the trapezoidal rule in u, with `side` points
     along each dimension, and by that with every other of them.
     """
-    centre, root = about(mass)
+    centre, root = centre_and_root(mass)
     p = len(centre)
     axis = np.linspace(-REACH, REACH, side)
     u = np.stack(np.meshgrid(*[axis] * p, indexing="ij"), axis=-1).reshape(-1, p)

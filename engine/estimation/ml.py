@@ -24,14 +24,14 @@ from spillover.kernels.errors import ConvergenceError
 from spillover.models import impacts as formulas
 from spillover.models import information as informations
 from spillover.models.design import Design, refuse_dependent
-from spillover.models.frame import Frame, coefficients, whiten
+from spillover.models.frame import Frame, restore_coefficients, whiten
 from spillover.models.likelihood import (
     ONCE,
     Likelihood,
     Point,
-    at,
-    concentrated,
-    parameters,
+    concentrated_log_likelihood,
+    point_at,
+    regress_at,
     sigma_alpha,
 )
 from spillover.models.mode_search import Mass, newton
@@ -278,7 +278,7 @@ def _impacts(
     """Direct, indirect and total impacts, (..., 3, variables), at parameters (..., p) that begin
     with the coefficients and rho.
     """
-    beta, theta = formulas.coefficients(vector[..., :terms], own, lagged)
+    beta, theta = formulas.split_coefficients(vector[..., :terms], own, lagged)
     rho = None if route.logdet is None else vector[..., terms]
     return jnp.stack(formulas.average(route, beta, theta, rho), axis=-2)
 
@@ -295,7 +295,9 @@ def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
 
 @partial(jax.jit, compiler_options=ONCE)
 def _profile(likelihood: Likelihood, points: jax.Array) -> jax.Array:
-    return jax.lax.map(partial(concentrated, likelihood), points)  # not vmap: see nuts.parameters
+    return jax.lax.map(
+        partial(concentrated_log_likelihood, likelihood), points
+    )  # not vmap: see nuts.parameters
 
 
 @partial(jax.jit, compiler_options=ONCE)
@@ -303,7 +305,7 @@ def _derivatives(likelihood: Likelihood, point: jax.Array) -> tuple:
     """The concentrated log-likelihood, its gradient and its Hessian at the logit variables of (rho,
     lam).
     """
-    density = partial(concentrated, likelihood)
+    density = partial(concentrated_log_likelihood, likelihood)
     return density(point), jax.jacfwd(density)(point), jax.jacfwd(jax.jacfwd(density))(point)
 
 
@@ -312,12 +314,12 @@ def _estimates(likelihood: Likelihood, point: jax.Array) -> jax.Array:
     """(beta, rho, lam, sigma_alpha, sigma^2) maximising the likelihood at the logit variables of
     (rho, lam, w).
     """
-    given: Point = parameters(likelihood, point)
-    fit = at(likelihood, given)
+    given: Point = point_at(likelihood, point)
+    fit = regress_at(likelihood, given)
     sigma2 = fit.ssr / likelihood.nu
     spread = None
     if given.weight is not None:
-        spread = sigma_alpha(likelihood, jnp.sqrt(sigma2), given.weight)
+        spread = sigma_alpha(jnp.sqrt(sigma2), given.weight, likelihood.multiplicity)
     others = [value for value in (given.rho, given.lam, spread, sigma2) if value is not None]
     return jnp.concatenate([fit.beta, jnp.stack(others)])
 
@@ -360,26 +362,27 @@ def _covariance_root(
     DataError names a column that the others make up once it is filtered; ConvergenceError where the
     information is not positive definite.
     """
-    beta, rho, lam, sigma2, *spread = informations.unpacked(plain)(vector)
+    estimates = informations.unpack(plain, vector)
+    beta, sigma2, spread = estimates.beta, estimates.sigma2, estimates.sigma_alpha
     weight = None
-    if spread:
-        weight = np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread[0] ** 2))
-    likelihood, frame = whiten(plain, lam, weight)
+    if spread is not None:
+        weight = np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread**2))
+    likelihood, frame = whiten(plain, estimates.lam, weight)
     design = problem.design
     refuse_dependent(frame.triangle, design.terms)
     if kind == "expected":
-        info = informations.expected(
+        info = informations.expected_information(
             design.columns,
             problem.effects,
             weights=problem.weights.matrix,
             error_weights=problem.error_weights.matrix,
-            estimates=(beta, rho, lam, sigma2),
+            estimates=estimates,
             frame=frame,
         )
     else:
         origin = np.append(np.zeros(len(beta)), vector[len(beta) :])
         with jax.enable_x64(True):
-            info = np.asarray(informations.observed(likelihood, jnp.asarray(origin)))
+            info = np.asarray(informations.observed_information(likelihood, jnp.asarray(origin)))
     try:
         root = informations.covariance_root(info, frame)
     except np.linalg.LinAlgError:
@@ -455,7 +458,7 @@ def _interior(derivatives: Callable[[np.ndarray], tuple], point: np.ndarray) -> 
 def _unwhitened(frame: Frame, vector: np.ndarray) -> np.ndarray:
     """Parameters that begin with gamma and rho as those that begin with beta and rho."""
     k = len(frame.triangle)
-    return np.concatenate([coefficients(frame, vector[:k], vector[k]), vector[k:]])
+    return np.concatenate([restore_coefficients(frame, vector[:k], vector[k]), vector[k:]])
 
 
 def _in_sigma(vector: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from numpyro.infer.util import ParamInfo, potential_energy
 
 from spillover.engine.estimation.arguments import SamplingPlan
 from spillover.engine.estimation.problem import Placed, Problem
-from spillover.models.posterior import Posterior, constrain, model, size
+from spillover.models.posterior import Posterior, constrain, flat_size, model
 
 Report = Callable[[int, int, int], Any]
 
@@ -193,7 +193,7 @@ def draw_starts(placed: Placed, chains: int, seed: int) -> np.ndarray:
     """
     posterior, mass = placed
     rng = np.random.default_rng(seed)
-    start = rng.standard_normal((chains, size(posterior)))
+    start = rng.standard_normal((chains, flat_size(posterior)))
     if mass.points.shape[1]:
         chosen = mass.points[rng.choice(len(mass.points), size=chains, p=mass.weight)]
         centre, scale = np.asarray(posterior.centre), np.asarray(posterior.scale)

@@ -25,14 +25,20 @@ from spillover.kernels.moments import append_rows, merge, parts_of, split
 from spillover.models import design as designs
 from spillover.models import profile
 from spillover.models.design import INTERCEPT, Design
-from spillover.models.effects import Transformation, factorize, levels, transformation
+from spillover.models.effects import (
+    Transformation,
+    choose_transformation,
+    factorize,
+    factorize_levels,
+)
 from spillover.models.likelihood import ONCE, Likelihood
 from spillover.models.mode_search import Mass, centre_and_scale, explore
-from spillover.models.posterior import Posterior, collapsed, growth
+from spillover.models.posterior import Posterior, collapsed_log_density, find_growth
+from spillover.models.prior_arrays import Prior, measure_scales, resolve
 from spillover.models.prior_draws import draw, draw_spread
-from spillover.models.priors import Prior, Priors, resolve, scales
+from spillover.models.priors import Priors
 from spillover.models.spec import Spec
-from spillover.models.supports import Supports, narrowed, outwards, reach
+from spillover.models.supports import Supports, narrow, reach, widen_points
 
 Reach = tuple[float, float]  # the ends of a range of a logit variable
 Density = Callable[[np.ndarray], jax.Array]
@@ -109,7 +115,7 @@ class Problem:
         """What the fixed effects do to the data and the likelihood."""
         t, n = self.panel.y.shape
         closed = all(weights.row_sum is not None for weights in self.spatial)
-        return transformation(self.spec, n, t, closed=closed, likelihood=self.method)
+        return choose_transformation(self.spec, n, t, closed=closed, likelihood=self.method)
 
     @cached_property
     def design(self) -> Design:
@@ -121,7 +127,7 @@ class Problem:
     @cached_property
     def levels(self) -> tuple[np.ndarray, np.ndarray]:
         """R within units and R of their means, for random effects."""
-        return levels(self.panel.y, self.design.regressors, self.effects, *self.matrices)
+        return factorize_levels(self.panel.y, self.design.regressors, self.effects, *self.matrices)
 
     @cached_property
     def factor(self) -> LagFactor:
@@ -156,12 +162,12 @@ class Problem:
         factor, parts = self.factor
         whole = merge(*self.levels) if self.spec.random else factor
         terms, dependent = self.design.terms, self.dependence
-        scale = scales(whole, parts, terms, self.residual_scale, self.effects.nu)
+        scale = measure_scales(whole, parts, terms, self.residual_scale, self.effects.nu)
         prior = resolve(self.priors, terms, scale, dependent, random=self.spec.random)
         if prior.supports is None:
             return prior
         admissible = tuple(LogDet.build(weights).bounds for weights in self.spatial)
-        return prior._replace(supports=narrowed(prior.supports, dependent, admissible))
+        return prior._replace(supports=narrow(prior.supports, dependent, admissible))
 
     @cached_property
     def factor_with_prior(self) -> LagFactor:
@@ -251,7 +257,7 @@ def build_design(problem: Problem, effects: Transformation) -> Design:
     x, names = panel.x, panel.names
     if problem.spec.effects != "correlated_random":
         return designs.build(x, names, problem.lagged, matrix, labels)
-    mean, others = designs.means(x, names, matrix)
+    mean, others = designs.average_over_time(x, names, matrix)
     wide = np.concatenate([x, np.broadcast_to(mean, (len(x), *mean.shape))], axis=2)
     return designs.build(
         wide, (*names, *others), problem.lagged, matrix, periods=labels, others=others
@@ -308,7 +314,7 @@ def place(
     usual = tuple(LogDet.build(weights) for weights in problem.spatial)
     likelihood = build_likelihood(problem, factor, usual, problem.effects)
     mass = explore(density_of(likelihood), likelihood.dimensions, reach(likelihood, bounds))
-    full = mass._replace(points=outwards(likelihood, bounds, mass.points))
+    full = mass._replace(points=widen_points(likelihood, bounds, mass.points))
     better = tuple(
         improved(weights, logdet, full, i)
         for i, (weights, logdet) in enumerate(zip(problem.spatial, usual, strict=True))
@@ -339,7 +345,7 @@ def refuse_improper(problem: Problem, likelihood: Likelihood) -> None:
     """SpecificationError where a quasi-likelihood makes a posterior that has no integral."""
     if not problem.effects.quasi:
         return
-    ends = zip(problem.dependence, *growth(likelihood, problem.prior), strict=True)
+    ends = zip(problem.dependence, *find_growth(likelihood, problem.prior), strict=True)
     for name, bounds, grows in ends:
         for bound, there in zip(bounds, grows, strict=True):
             if there:
@@ -354,7 +360,7 @@ def refuse_improper(problem: Problem, likelihood: Likelihood) -> None:
 def collapsed_density(likelihood: Likelihood, prior: Prior, points: jax.Array) -> jax.Array:
     """log p(y, s), beta and sigma integrated out, at logit variables s of (rho, lam)."""
     # not vmap: see nuts.parameters
-    return jax.lax.map(lambda s: collapsed(likelihood, prior, s), points)
+    return jax.lax.map(lambda s: collapsed_log_density(likelihood, prior, s), points)
 
 
 def draw_prior(problem: Problem, size: int, seed: int) -> dict[str, np.ndarray]:

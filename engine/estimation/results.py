@@ -161,7 +161,7 @@ class Fit:
         _check_memory(by, posterior.sizes["chain"] * posterior.sizes["draw"], data, orders)
         programs.enter()
         with jax.enable_x64(True):
-            beta, theta = formulas.coefficients(
+            beta, theta = formulas.split_coefficients(
                 jnp.asarray(posterior["beta"].to_numpy()),
                 data["own_position"].to_numpy(),
                 data["lagged_position"].to_numpy(),

@@ -251,7 +251,7 @@ def moran_local(
     table = _local_tests(deviation, matrix, alternative, conditional)
     table["p_permutation"] = np.nan
     if permutations:
-        counts = formulas.local_extremes(
+        counts = formulas.count_local_extremes(
             deviation, matrix, permutations, np.random.default_rng(seed)
         )
         table["p_permutation"] = formulas.p_permutation(*counts, permutations, alternative)
@@ -292,13 +292,13 @@ def _moran(z: np.ndarray, W: Weights, about: formulas.Sums, name: str, plan: _Pl
     observed, value = float(formulas.statistic(z, W.matrix, about)), z / np.sqrt((z * z).mean())
     score, by_chance = (observed - expected) / sd, np.nan
     if plan.permutations:
-        drawn = formulas.permuted(
+        drawn = formulas.permute(
             z, W.matrix, about, plan.permutations, np.random.default_rng(plan.seed)
         )
         size = float(formulas.statistic(np.abs(z), W.matrix, about))  # of the terms that I adds
         by_chance = float(
             formulas.p_permutation(
-                *formulas.extremes(drawn, observed, size), plan.permutations, plan.alternative
+                *formulas.count_extremes(drawn, observed, size), plan.permutations, plan.alternative
             )
         )
     return Moran(

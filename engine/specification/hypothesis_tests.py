@@ -25,7 +25,7 @@ from spillover.kernels.factor import factorise
 from spillover.kernels.moments import lag, split
 from spillover.models import lagrange
 from spillover.models.design import LAG, MEAN
-from spillover.models.effects import QUASI, factorize, with_dummies
+from spillover.models.effects import QUASI, factorize, use_dummies
 from spillover.models.spec import FLAGS
 
 KINDS = ("transformed", "direct")
@@ -144,7 +144,7 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
     period = kind == "transformed" and model.spec.effects in ("period", "twoway")
     # W of the period effects is part of W y: demeaned residuals, but lags of the effects too
     if period and model.weights.row_sum is None:
-        effects = with_dummies(effects, len(model.panel.periods))
+        effects = use_dummies(effects, len(model.panel.periods))
     regressors = build_design(problem, effects).regressors
     factor = LagFactor(*factorize(model.panel.y, regressors, effects, None, matrix))
     check_response(problem, factor, effects)

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from spillover.kernels.arrays import leaf
@@ -101,6 +100,5 @@ def sample(members: Member, noise: Noise, *, points: int, batch: int | None) -> 
 
 def effects_of(member: Member, draw: Draw) -> Impacts:
     """Average impacts of draws (n, ...)."""
-    beta = draw.beta[:, member.own]
-    theta = jnp.where(member.lagged[None] >= 0, draw.beta[:, member.lagged], 0.0)
+    beta, theta = impacts.split_coefficients(draw.beta, member.own, member.lagged)
     return impacts.average(member.channels, beta, theta, draw.rho)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from spillover.engine.data.datasets import province_coordinates, provinces
 from spillover.engine.storage.csv_text import csv_text
-from spillover.models.simulate import TRUTH
+from spillover.models.prosperity import TRUTH
 
 
 def write_demo(folder: Path, seed: int) -> Path:

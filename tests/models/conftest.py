@@ -139,7 +139,9 @@ def assemble(p, kind="transformed"):
         if (flags[0], flags[2]) == (p.has_rho, p.has_lambda)
     )
     closed = dense.closed(p.raw_W, p.raw_M, p.has_rho, p.has_lambda)
-    effects = tables.transformation(Spec(model, p.effects), n, T, closed=closed, likelihood=kind)
+    effects = tables.choose_transformation(
+        Spec(model, p.effects), n, T, closed=closed, likelihood=kind
+    )
     dummies = (
         np.kron(np.eye(T)[:, T - effects.dummies :], np.ones((n, 1)))
         if kind == "lsdv"

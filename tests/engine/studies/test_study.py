@@ -16,7 +16,7 @@ from spillover.engine.studies import study as studies
 from spillover.engine.studies.tables import slug
 from spillover.engine.terminal.cli import app
 from spillover.engine.terminal.demo import write_demo
-from spillover.models.simulate import TRUTH
+from spillover.models.prosperity import TRUTH
 
 REGRESSORS = ["integration", "government", "openness", "human_capital", "industry", "technology"]
 FORMULA = f"prosperity ~ {' + '.join(REGRESSORS)}"

@@ -449,7 +449,7 @@ def test_nuts_agrees_with_exact(small, case, family, monte_carlo):
 def test_a_second_sweep_of_the_same_shapes_is_not_traced_again(small, case, family, monkeypatch):
     """Other data, other W, as many members or fewer."""
     traced = []
-    monkeypatch.setattr(formulas, "sliced", lambda *given: traced.append(1) or SLICED(*given))
+    monkeypatch.setattr(formulas, "slice_at", lambda *given: traced.append(1) or SLICED(*given))
     rng = np.random.default_rng(9)
     other = case.frame.assign(y=rng.standard_normal(len(case.frame)))
     again = replace(case, frame=other)
@@ -466,7 +466,7 @@ def test_a_second_sweep_of_the_same_shapes_is_not_traced_again(small, case, fami
     assert traced  # the counter counts
 
 
-SLICED = formulas.sliced
+SLICED = formulas.slice_at
 
 
 def test_members_that_fail_are_rows_and_the_others_finish(small, case):
