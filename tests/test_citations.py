@@ -27,7 +27,7 @@ def broken(text, docs):
         if not path.is_file():
             wrong.append(page)
             continue
-        sections = set(HEADING.findall(path.read_text()))
+        sections = set(HEADING.findall(path.read_text(encoding="utf-8")))
         wanted = re.findall(NUMBER, numbers)
         wrong += [f"{page} {number}" for number in wanted if number not in sections]
     return wrong
@@ -35,12 +35,18 @@ def broken(text, docs):
 
 def test_every_citation_in_the_code_is_a_section():
     own = Path(__file__)
-    wrong = {str(path): broken(path.read_text(), ROOT / "docs") for path in SOURCES if path != own}
+    wrong = {
+        str(path): broken(path.read_text(encoding="utf-8"), ROOT / "docs")
+        for path in SOURCES
+        if path != own
+    }
     assert {path: found for path, found in wrong.items() if found} == {}
 
 
 def test_the_code_cites_both_pages():
-    cited = {page for path in SOURCES for page, _ in CITATION.findall(path.read_text())}
+    cited = {
+        page for path in SOURCES for page, _ in CITATION.findall(path.read_text(encoding="utf-8"))
+    }
     assert set(PAGES) <= cited
 
 
@@ -58,24 +64,30 @@ def test_the_code_cites_both_pages():
     ],
 )
 def test_a_citation_that_leads_nowhere_is_found(text, wrong, tmp_path):
-    (tmp_path / "page.md").write_text("# Page\n\n## 1. One\n\n## 2. Two\n\n### 2.1 Half\n")
+    (tmp_path / "page.md").write_text(
+        "# Page\n\n## 1. One\n\n## 2. Two\n\n### 2.1 Half\n", encoding="utf-8"
+    )
     assert broken(text, tmp_path) == wrong
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_files_and_tests_that_the_pages_name_exist(page):
-    text = (ROOT / "docs" / page).read_text()
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     paths = set(re.findall(r"`((?:kernels|models|engine|tests|bench)/[\w/.]+\.\w+)[ `]", text))
     assert paths
     assert sorted(path for path in paths if not (ROOT / path).is_file()) == []
     tests = set(re.findall(r"`(test_\w+)`", text))
-    known = {name for path in SOURCES for name in re.findall(r"def (test_\w+)", path.read_text())}
+    known = {
+        name
+        for path in SOURCES
+        for name in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
+    }
     assert sorted(tests - known) == []
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_sections_are_numbered_in_turn(page):
-    text = (ROOT / "docs" / page).read_text()
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     numbers = [tuple(map(int, number.split("."))) for number in HEADING.findall(text)]
     assert numbers == sorted(set(numbers))
     own = [number[0] for number in numbers if len(number) == 1]
