@@ -4,10 +4,10 @@
     (rho, lam) by their logit variables
 
 with b and SSR the least squares at (rho, lam), prior rows included, and L L' = V_n^-1
-(mathematics.md 4, "Geometry for NUTS"): the quadratic form of the density is exactly SSR / sigma^2
-+ z'z. Where a prior has hard bounds, w and z are normals cut to them, and the logit variables are
-those on the intersection of its support with the admissible interval (`supports`): every flat
-vector is inside.
+(docs/mathematics.md 4.5, "Geometry for NUTS"): the quadratic form of the density is exactly
+SSR / sigma^2 + z'z. Where a prior has hard bounds, w and z are normals cut to them, and the logit
+variables are those on the intersection of its support with the admissible interval (`supports`):
+every flat vector is inside.
 """
 
 from collections.abc import Callable
@@ -153,7 +153,7 @@ def _log_prior_point(
 
 def collapsed(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
     """log p(y, s), beta and sigma integrated out, at the logit variables s of (rho, lam, w):
-    conjugate priors, mathematics.md 4.
+    conjugate priors, docs/mathematics.md 4.2.
 
     Where the user's own distributions take the place of conjugate ones they are left out, as if
     flat.
