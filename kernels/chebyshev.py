@@ -3,8 +3,8 @@
     s = 1/2 log((rho - a) / (b - rho)),    a < rho < b
 
 sends the slits (-inf, a] and [b, inf), where a log-determinant is singular, to the lines Im s =
-+-pi/2; a series in s therefore converges geometrically where one in rho does not (mathematics.md 5
-has the sources).
++-pi/2; a series in s therefore converges geometrically where one in rho does not
+(docs/mathematics.md 5 has the sources).
 """
 
 from collections.abc import Callable

@@ -4,7 +4,7 @@ The error of the pilot is sum_j w_j(rho) e_j, with w_j(rho) = d l / d m_j known 
 of its traces m_j, whose covariance the probes tell. Given exact l at a few rho in the window, the
 expectation of e corrects the traces (kriging): l stays one smooth function, in the window
 interpolated by the w_j, outside the pilot less the part of its error that the window tells.
-Elsewhere on the side of the window that is most of it. numerics.md 2, 4.
+Elsewhere on the side of the window that is most of it. docs/numerics.md 4.2.
 """
 
 from typing import NamedTuple

@@ -1,5 +1,5 @@
 """The conformal map of the plane slit along (-inf, a] and [b, inf) onto an ellipse, by Jacobi's sn:
-mathematics.md 5, numerics.md 2.
+docs/mathematics.md 5, docs/numerics.md 2.
 """
 
 from typing import NamedTuple

@@ -6,8 +6,8 @@ with the exact traces of low powers, x Jacobi's sn map of the plane slit along (
 inf) onto an ellipse, the map of the best rate, and p the polynomial through weighted Leja points:
 nested, so that every factorisation first tests the polynomial before it. The result is expanded
 again in Chebyshev polynomials of the logit variable, which the device evaluates. W with complex
-eigenvalues punctures the slit plane; then the tests alone vouch for the error. mathematics.md 5,
-numerics.md 2.
+eigenvalues punctures the slit plane; then the tests alone vouch for the error.
+docs/mathematics.md 5, docs/numerics.md 2.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -12,7 +12,7 @@ Any other W of spectral radius h, X = W/h and z = rho h:
 
 The traces are means of v'T_j(X)v over random signs v, two by each product since T_2j = 2 T_j^2 - 1,
 with the first four, known exactly, as control variates. One set of them serves every rho. Barry &
-Pace (1999); Han, Malioutov & Shin (2015); numerics.md 4.
+Pace (1999); Han, Malioutov & Shin (2015); docs/numerics.md 4.
 """
 
 from functools import partial

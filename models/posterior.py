@@ -5,8 +5,8 @@
     (rho, lam)   by their logit variables
 
 with b and SSR of least squares at (rho, lam), prior rows included, and L L' = V_n^-1
-(mathematics.md 4, "Geometry for NUTS"): the quadratic form of the density is exactly SSR / sigma^2
-+ z'z. Where a prior has hard bounds, v and z are normals cut to them, and the logit variables are
+(docs/mathematics.md 4.5, "Geometry for NUTS"): the quadratic form of the density is exactly
+SSR / sigma^2 + z'z. Where a prior has hard bounds, v and z are normals cut to them, and the logit variables are
 those on the intersection of its support with the admissible interval (`supports`), so that every
 flat vector is inside.
 """
@@ -186,7 +186,7 @@ def log_constant(likelihood: Likelihood, prior: Prior) -> jax.Array:
 
 def collapsed_log_density(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
     """log p(y, s), beta and sigma integrated out, at the logit variables s of (rho, lam, w), for
-    conjugate priors (mathematics.md 4).
+    conjugate priors (docs/mathematics.md 4.2).
 
     Distributions of the user in their place are left out, as if they were flat.
     """

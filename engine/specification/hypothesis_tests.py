@@ -311,7 +311,7 @@ def wald_common_factor(ml: MLFit) -> TestResult:
     r'(J V J')^-1 r with r = theta + rho beta, J = [rho, 1, beta] its derivatives.
     SpecificationError for a model without rho or lagged regressors.
 
-    Source: Burridge (1981), J. Royal Statistical Society B 43; Elhorst (2014), 2.3.
+    Source: Burridge (1981), Environment and Planning A 13; Elhorst (2014), 2.3.
     """
     _refuse_other_types(ml)
     if not ml.spec.lag:

@@ -115,8 +115,8 @@ def test_derivative_to_a_billionth_of_n(name):
 
 @pytest.mark.parametrize("name", sorted(set(GRAPHS) - {"binary", "binary knn with sinks"}))
 def test_few_factorisations_do(name):
-    """The figures of numerics.md 2, with the tests on top: for an even l, for an eigenvalue near
-    -1, and for any other.
+    """The figures of docs/numerics.md 2: for an even l, for an eigenvalue near -1, and for any
+    other.
     """
     result = build(name, interval=WIDE)
     few = (
