@@ -6,9 +6,9 @@
 
 with b and SSR of least squares at (rho, lam), prior rows included, and L L' = V_n^-1
 (docs/mathematics.md 4.5, "Geometry for NUTS"): the quadratic form of the density is exactly
-SSR / sigma^2 + z'z. Where a prior has hard bounds, v and z are normals cut to them, and the logit variables are
-those on the intersection of its support with the admissible interval (`supports`), so that every
-flat vector is inside.
+SSR / sigma^2 + z'z. Where a prior has hard bounds, v and z are normals cut to them, and the logit
+variables are those on the intersection of its support with the admissible interval (`supports`), so
+that every flat vector is inside.
 """
 
 from collections.abc import Callable

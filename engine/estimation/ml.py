@@ -295,9 +295,8 @@ def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
 
 @partial(jax.jit, compiler_options=ONCE)
 def _profile(likelihood: Likelihood, points: jax.Array) -> jax.Array:
-    return jax.lax.map(
-        partial(concentrated_log_likelihood, likelihood), points
-    )  # not vmap: see nuts.parameters
+    # not vmap: see nuts.parameters
+    return jax.lax.map(partial(concentrated_log_likelihood, likelihood), points)
 
 
 @partial(jax.jit, compiler_options=ONCE)
