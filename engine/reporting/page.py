@@ -93,7 +93,7 @@ class Report:
     about: Mapping[str, str]
 
 
-def write(report: Report, folder: Path) -> list[Path]:
+def write_report(report: Report, folder: Path) -> list[Path]:
     """Write the page and its parts: report.html, tables/NAME.csv, tables/NAME.tex,
     figures/NAME.png; returns the paths.
 
@@ -107,7 +107,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     >>> table = Table("scores", "Scores", pd.DataFrame({"score": [0.25]}, index=["a"]))
     >>> report = Report("Scores", "", (Section("Data", parts=(table,)),), {})
     >>> with TemporaryDirectory() as folder:
-    ...     [path.name for path in write(report, Path(folder))]
+    ...     [path.name for path in write_report(report, Path(folder))]
     ['report.html', 'scores.csv', 'scores.tex']
     """
     _check(report)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pages import assert_same, read_tables
 
 from spillover.engine.reporting.formatting import body, escaped, head, shown, to_latex
-from spillover.engine.reporting.page import Picture, Report, Section, Table, to_html, write
+from spillover.engine.reporting.page import Picture, Report, Section, Table, to_html, write_report
 from spillover.kernels.errors import SpecificationError
 
 EVIL = "<script>alert('&amp;\"')</script>"
@@ -252,7 +252,7 @@ def test_write_gives_the_page_and_every_part(tmp_path):
     tables = [Table(name, name, frame) for name, frame in found.items()]
     page = report(*tables, Picture("curve", "Curve", drawing(figsize=(4, 2))))
     folder = tmp_path / "new" / "report"
-    paths = write(page, folder)
+    paths = write_report(page, folder)
     assert sorted(paths) == sorted(path for path in folder.rglob("*") if path.is_file())
     assert {str(path.relative_to(folder)) for path in paths} == {
         "report.html",
@@ -265,7 +265,7 @@ def test_write_gives_the_page_and_every_part(tmp_path):
     assert [[float(text) for text in line.split(",")[1:]] for line in lines[1:]] == found[
         "wide"
     ].to_numpy().tolist()
-    assert write(page, folder) == paths
+    assert write_report(page, folder) == paths
 
 
 def test_the_picture_in_the_page_is_the_file_and_the_figure_stays_open(tmp_path):
@@ -279,7 +279,7 @@ def test_the_picture_in_the_page_is_the_file_and_the_figure_stays_open(tmp_path)
     try:
         figure.subplots().plot([0, 1, 4])
         page = report(Picture("curve", "Curve", figure))
-        write(page, tmp_path)
+        write_report(page, tmp_path)
         assert plt.fignum_exists(figure.number)
         assert mpl.get_backend() == backend
     finally:
@@ -296,7 +296,7 @@ def test_the_picture_in_the_page_is_the_file_and_the_figure_stays_open(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "Upper", "with space", "../up", "dash-ed", "name\n", "é"])
-@pytest.mark.parametrize("function", [to_html, lambda page: write(page, None)])
+@pytest.mark.parametrize("function", [to_html, lambda page: write_report(page, None)])
 def test_names_that_are_no_names_of_files_are_refused(name, function):
     with pytest.raises(
         SpecificationError, match=rf"{re.escape(repr(name))} cannot name a table.*use letters"
@@ -370,7 +370,7 @@ def test_tables_without_rows_or_columns_are_written(tmp_path):
         Table("rows", "No rows", pd.DataFrame({"x": [], "y": []})),
         Table("columns", "No columns", pd.DataFrame(index=["a", "b"])),
     )
-    write(report(*empty), tmp_path)
+    write_report(report(*empty), tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<table") == 2
     assert '<th scope="row">b</th>' in page
