@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from spillover.engine.terminal.printing import Commands, session, stopping
+from spillover.engine.terminal.printing import Commands, open_session, say_if_stopped
 from spillover.kernels.errors import SpecificationError, SpilloverError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=Commands,
     add_completion=False,
-    rich_markup_mode=None,  # it takes [weights] in a help text for a style, and drops it
+    rich_markup_mode=None,  # rich would take [weights] in a help text for a style, and drop it
     pretty_exceptions_enable=False,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -47,7 +47,7 @@ Overwrite = Annotated[
 ]
 
 
-def _version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         from spillover import __version__
 
@@ -59,7 +59,8 @@ def _version(wanted: bool) -> None:
 def main(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Bayesian spatial models: posteriors, impacts, tables and pictures."""
@@ -87,7 +88,7 @@ def run_demo(
     """A whole study of 31 provinces, 2014-2023 (simulated), from raw indicators to a report; or the
     productivity of 48 US states.
     """
-    with session() as console:
+    with open_session() as console:
         if example not in EXAMPLES:
             raise SpecificationError(
                 f"There is no example {example!r}; choose one of {', '.join(EXAMPLES)}."
@@ -110,7 +111,7 @@ def _run_provinces(output: Path, seed: int, console: Console, overwrite: bool) -
         f"{'replaced' if replaced else 'wrote'} {path}: change it and run it again with"
         f" `spillover study {path}`",
     )
-    with stopping(f"the study's files are in {output}, its report is not written."):
+    with say_if_stopped(f"the study's files are in {output}, its report is not written."):
         _run_study(path, console, None, overwrite)
 
 
@@ -138,7 +139,7 @@ def run_study_file(config: Config, output: Output = None, overwrite: Overwrite =
     """The study that a TOML file describes (data, [indices], [weights], [model]): indices, weights,
     Moran's I, tests, models, impacts, sensitivity, and a report of all of it.
     """
-    with session() as console, stopping(UNTOUCHED):
+    with open_session() as console, say_if_stopped(UNTOUCHED):
         _run_study(config, console, output, overwrite)
 
 
@@ -173,7 +174,7 @@ def _run_study(config: Path, console: Console, output: Path | None, overwrite: b
 @app.command("fit", short_help="One model: data, formula, weights, [sampler].")
 def run_fit(config: Config, output: Output = None, overwrite: Overwrite = False) -> None:
     """Fit the model that a TOML file describes (data, formula, weights, model, [sampler])."""
-    with session() as console, stopping(UNTOUCHED):
+    with open_session() as console, say_if_stopped(UNTOUCHED):
         from spillover.engine.config.fit import read_task
         from spillover.engine.storage.output import check_output
 
@@ -198,7 +199,7 @@ def run_sweep(
     """Fit every combination of [weights], models and effects that a TOML file lists; run again, it
     goes on where it was stopped.
     """
-    with session() as console:
+    with open_session() as console:
         from spillover.engine.config.sweep import read_sweep
         from spillover.engine.storage.output import begin, check_output, publish
         from spillover.engine.sweeps.sweep import sweep
@@ -210,7 +211,9 @@ def run_sweep(
         # a sweep that was stopped has left members and no tables: nothing of it is replaced
         replaced = (task.output / "summary.csv").exists()
         begin(task.output, kept)
-        with stopping(f"finished members are kept in {kept}: run it again, and it goes on there."):
+        with say_if_stopped(
+            f"finished members are kept in {kept}: run it again, and it goes on there."
+        ):
             out = sweep(**task.arguments)
             paths = publish(task.output, lambda folder: write_files(out, folder), whole=False)
         console.print(Text(repr(out), style="bold"))
@@ -232,7 +235,7 @@ def show_devices() -> None:
     """Show what JAX runs on, the precision in use, and where compiled programs and log-determinants
     are kept.
     """
-    with session() as console:
+    with open_session() as console:
         import jax
 
         from spillover.engine import cache

@@ -344,8 +344,8 @@ def test_an_unusable_cache_stops_nothing(tmp_path, monkeypatch):
 
 
 def test_one_line_whatever_the_text():
-    assert printing.one_line("a\n\n b\t\x1b[1m\x07ρ") == r"a b \x1b[1m\x07ρ"
-    assert printing.one_line("") == ""
+    assert printing.to_one_line("a\n\n b\t\x1b[1m\x07ρ") == r"a b \x1b[1m\x07ρ"
+    assert printing.to_one_line("") == ""
 
 
 @pytest.mark.verify
