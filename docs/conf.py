@@ -5,6 +5,7 @@ the pages are built or when they are read.
 """
 
 import hashlib
+import os
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
@@ -29,10 +30,15 @@ extensions = [
     "checks",
 ]
 templates_path = ["templates"]
-exclude_patterns = ["README.md", "extensions", "templates"]
+exclude_patterns = ["extensions", "templates"]
+default_role = "code"  # docstrings write names in single backticks
 nitpicky = True
-# Only our own names are looked up: those of other packages would need their inventories.
-nitpick_ignore_regex = [("py:.*", r"(?!spillover\b).*")]
+# Looked up are public names: those of other packages would need their inventories, and what is
+# within ours has no page.
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!spillover\b).*"),
+    ("py:.*", r"spillover\.(kernels|models|engine)\..*"),
+]
 
 # The reference
 autosummary_generate = True
@@ -62,7 +68,8 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
-nb_ipywidgets_js: dict[str, dict[str, str]] = {}
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # they would come from the network
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # tqdm asks for widgets
 
 # The look
 html_theme = "pydata_sphinx_theme"
@@ -77,9 +84,9 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "show_nav_level": 1,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": [],
     "footer_end": [],
     "back_to_top_button": False,
 }
-html_sidebars = {"index": [], "quickstart": [], "architecture": []}
+html_sidebars = {name: [] for name in ("index", "quickstart", "architecture")}
