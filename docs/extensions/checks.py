@@ -6,13 +6,16 @@ Each fault is a warning, and so an error of `make docs`.
 import re
 from pathlib import Path
 
-import spillover
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+import spillover
+
 LOGGER = logging.getLogger(__name__)
 REMOTE = re.compile(r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["'](?:https?:)?//[^"']+""")
-SHEET = re.compile(r"""<link\b[^>]*\brel=["'](?:stylesheet|preload)["'][^>]*\bhref=["'](?:https?:)?//""")
+SHEET = re.compile(
+    r"""<link\b[^>]*\brel=["'](?:stylesheet|preload)["'][^>]*\bhref=["'](?:https?:)?//"""
+)
 IMPORTED = re.compile(r"""(?:@import\s+(?:url\()?|url\()["']?(?:https?:)?//[^)"']+""")
 ENTRY = re.compile(r"^   (\w+)$", re.MULTILINE)
 
