@@ -89,4 +89,5 @@ html_theme_options = {
     "footer_end": [],
     "back_to_top_button": False,
 }
-html_sidebars = {name: [] for name in ("index", "quickstart", "architecture")}
+ALONE = ("index", "quickstart", "mathematics", "numerics", "architecture")
+html_sidebars = {name: [] for name in ALONE}  # pages without pages below them

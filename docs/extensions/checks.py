@@ -5,6 +5,7 @@ Each fault is a warning, and so an error of `make docs`.
 
 import re
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -38,11 +39,16 @@ def check_names(app: Sphinx) -> None:
         LOGGER.warning("docs/reference lists %s twice, or it is not public", name)
 
 
-def name_classes(app: Sphinx) -> None:
-    """Public classes and functions are called by their public names: spillover.Weights."""
+def name_publicly(app: Sphinx) -> None:
+    """What is public is called by its public name: spillover.Weights, spillover.cache.keep."""
     for name in spillover.__all__:
         value = getattr(spillover, name)
-        if hasattr(value, "__qualname__"):
+        if isinstance(value, ModuleType):
+            own = [each for each in vars(value).values() if isinstance(each, FunctionType)]
+            for function in own:
+                if function.__module__ == value.__name__:
+                    function.__module__ = f"spillover.{name}"
+        elif hasattr(value, "__qualname__"):
             value.__module__ = "spillover"
 
 
@@ -61,6 +67,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Check before pages are read, and after they are written."""
     app.connect("builder-inited", check_source, priority=100)
     app.connect("builder-inited", check_names, priority=100)
-    app.connect("builder-inited", name_classes, priority=100)
+    app.connect("builder-inited", name_publicly, priority=100)
     app.connect("build-finished", check_addresses)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
