@@ -28,10 +28,10 @@ check: $(STAMP)  ## style and types
 	cd build/types && MYPYPATH=. ../../$(BIN)/python -m mypy --config-file ../../pyproject.toml -p spillover
 
 docs: $(DOCS)  ## the documentation, of the wheel, without a network: build/docs/html/index.html
-	rm -rf build/lib build/bdist.* build/docs/wheel build/docs/package build/docs/html docs/reference/generated
+	rm -rf build/lib build/bdist.* build/docs/wheel build/docs/package build/docs/doctrees build/docs/html docs/reference/generated
 	$(BIN)/python -m pip wheel -q --no-deps --no-index --no-build-isolation --wheel-dir build/docs/wheel .
 	$(BIN)/python -m pip install -q --no-deps --no-index --no-compile --target build/docs/package build/docs/wheel/*.whl
-	PYTHONPATH=build/docs/package $(BIN)/python -m sphinx -q -W --keep-going -d build/docs/doctrees docs build/docs/html
+	PYTHONPATH=$(CURDIR)/build/docs/package $(BIN)/python -m sphinx -q -W --keep-going -d build/docs/doctrees docs build/docs/html
 
 $(DOCS): $(STAMP)
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[docs]"

@@ -39,6 +39,13 @@ def check_names(app: Sphinx) -> None:
         LOGGER.warning("docs/reference lists %s twice, or it is not public", name)
 
 
+def check_lines(app: Sphinx, name: str, source: list[str]) -> None:
+    """No line begins with %: Markdown of MyST takes it for a comment and drops it."""
+    for number, line in enumerate(source[0].splitlines(), 1):
+        if app.env.doc2path(name).suffix == ".md" and line.lstrip().startswith("%"):
+            LOGGER.warning("a line that begins with % is dropped", location=(name, number))
+
+
 def name_publicly(app: Sphinx) -> None:
     """What is public is called by its public name: spillover.Weights, spillover.cache.keep."""
     for name in spillover.__all__:
@@ -68,5 +75,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", check_source, priority=100)
     app.connect("builder-inited", check_names, priority=100)
     app.connect("builder-inited", name_publicly, priority=100)
+    app.connect("source-read", check_lines)
     app.connect("build-finished", check_addresses)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
