@@ -1,6 +1,7 @@
 """What must hold of the documentation: it is of the wheel, it is complete, and it needs no network.
 
-Each fault is a warning, and so an error of `make docs`.
+Each fault is a warning, and so an error of `make docs`. And what is public is called by its public
+name, in the reference and in links.
 """
 
 import re
@@ -18,6 +19,9 @@ SHEET = re.compile(
     r"""<link\b[^>]*\brel=["'](?:stylesheet|preload)["'][^>]*\bhref=["'](?:https?:)?//"""
 )
 IMPORTED = re.compile(r"""(?:@import\s+(?:url\()?|url\()["']?(?:https?:)?//[^)"']+""")
+ATTRIBUTES, PARAMETERS = (
+    re.compile(rf"^\s*{title}\n\s*-+$", re.MULTILINE) for title in ("Attributes", "Parameters")
+)
 ENTRY = re.compile(r"^   (\w+)$", re.MULTILINE)
 
 
@@ -59,6 +63,15 @@ def name_publicly(app: Sphinx) -> None:
             value.__module__ = "spillover"
 
 
+def hide_signature(
+    app: Sphinx, what: str, name: str, value: object, options: object, *signature: str | None
+) -> tuple[str, None] | None:
+    """A record that functions return is not made by users: it has attributes, no parameters."""
+    text = value.__doc__ or ""
+    is_record = what == "class" and ATTRIBUTES.search(text) and not PARAMETERS.search(text)
+    return ("", None) if is_record else None
+
+
 def check_addresses(app: Sphinx, error: Exception | None) -> None:
     """No page loads a script, a style, a font or an image from the network."""
     if error is not None or app.builder.format != "html":
@@ -75,6 +88,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", check_source, priority=100)
     app.connect("builder-inited", check_names, priority=100)
     app.connect("builder-inited", name_publicly, priority=100)
+    app.connect("autodoc-process-signature", hide_signature, priority=100)
     app.connect("source-read", check_lines)
     app.connect("build-finished", check_addresses)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
