@@ -269,7 +269,7 @@ class Weights:
     def economic(
         cls, values: pd.Series, *, power: float = 1, max_memory: float | None = None
     ) -> "Weights":
-        """w_ij = 1 / |x_i - x_j|^power for `values` x, a Series indexed by unit, such as a mean
+        """`w_ij = 1 / |x_i - x_j|^power` for `values` x, a Series indexed by unit, such as a mean
         over periods.
 
         Raises WeightsError for missing and for equal values, and for more links than there is
@@ -406,7 +406,7 @@ class Weights:
         )
 
     def spectral_standardize(self) -> "Weights":
-        """W / max |omega|: spectral radius 1, the ratios of all weights kept; given bounds are
+        """`W / max |omega|`: spectral radius 1, the ratios of all weights kept; given bounds are
         scaled along.
 
         Raises WeightsError for an acyclic W, whose spectral radius is 0. Source: Kelejian & Prucha
