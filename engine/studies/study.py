@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spillover.engine.config.study import AUTO, StudyPlan, read_study
+from spillover.engine.config.study import read_study
 from spillover.engine.data.indices import Index, entropy_index
 from spillover.engine.data.interpolation import Filled, interpolate_panel
 from spillover.engine.estimation import model as models
@@ -19,6 +19,7 @@ from spillover.engine.exploration.moran import MoranLocal, MoranPanel, moran, mo
 from spillover.engine.labels import align, few
 from spillover.engine.progress import stages
 from spillover.engine.specification.selection import Selection, select_model, variant
+from spillover.engine.studies.plan import AUTO, StudyPlan
 from spillover.engine.sweeps.results import Sweep
 from spillover.engine.sweeps.sweep import sweep
 from spillover.engine.weights.weights import Weights
