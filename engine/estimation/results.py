@@ -17,7 +17,7 @@ import scipy.sparse as sparse
 import xarray as xr
 
 from spillover.engine import memory, programs
-from spillover.engine.data.provenance import of_panel, of_weights, versions
+from spillover.engine.data.provenance import hash_panel, hash_weights, versions
 from spillover.engine.estimation.saving import check_tree, read_tree, write_tree
 from spillover.engine.weights.channels import channels
 from spillover.engine.weights.checks import spectral_radius
@@ -333,11 +333,11 @@ def build_tree(
 def _provenance(model: "Model") -> dict[str, str]:
     """The versions and the SHA-256 of data and weights, as attributes of a tree."""
     found = {f"{name}_version": number for name, number in versions().items()}
-    found |= {"data_sha256": of_panel(model.panel), "weights_sha256": of_weights(model.weights)}
+    found |= {"data_sha256": hash_panel(model.panel), "weights_sha256": hash_weights(model.weights)}
     return (
         found
         if model.error_weights == model.weights
-        else {**found, "error_weights_sha256": of_weights(model.error_weights)}
+        else {**found, "error_weights_sha256": hash_weights(model.error_weights)}
     )
 
 
