@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sparse
 import scipy.stats
 
-from spillover.engine.data.interpolation import check_columns
+from spillover.engine.data.columns import check_columns
 from spillover.engine.labels import align, as_numbers, check_periods, check_told_apart, few
 from spillover.engine.weights.checks import SAME, how_to_make
 from spillover.engine.weights.weights import Weights

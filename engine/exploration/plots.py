@@ -483,7 +483,7 @@ def _name_points(figure: "Figure", axis: "Axes", scatter: pd.DataFrame, count: i
         extent = text.get_window_extent()
         size = np.array([extent.width, extent.height])
         for place in np.array(AROUND):
-            corner = points[at] + (place - 1) / 2 * size + place * gap
+            corner = points[at] + ((place - 1) / 2 * size + place * gap)
             box = np.concatenate([corner - gap / 4, corner + size + gap / 4])
             if _is_free(box, frame, points, taken):
                 text.set_position(tuple((corner - points[at]) * 72 / figure.dpi))
