@@ -17,7 +17,7 @@ import scipy.sparse as sparse
 import xarray as xr
 
 from spillover.engine import memory, programs
-from spillover.engine.data.provenance import of_panel, of_weights, versions
+from spillover.engine.data.provenance import hash_panel, hash_weights, versions
 from spillover.engine.estimation.problem import Problem
 from spillover.engine.estimation.saving import check_tree, read_tree, write_tree
 from spillover.engine.weights.channels import channels
@@ -332,9 +332,9 @@ def _describe(problem: Problem) -> dict[str, Any]:
     """The attributes of a tree: the model, the versions, and the SHA-256 of data and weights."""
     w, m = problem.weights, problem.error_weights
     attrs: dict[str, Any] = {f"{name}_version": number for name, number in versions().items()}
-    attrs |= {"data_sha256": of_panel(problem.panel), "weights_sha256": of_weights(w)}
+    attrs |= {"data_sha256": hash_panel(problem.panel), "weights_sha256": hash_weights(w)}
     if m != w:
-        attrs["error_weights_sha256"] = of_weights(m)
+        attrs["error_weights_sha256"] = hash_weights(m)
     attrs |= {
         "model": problem.spec.name,
         "effects": problem.spec.effects,

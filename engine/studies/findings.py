@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from spillover.engine.config.study import StudyPlan
 from spillover.engine.data.indices import Index
 from spillover.engine.data.interpolation import Filled
 from spillover.engine.estimation.ml import MLFit
@@ -13,6 +12,7 @@ from spillover.engine.estimation.model import Model
 from spillover.engine.estimation.results import Fit
 from spillover.engine.exploration.moran import MoranLocal, MoranPanel
 from spillover.engine.specification.selection import Selection
+from spillover.engine.studies.plan import StudyPlan
 from spillover.engine.sweeps.results import Sweep
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import ConvergenceError

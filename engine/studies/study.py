@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from spillover.engine.config.study import AUTO, StudyPlan
 from spillover.engine.data.indices import Index, entropy_index
 from spillover.engine.data.interpolation import Filled, interpolate_panel
 from spillover.engine.estimation.ml import MLFit
@@ -21,6 +20,7 @@ from spillover.engine.reporting.page import write_report
 from spillover.engine.specification.selection import Selection, select_model, variant
 from spillover.engine.storage.output import check_output, publish
 from spillover.engine.studies.findings import Findings
+from spillover.engine.studies.plan import AUTO, StudyPlan
 from spillover.engine.studies.sections import make_report
 from spillover.engine.studies.tables import make_tables
 from spillover.engine.sweeps.results import Sweep

@@ -12,7 +12,7 @@ import jax
 import pandas as pd
 
 from spillover.engine import memory
-from spillover.engine.data.provenance import of_panel, of_weights, versions
+from spillover.engine.data.provenance import hash_panel, hash_weights, versions
 from spillover.engine.estimation.arguments import plan_sampling
 from spillover.engine.progress import counting
 from spillover.engine.storage.reading import named
@@ -239,8 +239,8 @@ def _about(source: SweepData, settings: SweepSettings, names: Names) -> dict[str
         "parameters": list(names.parameters),
         "variables": list(names.variables),
         "settings": asdict(settings),
-        "data": list(dict.fromkeys(of_panel(panel) for panel in panels)),
-        "weights": {name: of_weights(weights) for name, weights in source.plan.weights.items()},
+        "data": list(dict.fromkeys(hash_panel(panel) for panel in panels)),
+        "weights": {name: hash_weights(weights) for name, weights in source.plan.weights.items()},
     }
 
 

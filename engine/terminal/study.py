@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
-from spillover.engine.config.study import StudyPlan, read_study
+from spillover.engine.config.study import read_study
+from spillover.engine.studies.plan import StudyPlan
 from spillover.engine.studies.study import Study, run_study
 from spillover.engine.terminal.tables import draw_table
 from spillover.kernels.arguments import front_door, path

@@ -119,8 +119,8 @@ def test_a_fit_says_where_it_comes_from(fit):
     about = fit.tree.attrs
     assert about["jax_version"] == provenance.versions()["jax"]
     assert about["spillover_version"] == provenance.versions()["spillover"]
-    assert about["weights_sha256"] == provenance.of_weights(W)
-    assert about["data_sha256"] == provenance.of_panel(so.SDM("y ~ x", FRAME.iloc[::-1], W).panel)
+    assert about["weights_sha256"] == provenance.hash_weights(W)
+    assert about["data_sha256"] == provenance.hash_panel(so.SDM("y ~ x", FRAME.iloc[::-1], W).panel)
 
 
 def test_a_full_disk_leaves_the_earlier_fit(fit, stored, tmp_path, monkeypatch):
