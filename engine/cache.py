@@ -20,6 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from spillover.engine.storage.own_folder import cache_home, own_folder
+from spillover.engine.storage.reading import reason_of
 from spillover.kernels.arguments import flag, front_door, path
 from spillover.kernels.errors import SpilloverWarning
 
@@ -71,7 +72,7 @@ def clear(*, disk: bool = False) -> None:
             path.unlink()
 
 
-def remembered(key: tuple, make: Callable[[], Arrays]) -> Arrays:
+def recall(key: tuple, make: Callable[[], Arrays]) -> Arrays:
     """The arrays made for a key, by `make` the first time. The key holds all that they depend on,
     the digest of W first.
     """
@@ -97,10 +98,9 @@ def _keep(name: str, arrays: Arrays) -> None:
     try:
         _write(_shelf.folder / f"{name}.npz", arrays, name)
     except OSError as error:
-        reason = error.strerror or str(error)
         message = (
-            f"{_shelf.folder} cannot be written to ({reason}): log-determinants are kept in memory"
-            " only from now on."
+            f"{_shelf.folder} cannot be written to ({reason_of(error)}): log-determinants are kept"
+            " in memory only from now on."
         )
         _shelf.folder = None
         warnings.warn(message, SpilloverWarning, stacklevel=2)

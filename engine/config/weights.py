@@ -36,7 +36,7 @@ from spillover.engine.data.tables import read_table
 from spillover.engine.labels import as_numbers, few
 from spillover.engine.recognition import swapped
 from spillover.engine.storage.reading import check_file
-from spillover.engine.weights.files import read_weights
+from spillover.engine.weights.reading import read_weights
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError, WeightsError
 

@@ -13,7 +13,7 @@ import pytest
 import scipy.io
 import scipy.sparse as sparse
 
-from spillover.engine.weights.files import read_weights
+from spillover.engine.weights.reading import read_weights
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import WeightsError
 
