@@ -355,10 +355,14 @@ def _check_memory(by: str | None, draws: int, data: xr.Dataset, orders: int) -> 
     variables, units = data.sizes["regressor"], data.sizes["unit"]
     if by == "unit":
         what = f"Impacts of {units:,} units at {draws:,} draws"
-        memory.check(memory.of_unit_impacts(draws, variables, units), what, "give fewer draws=")
+        memory.check(
+            memory.estimate_unit_impacts(draws, variables, units), what, "give fewer draws="
+        )
     if by == "order":
-        what = f"Impacts of {memory.plain(orders)} orders at {draws:,} draws"
-        memory.check(memory.of_order_impacts(draws, variables, orders), what, "give fewer orders=")
+        what = f"Impacts of {memory.format_count(orders)} orders at {draws:,} draws"
+        memory.check(
+            memory.estimate_order_impacts(draws, variables, orders), what, "give fewer orders="
+        )
 
 
 def _plain(labels: pd.Index) -> np.ndarray:

@@ -290,7 +290,11 @@ def _check_size(links: int, what: str, way_out: str, max_memory: float | None) -
     """Refuse more links than there is memory for, before any is made."""
     if links > FEW or max_memory is not None:
         memory.check(
-            memory.of_links(links), f"{what}, {links:,} links", way_out, max_memory, WeightsError
+            memory.estimate_links(links),
+            f"{what}, {links:,} links",
+            way_out,
+            max_memory,
+            WeightsError,
         )
 
 

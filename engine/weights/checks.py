@@ -198,9 +198,7 @@ def spectral_radius(matrix: sparse.csr_array) -> float:
 
 def acyclic(matrix: sparse.csr_array) -> bool:
     """Whether no unit is reached from itself along the links, so that every eigenvalue is 0."""
-    return (
-        csgraph.connected_components(
-            matrix, directed=True, connection="strong", return_labels=False
-        )
-        == matrix.shape[0]
+    count: int = csgraph.connected_components(
+        matrix, directed=True, connection="strong", return_labels=False
     )
+    return bool(count == matrix.shape[0])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spillover.engine.labels import as_index, as_numbers, few
-from spillover.engine.recognition import coordinate, swapped
+from spillover.engine.recognition import are_swapped, find_coordinate
 from spillover.engine.storage.reading import shown
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
@@ -98,7 +98,7 @@ def as_places(coordinates: Any, ids: Any, metric: Any) -> Places:
         if names is not None:
             _warn_of_degrees(given, names)
         return Places(given, labels)
-    if names is not None and swapped(names):
+    if names is not None and are_swapped(names):
         first, second = names
         way_out = f"frame[[{second!r}, {first!r}]] puts them right"
         raise WeightsError(
@@ -193,7 +193,7 @@ def _warn_of_degrees(given: np.ndarray, names: list[Any]) -> None:
     """Warn of columns called latitude or longitude whose numbers are degrees: a degree of longitude
     is shorter than one of latitude.
     """
-    kinds = [coordinate(name) for name in names]
+    kinds = [find_coordinate(name) for name in names]
     order = [1, 0] if kinds[0] == "latitude" or kinds[1] == "longitude" else [0, 1]
     in_degrees = all(
         low <= values.min() and values.max() <= high

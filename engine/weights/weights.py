@@ -563,12 +563,13 @@ class Weights:
     @property
     def n(self) -> int:
         """The number of units."""
-        return self.matrix.shape[0]
+        return int(self.matrix.shape[0])
 
     @property
-    def islands(self) -> list:
+    def islands(self) -> list[Any]:
         """The labels of the units without neighbours."""
-        return self.ids[np.diff(self.matrix.indptr) == 0].tolist()
+        lonely: list[Any] = self.ids[np.diff(self.matrix.indptr) == 0].tolist()
+        return lonely
 
     @cached_property
     def is_symmetric(self) -> bool:

@@ -248,7 +248,7 @@ def test_refuses_and_names_the_culprit(case):
 def test_more_links_than_memory_holds_are_refused_before_they_are_made(monkeypatch, make, way_out):
     assert make().matrix.nnz == N * (N - 1)
     monkeypatch.setattr(builders, "FEW", 0)
-    monkeypatch.setattr(memory, "available_memory", lambda: memory.of_links(N * (N - 1)) - 1)
+    monkeypatch.setattr(memory, "available_memory", lambda: memory.estimate_links(N * (N - 1)) - 1)
     with pytest.raises(WeightsError, match=rf"{N * (N - 1):,} links.*{way_out}"):
         make()
     # fewer are made
