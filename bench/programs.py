@@ -35,7 +35,7 @@ def main(fits: int, share: float) -> None:
             frame,
             so.Weights(ring + ring.T).row_standardize(),
         ).fit_ml()
-        row = {"fits": i + 1, "share": share, "maps": programs.maps(), "resident": resident()}
+        row = {"fits": i + 1, "share": share, "maps": programs.count_maps(), "resident": resident()}
         print(json.dumps({**row, "seconds": round(time.perf_counter() - start, 1)}), flush=True)
 
 
