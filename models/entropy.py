@@ -20,7 +20,7 @@ CONSTANT = 1e-12
 def is_constant(x: np.ndarray) -> np.ndarray:
     """Which columns of x, (n, k), do not vary but for rounding: (k,), true or false.
 
-    >>> constant(np.array([[1.0, 0.3], [2.0, 0.1 + 0.2]])).tolist()
+    >>> is_constant(np.array([[1.0, 0.3], [2.0, 0.1 + 0.2]])).tolist()
     [False, True]
     """
     x = np.asarray(x, float)  # differences of small integers would overflow
