@@ -90,31 +90,28 @@ def choose_transformation(
     over_periods = spec.effects in ("unit", "twoway")
     period = spec.effects in ("period", "twoway")
     free_periods = periods - 1 if over_periods else periods
-    if likelihood == "direct":
+    if likelihood == "transformed":
+        free_units = units - 1 if period else units
         return Transformation(
-            over_periods, period, 0, units * periods, periods, False, lag_first=False
+            over_periods=over_periods,
+            over_units=period,
+            dummies=0,
+            nu=free_units * free_periods,
+            multiplicity=free_periods,
+            contrasts=period,
+            quasi=period and not closed,
         )
-    if likelihood == "lsdv":
-        # where the rows of M have one sum S_lam maps the period dummies to themselves, so that
-        # demeaning removes them
-        as_columns = period and not closed
-        return Transformation(
-            over_periods,
-            period and not as_columns,
-            free_periods * as_columns,
-            units * periods,
-            periods,
-            False,
-        )
-    free_units = units - 1 if period else units
+    # where the rows of M have one sum S_lam maps the period dummies to themselves, so that
+    # demeaning removes them
+    as_columns = likelihood == "lsdv" and period and not closed
     return Transformation(
-        over_periods,
-        period,
-        0,
-        free_units * free_periods,
-        free_periods,
-        period,
-        quasi=period and not closed,
+        over_periods=over_periods,
+        over_units=period and not as_columns,
+        dummies=free_periods if as_columns else 0,
+        nu=units * periods,
+        multiplicity=periods,
+        contrasts=False,
+        lag_first=likelihood == "lsdv",
     )
 
 

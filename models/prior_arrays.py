@@ -82,7 +82,16 @@ def measure_scales(
     mean, y_mean = ones @ d, float(ones @ y)
     sd = np.sqrt(np.maximum((d**2).sum(axis=0) / nu - mean**2, 0))
     y_sd = float(np.sqrt(max(y @ y / nu - y_mean**2, 0)))
-    return Scales(mean, sd, y_mean, y_sd, residual, d[:k], nu, intercept)
+    return Scales(
+        mean=mean,
+        sd=sd,
+        y_mean=y_mean,
+        y_sd=y_sd,
+        residual=residual,
+        triangle=d[:k],
+        nu=nu,
+        intercept=intercept,
+    )
 
 
 class Prior(NamedTuple):

@@ -149,7 +149,8 @@ def simulate_prosperity(
     x = np.concatenate([integration.reshape(*shape, 1), controls], axis=-1)
     noise = sigma * rng.standard_normal(shape)
     y, effects = _solve_response(weights, x, noise, rank, rng)
-    return Prosperity(y, x, effects, noise, _simulate_indicators(y, indicators[0], rng), parts)
+    series = _simulate_indicators(y, indicators[0], rng)
+    return Prosperity(y=y, x=x, effects=effects, noise=noise, indicators=series, parts=parts)
 
 
 def _solve_response(
