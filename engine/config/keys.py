@@ -40,10 +40,11 @@ class Either:
     """A text, or else what `other` wants."""
 
     text: Want
-    other: "Wanted"
+    other: "Plain"
 
 
-Wanted = Want | Several | Keys | ByName | Either
+Plain = Want | Several | Keys | ByName
+Wanted = Plain | Either
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def check(table: Any, keys: tuple[Key, ...], where: str, path: tuple[str, ...] =
 def require(value: Any, wanted: Wanted, where: str, path: tuple[str, ...]) -> None:
     """Refuse a value that is not as wanted; SpecificationError as `check`."""
     if isinstance(wanted, Either):
-        wanted = wanted.text if isinstance(value, str) else wanted.other
-    if isinstance(wanted, Want):
+        require(value, wanted.text if isinstance(value, str) else wanted.other, where, path)
+    elif isinstance(wanted, Want):
         _require_one(value, wanted, where, path)
     elif isinstance(wanted, Several):
         _require_several(value, wanted, where, path)
