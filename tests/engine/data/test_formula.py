@@ -501,7 +501,7 @@ def test_a_fault_in_a_function_of_the_user_is_told():
 
 
 def test_a_sweep_takes_functions_of_the_user():
-    plan = members.Plan("y ~ f(x)", {"w": W}, ("SAR",), ("none",), "town", None)
+    plan = members.SweepPlan("y ~ f(x)", {"w": W}, ("SAR",), ("none",), "town", None)
     frame = ROWS.reset_index(names="town")
     one, other = (
         members.read(plan, frame, {"f": lambda x, power=power: x**power}) for power in (1, 3)
