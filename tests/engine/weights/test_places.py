@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 import spillover as so
-from spillover.engine.config.weights import weights_table
+<<<<<<< HEAD
 from spillover.engine.weights.places import RADIUS as OURS
+=======
+from spillover.engine.config.weights import make_weights
+>>>>>>> tables
 
 CITIES = {
     "beijing": (116.41, 39.90),
@@ -214,7 +217,7 @@ def test_a_config_that_takes_the_latitude_for_x_is_refused(tmp_path):
 
     def table(x, y, metric):
         coordinates = {"file": "places.csv", "unit": "city", "x": x, "y": y}
-        return weights_table(
+        return make_weights(
             tmp_path,
             {"near": {"kind": "knn", "k": 2, "coordinates": coordinates, "metric": metric}},
             frame,
