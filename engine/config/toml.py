@@ -6,15 +6,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-from spillover.engine.config.keys import INSIDE, PATH, Key, Want, check, choice, whole
-from spillover.engine.weights.reading import read_weights
-=======
 from spillover.engine.config import wants
 from spillover.engine.config.keys import Key, check
 from spillover.engine.config.paths import resolve_inside
 from spillover.engine.weights.reading import read_weights
->>>>>>> tables
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import SpecificationError
 

@@ -265,13 +265,8 @@ def read_places(table: Entry, given: Material) -> pd.DataFrame:
     """
     file = table["file"]
     frame = read_table(given.base / file)
-<<<<<<< HEAD
-    unit, x, y = (_column(frame, table[key], file) for key in ("unit", "x", "y"))
-    if are_swapped((x, y)):
-=======
     unit, x, y = (_check_column(frame, table[key], file) for key in ("unit", "x", "y"))
     if are_swapped((x, y)):
->>>>>>> tables
         raise WeightsError(
             f"coordinates of {file}: x = {x!r}, y = {y!r}, but x is the longitude and y the"
             " latitude: swap them."

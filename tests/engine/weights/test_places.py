@@ -11,11 +11,8 @@ import pandas as pd
 import pytest
 
 import spillover as so
-<<<<<<< HEAD
-from spillover.engine.weights.places import RADIUS as OURS
-=======
 from spillover.engine.config.weights import make_weights
->>>>>>> tables
+from spillover.engine.weights.places import RADIUS as OURS
 
 CITIES = {
     "beijing": (116.41, 39.90),
