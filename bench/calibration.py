@@ -31,8 +31,8 @@ CHAINS, KEPT = 100, 99
 
 def main() -> None:
     """Every model and kind of effects asked for."""
-    from calibration import p_values, ranks
     from machine import machine
+    from rank_calibration import p_values, ranks
 
     warnings.simplefilter("ignore")  # of short chains: ranks tell more
     words = set(sys.argv[1:])

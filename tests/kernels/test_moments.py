@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sparse
-import whole as whole_data
+import whole_arrays
 from oracles import dense
 from oracles.hostile import knn, row_standardise
 
@@ -50,7 +50,7 @@ def test_lag_basis_has_its_columns_in_the_order_of_its_parts(name, present):
     W = HOSTILE[name]
     n, M = len(W), other(len(W))
     y, x = panel(n)
-    basis, parts = whole_data.lag_basis(
+    basis, parts = whole_arrays.lag_basis(
         y,
         x,
         *(sparse.csr_array(A) if there else None for A, there in zip((W, M), present, strict=True)),
@@ -76,7 +76,7 @@ def test_lag_basis_has_its_columns_in_the_order_of_its_parts(name, present):
 @pytest.mark.parametrize("shape", [(500, 6), (6, 6), (4, 6), (1, 6), (7, 20, 3), (50, 1)])
 def test_r_factor_has_the_cross_products_and_is_triangular(shape):
     z = np.random.default_rng(2).normal(size=shape) * np.logspace(-3, 4, shape[-1])
-    R = whole_data.r_factor(z)
+    R = whole_arrays.r_factor(z)
     flat = z.reshape(-1, shape[-1])
     assert R.shape == (shape[-1], shape[-1])
     assert not np.tril(R, -1).any()
@@ -89,9 +89,9 @@ def test_r_factor_has_the_cross_products_and_is_triangular(shape):
 @pytest.mark.parametrize("rows", [1, 3, 7, 100, 499, 500])
 def test_r_factor_does_not_depend_on_the_blocks(rows, monkeypatch):
     z = np.random.default_rng(2).normal(size=(500, 6))
-    whole = whole_data.r_factor(z)
+    whole = whole_arrays.r_factor(z)
     monkeypatch.setattr(moments, "ROWS", rows)
-    found = whole_data.r_factor(z)
+    found = whole_arrays.r_factor(z)
     np.testing.assert_allclose(np.abs(found), np.abs(whole), rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(found.T @ found, z.T @ z, rtol=1e-11, atol=1e-11)
 
@@ -108,7 +108,7 @@ def test_r_factor_keeps_the_small_residual_that_cross_products_lose(noise):
     y = x @ b + e
     v, z = np.append(-b, 1.0), np.column_stack([x, y])
     exact = np.sum((y.astype(np.longdouble) - x.astype(np.longdouble) @ b) ** 2)
-    by_r = abs(float(np.sum((whole_data.r_factor(z) @ v) ** 2) / exact) - 1)
+    by_r = abs(float(np.sum((whole_arrays.r_factor(z) @ v) ** 2) / exact) - 1)
     by_gram = abs(float(v @ (z.T @ z) @ v / exact) - 1)
     lost = 100 * np.finfo(float).eps * np.linalg.norm(y) / np.linalg.norm(e)
     assert by_r < lost
@@ -135,7 +135,7 @@ def test_stacked_rows_touch_regressors_and_y_alone(present):
     parts = PARTS[present]
     rng = np.random.default_rng(5)
     z, d, y = rng.normal(size=(40, len(parts))), rng.normal(size=(3, 2)), rng.normal(size=3)
-    found = moments.stacked(whole_data.r_factor(z), parts, d, y)
+    found = moments.stacked(whole_arrays.r_factor(z), parts, d, y)
     rows = np.zeros((3, len(parts)))
     rows[:, :2], rows[:, parts.index("y")] = d, y
     assert found.shape == (len(parts), len(parts))
@@ -145,6 +145,6 @@ def test_stacked_rows_touch_regressors_and_y_alone(present):
 def test_an_empty_prior_stacks_to_the_same_factor():
     z = np.random.default_rng(6).normal(size=(40, 3))
     found = moments.stacked(
-        whole_data.r_factor(z), PARTS[False, False], np.zeros((2, 2)), np.zeros(2)
+        whole_arrays.r_factor(z), PARTS[False, False], np.zeros((2, 2)), np.zeros(2)
     )
-    np.testing.assert_allclose(np.abs(found), np.abs(whole_data.r_factor(z)), rtol=1e-12)
+    np.testing.assert_allclose(np.abs(found), np.abs(whole_arrays.r_factor(z)), rtol=1e-12)

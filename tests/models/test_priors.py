@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-import whole as whole_data
+import whole_arrays
 from scipy import stats
 from scipy.special import betaln
 
@@ -42,7 +42,7 @@ def scales_of(d, y, terms=TERMS):
     parts = ("d",) * d.shape[1] + ("y",)
     e = y - d @ np.linalg.lstsq(d, y, rcond=None)[0]
     return families.scales(
-        whole_data.r_factor(np.column_stack([d, y])),
+        whole_arrays.r_factor(np.column_stack([d, y])),
         parts,
         terms,
         np.sqrt(e @ e / (len(y) - d.shape[1])),

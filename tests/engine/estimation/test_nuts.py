@@ -13,10 +13,10 @@ import numpyro.distributions as dist
 import pandas as pd
 import pytest
 import xarray as xr
+from dense_posterior import assert_dense_posterior, draws_of
 from numpyro.infer import MCMC, NUTS
 from oracles import dense
 from oracles.quadrature import panels
-from posteriors import assert_dense_posterior, draws_of
 from scipy import stats
 
 import spillover as so

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from sweeps import assert_same, swept, weights_of
+from small_sweeps import assert_same, swept, weights_of
 
 import spillover as so
 from spillover.engine.data import provenance

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from sweeps import DRAWS, PANEL, swept, weights_of
+from small_sweeps import DRAWS, PANEL, swept, weights_of
 
 import spillover as so
 from spillover.engine.sweeps import chunk
