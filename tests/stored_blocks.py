@@ -42,8 +42,8 @@ def make_block(members: list[int]) -> Block:
 
 
 def finish(path: Path, about=ABOUT, parts=PARTS) -> tuple[list, list[list[int]]]:
-    """What a sweep does with its store, the members being `make_block` in place of fitted; and which
-    were.
+    """What a sweep does with its store, `make_block` standing for the fits: what the store then
+    holds, and the parts that were fitted.
     """
     with store.open_store(path, about, parts) as place:
         blocks = [one.block for one in place.kept]
