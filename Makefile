@@ -3,9 +3,10 @@ PYTHON ?= $(or $(shell .ci/pythons | head -n 1),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS := $(VENV)/.installed-docs
 SPREAD := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test verify smoke check clean
+.PHONY: demo test verify smoke check docs clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## a whole study on the packaged panel: spillover-demo/report/report.html
@@ -23,8 +24,18 @@ smoke: $(STAMP)  ## imports, and fits against independent references: whether sp
 check: $(STAMP)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -rf build && $(BIN)/python -m pip install -q --no-deps --target build/types .
+	rm -rf build/types build/lib build/bdist.* && $(BIN)/python -m pip install -q --no-deps --target build/types .
 	cd build/types && MYPYPATH=. ../../$(BIN)/python -m mypy --config-file ../../pyproject.toml -p spillover
+
+docs: $(DOCS)  ## the documentation, of the wheel, without a network: build/docs/html/index.html
+	rm -rf build/lib build/bdist.* build/docs/wheel build/docs/package build/docs/doctrees build/docs/html docs/reference/generated
+	$(BIN)/python -m pip wheel -q --no-deps --no-index --no-build-isolation --wheel-dir build/docs/wheel .
+	$(BIN)/python -m pip install -q --no-deps --no-index --no-compile --target build/docs/package build/docs/wheel/*.whl
+	PYTHONPATH=$(CURDIR)/build/docs/package $(BIN)/python -m sphinx -q -W --keep-going -d build/docs/doctrees docs build/docs/html
+
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[docs]"
+	touch $(DOCS)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "spillover needs Python 3.11 or later: make PYTHON=python3.12")'
@@ -33,4 +44,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build spillover-demo
+	rm -rf $(VENV) build spillover-demo docs/reference/generated

@@ -195,7 +195,7 @@ def build_series(case: str):
         return logdet.from_series(made.coef, made.bounds, 2_500, made.error, made.ends)
     coef = np.random.default_rng(0).normal(size=int(case)) * 0.7 ** np.arange(int(case))
     parts = (coef, [-1.0, 1.0], 1e3, 0.0, np.zeros((0, 2)), chebyshev.FULL)
-    return logdet.LogDet(*map(jnp.asarray, parts))
+    return logdet.LogDetSeries(*map(jnp.asarray, parts))
 
 
 def child(case: str, contender: str) -> dict:
@@ -210,8 +210,10 @@ def child(case: str, contender: str) -> dict:
     with jax.enable_x64(True):
         if case == DENSITY:
             design = common.Design(theta=0.5)
-            posterior, _ = samplers.place(common.model("SDM", common.neighbours(49, 4), design))
-            start = jnp.full(posteriors.size(posterior), 0.1)
+            posterior = samplers.place(
+                common.model("SDM", common.neighbours(49, 4), design)
+            ).posterior
+            start = jnp.full(posteriors.flat_size(posterior), 0.1)
             return figures(posteriors.log_density, posterior, start, DENSITY_CALLS)
         record = build_series(case)
         if contender != "package":

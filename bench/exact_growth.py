@@ -30,9 +30,9 @@ def child(word: str) -> dict:
     model, built = measure(lambda: common.model("SAR", common.neighbours(n, ordered=True), design))
     series, prepared = measure(lambda: so.LogDet.build(model.weights, **options))
     with jax.enable_x64(True):
-        posterior, mass = samplers.place_with(model, series)
-        drawn, exact = measure_warm(lambda: samplers.draw_exact(posterior, DRAWS), REPEATS)
-        (_, steps), nuts = measure_warm(lambda: samplers.draw_chains(posterior, mass), 3)
+        placed = samplers.place_with(model, series)
+        drawn, exact = measure_warm(lambda: samplers.draw_exact(placed.posterior, DRAWS), REPEATS)
+        (_, steps), nuts = measure_warm(lambda: samplers.draw_chains(placed), 3)
     return {
         "units": n,
         "coefficients": series.record.coef.shape[0],

@@ -58,10 +58,10 @@ def child(size: str, name: str) -> dict:
     row = {"model": name, "problem": size, "fit": rates(fit.posterior["rho"].to_numpy(), took)}
     row["quadrature_points"] = int(fit.tree["sample_stats"]["quadrature_points"])
     with jax.enable_x64(True):
-        posterior, mass = samplers.place(model)
-        drawn, took = measure_warm(lambda: samplers.draw_exact(posterior, DRAWS), REPEATS)
+        placed = samplers.place(model)
+        drawn, took = measure_warm(lambda: samplers.draw_exact(placed.posterior, DRAWS), REPEATS)
         row["draw"] = rates(drawn["rho"], took)
-        (drawn, _), took = measure_warm(lambda: samplers.draw_chains(posterior, mass), 2)
+        (drawn, _), took = measure_warm(lambda: samplers.draw_chains(placed), 2)
         row["nuts"] = rates(drawn["rho"], took)
     fit, took = measure_warm(lambda: model.fit(draws=samplers.KEPT, progress=False), 1)
     row["nuts_fit"] = rates(fit.posterior["rho"].to_numpy(), took)

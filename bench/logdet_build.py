@@ -92,16 +92,16 @@ def compare_probes(matrix, result) -> dict:
 
 def compare_series(matrix, result) -> dict:
     """The largest error at random rho of the covered range, and what one factorisation takes."""
-    from spillover.kernels import factor, sparse_logdet
+    from spillover.kernels import factor, logit
 
     exact = factor.superlu(factor.pencil(matrix)._replace(reach=0.0))  # pivots everywhere
     ends = np.asarray(result.ends)
     if hasattr(result, "window"):
-        ends = sparse_logdet.to_s(np.array(result.window), result.bounds)
+        ends = logit.to_s(np.array(result.window), result.bounds)
     count = CHECKS if matrix.shape[0] < MANY else FEWER
     worst, seconds = 0.0, []
     for s in np.random.default_rng(1).uniform(*ends, count):
-        rho = float(sparse_logdet.to_rho(s, result.bounds))
+        rho = float(logit.to_rho(s, result.bounds))
         value, took = measure(lambda rho=rho: exact(rho).log)
         seconds.append(took.cpu_s)
         t = (2 * s - sum(result.ends)) / (result.ends[1] - result.ends[0])

@@ -32,18 +32,18 @@ def sample_named(model, seed: int, kept: dict) -> None:
     import samplers
     from numpyro.infer import MCMC, NUTS
 
-    from spillover.models.likelihood import joint
+    from spillover.models.likelihood import Parameters, log_likelihood
 
     def sites(likelihood) -> None:
         k = likelihood.moments.d.shape[1]
         beta = numpyro.sample("beta", dist.Normal(0, 10).expand([k]).to_event(1))
         sigma = numpyro.sample("sigma", dist.HalfNormal(10))
         rho = numpyro.sample("rho", dist.Uniform(-1, 1))
-        numpyro.factor("y", joint(likelihood, beta, rho, None, sigma**2))
+        numpyro.factor("y", log_likelihood(likelihood, Parameters(beta, rho, None, sigma**2)))
 
     with jax.enable_x64(True):
         if not kept:
-            kept["likelihood"] = samplers.place(model)[0].likelihood
+            kept["likelihood"] = samplers.place(model).posterior.likelihood
             lengths = {"num_warmup": TUNE, "num_samples": DRAWS, "num_chains": 4}
             how = {"chain_method": "vectorized", "progress_bar": False, "jit_model_args": True}
             kept["mcmc"] = MCMC(NUTS(sites), **lengths, **how)

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from spillover.engine.storage.reading import available_memory, size
-from spillover.kernels.arguments import shown
+from spillover.engine.storage.reading import size
+from spillover.kernels.arguments import show
 from spillover.kernels.errors import SpecificationError, SpilloverError
+from spillover.kernels.host_memory import available_memory
 
 FLOAT = 8
 COPIES = 4  # of the draws, at the peak: noise, what the device holds, what comes back, the tree
@@ -44,7 +45,7 @@ def check(
         or not max_memory > 0
     ):
         raise SpecificationError(
-            f"max_memory={shown(max_memory)}: give a number of bytes, such as max_memory=8e9."
+            f"max_memory={show(max_memory)}: give a number of bytes, such as max_memory=8e9."
         )
     there = available_memory() if max_memory is None else float(max_memory)
     if need > there:

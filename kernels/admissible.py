@@ -18,7 +18,10 @@ import scipy.sparse.linalg
 
 from spillover.kernels import factor, ordering, perron, spectrum
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.structure import FACTORED, Structure, canonicalize, examine
 
+DENSE = 500  # units up to which all eigenvalues are as cheap as a few extreme ones
+FULL = 0.05  # share of links from which factors are as good as dense
 # relative accuracy of the leftmost eigenvalue; the bound leaves the residual out, and so stays
 # inside
 LANCZOS = 1e-3
@@ -61,7 +64,52 @@ class Left(NamedTuple):
     cautious: bool
 
 
-def admissible(
+def find_admissible(
+    structure: Structure, given: tuple[float, float] | None = None, order: np.ndarray | None = None
+) -> Admissible:
+    """The bounds of rho, those given or (1/omega_min, 1/omega_max), omega the extreme real
+    eigenvalues, and what is known beside them.
+
+    The bounds stay at most LANCZOS short of these on the left. Above DENSE units an asymmetric W
+    whose eigenvalue furthest left is not real may leave a `cautious` lower bound, one up to which
+    no eigenvalue was found. `order`: of elimination, where it is known. Raises WeightsError for an
+    acyclic W without bounds.
+    """
+    work, radius = structure.work, structure.radius
+    if work.shape[0] <= DENSE or not work.nnz:
+        values = spectrum.eigenvalues(work)
+        bounds, cautious = (given, False) if given else spectrum.cautious_interval(work, values)
+        left, right = -values.real.min(initial=0.0), values.real.max(initial=0.0)
+        plain = (-1 / left if left > 0 else -np.inf, 1 / right if right > 0 else np.inf)
+        return Admissible(bounds, plain, (-np.inf, bounds[1]) if cautious else bounds, cautious)
+    if not np.isfinite(radius[1]):
+        radius = (1 / given[1],) * 2 if given else radius_of(work)
+    search = given is None and work.shape[0] <= FACTORED
+    found = _from_extremes(
+        work, radius, structure.symmetric, structure.even, search=search, order=order
+    )
+    return found._replace(bounds=given, cautious=False) if given else found
+
+
+def limits(matrix: sparse.csr_array) -> Admissible:
+    """The admissible interval of rho, from all eigenvalues where W is small or dense, else as
+    `find_admissible` has it.
+    """
+    n = matrix.shape[0]
+    if n <= DENSE or (FULL * n * n < matrix.nnz and n <= spectrum.DENSE_LIMIT):
+        bounds, cautious = spectrum.cautious_interval(matrix, spectrum.eigenvalues(matrix))
+        return Admissible(
+            bounds, (-np.inf, np.inf), (-np.inf, bounds[1]) if cautious else bounds, cautious
+        )
+    return find_admissible(examine(canonicalize(matrix)))
+
+
+def interval(matrix: sparse.csr_array) -> tuple[float, float]:
+    """The bounds of `limits`."""
+    return limits(matrix).bounds
+
+
+def _from_extremes(
     work: sparse.csr_array,
     radius: tuple[float, float],
     symmetric: bool,
@@ -70,7 +118,7 @@ def admissible(
     search: bool = True,
     order: np.ndarray | None = None,
 ) -> Admissible:
-    """The interval for W = `work` (`perron.balanced`, row-standardised or symmetric) with bounds on
+    """The interval for W = `work` (`perron.balance`, row-standardised or symmetric) with bounds on
     its spectral radius.
 
     `even`: W is similar to -W. `search`: by factorisations where the leftmost eigenvalue is

@@ -76,13 +76,13 @@ def _misfit(function: Callable, name: str, args: tuple, kwargs: Mapping[str, Any
         signature.bind(*args, **kwargs)
     except TypeError as error:
         return (
-            _explained(name, list(signature.parameters.values()), args, kwargs)
+            _explain(name, list(signature.parameters.values()), args, kwargs)
             or f"{name}(): {error}."
         )
     return None
 
 
-def _explained(
+def _explain(
     qualname: str, parameters: list[inspect.Parameter], args: tuple, kwargs: Mapping[str, Any]
 ) -> str:
     """The first misspelt, superfluous, doubled or missing argument of a call, in words."""
@@ -101,7 +101,7 @@ def _explained(
         by_name = [word for word in known if word not in places]
         rest = f"; give others by name, such as {by_name[0]}=" if by_name else ""
         there = (
-            f"only {_listed(places)} without a name"
+            f"only {_join(places)} without a name"
             if places
             else "nothing without a name"
             if by_name
@@ -115,14 +115,14 @@ def _explained(
     needed = [one.name for one in own if one.name in known and one.default is one.empty]
     missing = [word for word in needed if word not in filled]
     return (
-        f"{name} needs {_listed(needed)}: {_listed(missing)} {'is' if len(missing) == 1 else 'are'}"
+        f"{name} needs {_join(needed)}: {_join(missing)} {'is' if len(missing) == 1 else 'are'}"
         " missing."
         if missing
         else ""
     )
 
 
-def _listed(words: list[str]) -> str:
+def _join(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
@@ -139,7 +139,7 @@ def suggestion(word: Any, known: Iterable[Any]) -> str:
     return f"did you mean {words[near[0]]!r}" if near else ""
 
 
-def shown(value: Any) -> str:
+def show(value: Any) -> str:
     """A value on one line for a message: as Python writes it where that is short and plain, else
     its kind.
     """
@@ -203,7 +203,7 @@ def whole(
         else f"from {least} to {most}"
     )
     raise SpecificationError(
-        f"{name}={shown(value)}: give a whole number {reach}, such as"
+        f"{name}={show(value)}: give a whole number {reach}, such as"
         f" {name}={_nearest(value, least, most, example)}."
     )
 
@@ -225,7 +225,7 @@ def seed(value: Any, name: str = "seed") -> int:
         return whole(name, value, least=0, most=LAST_SEED)
     except SpecificationError:
         raise SpecificationError(
-            f"{name}={shown(value)}: give a whole number from 0 to 2**63 - 1, such as {name}=0."
+            f"{name}={show(value)}: give a whole number from 0 to 2**63 - 1, such as {name}=0."
         ) from None
 
 
@@ -253,7 +253,7 @@ def real(
         return found
     such = "" if example is None else f", such as {name}={example:g}"
     raise SpecificationError(
-        f"{name}={shown(value)}: give a number{_between(low, high, closed)}{such}."
+        f"{name}={show(value)}: give a number{_between(low, high, closed)}{such}."
     )
 
 
@@ -268,7 +268,7 @@ def _between(low: float, high: float, closed: bool) -> str:
 def flag(name: str, value: Any) -> bool:
     """True or False, of Python or NumPy."""
     if not isinstance(value, bool | np.bool_):
-        raise SpecificationError(f"{name}={shown(value)}: give True or False.")
+        raise SpecificationError(f"{name}={show(value)}: give True or False.")
     return bool(value)
 
 
@@ -288,28 +288,28 @@ def choice(
         return str(value)
     near = suggestion(value, words)
     raise error(
-        f"There {what} {shown(value)}; choose one of"
+        f"There {what} {show(value)}; choose one of"
         f" {', '.join(map(repr, words))}{f': {near}?' if near else '.'}"
     )
 
 
-def listed(name: str, value: Any, *, example: str | None = None) -> tuple[Any, ...]:
+def items(name: str, value: Any, *, example: str | None = None) -> tuple[Any, ...]:
     """The members of a list or another collection; a text is none, nor is a mapping."""
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         inner = (
             f"[{value!r}]" if isinstance(value, str) and len(value) <= WIDE else example or "[...]"
         )
-        raise SpecificationError(f"{name}={shown(value)}: give a list, such as {name}={inner}.")
+        raise SpecificationError(f"{name}={show(value)}: give a list, such as {name}={inner}.")
     return tuple(value)
 
 
 def texts(name: str, value: Any, *, example: str | None = None) -> tuple[str, ...]:
     """The members of a list of texts."""
-    found = listed(name, value, example=example)
+    found = items(name, value, example=example)
     wrong = [one for one in found if not isinstance(one, str)]
     if wrong:
         raise SpecificationError(
-            f"{name}={shown(value)}: {shown(wrong[0])} is no text; give a list of names."
+            f"{name}={show(value)}: {show(wrong[0])} is no text; give a list of names."
         )
     return found
 
@@ -317,21 +317,21 @@ def texts(name: str, value: Any, *, example: str | None = None) -> tuple[str, ..
 def label(name: str, value: Any, *, error: type[Exception] = SpecificationError) -> Any:
     """The label of one column: anything that a dict takes for a key."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-        raise error(f"{name}={shown(value)}: give the name of one column, {value[0]!r}.")
+        raise error(f"{name}={show(value)}: give the name of one column, {value[0]!r}.")
     try:
         hash(value)
         plain = value is not None and not callable(value) and value == value
     except (TypeError, ValueError):  # what has no hash, or no one truth
         plain = False
     if plain is not True and not isinstance(plain, np.bool_):
-        raise error(f"{name}={shown(value)}: give the name of one column.")
+        raise error(f"{name}={show(value)}: give the name of one column.")
     return value
 
 
 def text(name: str, value: Any, *, example: str) -> str:
     """A text."""
     if not isinstance(value, str):
-        raise SpecificationError(f"{name}={shown(value)}: give a text, such as {name}={example!r}.")
+        raise SpecificationError(f"{name}={show(value)}: give a text, such as {name}={example!r}.")
     return value
 
 
@@ -344,7 +344,7 @@ def path(name: str, value: Any) -> Path:
         or value == ""
     ):
         raise SpecificationError(
-            f"{name}={shown(value)}: give a path, as text or as a pathlib.Path."
+            f"{name}={show(value)}: give a path, as text or as a pathlib.Path."
         )
     return Path(value)
 

@@ -3,8 +3,8 @@
     s = 1/2 log((rho - a) / (b - rho)),    a < rho < b
 
 sends the slits (-inf, a] and [b, inf), where a log-determinant is singular, to the lines Im s =
-+-pi/2; a series in s therefore converges geometrically where one in rho does not (mathematics.md 5
-has the sources).
++-pi/2; a series in s therefore converges geometrically where one in rho does not
+(docs/mathematics.md 5 has the sources).
 """
 
 from collections.abc import Callable
@@ -38,27 +38,6 @@ class Series(NamedTuple):
 
     coef: jax.Array
     ends: jax.Array
-
-
-def to_s(rho: ArrayLike, bounds: ArrayLike) -> jax.Array:
-    """The logit variable of rho."""
-    a, b = jnp.asarray(bounds)
-    return 0.5 * (jnp.log(rho - a) - jnp.log(b - rho))
-
-
-def to_rho(s: ArrayLike, bounds: ArrayLike) -> jax.Array:
-    """The rho of a logit variable, from the nearer end so that nothing cancels there."""
-    a, b = jnp.asarray(bounds)
-    s = jnp.asarray(s)
-    return jnp.where(
-        s < 0, a + (b - a) * jax.nn.sigmoid(2 * s), b - (b - a) * jax.nn.sigmoid(-2 * s)
-    )
-
-
-def log_slope(s: ArrayLike, bounds: ArrayLike) -> jax.Array:
-    """log(d rho / d s) = log(2 (rho - a)(b - rho) / (b - a))."""
-    a, b = jnp.asarray(bounds)
-    return jnp.log(2 * (b - a)) + jax.nn.log_sigmoid(2 * s) + jax.nn.log_sigmoid(-2 * s)
 
 
 @jax.custom_jvp
@@ -162,10 +141,50 @@ def interpolate(
         )
         error = float(np.abs(predicted - finer[1::2]).max())
         values, count = finer, 2 * count
-    return trimmed(coefficients(values), tolerance / 100)[0], error
+    return trim(coefficients(values), tolerance / 100)[0], error
 
 
-def trimmed(coef: np.ndarray, negligible: float) -> tuple[np.ndarray, float]:
+def expand(
+    function: Callable[[np.ndarray], np.ndarray],
+    ends: tuple[float, float],
+    *,
+    least: int,
+    most: int = 1024,
+    absolute: float = 0.0,
+    relative: float = 0.0,
+) -> tuple[np.ndarray, float]:
+    """Coefficients of a cheap host function of s, their number doubled from `least` until the last
+    quarter of them is negligible, or until there are `most`.
+
+    Parameters
+    ----------
+    function : callable
+        Values at an array of s between the ends.
+    ends : tuple of float
+        The range of s.
+    least, most : int
+        How many coefficients to begin and to end with.
+    absolute, relative : float
+        The last quarter is negligible where its sizes add up to no more than ``absolute`` plus
+        ``relative`` times the largest coefficient.
+
+    Returns
+    -------
+    coef : numpy.ndarray, shape (K,)
+        The coefficients.
+    tail : float
+        The sum of the sizes of the last quarter of them.
+    """
+    count = least
+    while True:
+        coef = coefficients(function(nodes(count, ends)))
+        tail = float(np.abs(coef[-(count // 4) :]).sum())
+        if tail <= absolute + relative * np.abs(coef).max() or count >= most:
+            return coef, tail
+        count *= 2
+
+
+def trim(coef: np.ndarray, negligible: float) -> tuple[np.ndarray, float]:
     """The coefficients without a tail of sizes that add up to at most `negligible`, padded to a
     multiple of BLOCK, and that sum.
     """

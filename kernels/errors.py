@@ -9,6 +9,12 @@ class WeightsError(SpilloverError):
     """A weights matrix that is not one."""
 
 
+class FactorMemoryError(WeightsError):
+    """Triangular factors of I - rho W that do not fit into memory. Caught inside the package, where
+    another method does without them.
+    """
+
+
 class DataError(SpilloverError):
     """A table that does not fit the formula, the panel or the weights."""
 

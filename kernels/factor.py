@@ -6,9 +6,7 @@ similar to a symmetric one, faster.
 """
 
 import importlib
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +15,8 @@ import scipy.sparse.csgraph as csgraph
 import scipy.sparse.linalg
 
 from spillover.kernels import ordering
-from spillover.kernels.errors import WeightsError
+from spillover.kernels.errors import FactorMemoryError, WeightsError
+from spillover.kernels.host_memory import available_memory
 
 # entries of L + U a row from which SuperLU's panels of 20 columns pay; below, single columns are up
 # to 1.5 times faster
@@ -85,13 +84,13 @@ class Factor(NamedTuple):
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         """(I - rho W)^-1 b, for b of shape (n,) or (n, k)."""
-        return self._solved(b, "N")
+        return self._solve(b, "N")
 
     def solve_transpose(self, b: np.ndarray) -> np.ndarray:
         """(I - rho W')^-1 b, for b of shape (n,) or (n, k)."""
-        return self._solved(b, "T")
+        return self._solve(b, "T")
 
-    def _solved(self, b: np.ndarray, trans: str) -> np.ndarray:
+    def _solve(self, b: np.ndarray, trans: str) -> np.ndarray:
         x = np.empty(np.shape(b))
         x[self.order] = self.lu.solve(np.asarray(b, float)[self.order], trans)
         return x
@@ -100,8 +99,8 @@ class Factor(NamedTuple):
 def pencil(
     matrix: sparse.csr_array, *, order: np.ndarray | None = None, definite: bool = False
 ) -> Pencil:
-    """I - rho W made ready for many rho. `definite`: `matrix` is `spectrum.symmetrized`; `order`:
-    an elimination order to use again.
+    """I - rho W made ready for many rho. `definite`: `matrix` comes from `spectrum.symmetrize`;
+    `order`: an elimination order to use again.
     """
     n = matrix.shape[0]
     order = ordering.elimination_order(matrix) if order is None else order
@@ -141,19 +140,19 @@ def factorise(matrix: sparse.csr_array, rho: float, *, order: np.ndarray | None 
     return Factor(lu, prepared.order, value.log, value.sign)
 
 
-def available(prepared: Pencil) -> dict[str, Callable[[Pencil], Evaluate]]:
+def routines(prepared: Pencil) -> dict[str, Callable[[Pencil], Evaluate]]:
     """The routines at hand that can factor I - rho W, by name, the fastest first: SuperLU is always
     among them.
     """
     usable = {
         name: build
         for name, (module, build) in OPTIONAL.items()
-        if prepared.definite and _imported(module)
+        if prepared.definite and _is_installed(module)
     }
     return usable | {"SuperLU": superlu}
 
 
-def _imported(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
         return hasattr(
             importlib.import_module(module),
@@ -187,7 +186,7 @@ def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determi
             prepared.at(rho), diag_pivot_thresh=0.0 if free else 1.0, **options
         )
     except MemoryError as error:
-        raise WeightsError(
+        raise FactorMemoryError(
             f"the factors of I - rho W for {len(prepared.order)} units do not fit into memory: thin"
             " out W."
         ) from error
@@ -225,16 +224,16 @@ def cvxopt_cholmod(prepared: Pencil) -> Evaluate:
         cvxopt.matrix(index[lower].astype(np.int64)) for index in (entries.row, entries.col)
     )
 
-    def assembled(rho: float) -> Any:
+    def assemble(rho: float) -> Any:
         return cvxopt.spmatrix(
             cvxopt.matrix(np.ascontiguousarray(prepared.at(rho).data[lower])), rows, columns, (n, n)
         )
 
-    symbolic = cholmod.symbolic(assembled(0.0), cvxopt.matrix(np.arange(n)))
+    symbolic = cholmod.symbolic(assemble(0.0), cvxopt.matrix(np.arange(n)))
 
     def evaluate(rho: float) -> Determinant:
         try:
-            cholmod.numeric(assembled(rho), symbolic)
+            cholmod.numeric(assemble(rho), symbolic)
         except ArithmeticError:
             return Determinant(np.nan, 0.0, 0)
         return Determinant(2 * float(np.log(np.asarray(cholmod.diag(symbolic))).sum()), 1.0, 0)
@@ -268,15 +267,15 @@ OPTIONAL = {
 
 
 def refuse_large(links: int, units: int) -> None:
-    """WeightsError, before anything is factorised, where the factors of a W between places are
-    likely not to fit into half of what is free.
+    """FactorMemoryError, before anything is factorised, where the factors of a W between places
+    are likely not to fit into half of what is free.
 
     TYPICAL entries for each link were measured; a W without places behind it, a random graph, may
     need many more.
     """
-    likely, budget = min(TYPICAL * links, units**2), free_memory() / 2
+    likely, budget = min(TYPICAL * links, units**2), available_memory() / 2
     if BYTES * likely > budget:
-        raise WeightsError(
+        raise FactorMemoryError(
             f"the factors of I - rho W with {links:,} links are likely to take"
             f" {BYTES * likely / 1e9:.3g} GB of memory, and half of what is free are"
             f" {budget / 1e9:.3g} GB: take method='stochastic', or a W with fewer neighbours."
@@ -287,32 +286,14 @@ def workers(stored: int, threads: int, memory: float | None) -> int:
     """How many factorisations with `stored` entries of L + U to run at a time within `memory` bytes
     (None: half of what is free).
 
-    Raises WeightsError where not even one fits.
+    Raises FactorMemoryError where not even one fits.
     """
-    budget = free_memory() / 2 if memory is None else memory
+    budget = available_memory() / 2 if memory is None else memory
     need = BYTES * stored
     if need > budget:
-        raise WeightsError(
+        raise FactorMemoryError(
             f"the factors of I - rho W have {stored:,} entries and take {need / 1e9:.3g} GB, over"
             f" the {budget / 1e9:.3g} GB allowed: give more, e.g. memory=16e9, or a W with fewer"
             " neighbours."
         )
     return max(1, min(threads, int(budget // max(need, 1))))
-
-
-def free_memory() -> float:
-    """Bytes of memory that can be had without swapping, as far as the system tells: 4e9 where it
-    does not.
-    """
-    table = Path("/proc/meminfo")
-    if table.exists():
-        found = [
-            line.split()[1]
-            for line in table.read_text().splitlines()
-            if line.startswith("MemAvailable")
-        ]
-        if found:
-            return 1024 * float(found[0])
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
-    return 4e9

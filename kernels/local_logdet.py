@@ -4,7 +4,7 @@ The error of the pilot is sum_j w_j(rho) e_j, with w_j(rho) = d l / d m_j known 
 of its traces m_j, whose covariance the probes tell. Given exact l at a few rho in the window, the
 expectation of e corrects the traces (kriging): l stays one smooth function, in the window
 interpolated by the w_j, outside the pilot less the part of its error that the window tells.
-Elsewhere on the side of the window that is most of it. numerics.md 2, 4.
+Elsewhere on the side of the window that is most of it. docs/numerics.md 4.2.
 """
 
 from typing import NamedTuple
@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sparse
 
-from spillover.kernels import factor, stochastic_logdet
-from spillover.kernels import sparse_logdet as nodes
+from spillover.kernels import factor, logit, stochastic_logdet
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.laps import Laps
+from spillover.kernels.structure import Structure
 
 WIDTH = 10  # standard deviations on either side
 LEAST, MOST = 4, 12  # factorisations
@@ -27,11 +28,11 @@ ROUNDING = 1e-2  # of the tolerance, the error that factorisations are thought t
 
 
 class LocalResult(NamedTuple):
-    """l(rho) as in `nodes.NodeResult`, exact on `window`.
+    """l(rho) as in `sparse_logdet.NodeResult`, exact on `window`.
 
     `error`: on the window, the larger of the last test and of the standard error that is left, and
-    what the series leaves out; `expansion`: for `stochastic.standard_errors` and
-    `stochastic.mode_shift` inside and outside.
+    what the series leaves out; `expansion`: for `stochastic_logdet.standard_errors` and
+    `stochastic_logdet.mode_shift` inside and outside.
     """
 
     coef: np.ndarray
@@ -47,7 +48,7 @@ class LocalResult(NamedTuple):
 
 
 def refine(
-    matrix: sparse.csr_array | nodes.Structure,
+    matrix: sparse.csr_array | Structure,
     pilot: stochastic_logdet.StochasticResult,
     centre: float,
     sd: float,
@@ -62,16 +63,17 @@ def refine(
     pilot; `tolerance`: of l on the window, by default max(1e-7, 1e-12 n); `memory`: in bytes, by
     default half of what is free.
 
-    Outside the window `stochastic.standard_errors` tells the error that is left, and may understate
-    it by a third. A result may miss the tolerance: `error` tells. Raises WeightsError for a centre
-    the pilot does not cover, a sd that is not positive, and factors that do not fit into memory.
+    Outside the window `stochastic_logdet.standard_errors` tells the error that is left, and may
+    understate it by a third. A result may miss the tolerance: `error` tells. Raises WeightsError
+    for a centre the pilot does not cover, a sd that is not positive, and factors that do not fit
+    into memory.
 
     >>> angle = 2 * np.pi * np.arange(101) / 101
     >>> ring = sparse.csr_array(
     ...     sparse.diags_array([0.5, 0.5, 0.5, 0.5], offsets=[-100, -1, 1, 100], shape=(101, 101))
     ... )
-    >>> result = refine(ring, stochastic.stochastic_logdet(ring), 0.5, 0.02)
-    >>> found = stochastic.value(result.expansion, np.array([0.4, 0.6]))
+    >>> result = refine(ring, stochastic_logdet.stochastic_logdet(ring), 0.5, 0.02)
+    >>> found = stochastic_logdet.value(result.expansion, np.array([0.4, 0.6]))
     >>> bool(
     ...     np.allclose(
     ...         found,
@@ -82,13 +84,13 @@ def refine(
     ... )
     True
     """
-    lap = nodes.Laps()
+    lap = Laps()
     window = _window(pilot, centre, sd)
-    structure = matrix if isinstance(matrix, nodes.Structure) else stochastic_logdet.prepare(matrix)
+    structure = matrix if isinstance(matrix, Structure) else stochastic_logdet.prepare(matrix)
     lap("structure")
     prepared = structure.pencil()
     lap("ordering")
-    how, build = next(iter(factor.available(prepared).items()))
+    how, build = next(iter(factor.routines(prepared).items()))
     tolerance = (
         max(TOLERANCE[0], TOLERANCE[1] * pilot.expansion.size) if tolerance is None else tolerance
     )
@@ -96,7 +98,7 @@ def refine(
         pilot.expansion, build(prepared), window, tolerance, memory
     )
     lap("factors")
-    interval = nodes.to_rho(np.array(pilot.ends), pilot.bounds)
+    interval = logit.to_rho(np.array(pilot.ends), pilot.bounds)
     coef, ends = stochastic_logdet.series(
         expansion, pilot.bounds, (float(interval[0]), float(interval[1]))
     )
@@ -110,7 +112,7 @@ def refine(
 def _window(
     pilot: stochastic_logdet.StochasticResult, centre: float, sd: float
 ) -> tuple[float, float]:
-    low, high = nodes.to_rho(np.array(pilot.ends), pilot.bounds)
+    low, high = logit.to_rho(np.array(pilot.ends), pilot.bounds)
     if not low < centre < high:
         raise WeightsError(
             f"centre={centre:.6g} lies outside ({low:.6g}, {high:.6g}), which the pilot covers:"
@@ -151,14 +153,14 @@ def _search(
             factor.workers(stored, 1, memory)
         test = abs(found.log - float(stochastic_logdet.value(expansion, np.array([node]))[0]))
         at, exact = np.append(at, node), np.append(exact, found.log)
-        expansion = corrected(pilot, at, exact, ROUNDING * tolerance)
+        expansion = correct(pilot, at, exact, ROUNDING * tolerance)
         error = max(test, float(stochastic_logdet.standard_errors(expansion, rho)[0].max()))
         if count >= LEAST and error < tolerance:
             break
     return expansion, error, len(at), stored
 
 
-def corrected(
+def correct(
     pilot: stochastic_logdet.Expansion, rho: np.ndarray, exact: np.ndarray, rounding: float
 ) -> stochastic_logdet.Expansion:
     """The expansion with the expected traces given l(rho) = exact up to `rounding`, and the

@@ -14,10 +14,9 @@ import numpy as np
 import scipy.sparse as sparse
 from jax.typing import ArrayLike
 
-from spillover.kernels import chebyshev, spectrum
+from spillover.kernels import chebyshev, logit, spectrum
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import WeightsError
-from spillover.kernels.slits import to_rho
 
 # hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
 TOLERANCE = 1e-11
@@ -44,7 +43,7 @@ PINCHES, SAFETY = (
 EQUAL = 1e-13  # eigenvalues this close, relative, are one: the routines return them no better
 
 
-class LogDet(NamedTuple):
+class LogDetSeries(NamedTuple):
     """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable between
     its `ends`: (2,), beyond which l goes on as a straight line; `size`: N; `error`: of l, see the
     builders; `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that stay outside the
@@ -60,20 +59,20 @@ class LogDet(NamedTuple):
 
     def __call__(self, rho: ArrayLike) -> jax.Array:
         """l(rho) for rho of any shape inside the bounds."""
-        return self.at(chebyshev.to_s(rho, self.bounds))
+        return self.at(logit.to_s(rho, self.bounds))
 
     def at(self, s: ArrayLike) -> jax.Array:
         """l at the logit variable s = 1/2 log((rho - a)/(b - rho))."""
         smooth = chebyshev.evaluate(chebyshev.Series(self.coef, self.ends), s)
         if not self.pairs.shape[0]:
             return smooth
-        rho = chebyshev.to_rho(s, self.bounds)[..., None]
+        rho = logit.to_rho(s, self.bounds)[..., None]
         real, imaginary = jnp.expand_dims(self.pairs.T, tuple(range(1, rho.ndim)))
         return smooth + jnp.sum(jnp.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2), axis=-1)
 
 
-def on_host(logdet: LogDet, s: np.ndarray) -> np.ndarray:
-    """l at logit variables s, (m,), as `LogDet.at` has it, by NumPy: for a few values that no
+def evaluate_on_host(logdet: LogDetSeries, s: np.ndarray) -> np.ndarray:
+    """l at logit variables s, (m,), as `LogDetSeries.at` has it, by NumPy: for a few values that no
     program need be compiled for.
     """
     coef, (low, high) = np.asarray(logdet.coef), np.asarray(logdet.ends)
@@ -85,12 +84,12 @@ def on_host(logdet: LogDet, s: np.ndarray) -> np.ndarray:
         np.abs(t) > 1, slope * (t - np.sign(t)), 0.0
     )
     real, imaginary = np.asarray(logdet.pairs).T
-    rho = to_rho(s, np.asarray(logdet.bounds))[:, None]
+    rho = logit.to_rho(s, np.asarray(logdet.bounds))[:, None]
     return value + np.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2).sum(axis=1)
 
 
 @jax.jit
-def derivative(logdet: LogDet, rho: ArrayLike) -> jax.Array:
+def derivative(logdet: LogDetSeries, rho: ArrayLike) -> jax.Array:
     """l'(rho) = -tr((I - rho W)^-1 W), for rho of any shape."""
     rho = jnp.asarray(rho)
     return jax.jvp(logdet.__call__, (rho,), (jnp.ones_like(rho),))[1]
@@ -100,7 +99,7 @@ def from_eigenvalues(
     values: np.ndarray,
     bounds: tuple[float, float] | None = None,
     matrix: sparse.csr_array | None = None,
-) -> LogDet:
+) -> LogDetSeries:
     """The record from all eigenvalues omega: l(rho) = sum log|1 - rho omega|, with complex omega
     where W has them.
 
@@ -132,7 +131,7 @@ def from_eigenvalues(
     pairs = np.zeros((-(-len(apart) // PAIRS) * PAIRS, 2))  # zeros add log 1
     pairs[: len(apart)] = np.column_stack([values[apart].real, values[apart].imag])
     if matrix is not None:
-        error += _rounding(values, (a, b), apart) + _measured(
+        error += _rounding(values, (a, b), apart) + _measure_error(
             coef, pairs, (a, b), matrix, values, apart
         )
     return _record(coef, (a, b), len(values), error, chebyshev.FULL, pairs)
@@ -154,7 +153,7 @@ def _pinches(values: np.ndarray, bounds: tuple[float, float], apart: np.ndarray)
     return np.clip(0.5 * np.log((inside - bounds[0]) / (bounds[1] - inside)), *chebyshev.FULL)
 
 
-def _measured(
+def _measure_error(
     coef: np.ndarray,
     pairs: np.ndarray,
     bounds: tuple[float, float],
@@ -192,7 +191,7 @@ def from_series(
     size: int,
     error: float,
     ends: tuple[float, float],
-) -> LogDet:
+) -> LogDetSeries:
     """The record from Chebyshev coefficients in the logit variable between `ends`."""
     return _record(coef, bounds, size, error, ends, np.zeros((0, 2)))
 
@@ -204,9 +203,9 @@ def _record(
     error: float,
     ends: tuple[float, float],
     pairs: np.ndarray,
-) -> LogDet:
+) -> LogDetSeries:
     leaves = (coef, np.array(bounds), np.float64(size), np.float64(error), pairs, np.array(ends))
-    return LogDet(*map(leaf, leaves))
+    return LogDetSeries(*map(leaf, leaves))
 
 
 def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
@@ -232,7 +231,7 @@ def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarra
     return start + np.where(near_b, distance, -distance) * values
 
 
-def without_root(logdet: LogDet, row_sum: float = 1.0) -> LogDet:
+def remove_root(logdet: LogDetSeries, row_sum: float = 1.0) -> LogDetSeries:
     """l(rho) - log(1 - rho c), the log-determinant on contrasts between units where every row of W
     sums to c; finite at rho = 1 / c.
 
@@ -241,12 +240,12 @@ def without_root(logdet: LogDet, row_sum: float = 1.0) -> LogDet:
     a, b = (float(end) for end in np.asarray(logdet.bounds))
     low, high = (float(end) for end in np.asarray(logdet.ends))
     s = chebyshev.nodes(logdet.coef.shape[0], (low, high))
-    return less(
+    return subtract(
         logdet, chebyshev.coefficients(np.log(_factors(np.array([row_sum]), s, a, b)[:, 0])), 0.0
     )
 
 
-def less(logdet: LogDet, coef: np.ndarray, error: float) -> LogDet:
+def subtract(logdet: LogDetSeries, coef: np.ndarray, error: float) -> LogDetSeries:
     """l(rho) less a series between the same ends, which is off by no more than `error`."""
     whole = np.zeros(max(len(coef), logdet.coef.shape[0]))
     whole[: logdet.coef.shape[0]] = np.asarray(logdet.coef)

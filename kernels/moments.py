@@ -92,7 +92,9 @@ def split(factor: np.ndarray, parts: tuple[str, ...]) -> Moments:
     )
 
 
-def stacked(factor: np.ndarray, parts: tuple[str, ...], d: np.ndarray, y: np.ndarray) -> np.ndarray:
+def append_rows(
+    factor: np.ndarray, parts: tuple[str, ...], d: np.ndarray, y: np.ndarray
+) -> np.ndarray:
     """R with more observations [d, y] below it that no filter reaches, such as those a conjugate
     prior stands for. d: (p, k); y: (p,).
     """

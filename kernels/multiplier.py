@@ -15,7 +15,7 @@ import scipy.linalg
 import scipy.sparse as sparse
 from jax.typing import ArrayLike
 
-from spillover.kernels import chebyshev, spectrum
+from spillover.kernels import chebyshev, logit, spectrum
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import WeightsError
 from spillover.kernels.factor import factorise
@@ -45,7 +45,7 @@ class Multiplier(NamedTuple):
         rho = jnp.asarray(rho)
         a, b = self.bounds
         smooth = chebyshev.evaluate(
-            chebyshev.Series(self.coef, self.ends), chebyshev.to_s(rho, self.bounds)
+            chebyshev.Series(self.coef, self.ends), logit.to_s(rho, self.bounds)
         )
         return smooth / (b - a) / (4 * (rho - a) * (b - rho) / (b - a) ** 2) ** self.order
 
@@ -63,7 +63,7 @@ def build(
     low, high = ends
 
     def function(s: np.ndarray, order: float = 1.0) -> np.ndarray:
-        rho = np.asarray(chebyshev.to_rho(s, np.asarray(bounds)))
+        rho = logit.to_rho(s, bounds)
         return np.array([mean(value) for value in rho]) * (b - a) / np.cosh(s) ** (2 * order)
 
     at_end = function(np.array([low, low + 1, high - 1, high]))
@@ -104,7 +104,7 @@ def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
     # rho = 0, where the ends leave it out the nearer of them
     zero = np.clip((np.log(-a / b) - (low + high)) / (high - low), -1, 1)
     integral[0] -= np.polynomial.chebyshev.chebval(zero, integral)
-    integral, tail = chebyshev.trimmed(integral, TOLERANCE / 100)
+    integral, tail = chebyshev.trim(integral, TOLERANCE / 100)
     bound = error * (high - low) + tail
     largest = np.abs(np.polynomial.chebyshev.chebval(np.array([-1.0, 1.0]), integral)).max()
     if not bound <= max(ROUGH, 1e-6 * largest):
@@ -124,7 +124,7 @@ def _mean_resolvent(matrix: sparse.csr_array) -> Callable[[float], float]:
         else None
     )
     if d is not None:  # W = D^-1/2 V diag(omega) V' D^1/2
-        values, vectors = scipy.linalg.eigh(spectrum.symmetrized(matrix).toarray())
+        values, vectors = scipy.linalg.eigh(spectrum.symmetrize(matrix).toarray())
         weights = (vectors.T @ (1 / np.sqrt(d))) * (vectors.T @ np.sqrt(d)) * values / n
         return lambda rho: float(np.sum(weights / (1 - rho * values)))
     order, row_sums = elimination_order(matrix), matrix.sum(axis=1)

@@ -8,7 +8,7 @@ import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
 
 
-def cyclic(matrix: sparse.csr_array) -> sparse.csr_array:
+def cyclic_part(matrix: sparse.csr_array) -> sparse.csr_array:
     """W without the links that lie on no cycle, those between different strongly connected
     components.
 
@@ -25,7 +25,7 @@ def cyclic(matrix: sparse.csr_array) -> sparse.csr_array:
     )
 
 
-def two_coloured(matrix: sparse.csr_array) -> bool:
+def has_two_colours(matrix: sparse.csr_array) -> bool:
     """Whether the units fall into two colours so that links join different colours only: then W is
     similar to -W.
 

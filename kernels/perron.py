@@ -34,14 +34,15 @@ class Balanced(NamedTuple):
     high: float
 
 
-def balanced(matrix: sparse.csr_array, *, factor: bool = True) -> Balanced:
+def balance(matrix: sparse.csr_array, *, factor: bool = True) -> Balanced:
     """W scaled to a norm that is its spectral radius, by strongly connected components, and that
     radius.
 
-    `matrix`: not negative, without links between components (`ordering.cyclic`). `factor`: whether
-    factorisations may be used; without them the bounds may stay apart, and the norm above them.
+    `matrix`: not negative, without links between components (`ordering.cyclic_part`). `factor`:
+    whether factorisations may be used; without them the bounds may stay apart, and the norm above
+    them.
 
-    >>> found = balanced(sparse.csr_array([[0.0, 8.0], [0.5, 0.0]]))
+    >>> found = balance(sparse.csr_array([[0.0, 8.0], [0.5, 0.0]]))
     >>> (
     ...     bool(abs(found.low - 2) < 1e-9),
     ...     bool(abs(found.high - 2) < 1e-9),
@@ -61,7 +62,7 @@ def balanced(matrix: sparse.csr_array, *, factor: bool = True) -> Balanced:
 
 def root(matrix: sparse.csr_array) -> tuple[float, float]:
     """Bounds on the spectral radius of a W that is not negative."""
-    return _vector(ordering.cyclic(matrix), True)[1:]
+    return _vector(ordering.cyclic_part(matrix), True)[1:]
 
 
 def _vector(matrix: sparse.csr_array, factor: bool) -> tuple[np.ndarray, float, float]:

@@ -23,7 +23,7 @@ STEPS = 5
 LogDensity = Callable[[jax.Array], jax.Array]
 
 
-class Table(NamedTuple):
+class DensityTable(NamedTuple):
     """A density at m points `s`: `density` and `below`, its distribution function, normalised; the
     log of the integral, and its relative `error`: the difference that every other point makes,
     times how much smaller it is than that of every fourth.
@@ -45,7 +45,7 @@ def locate(
     three points, whose vertex is compared.
     """
 
-    def closer(state: tuple) -> tuple:
+    def close_in(state: tuple) -> tuple:
         (low, high), _, count = state
         s = jnp.linspace(low, high, POINTS)
         height = _vertices(_finite(log_density(s)))
@@ -54,11 +54,11 @@ def locate(
         ends = s[jnp.maximum(first - 1, 0)], s[jnp.minimum(last + 1, POINTS - 1)]
         return ends, (ends[1] - ends[0]) / (high - low), count + 1
 
-    def far(state: tuple) -> jax.Array:
+    def is_wide(state: tuple) -> jax.Array:
         return (state[1] < 0.6) & (state[2] < MOST)
 
     start = (jnp.asarray(low, float), jnp.asarray(high, float)), jnp.zeros(()), jnp.zeros((), int)
-    return jax.lax.while_loop(far, closer, start)[0]
+    return jax.lax.while_loop(is_wide, close_in, start)[0]
 
 
 def _finite(value: jax.Array) -> jax.Array:
@@ -77,7 +77,9 @@ def _vertices(value: jax.Array) -> jax.Array:
     )
 
 
-def tabulate(log_density: LogDensity, ends: tuple[jax.Array, jax.Array], count: int) -> Table:
+def tabulate(
+    log_density: LogDensity, ends: tuple[jax.Array, jax.Array], count: int
+) -> DensityTable:
     """The table at `count` (4 n + 1) points between the ends.
 
     Cell by cell by the trapezoid with its end correction, h/2 (p_0 + p_1) + h^2/12 (p_0' - p_1'),
@@ -92,7 +94,9 @@ def tabulate(log_density: LogDensity, ends: tuple[jax.Array, jax.Array], count: 
     cells = jnp.maximum(h / 2 * (p[1:] + p[:-1]) + h**2 / 12 * (slope[:-1] - slope[1:]), 0.0)
     # a sum in parallel falls by a rounding here and there
     below = jax.lax.cummax(jnp.concatenate([jnp.zeros(1), jnp.cumsum(cells)]))
-    return Table(s, p / below[-1], below / below[-1], top + jnp.log(_trapezoid(p, h)), _error(p))
+    return DensityTable(
+        s, p / below[-1], below / below[-1], top + jnp.log(_trapezoid(p, h)), _error(p)
+    )
 
 
 def _trapezoid(p: jax.Array, h: jax.Array) -> jax.Array:
@@ -117,7 +121,7 @@ def _slope(value: jax.Array, h: jax.Array) -> jax.Array:
     return (jnp.asarray(jnp.gradient(value)) / h).at[2:-2].set(inner)
 
 
-def quantile(table: Table, u: jax.Array) -> jax.Array:
+def quantile(table: DensityTable, u: jax.Array) -> jax.Array:
     """s with distribution function u, for u of any shape: Newton's method on the cubic through the
     cell's ends with their densities.
     """

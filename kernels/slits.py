@@ -1,5 +1,5 @@
 """The conformal map of the plane slit along (-inf, a] and [b, inf) onto an ellipse, by Jacobi's sn:
-mathematics.md 5, numerics.md 2.
+docs/mathematics.md 5, docs/numerics.md 2.
 """
 
 from typing import NamedTuple
@@ -38,14 +38,3 @@ def sn_map(ends: tuple[float, float]) -> SnMap:
     half = (ends[1] - ends[0]) / 2
     m = float(np.tanh(half / 2) ** 4)
     return SnMap((ends[0] + ends[1]) / 2, half, m, float(special.ellipk(m)))
-
-
-def to_s(rho: np.ndarray, bounds: tuple[float, float] | np.ndarray) -> np.ndarray:
-    """The logit variable, in double precision on the host."""
-    return 0.5 * np.log((rho - bounds[0]) / (bounds[1] - rho))
-
-
-def to_rho(s: np.ndarray, bounds: tuple[float, float] | np.ndarray) -> np.ndarray:
-    """Its inverse, from the nearer end, so that nothing cancels there."""
-    a, b = bounds
-    return np.where(s < 0, a + (b - a) * special.expit(2 * s), b - (b - a) * special.expit(-2 * s))

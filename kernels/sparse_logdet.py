@@ -6,26 +6,23 @@ with the exact traces of low powers, x Jacobi's sn map of the plane slit along (
 inf) onto an ellipse, the map of the best rate, and p the polynomial through weighted Leja points:
 nested, so that every factorisation first tests the polynomial before it. The result is expanded
 again in Chebyshev polynomials of the logit variable, which the device evaluates. W with complex
-eigenvalues punctures the slit plane; then the tests alone vouch for the error. mathematics.md 5,
-numerics.md 2.
+eigenvalues punctures the slit plane; then the tests alone vouch for the error.
+docs/mathematics.md 5, docs/numerics.md 2.
 """
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sparse
 
-from spillover.kernels import admissible as extremes
-from spillover.kernels import chebyshev, factor, spectrum
-from spillover.kernels.admissible import LANCZOS, Admissible
-from spillover.kernels.admissible import PERRON as PERRON
+from spillover.kernels import chebyshev, factor
+from spillover.kernels.admissible import LANCZOS, Admissible, find_admissible
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.laps import Laps
+from spillover.kernels.logit import to_rho, to_s
 from spillover.kernels.slits import SnMap, sn_map
-from spillover.kernels.slits import to_rho as to_rho
-from spillover.kernels.slits import to_s as to_s
-from spillover.kernels.structure import FACTORED, Structure, examine
+from spillover.kernels.structure import Structure, canonicalize, examine
 
 # shares of the interval that the series leaves out at its ends, (-0.96, 0.992) of (-1, 1), unless
 # asked for
@@ -39,14 +36,12 @@ FIRST = 4  # nodes before the first test
 # trials, by 1.4 at most
 PASSES = 4
 GRID = 4001  # candidates for the Leja points
-DENSE = 500  # units up to which all eigenvalues are as cheap
 SAFETY = 1.5  # times the largest of the last tests bounds the error
 UNITS = 16  # in the last place of rho, for the rounding of the factors too
 AT = 1e-6  # relative distance from given bounds at which they are tried
 TRIES = 9  # values of rho between a lower one and the spectral radius
 CHECKS = 9  # further factorisations where the tests did not pass, of a W of more than SAMPLED units
 SAMPLED, SAMPLES = 5_000, 1024  # units up to which l is sampled there, at so many rho at most
-FULL = 0.05  # share of links from which factors are as good as dense
 
 
 class NodeResult(NamedTuple):
@@ -70,7 +65,7 @@ class NodeResult(NamedTuple):
     cautious: bool
 
 
-def known(traces: np.ndarray, rho: np.ndarray) -> np.ndarray:
+def first_terms(traces: np.ndarray, rho: np.ndarray) -> np.ndarray:
     """The first terms of l around 0, -sum tr(W^j) rho^j / j."""
     return np.polynomial.polynomial.polyval(
         rho, np.concatenate([[0.0], -traces / np.arange(1, len(traces) + 1)])
@@ -91,51 +86,6 @@ def barycentric(nodes: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.nda
     return result
 
 
-def admissible(
-    structure: Structure, given: tuple[float, float] | None = None, order: np.ndarray | None = None
-) -> Admissible:
-    """The bounds of rho, those given or (1/omega_min, 1/omega_max), omega the extreme real
-    eigenvalues, and what is known beside them.
-
-    The bounds stay at most LANCZOS short of these on the left. Above DENSE units an asymmetric W
-    whose eigenvalue furthest left is not real may leave a `cautious` lower bound, one up to which
-    no eigenvalue was found. `order`: of elimination, where it is known. Raises WeightsError for an
-    acyclic W without bounds.
-    """
-    work, radius = structure.work, structure.radius
-    if work.shape[0] <= DENSE or not work.nnz:
-        values = spectrum.eigenvalues(work)
-        bounds, cautious = (given, False) if given else spectrum.cautious_interval(work, values)
-        left, right = -values.real.min(initial=0.0), values.real.max(initial=0.0)
-        plain = (-1 / left if left > 0 else -np.inf, 1 / right if right > 0 else np.inf)
-        return Admissible(bounds, plain, (-np.inf, bounds[1]) if cautious else bounds, cautious)
-    if not np.isfinite(radius[1]):
-        radius = (1 / given[1],) * 2 if given else extremes.radius_of(work)
-    search = given is None and work.shape[0] <= FACTORED
-    found = extremes.admissible(
-        work, radius, structure.symmetric, structure.even, search=search, order=order
-    )
-    return found._replace(bounds=given, cautious=False) if given else found
-
-
-def limits(matrix: sparse.csr_array) -> Admissible:
-    """The admissible interval of rho, from all eigenvalues where W is small or dense, else as
-    `admissible` has it.
-    """
-    n = matrix.shape[0]
-    if n <= DENSE or (FULL * n * n < matrix.nnz and n <= spectrum.DENSE_LIMIT):
-        bounds, cautious = spectrum.cautious_interval(matrix, spectrum.eigenvalues(matrix))
-        return Admissible(
-            bounds, (-np.inf, np.inf), (-np.inf, bounds[1]) if cautious else bounds, cautious
-        )
-    return admissible(examine(_canonical(matrix)))
-
-
-def interval(matrix: sparse.csr_array) -> tuple[float, float]:
-    """The bounds of `limits`."""
-    return limits(matrix).bounds
-
-
 def sparse_logdet(
     matrix: sparse.csr_array,
     *,
@@ -148,7 +98,7 @@ def sparse_logdet(
     """l(rho) = log|I - rho W| on `interval` as a Chebyshev series in the logit variable, for a
     sparse non-negative W.
 
-    `bounds`: the ends a < 0 < b of the logit variable, by default those of `admissible`.
+    `bounds`: the ends a < 0 < b of the logit variable, by default those of `find_admissible`.
     `interval`: the range the series covers, by default all but a share LEFT and RIGHT of the bounds
     at their ends. `tolerance`: for the tests of l, by default max(1e-8, 1e-12 n). `threads`:
     factorisations at a time, fewer where `memory` (bytes; by default half of what is free) does not
@@ -168,34 +118,34 @@ def sparse_logdet(
     if memory is None:
         factor.refuse_large(matrix.nnz, matrix.shape[0])
     lap = Laps()
-    structure = examine(_canonical(matrix))
+    structure = examine(canonicalize(matrix))
     lap("structure")
     tolerance = max(1e-8, 1e-12 * matrix.shape[0]) if tolerance is None else tolerance
     prepared = structure.pencil()
     lap("ordering")
-    found = admissible(structure, bounds, prepared.order)
+    found = find_admissible(structure, bounds, prepared.order)
     lap("bounds")
     sure = 1 / structure.radius[1] if 0 < structure.radius[1] < np.inf else np.inf
     if bounds and structure.work.nnz:
         _check_given(bounds, prepared, sure)
     try:
-        return _built(structure, prepared, found, interval, tolerance, (threads, memory), lap)
+        return _build(structure, prepared, found, interval, tolerance, (threads, memory), lap)
     except SingularError as error:
         # of bounds found here the part within the spectral radius is certain
         if bounds or not found.bounds[0] < -sure:
             raise WeightsError(str(error)) from error
     certain = found._replace(bounds=(-sure, found.bounds[1]), cautious=True)
-    return _built(structure, prepared, certain, interval, tolerance, (threads, memory), lap)
+    return _build(structure, prepared, certain, interval, tolerance, (threads, memory), lap)
 
 
-def _built(
+def _build(
     structure: Structure,
     prepared: factor.Pencil,
     found: Admissible,
     interval: tuple[float, float] | None,
     tolerance: float,
     means: tuple[int, float | None],
-    lap: "Laps",
+    lap: Laps,
 ) -> NodeResult:
     """The series on an interval; `means`: threads and memory."""
     bounds = found.bounds
@@ -213,17 +163,17 @@ def _built(
             found.cautious,
         )
     plan = _plan(structure, bounds, _slits(found, ends), ends)
-    how, build = next(iter(factor.available(prepared).items()))
+    how, build = next(iter(factor.routines(prepared).items()))
     evaluate = build(prepared)
     values, error, stored = _search(plan, evaluate, tolerance / SAFETY, *means)
     count, passed = len(values), error < tolerance / SAFETY
     if not passed and len(prepared.order) > SAMPLED:
-        error, count = max(error, _checked(plan, values, evaluate, ends)), count + CHECKS
+        error, count = max(error, _check_between(plan, values, evaluate, ends)), count + CHECKS
     lap("factors")
     if passed or len(prepared.order) > SAMPLED:
         coef, rest = _series(plan, values, ends, tolerance)
     else:
-        coef, error, sampled = _sampled(plan, evaluate, ends, tolerance / SAFETY)
+        coef, error, sampled = _sample(plan, evaluate, ends, tolerance / SAFETY)
         rest, count = tolerance / 100, count + sampled
     lap("series")
     error = SAFETY * error + rest + rounding(coef, bounds, ends)
@@ -252,27 +202,6 @@ def _beyond(bounds: tuple[float, float], rho: float) -> str:
         f"bounds=({bounds[0]:.6g}, {bounds[1]:.6g}) reach beyond the admissible rho: det(I - rho W)"
         f" is not positive at rho = {rho:.6g} or between it and 0. Narrow them, or leave them out."
     )
-
-
-class Laps:
-    """Processor time by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.process_time()
-
-    def __call__(self, phase: str) -> None:
-        """The time since the last call goes to `phase`."""
-        now = time.process_time()
-        self.seconds[phase], self._last = now - self._last, now
-
-
-def _canonical(matrix: sparse.csr_array) -> sparse.csr_array:
-    """A copy in double precision with neither duplicates nor stored zeros."""
-    matrix = sparse.csr_array(matrix, dtype=float, copy=True)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    return matrix
 
 
 def _ends(
@@ -322,7 +251,7 @@ def rounding(coef: np.ndarray, bounds: tuple[float, float], ends: tuple[float, f
     return float(UNITS * np.finfo(float).eps * np.abs(rho * slope).max())
 
 
-class Plan(NamedTuple):
+class NodePlan(NamedTuple):
     """Where to evaluate l, fixed before any value is known: `x`, `rho`: the nodes in Leja order, x
     squared (2 x^2 - 1) where l is even; `sn`: the map of the logit variable on `slits`.
     """
@@ -347,7 +276,7 @@ def _plan(
     bounds: tuple[float, float],
     slits: tuple[float, float],
     ends: tuple[float, float],
-) -> Plan:
+) -> NodePlan:
     """Weighted Leja points: each maximises |rho|^k times the product of the distances to those
     before, which is the shape of the error.
     """
@@ -369,11 +298,11 @@ def _plan(
         for _ in range(MOST):
             chosen.append(int(np.argmax(weight)))
             weight = weight + np.log(np.abs(x - x[chosen[-1]]))
-    return Plan(x[chosen], rho[chosen], structure.traces, power, bounds, slits, sn, even)
+    return NodePlan(x[chosen], rho[chosen], structure.traces, power, bounds, slits, sn, even)
 
 
 def _search(
-    plan: Plan, evaluate: factor.Evaluate, tolerance: float, threads: int, memory: float | None
+    plan: NodePlan, evaluate: factor.Evaluate, tolerance: float, threads: int, memory: float | None
 ) -> tuple[np.ndarray, float, int]:
     """The values of p at as many nodes as it takes, the largest of the last tests, and nnz(L + U).
 
@@ -387,7 +316,7 @@ def _search(
         while passed < PASSES and len(values) < len(plan.rho):
             batch = plan.rho[len(values) : len(values) + min(count, PASSES - passed)]
             for found in pool.map(evaluate, batch):
-                p, test = _tested(plan, values, found)
+                p, test = _test_node(plan, values, found)
                 values.append(p)
                 if len(values) > FIRST:
                     tests.append(test)
@@ -398,20 +327,20 @@ def _search(
     return np.array(values), max(tests[-PASSES:]), stored
 
 
-def _checked(
-    plan: Plan, values: np.ndarray, evaluate: factor.Evaluate, ends: tuple[float, float]
+def _check_between(
+    plan: NodePlan, values: np.ndarray, evaluate: factor.Evaluate, ends: tuple[float, float]
 ) -> float:
     """The largest error of l at rho that no node knows of, evenly spread over the logit
     variable.
     """
     rho = to_rho(chebyshev.spread(np.linspace(-1, 1, 2 * CHECKS + 1)[1::2], ends), plan.bounds)
-    exact = np.array([_positive(plan, float(one), evaluate(float(one))) for one in rho])
+    exact = np.array([_log_of(plan, float(one), evaluate(float(one))) for one in rho])
     p = barycentric(plan.x[: len(values)], values, plan.variable(rho))
-    return float(np.abs(known(plan.traces, rho) + rho**plan.power * p - exact).max())
+    return float(np.abs(first_terms(plan.traces, rho) + rho**plan.power * p - exact).max())
 
 
-def _sampled(
-    plan: Plan, evaluate: factor.Evaluate, ends: tuple[float, float], tolerance: float
+def _sample(
+    plan: NodePlan, evaluate: factor.Evaluate, ends: tuple[float, float], tolerance: float
 ) -> tuple[np.ndarray, float, int]:
     """The series through so many values that a dent between two of them, next to a complex
     eigenvalue, is seen; its hold-out error; how many.
@@ -422,25 +351,27 @@ def _sampled(
         nonlocal count
         count += len(s)
         return np.array(
-            [_positive(plan, float(rho), evaluate(float(rho))) for rho in to_rho(s, plan.bounds)]
+            [_log_of(plan, float(rho), evaluate(float(rho))) for rho in to_rho(s, plan.bounds)]
         )
 
     coef, error = chebyshev.interpolate(function, tolerance, SAMPLES, ends)
     return coef, error, count
 
 
-def _positive(plan: Plan, rho: float, found: factor.Determinant) -> float:
+def _log_of(plan: NodePlan, rho: float, found: factor.Determinant) -> float:
     """log det where that is positive."""
     if not found.sign > 0:
         raise SingularError(_beyond(plan.bounds, rho))
     return found.log
 
 
-def _tested(plan: Plan, values: list[float], found: factor.Determinant) -> tuple[float, float]:
+def _test_node(
+    plan: NodePlan, values: list[float], found: factor.Determinant
+) -> tuple[float, float]:
     """p at the next node, and how far off l is there by the nodes before it."""
     i = len(values)
     rho = plan.rho[i]
-    p = float((_positive(plan, rho, found) - known(plan.traces, rho)) / rho**plan.power)
+    p = float((_log_of(plan, rho, found) - first_terms(plan.traces, rho)) / rho**plan.power)
     if not values:
         return p, np.inf
     predicted = barycentric(plan.x[:i], np.array(values), plan.x[i : i + 1])[0]
@@ -448,17 +379,17 @@ def _tested(plan: Plan, values: list[float], found: factor.Determinant) -> tuple
 
 
 def _series(
-    plan: Plan, values: np.ndarray, ends: tuple[float, float], tolerance: float
+    plan: NodePlan, values: np.ndarray, ends: tuple[float, float], tolerance: float
 ) -> tuple[np.ndarray, float]:
     """The Chebyshev coefficients in the logit variable, padded to a multiple of BLOCK, and what was
     cut off.
     """
-    count, coef = 64, np.ones(1)
-    # a quarter negligible: the count was enough
-    while np.abs(coef[-len(coef) // 4 :]).sum() > tolerance / 100 and count < 1024:
-        count *= 2
-        rho = to_rho(chebyshev.nodes(count, ends), plan.bounds)
+
+    def function(s: np.ndarray) -> np.ndarray:
+        rho = to_rho(s, plan.bounds)
         p = barycentric(plan.x[: len(values)], values, plan.variable(rho))
-        coef = chebyshev.coefficients(known(plan.traces, rho) + rho**plan.power * p)
-    padded, rest = chebyshev.trimmed(coef, tolerance / 100)
-    return padded, max(rest, float(np.abs(coef[-len(coef) // 4 :]).sum()))
+        return first_terms(plan.traces, rho) + rho**plan.power * p
+
+    coef, tail = chebyshev.expand(function, ends, least=128, absolute=tolerance / 100)
+    padded, rest = chebyshev.trim(coef, tolerance / 100)
+    return padded, max(rest, tail)

@@ -117,7 +117,7 @@ def _balance(matrix: sparse.csr_array) -> np.ndarray | None:
     """d with W' = D W D^-1 and geometric mean 1 in every component; None where there is none or it
     spreads too far.
     """
-    d = spectrum.symmetrizer(matrix)
+    d = None if (matrix.data < 0).any() else spectrum.symmetrizer(matrix)
     if d is None:
         return None
     count, label = csgraph.connected_components(matrix, directed=False)
@@ -207,7 +207,7 @@ def _product(slots: Ell, x: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def shifted(slots: Ell, rho: jax.Array, x: jax.Array) -> jax.Array:
+def subtract_lag(slots: Ell, rho: jax.Array, x: jax.Array) -> jax.Array:
     """x - rho W x in one pass, in the order of the slots: what an iteration repeats. Not to be
     differentiated.
     """
@@ -218,7 +218,7 @@ def shifted(slots: Ell, rho: jax.Array, x: jax.Array) -> jax.Array:
     return total.at[slots.rows].add(-rho * more, indices_are_sorted=True, mode="promise_in_bounds")
 
 
-def symmetric(op: Operator) -> Ell:
+def symmetrize(op: Operator) -> Ell:
     """The slots of D^1/2 W D^-1/2, for an operator with `d`."""
     slots, root = op.forward, jnp.sqrt(jnp.asarray(op.d))
     values = slots.values * root[None] / _take(root, slots.columns)
@@ -226,7 +226,7 @@ def symmetric(op: Operator) -> Ell:
     return slots._replace(values=values, more_values=more)
 
 
-def apart(
+def keep_apart(
     function: Callable[[jax.Array], jax.Array], x: jax.Array, witness: jax.Array
 ) -> jax.Array:
     """function(x), not fused with what makes x: XLA would make it anew in every slot. `witness`:
@@ -290,13 +290,13 @@ def _both(op: Operator, x: ArrayLike, transpose: bool) -> jax.Array:
     op = lax.stop_gradient(op)
     x = enter(op, jnp.asarray(x, jnp.result_type(x, op.forward.values)))
     ways = _backward if transpose else _forward, _forward if transpose else _backward
-    return leave(op, _linear(partial(_guarded, ways[0], op), partial(_guarded, ways[1], op), x))
+    return leave(op, _linear(partial(_guard, ways[0], op), partial(_guard, ways[1], op), x))
 
 
-def _guarded(
+def _guard(
     way: Callable[[Operator, jax.Array], jax.Array], op: Operator, x: jax.Array
 ) -> jax.Array:
-    return way(op, x) if op.order is None else apart(lambda v: way(op, v), x, op.order)
+    return way(op, x) if op.order is None else keep_apart(lambda v: way(op, v), x, op.order)
 
 
 def _forward(op: Operator, x: jax.Array) -> jax.Array:

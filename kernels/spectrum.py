@@ -60,7 +60,7 @@ def _potential(matrix: sparse.csr_array, ratio: sparse.csr_array) -> np.ndarray:
     return value
 
 
-def symmetrized(matrix: sparse.csr_array) -> sparse.csr_array:
+def symmetrize(matrix: sparse.csr_array) -> sparse.csr_array:
     """sqrt(W * W'), the symmetric matrix similar to a W that has a `symmetrizer`."""
     product = matrix.multiply(matrix.T.tocsr()).tocsr()
     return sparse.csr_array(
@@ -87,7 +87,7 @@ def blocks(matrix: sparse.csr_array, symmetric: bool) -> Iterator[tuple[np.ndarr
     """The units and the dense matrix of each strongly connected component of several units,
     symmetrised or scaled.
     """
-    work = symmetrized(matrix) if symmetric else matrix
+    work = symmetrize(matrix) if symmetric else matrix
     count, label = csgraph.connected_components(work, directed=True, connection="strong")
     order = np.argsort(label, kind="stable")
     sizes = np.bincount(label, minlength=count)
@@ -101,7 +101,7 @@ def blocks(matrix: sparse.csr_array, symmetric: bool) -> Iterator[tuple[np.ndarr
     for block in np.flatnonzero(sizes > 1):  # a block of one unit is that unit's zero diagonal
         members = order[stops[block] - sizes[block] : stops[block]]
         part = work[members][:, members]
-        yield members, (part if symmetric else perron.balanced(part).matrix).toarray()
+        yield members, (part if symmetric else perron.balance(part).matrix).toarray()
 
 
 def admissible_interval(values: np.ndarray) -> tuple[float, float]:

@@ -12,7 +12,7 @@ Any other W of spectral radius h, X = W/h and z = rho h:
 
 The traces are means of v'T_j(X)v over random signs v, two by each product since T_2j = 2 T_j^2 - 1,
 with the first four, known exactly, as control variates. One set of them serves every rho. Barry &
-Pace (1999); Han, Malioutov & Shin (2015); numerics.md 4.
+Pace (1999); Han, Malioutov & Shin (2015); docs/numerics.md 4.
 """
 
 from functools import partial
@@ -25,8 +25,11 @@ import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
 from jax import lax
 
-from spillover.kernels import chebyshev, sparse_logdet, sparse_operator
+from spillover.kernels import chebyshev, logit, sparse_operator
+from spillover.kernels.admissible import LANCZOS, Admissible, find_admissible
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.laps import Laps
+from spillover.kernels.structure import Structure, canonicalize, examine
 
 BLOCK = 16  # probes at a time, the bits of a random word
 REACH = 0.99  # share of the bounds a series covers by default
@@ -35,10 +38,9 @@ RANGE = 0.9  # of 1 / radius, up to which the error is told unless an interval i
 MOMENTS = 512  # at most
 SHARE = 0.1  # of the target that the truncation may take
 FLAT = 1e-4  # controls that differ by less, relative, tell the same
-SLACK = 2 * sparse_logdet.LANCZOS  # bounds given may exceed those found by this, relative
+SLACK = 2 * LANCZOS  # bounds given may exceed those found by this, relative
 STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
 GRID = 61  # values of rho at which the error is looked at
-SERIES = 1024  # points of the series, at most
 # of the largest coefficient: what the series leaves out, and ten times what rounding leaves in it
 TAIL = 1e-12
 
@@ -68,7 +70,7 @@ class StochasticResult(NamedTuple):
     own standard deviations, both with what the truncation adds, for rho in `held`; `probes`:
     columns multiplied; `seconds`: of processor time by phase; `how`: "Chebyshev" or "powers";
     `expansion`: what `value`, `standard_errors` and `mode_shift` ask; `cautious`: as in
-    `nodes.NodeResult`.
+    `sparse_logdet.NodeResult`.
     """
 
     coef: np.ndarray
@@ -90,7 +92,7 @@ def rate(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     return r / (1 + np.sqrt(1 - r * r)) if expansion.symmetric else r
 
 
-def known(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
+def trace_free_part(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     """The part of l that needs no traces."""
     if not expansion.symmetric:
         return np.zeros_like(rho)
@@ -108,7 +110,7 @@ def weights(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
 
 def value(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     """l(rho) for rho of shape (m,)."""
-    return known(expansion, rho) + weights(expansion, rho) @ expansion.moments
+    return trace_free_part(expansion, rho) + weights(expansion, rho) @ expansion.moments
 
 
 def slope(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
@@ -183,23 +185,21 @@ def mode_shift(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     return np.multiply(total, deviation(expansion, rho), out=np.zeros_like(total), where=total > 0)
 
 
-def prepare(matrix: sparse.csr_array) -> sparse_logdet.Structure:
+def prepare(matrix: sparse.csr_array) -> Structure:
     """The structure of W, its units renumbered where their neighbours are far away in memory: l
     does not depend on the order.
     """
-    matrix = sparse.csr_array(matrix, dtype=float, copy=True)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
+    matrix = canonicalize(matrix)
     rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
     if 2 * np.count_nonzero(np.abs(rows - matrix.indices) <= sparse_operator.NEAR) < matrix.nnz:
         order = csgraph.reverse_cuthill_mckee(matrix)
         matrix = matrix[order][:, order]
         matrix.sort_indices()
-    return sparse_logdet.examine(matrix)
+    return examine(matrix)
 
 
 def stochastic_logdet(
-    matrix: sparse.csr_array | sparse_logdet.Structure,
+    matrix: sparse.csr_array | Structure,
     *,
     bounds: tuple[float, float] | None = None,
     interval: tuple[float, float] | None = None,
@@ -213,7 +213,7 @@ def stochastic_logdet(
     makes of it.
 
     `bounds`: the ends of the logit variable, by default -1 and 1 over the spectral radius where the
-    row sums tell it, else those of `nodes.admissible`. `interval`: what the series covers, by
+    row sums tell it, else those of `find_admissible`. `interval`: what the series covers, by
     default 0.99 of the bounds. `target`: of `mode_shift`; blocks of 16 probes, each with a seed of
     its own, are added to the first `probes` until it is met or they are `most`; `shift` tells.
     `precision`: of the products; the noise of the probes exceeds the rounding of single precision
@@ -237,8 +237,8 @@ def stochastic_logdet(
     >>> result.shift < 0.1, result.probes, result.how
     (True, 16, 'Chebyshev')
     """
-    lap = sparse_logdet.Laps()
-    structure = matrix if isinstance(matrix, sparse_logdet.Structure) else prepare(matrix)
+    lap = Laps()
+    structure = matrix if isinstance(matrix, Structure) else prepare(matrix)
     lap("structure")
     bounds, cautious, empty = _frame(structure, bounds)
     held = _held(empty, bounds, interval)
@@ -255,7 +255,7 @@ def stochastic_logdet(
             len(raw) < probes or (len(raw) < most and mode_shift(expansion, grid).max() > target)
         ):
             raw = np.vstack([raw, _block(slots, expansion, seed, len(raw) // BLOCK)])
-            expansion = _estimated(expansion, raw, _exact(structure, expansion), structure.even)
+            expansion = _estimate(expansion, raw, _exact(structure, expansion), structure.even)
     lap("products")
     error = float((standard_errors(expansion, grid)[0] + truncation(expansion, grid)[0]).max())
     coef, ends = series(expansion, bounds, interval)
@@ -268,7 +268,7 @@ def stochastic_logdet(
 
 
 def _frame(
-    structure: sparse_logdet.Structure, given: tuple[float, float] | None
+    structure: Structure, given: tuple[float, float] | None
 ) -> tuple[tuple[float, float], bool, Expansion]:
     """The bounds, whether the lower one is cautious, and an expansion without moments for the
     spectrum of W.
@@ -280,16 +280,16 @@ def _frame(
     )
     known_radius = np.isfinite(radius)
     found = (
-        sparse_logdet.Admissible(
+        Admissible(
             (-1 / radius, 1 / radius), (-1 / radius, 1 / radius), (-np.inf, 1 / least), False
         )
         if known_radius
         else None
     )
     if not work.nnz:
-        found = sparse_logdet.admissible(structure, given)
+        found = find_admissible(structure, given)
     elif found is None or (given and not found.bounds[0] <= given[0] < given[1] <= found.bounds[1]):
-        found = sparse_logdet.admissible(structure)
+        found = find_admissible(structure)
     if (
         given
         and work.nnz
@@ -355,9 +355,7 @@ def _held(
     return max(low, -reach), min(high, reach)
 
 
-def _slots(
-    structure: sparse_logdet.Structure, expansion: Expansion, precision: type
-) -> sparse_operator.Ell:
+def _slots(structure: Structure, expansion: Expansion, precision: type) -> sparse_operator.Ell:
     """X on the device."""
     work, c, n = structure.work, expansion.centre, expansion.size
     if c:
@@ -391,9 +389,9 @@ def _signs(slots: sparse_operator.Ell, words: jax.Array) -> jax.Array:
     return 2 * (bits & 1).astype(slots.values.dtype) - 1
 
 
-def _applied(slots: sparse_operator.Ell, x: jax.Array) -> jax.Array:
+def _apply(slots: sparse_operator.Ell, x: jax.Array) -> jax.Array:
     """X x."""
-    return x - sparse_operator.shifted(slots, jnp.ones((), x.dtype), x)
+    return x - sparse_operator.subtract_lag(slots, jnp.ones((), x.dtype), x)
 
 
 def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
@@ -411,13 +409,13 @@ def polynomials(
     seed, block.
     """
     signs = _signs(slots, words)
-    start = _applied(slots, signs)
+    start = _apply(slots, signs)
 
     def step(
         pair: tuple[jax.Array, jax.Array], _: None
     ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
         before, now = pair
-        after = 2 * _applied(slots, now) - before
+        after = 2 * _apply(slots, now) - before
         return (now, after), (_dot(now, now), _dot(now, after))
 
     squares, products = lax.scan(step, (signs, start), length=steps)[1]
@@ -430,13 +428,13 @@ def powers(slots: sparse_operator.Ell, words: jax.Array, *, steps: int) -> jax.A
     signs = _signs(slots, words)
 
     def step(now: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-        after = _applied(slots, now)
+        after = _apply(slots, now)
         return after, _dot(signs, after)
 
     return lax.scan(step, signs, length=steps)[1]
 
 
-def _exact(structure: sparse_logdet.Structure, expansion: Expansion) -> np.ndarray:
+def _exact(structure: Structure, expansion: Expansion) -> np.ndarray:
     """The traces of the first T_j(X) or X^j from those of W^j."""
     c, h = expansion.centre, expansion.half
     plain = np.concatenate([[expansion.size], structure.traces])
@@ -448,7 +446,7 @@ def _exact(structure: sparse_logdet.Structure, expansion: Expansion) -> np.ndarr
     return np.array([raw[: len(p)] @ p for p in basis])
 
 
-def _estimated(expansion: Expansion, raw: np.ndarray, exact: np.ndarray, even: bool) -> Expansion:
+def _estimate(expansion: Expansion, raw: np.ndarray, exact: np.ndarray, even: bool) -> Expansion:
     """The traces by regression of the probes' values on those whose mean is known, and the errors
     by its residuals.
 
@@ -477,12 +475,9 @@ def series(
     """Chebyshev coefficients of l in the logit variable, as many as it takes, and the ends of the
     latter.
     """
-    low, high = sparse_logdet.to_s(np.array(interval), bounds)
+    low, high = logit.to_s(np.array(interval), bounds)
     ends = float(low), float(high)
-    count, coef = 32, np.ones(1)
-    while np.abs(coef[-len(coef) // 4 :]).sum() > TAIL * np.abs(coef).max() and count < SERIES:
-        count *= 2
-        coef = chebyshev.coefficients(
-            value(expansion, sparse_logdet.to_rho(chebyshev.nodes(count, ends), bounds))
-        )
-    return chebyshev.trimmed(coef, TAIL * float(np.abs(coef).max()))[0], ends
+    coef, _ = chebyshev.expand(
+        lambda s: value(expansion, logit.to_rho(s, bounds)), ends, least=64, relative=TAIL
+    )
+    return chebyshev.trim(coef, TAIL * float(np.abs(coef).max()))[0], ends

@@ -15,11 +15,24 @@ FACTORED = 1_000_000  # units beyond which the Perron root is left to products
 
 
 class Structure(NamedTuple):
-    """`work`: W without links that lie on no cycle, symmetrised if `symmetric`, else scaled to the
-    norm of its spectral radius unless that is plain from the row sums; `even`: similar to -W;
-    `radius`: bounds on the spectral radius, (0, inf) where it is left to `admissible`; `traces`: tr
-    W, ..., tr W^4; `spread`: (tr W'W, a bound on the largest singular value) of W or of what is
-    similar to it, the lesser.
+    """What log-determinants by factors or probes use of W.
+
+    Attributes
+    ----------
+    work : scipy.sparse.csr_array, shape (N, N)
+        A matrix with the same det(I - rho W) for every rho: W without the links that lie on no
+        cycle; symmetrised where ``symmetric``; else scaled so that its norm is its spectral radius,
+        unless equal row sums tell the radius already.
+    symmetric : bool
+        Whether W, without those links, is similar to a symmetric matrix.
+    even : bool
+        Whether W is similar to -W, so that the log-determinant is an even function of rho.
+    radius : tuple of float
+        Bounds on the spectral radius; (0, inf) where `admissible.find_admissible` has to find it.
+    traces : numpy.ndarray, shape (4,)
+        tr W, tr W^2, tr W^3, tr W^4.
+    spread : tuple of float
+        tr W'W and a bound on the largest singular value, of `work` or of W, whichever is less.
     """
 
     work: sparse.csr_array
@@ -41,23 +54,31 @@ class Structure(NamedTuple):
         )
 
 
+def canonicalize(matrix: sparse.csr_array) -> sparse.csr_array:
+    """A copy of W in double precision with neither duplicates nor stored zeros."""
+    matrix = sparse.csr_array(matrix, dtype=float, copy=True)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
+
+
 def examine(matrix: sparse.csr_array) -> Structure:
     """The structure of a non-negative W."""
     work, symmetric, radius = matrix, spectrum.symmetrizer(matrix) is not None, _row_sum(matrix)
     if not symmetric:
-        work = ordering.cyclic(matrix)
+        work = ordering.cyclic_part(matrix)
         if work.nnz < matrix.nnz:
             symmetric, radius = spectrum.symmetrizer(work) is not None, min(radius, _row_sum(work))
     bounds = (radius, radius) if np.isfinite(radius) else (0.0, np.inf)
     spread = _spread(work)
     if symmetric:
-        work = spectrum.symmetrized(work)
+        work = spectrum.symmetrize(work)
         spread = _spread(work)
     elif work.nnz and not np.isfinite(radius):
-        work, *found = perron.balanced(work, factor=work.shape[0] <= FACTORED)
+        work, *found = perron.balance(work, factor=work.shape[0] <= FACTORED)
         bounds = (float(found[0]), float(found[1]))
     traces = low_traces(work, symmetric)
-    even = bool(traces[0] == traces[2] == 0 and ordering.two_coloured(work))
+    even = bool(traces[0] == traces[2] == 0 and ordering.has_two_colours(work))
     return Structure(work, symmetric, even, bounds, traces, spread)
 
 

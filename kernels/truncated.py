@@ -25,10 +25,10 @@ Pair = tuple[jax.Array, jax.Array]
 
 
 @jax.custom_jvp
-def truncated(v: jax.Array, low: jax.Array, high: jax.Array) -> Pair:
+def truncate(v: jax.Array, low: jax.Array, high: jax.Array) -> Pair:
     """z and log(Phi(high) - Phi(low)), for finite low < high, all three of one shape.
 
-    >>> z, log_mass = truncated(
+    >>> z, log_mass = truncate(
     ...     jnp.array(0.0), jnp.array(0.0), jnp.array(FAR)
     ... )  # the median of a half normal
     >>> round(float(z), 4), round(float(jnp.exp(log_mass)), 4)
@@ -86,4 +86,4 @@ def _jvp(primals: tuple, tangents: tuple) -> tuple[Pair, Pair]:
     )
 
 
-truncated.defjvp(_jvp)
+truncate.defjvp(_jvp)

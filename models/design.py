@@ -70,7 +70,7 @@ def build(
     return Design(regressors, terms, variables, own, lags)
 
 
-def means(
+def average_over_time(
     x: np.ndarray, names: tuple[str, ...], weights: sparse.csr_array
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """The means over time of the regressors and of their lags, (N, m), and their labels, for
@@ -97,11 +97,11 @@ def check(design: Design, effects: Transformation) -> None:
     """Refuse, by name, a column that the effects absorb or that the columns before it reproduce;
     DataError says which and the way out.
     """
-    factor, raw = _reduced(design.regressors, effects)
+    factor, raw = _factorise(design.regressors, effects)
     norms = np.sqrt((factor**2).sum(axis=0))
     for term, before, after in zip(design.terms, raw, norms, strict=True):
         if after <= DEPENDENT * before:
-            raise DataError(_absorbed(term, effects, zero=before == 0))
+            raise DataError(_explain_absorption(term, effects, zero=before == 0))
     refuse_dependent(factor, design.terms)
 
 
@@ -173,7 +173,7 @@ def _nothing_left(rest: np.ndarray, size: float) -> str:
     )
 
 
-def _reduced(regressors: Regressors, effects: Transformation) -> tuple[np.ndarray, np.ndarray]:
+def _factorise(regressors: Regressors, effects: Transformation) -> tuple[np.ndarray, np.ndarray]:
     """R of the demeaned columns, and the norms of the columns before: |x|^2 = |x - x-bar|^2 + T
     |x-bar|^2 over periods.
     """
@@ -196,7 +196,7 @@ def _reduced(regressors: Regressors, effects: Transformation) -> tuple[np.ndarra
     return factor, np.sqrt(squares)
 
 
-def _absorbed(term: str, effects: Transformation, *, zero: bool) -> str:
+def _explain_absorption(term: str, effects: Transformation, *, zero: bool) -> str:
     if zero:
         return f"Column {term!r} is zero everywhere: {_way_out(term)}"
     return (

@@ -14,8 +14,8 @@ alpha.
 For any W, q(rho) = iota' log(I - rho W) iota / N with q' = -iota' (I - rho W)^-1 W iota / N makes
 the score's mean 0 at the truth: that of T l(rho) with demeaned residuals Q e is tr(P U), U =
 dA/drho A^-1, P = I - Q, whatever the effects and the law of the errors, and L = tr(Q log A) takes
-it off (Yu 2018, J. Econometrics 205, corrects scores the same way). Where all rows of W sum to c, q
-is log(1 - c rho), contrasts of y exist that are free of the effects, and L is their
+it off (Yang 2018, J. Econometrics 205, corrects scores the same way). Where all rows of W sum to c,
+q is log(1 - c rho), contrasts of y exist that are free of the effects, and L is their
 log-determinant. Elsewhere L makes a quasi-likelihood: its maximum and its posterior are centred on
 the truth, but it is no density of any data, so that there is no evidence, likelihood ratio or
 information criterion; the standard deviation that its curvature gives was 1.01 of the true one in
@@ -66,7 +66,7 @@ QUASI = (
 )
 
 
-def transformation(
+def choose_transformation(
     spec: Spec, units: int, periods: int, *, closed: bool, likelihood: str = "transformed"
 ) -> Transformation:
     """The row of the table for `spec`; `likelihood` "direct" and "lsdv" keep N T observations and T
@@ -106,7 +106,7 @@ def transformation(
     )
 
 
-def with_dummies(effects: Transformation, periods: int) -> Transformation:
+def use_dummies(effects: Transformation, periods: int) -> Transformation:
     """The same with period effects as dummies among the regressors, where their lags W D are wanted
     too: without rho and lam the residuals are those of demeaning.
     """
@@ -148,7 +148,7 @@ def factorize(
     return factor, parts
 
 
-def levels(
+def factorize_levels(
     y: np.ndarray,
     regressors: Regressors,
     effects: Transformation,

@@ -16,7 +16,7 @@ import scipy.special
 CONSTANT = 1e-12
 
 
-def constant(x: np.ndarray) -> np.ndarray:
+def is_constant(x: np.ndarray) -> np.ndarray:
     """Which columns of x (n, k) do not vary, rounding apart: (k,), true or false.
 
     >>> constant(np.array([[1.0, 0.3], [2.0, 0.1 + 0.2]])).tolist()
@@ -38,7 +38,7 @@ def rescale(x: np.ndarray, negative: np.ndarray | bool = False) -> np.ndarray:
     [[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]]
     """
     x = np.asarray(x, float)
-    low, high, flat = x.min(axis=0), x.max(axis=0), constant(x)
+    low, high, flat = x.min(axis=0), x.max(axis=0), is_constant(x)
     span = np.where(flat, 1.0, high - low)
     return np.where(flat, 0.0, np.where(negative, high - x, x - low) / span)
 

@@ -50,7 +50,7 @@ def whiten(
     frame = Frame(
         factor[:k, :k], factor[:k, k], None if likelihood.moments.wy is None else factor[:k, k + 1]
     )
-    moved = [_moved(moments, frame) for moments in levels]
+    moved = [_move(moments, frame) for moments in levels]
     return (
         likelihood._replace(
             moments=moved[0], between=None if likelihood.between is None else moved[1]
@@ -71,12 +71,12 @@ def _columns(moments: Moments, lam: float) -> np.ndarray:
     return np.column_stack([filtered(moments.d, moments.md), *ends])
 
 
-def _moved(moments: Moments, frame: Frame) -> Moments:
+def _move(moments: Moments, frame: Frame) -> Moments:
     """D T^-1 and M D T^-1 for D and M D; y - D b_y, W y - D b_wy and M times these for y, W y, M y
     and M W y.
     """
-    d = columns_of(frame, np.asarray(moments.d))
-    md = None if moments.md is None else columns_of(frame, np.asarray(moments.md))
+    d = transform_columns(frame, np.asarray(moments.d))
+    md = None if moments.md is None else transform_columns(frame, np.asarray(moments.md))
 
     def less(
         values: jax.Array | None, columns: np.ndarray | None, shift: np.ndarray | None
@@ -97,13 +97,13 @@ def _moved(moments: Moments, frame: Frame) -> Moments:
     )
 
 
-def columns_of(frame: Frame, columns: np.ndarray) -> np.ndarray:
+def transform_columns(frame: Frame, columns: np.ndarray) -> np.ndarray:
     """Columns of regressors, (..., k), in the frame: times T^-1."""
     flat = columns.reshape(-1, columns.shape[-1])
     return solve_triangular(frame.triangle, flat.T, trans="T").T.reshape(columns.shape)
 
 
-def coefficients(frame: Frame, gamma: np.ndarray, rho: float | None) -> np.ndarray:
+def restore_coefficients(frame: Frame, gamma: np.ndarray, rho: float | None) -> np.ndarray:
     """beta at gamma and rho."""
     level = gamma + frame.level
     return solve_triangular(
@@ -111,7 +111,7 @@ def coefficients(frame: Frame, gamma: np.ndarray, rho: float | None) -> np.ndarr
     )
 
 
-def natural(frame: Frame, root: np.ndarray) -> np.ndarray:
+def restore_root(frame: Frame, root: np.ndarray) -> np.ndarray:
     """A root of the covariance of (gamma, rho, ...), (p, p), as one of (beta, rho, ...)."""
     k = len(frame.triangle)
     spread = root[:k] if frame.slope is None else root[:k] - frame.slope[:, None] * root[k]

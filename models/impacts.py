@@ -18,7 +18,7 @@ import scipy.sparse as sparse
 from jax.typing import ArrayLike
 
 from spillover.kernels.factor import Factor, factorise
-from spillover.kernels.logdet import LogDet, derivative
+from spillover.kernels.logdet import LogDetSeries, derivative
 from spillover.kernels.multiplier import Multiplier
 from spillover.kernels.ordering import elimination_order
 
@@ -38,12 +38,14 @@ class Channels(NamedTuple):
     1/(1 - rho)); `mean_row_sum` of W.
     """
 
-    logdet: LogDet | None
+    logdet: LogDetSeries | None
     rows: Multiplier | None
     mean_row_sum: jax.Array
 
 
-def coefficients(beta: jax.Array, own: ArrayLike, lagged: ArrayLike) -> tuple[jax.Array, jax.Array]:
+def split_coefficients(
+    beta: jax.Array, own: ArrayLike, lagged: ArrayLike
+) -> tuple[jax.Array, jax.Array]:
     """beta_k and theta_k of each variable, zero where it has no lag. beta: (..., terms); own,
     lagged: positions, -1 for none.
     """

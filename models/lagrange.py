@@ -1,5 +1,5 @@
 """Lagrange-multiplier tests of spatial dependence in the residuals of a least-squares fit
-(mathematics.md 8).
+(docs/mathematics.md 8).
 
     d_e = e'We / s2 + c       d_l = e'Wy / s2 + c       H = (WDb)'M(WDb) / s2 + tr,       e = M y,
     s2 = e'e / nu

@@ -98,6 +98,13 @@ def centre_and_scale(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
     return centre, np.maximum(spread, step)
 
 
+def centre_and_root(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the mass, (p,), and the Cholesky root of its covariance, (p, p)."""
+    centre = mass.weight @ mass.points
+    apart = mass.points - centre
+    return centre, np.linalg.cholesky(apart.T @ (mass.weight[:, None] * apart))
+
+
 def newton(
     derivatives: Callable[[np.ndarray], tuple], start: np.ndarray, reach: float, steps: int = 50
 ) -> np.ndarray:

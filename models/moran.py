@@ -28,7 +28,7 @@ class Sums(NamedTuple):
     s2: float
 
 
-class Moments(NamedTuple):
+class MoranMoments(NamedTuple):
     """Mean and variance of a statistic where there is no autocorrelation."""
 
     mean: np.ndarray
@@ -54,17 +54,19 @@ def statistic(z: np.ndarray, W: sparse.csr_array, about: Sums) -> np.ndarray:
     return about.n / about.s0 * (z * (W @ z)).sum(axis=0) / (z * z).sum(axis=0)
 
 
-def normality(about: Sums) -> Moments:
+def normality(about: Sums) -> MoranMoments:
     """E[I] = -1 / (n - 1) and Var[I] for independent normal values.
 
     Var = (n^2 S1 - n S2 + 3 S0^2) / (S0^2 (n^2 - 1)) - E^2. Source: Cliff & Ord (1981), 2.3.
     """
     n, s0, s1, s2 = about
     mean = np.array(-1 / (n - 1))
-    return Moments(mean, (n * n * s1 - n * s2 + 3 * s0 * s0) / (s0 * s0 * (n * n - 1)) - mean**2)
+    return MoranMoments(
+        mean, (n * n * s1 - n * s2 + 3 * s0 * s0) / (s0 * s0 * (n * n - 1)) - mean**2
+    )
 
 
-def randomisation(z: np.ndarray, about: Sums) -> Moments:
+def randomisation(z: np.ndarray, about: Sums) -> MoranMoments:
     """E[I] = -1 / (n - 1) and Var[I] over all n! arrangements of the values, which are equally
     likely.
 
@@ -77,12 +79,12 @@ def randomisation(z: np.ndarray, about: Sums) -> Moments:
     free = n * ((n * n - 3 * n + 3) * s1 - n * s2 + 3 * s0 * s0)
     tied = (n * n - n) * s1 - 2 * n * s2 + 6 * s0 * s0
     mean = np.array(-1 / (n - 1))
-    return Moments(
+    return MoranMoments(
         mean, (free - kurtosis * tied) / ((n - 1) * (n - 2) * (n - 3) * s0 * s0) - mean**2
     )
 
 
-def permuted(
+def permute(
     z: np.ndarray, W: sparse.csr_array, about: Sums, permutations: int, rng: np.random.Generator
 ) -> np.ndarray:
     """I of random arrangements of the values z (n,): (permutations,)."""
@@ -90,7 +92,7 @@ def permuted(
     return np.concatenate([np.empty(0), *blocks])
 
 
-def extremes(simulated: np.ndarray, observed: float, size: float) -> tuple[int, int]:
+def count_extremes(simulated: np.ndarray, observed: float, size: float) -> tuple[int, int]:
     """How many of the simulated statistics are at least, and how many at most, the observed one;
     `size`: of its terms, for ties.
     """
@@ -105,7 +107,7 @@ def local(z: np.ndarray, W: sparse.csr_array) -> np.ndarray:
     return z * (W @ z) / (z * z).mean()
 
 
-def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> Moments:
+def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
     """E[I_i] and Var[I_i] over all arrangements of the values: (n,) each.
 
     With w_i the row sums, v_i the row sums of squares and b = m4 / m2^2: E = -w_i / (n - 1), Var =
@@ -116,10 +118,10 @@ def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> Moments:
     kurtosis = (z**4).mean() / (z * z).mean() ** 2
     mean = -total / (n - 1)
     apart = (total**2 - squares) * (2 * kurtosis - n) / ((n - 1) * (n - 2))
-    return Moments(mean, squares * (n - kurtosis) / (n - 1) + apart - mean**2)
+    return MoranMoments(mean, squares * (n - kurtosis) / (n - 1) + apart - mean**2)
 
 
-def local_conditional(z: np.ndarray, W: sparse.csr_array) -> Moments:
+def local_conditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
     """E[I_i | z_i] and Var[I_i | z_i] over the arrangements of the other values around unit i: (n,)
     each.
 
@@ -130,12 +132,12 @@ def local_conditional(z: np.ndarray, W: sparse.csr_array) -> Moments:
     n, (total, squares) = len(z), _rows(W)
     m2 = (z * z).mean()
     mean = -(z**2) * total / ((n - 1) * m2)
-    return Moments(
+    return MoranMoments(
         mean, (z / m2) ** 2 * n / (n - 2) * (squares - total**2 / (n - 1)) * (m2 - z**2 / (n - 1))
     )
 
 
-def local_extremes(
+def count_local_extremes(
     z: np.ndarray, W: sparse.csr_array, permutations: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """How many arrangements of the other values around unit i give an I_i at least, and how many

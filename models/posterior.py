@@ -1,13 +1,14 @@
 """The posterior of every model as one NumPyro model with one flat site, close to a standard normal.
 
-    beta = b(rho, lam) + sigma L^-T z,    log sigma = 1/2 log(SSR(rho, lam) / nu) + w / sqrt(2 nu),
-    (rho, lam) by their logit variables
+    beta       = b(rho, lam) + sigma L^-T z
+    log sigma  = 1/2 log(SSR(rho, lam) / nu) + v / sqrt(2 nu)
+    (rho, lam)   by their logit variables
 
-with b and SSR the least squares at (rho, lam), prior rows included, and L L' = V_n^-1
-(mathematics.md 4, "Geometry for NUTS"): the quadratic form of the density is exactly SSR / sigma^2
-+ z'z. Where a prior has hard bounds, w and z are normals cut to them, and the logit variables are
-those on the intersection of its support with the admissible interval (`supports`): every flat
-vector is inside.
+with b and SSR of least squares at (rho, lam), prior rows included, and L L' = V_n^-1
+(docs/mathematics.md 4.5, "Geometry for NUTS"): the quadratic form of the density is exactly
+SSR / sigma^2 + z'z. Where a prior has hard bounds, v and z are normals cut to them, and the logit
+variables are those on the intersection of its support with the admissible interval (`supports`), so
+that every flat vector is inside.
 """
 
 from collections.abc import Callable
@@ -21,15 +22,23 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 
-from spillover.kernels.chebyshev import END, log_slope
-from spillover.models.likelihood import Likelihood, Regression, at, dependence, sigma_alpha, volume
-from spillover.models.priors import Prior, log_dependence, log_prob, log_ratio
-from spillover.models.supports import UNIT, located, outward, weight_ends, within
+from spillover.kernels.chebyshev import END
+from spillover.kernels.logit import log_slope
+from spillover.models.likelihood import (
+    Likelihood,
+    Regression,
+    dependence,
+    regress_at,
+    sigma_alpha,
+    volume,
+)
+from spillover.models.prior_arrays import Prior, log_dependence, log_prob, log_ratio
+from spillover.models.supports import UNIT, cut_sigma_and_beta, locate_point, weight_ends, widen
 
 
 class Posterior(NamedTuple):
-    """A likelihood whose moments include the prior's rows, the prior, and `centre`, `scale` of the
-    logit variables of (rho, lam, w).
+    """What a sampler needs: the `likelihood`, whose moments include the rows of the `prior`, and
+    the `centre` and `scale` of the logit variables of (rho, lam, w), (p,) each.
     """
 
     likelihood: Likelihood
@@ -39,8 +48,8 @@ class Posterior(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """One draw: `beta`: (k,); `rho`, `lam`, `sigma_alpha`: None where the model lacks them;
-    `sigma`.
+    """One draw of the parameters: `beta`, (k,), and scalars; `rho`, `lam`, `sigma_alpha` are None
+    where the model lacks them.
     """
 
     beta: jax.Array
@@ -50,17 +59,10 @@ class Draw(NamedTuple):
     sigma_alpha: jax.Array | None = None
 
 
-def size(posterior: Posterior) -> int:
-    """Length of the flat site: k coefficients, sigma, and the parameters that least squares are
-    conditional on.
-    """
-    return posterior.likelihood.moments.d.shape[1] + 1 + posterior.likelihood.dimensions
-
-
 class Place(NamedTuple):
-    """Where a flat vector lies: the draw, the regression behind it, its logit variables as the
-    sampler has them (`s`) and on the admissible intervals (`full`), and what hard bounds add to the
-    log Jacobian of coefficients and sigma.
+    """Where a flat vector lies: the `draw`; the regression behind it, `fit`; its logit variables,
+    `s` as the sampler has them and `full` on the whole admissible intervals; `log_mass`, what hard
+    bounds add to the log Jacobian of beta and sigma, None without.
     """
 
     draw: Draw
@@ -70,50 +72,60 @@ class Place(NamedTuple):
     log_mass: jax.Array | None
 
 
-def _place(posterior: Posterior, flat: jax.Array) -> Place:
-    likelihood, bounds = (
-        posterior.likelihood,
-        None if posterior.prior is None else posterior.prior.supports,
-    )
-    k = likelihood.moments.d.shape[1]
-    s = posterior.centre + posterior.scale * flat[k + 1 :]
-    point, full = located(likelihood, bounds, s)
-    fit, nu = at(likelihood, point), likelihood.nu
-    if bounds is None:
-        sigma = jnp.sqrt(fit.ssr / nu) * jnp.exp(flat[k] / jnp.sqrt(2 * nu))
-        beta, log_mass = fit.beta + sigma * solve_triangular(fit.triangle, flat[:k]), None
-    else:
-        sigma, beta, log_mass = within(likelihood, bounds, point, fit, flat)
-    spread = None if point.weight is None else sigma_alpha(likelihood, sigma, point.weight)
-    if spread is not None and bounds is not None and bounds.level is not None:
-        spread = jnp.clip(spread, bounds.level[0], bounds.level[1])
-    return Place(Draw(beta, point.rho, point.lam, sigma, spread), fit, s, full, log_mass)
+def flat_size(posterior: Posterior) -> int:
+    """Length of the flat site: k coefficients, sigma, and the parameters that least squares are
+    conditional on.
+    """
+    return posterior.likelihood.moments.d.shape[1] + 1 + posterior.likelihood.dimensions
 
 
 def constrain(posterior: Posterior, flat: jax.Array) -> Draw:
     """The parameters at a flat vector."""
-    return _place(posterior, flat).draw
+    return _locate(posterior, flat).draw
+
+
+def _locate(posterior: Posterior, flat: jax.Array) -> Place:
+    """The place of a flat vector (z, v, logit variables)."""
+    likelihood, bounds = posterior.likelihood, None
+    if posterior.prior is not None:
+        bounds = posterior.prior.supports
+    k = likelihood.moments.d.shape[1]
+    s = posterior.centre + posterior.scale * flat[k + 1 :]
+    point, full = locate_point(likelihood, bounds, s)
+    fit, nu = regress_at(likelihood, point), likelihood.nu
+    if bounds is None:
+        sigma = jnp.sqrt(fit.ssr / nu) * jnp.exp(flat[k] / jnp.sqrt(2 * nu))
+        beta, log_mass = fit.beta + sigma * solve_triangular(fit.triangle, flat[:k]), None
+    else:
+        sigma, beta, log_mass = cut_sigma_and_beta(likelihood, bounds, point, fit, flat)
+    spread = None
+    if point.weight is not None:
+        spread = sigma_alpha(sigma, point.weight, likelihood.multiplicity)
+        if bounds is not None and bounds.level is not None:
+            spread = jnp.clip(spread, bounds.level[0], bounds.level[1])
+    return Place(Draw(beta, point.rho, point.lam, sigma, spread), fit, s, full, log_mass)
 
 
 def log_density(posterior: Posterior, flat: jax.Array) -> jax.Array:
     """log of likelihood times prior, times the Jacobian of the flat vector."""
     likelihood = posterior.likelihood
-    draw, fit, s, full, log_mass = _place(posterior, flat)
+    draw, fit, s, full, log_mass = _locate(posterior, flat)
     k, nu, log_sigma = draw.beta.shape[0], likelihood.nu, jnp.log(draw.sigma)
     data = volume(likelihood, full) - nu * (log_sigma + 0.5 * jnp.log(2 * jnp.pi))
     data -= 0.5 * (fit.ssr / draw.sigma**2 + jnp.sum(flat[:k] ** 2))
-    jacobian = (
-        k * log_sigma
-        - jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle))))
-        - 0.5 * jnp.log(2 * nu)
-    )
+    jacobian = k * log_sigma - _log_triangle(fit) - 0.5 * jnp.log(2 * nu)
     jacobian += 0.0 if log_mass is None else log_mass
     return data + jacobian + _log_prior(posterior, draw, s) + jnp.sum(jnp.log(posterior.scale))
 
 
+def _log_triangle(fit: Regression) -> jax.Array:
+    """log |det R| of the filtered regressors, 1/2 log |V_n^-1|."""
+    return jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle))))
+
+
 def _log_prior(posterior: Posterior, draw: Draw, s: jax.Array) -> jax.Array:
-    """Prior of beta (but for its quadratic form, which is in the moments), of log sigma, and of the
-    logit variables.
+    """The prior of beta (but for its quadratic form, which is in the moments), of log sigma, and of
+    the logit variables.
     """
     prior, log_sigma = posterior.prior, jnp.log(draw.sigma)
     total = (
@@ -132,8 +144,8 @@ def _log_prior(posterior: Posterior, draw: Draw, s: jax.Array) -> jax.Array:
 def _log_prior_point(
     likelihood: Likelihood, prior: Prior, s: jax.Array, sigma: jax.Array | None
 ) -> jax.Array:
-    """Prior of the logit variables; the weight's needs sigma where it comes from a distribution of
-    sigma_alpha, else is left as it is.
+    """The prior of the logit variables. That of w needs sigma where it comes from a distribution of
+    sigma_alpha; without sigma it is that of a uniform share.
     """
     parts, bounds = dependence(likelihood), prior.supports
     ends = (None,) * len(parts) if bounds is None else bounds.dependence
@@ -144,37 +156,49 @@ def _log_prior_point(
     if likelihood.between is not None:
         between = None if bounds is None else weight_ends(likelihood, bounds)
         level = None if bounds is None else bounds.level
-        weight = outward(s[-1], between, UNIT)
+        weight = widen(s[-1], between, UNIT)
         terms.append(log_ratio(prior.level, weight, sigma, likelihood.multiplicity, level))
         if between is not None:
             terms.append(log_slope(s[-1], between) - log_slope(weight, UNIT))
     return sum(terms, jnp.zeros(()))
 
 
-def collapsed(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
-    """log p(y, s), beta and sigma integrated out, at the logit variables s of (rho, lam, w):
-    conjugate priors, mathematics.md 4.
+def sigma_shape(likelihood: Likelihood, prior: Prior) -> jax.Array:
+    """The shape of the inverse gamma of sigma^2 given (rho, lam): a0 + (nu + rank V0^-1 - k) / 2.
 
-    Where the user's own distributions take the place of conjugate ones they are left out, as if
-    flat.
+    A coefficient with a flat prior takes a degree of freedom.
     """
-    point, full = located(likelihood, prior.supports, s)
-    fit = at(likelihood, point)
-    k = fit.beta.shape[0]
-    shape = prior.a0 + 0.5 * (likelihood.nu + prior.rank - k)
-    constants = (
+    k = likelihood.moments.d.shape[1]
+    return prior.a0 + 0.5 * (likelihood.nu + prior.rank - k)
+
+
+def log_constant(likelihood: Likelihood, prior: Prior) -> jax.Array:
+    """What the density of (rho, lam), with beta and sigma integrated out, owes to neither."""
+    k = likelihood.moments.d.shape[1]
+    return (
         prior.log_constant
         + prior.half_log
         - 0.5 * (likelihood.nu - k) * jnp.log(2 * jnp.pi)
         - jnp.log(2.0)
-        + gammaln(shape)
+        + gammaln(sigma_shape(likelihood, prior))
     )
-    half_log = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(fit.triangle))))
-    density = volume(likelihood, full) - shape * jnp.log(prior.d0 + 0.5 * fit.ssr) - half_log
-    return constants + density + _log_prior_point(likelihood, prior, s, None)
 
 
-def growth(
+def collapsed_log_density(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
+    """log p(y, s), beta and sigma integrated out, at the logit variables s of (rho, lam, w), for
+    conjugate priors (docs/mathematics.md 4.2).
+
+    Distributions of the user in their place are left out, as if they were flat.
+    """
+    point, full = locate_point(likelihood, prior.supports, s)
+    fit, shape = regress_at(likelihood, point), sigma_shape(likelihood, prior)
+    rest = shape * jnp.log(prior.d0 + 0.5 * fit.ssr)
+    density = volume(likelihood, full) - rest - _log_triangle(fit)
+    constant = log_constant(likelihood, prior)
+    return constant + density + _log_prior_point(likelihood, prior, s, None)
+
+
+def find_growth(
     likelihood: Likelihood, prior: Prior
 ) -> tuple[list[np.ndarray], list[tuple[bool, bool]]]:
     """For rho and for lam, those that the model has: the bounds, and whether the posterior grows
@@ -198,10 +222,10 @@ def growth(
 
 
 def model(posterior: Posterior) -> None:
-    """The NumPyro model: a standard normal site "flat", the factor that makes it the posterior, the
-    parameters as deterministic sites.
+    """The NumPyro model: a standard normal site "flat", the factor that makes it the posterior, and
+    the parameters as deterministic sites.
     """
-    base = dist.Normal().expand([size(posterior)]).to_event(1)
+    base = dist.Normal().expand([flat_size(posterior)]).to_event(1)
     flat = numpyro.sample("flat", base)
     numpyro.factor("posterior", log_density(posterior, flat) - base.log_prob(flat))
     for name, value in constrain(posterior, flat)._asdict().items():
@@ -210,7 +234,7 @@ def model(posterior: Posterior) -> None:
 
 
 def bind(posterior: Posterior) -> Callable[[], None]:
-    """The model without arguments, for inference of one's own."""
+    """The model as a function without arguments, for inference of one's own."""
 
     def spatial_model() -> None:
         model(posterior)

@@ -4,8 +4,9 @@ import numpy as np
 import numpyro.distributions as dist
 import scipy.linalg
 
-from spillover.models.priors import Prior
-from spillover.models.supports import POSITIVE, WHOLE, sampled
+from spillover.models.likelihood import sigma_alpha
+from spillover.models.prior_arrays import Prior
+from spillover.models.supports import POSITIVE, WHOLE, sample_within
 
 
 def draw(
@@ -20,14 +21,14 @@ def draw(
     """
     drawn: dict[str, np.ndarray | None] = {}
     if prior.sigma is not None:
-        drawn["sigma"] = sampled(prior.sigma, size, POSITIVE, rng)
+        drawn["sigma"] = sample_within(prior.sigma, size, POSITIVE, rng)
     elif prior.a0 > 0:
         drawn["sigma"] = np.sqrt(float(prior.d0) / rng.gamma(float(prior.a0), size=size))
     if (sigma := drawn.get("sigma")) is not None:
         drawn["beta"] = _draw_beta(prior, sigma, rng)
     for name, family, (lower, upper) in zip(names, prior.dependence, bounds, strict=True):
         if isinstance(family, dist.Distribution):
-            drawn[name] = sampled(family, size, (lower, upper), rng)
+            drawn[name] = sample_within(family, size, (lower, upper), rng)
         else:
             a, b = map(float, family)
             drawn[name] = lower + (upper - lower) * rng.beta(a, b, size=size)
@@ -41,11 +42,11 @@ def draw_spread(
     proper one.
     """
     if isinstance(prior.level, dist.Distribution):
-        return sampled(prior.level, size, POSITIVE, rng)
+        return sample_within(prior.level, size, POSITIVE, rng)
     if sigma is None:
         return None
     a, b = map(float, prior.level)
-    return sigma * np.sqrt((1 / rng.beta(a, b, size=size) ** 2 - 1) / periods)
+    return sigma_alpha(sigma, rng.beta(a, b, size=size), periods)
 
 
 def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
@@ -58,7 +59,9 @@ def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.
     beta = np.zeros((len(sigma), k))
     for positions, family in prior.beta.items():
         own = bool(family.event_shape or family.batch_shape)
-        values = sampled(family, len(sigma) if own else len(sigma) * len(positions), WHOLE, rng)
+        values = sample_within(
+            family, len(sigma) if own else len(sigma) * len(positions), WHOLE, rng
+        )
         if values is None:
             return None
         beta[:, list(positions)] = values.reshape(len(sigma), len(positions))

@@ -17,8 +17,8 @@ import scipy.linalg
 from scipy.special import log_expit
 
 from spillover.kernels.chebyshev import END
-from spillover.kernels.logdet import LogDet, on_host
-from spillover.kernels.slits import to_rho
+from spillover.kernels.logdet import LogDetSeries, evaluate_on_host
+from spillover.kernels.logit import to_rho
 from spillover.models.likelihood import Likelihood
 
 SIDE = {1: (65, 9), 2: (33, 9)}  # points a side of the first grid and of those that close in
@@ -128,8 +128,8 @@ def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np
     return Grid(rest[:, None] + own - 0.5 * (host.nu - k) * np.log(ssr), ssr)
 
 
-def _dependence(host: Likelihood, part: LogDet, s: np.ndarray) -> np.ndarray:
+def _dependence(host: Likelihood, part: LogDetSeries, s: np.ndarray) -> np.ndarray:
     """The log-determinant of S(rho) or S_lam and the slope of rho or lam, at logit variables s:
     (m,).
     """
-    return host.multiplicity * on_host(part, s) + log_expit(2 * s) + log_expit(-2 * s)
+    return host.multiplicity * evaluate_on_host(part, s) + log_expit(2 * s) + log_expit(-2 * s)

@@ -21,16 +21,17 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import END, to_rho
+from spillover.kernels.chebyshev import END
 from spillover.kernels.errors import PriorError
-from spillover.kernels.truncated import FAR, truncated
+from spillover.kernels.logit import to_rho
+from spillover.kernels.truncated import FAR, truncate
 from spillover.models.likelihood import (
     Likelihood,
     Point,
     Regression,
     dependence,
-    named,
-    parameters,
+    name_dependence,
+    point_at,
     sigma_alpha,
 )
 
@@ -106,8 +107,8 @@ def _positive(family: Any, name: str) -> jax.Array | None:
     low, high = max(float(ends[0]), 0.0), float(ends[1])
     if not low < high:
         raise PriorError(
-            f"The prior of {name}, {_named(family)}, has its support in ({ends[0]:g}, {ends[1]:g}):"
-            f" {name} is positive."
+            f"The prior of {name}, {_name_of(family)}, has its support in"
+            f" ({ends[0]:g}, {ends[1]:g}): {name} is positive."
         )
     return None if (low, high) == POSITIVE else leaf((low, high))
 
@@ -124,18 +125,18 @@ def interval(distribution: dist.Distribution, name: str) -> np.ndarray:
         )
     except (TypeError, ValueError, NotImplementedError):
         raise PriorError(
-            f"The prior of {name} is {_named(distribution)}: it is discrete or its support is no"
+            f"The prior of {name} is {_name_of(distribution)}: it is discrete or its support is no"
             " interval of each number by itself. Give a continuous distribution with bounds of its"
             " own for every number."
         ) from None
     if not (ends[..., 0] < ends[..., 1]).all():
         raise PriorError(
-            f"The prior of {name}, {_named(distribution)}, has an empty support, {ends.tolist()}."
+            f"The prior of {name}, {_name_of(distribution)}, has an empty support, {ends.tolist()}."
         )
     return ends
 
 
-def _named(distribution: dist.Distribution) -> str:
+def _name_of(distribution: dist.Distribution) -> str:
     return type(distribution).__name__
 
 
@@ -150,7 +151,7 @@ def _ends(distribution: Any) -> tuple[Any, Any]:
         distribution, dist.Independent | dist.ExpandedDistribution | dist.MaskedDistribution
     ):
         return _ends(base)
-    low, high = _constrained(distribution.support)
+    low, high = _bounds_of(distribution.support)
     transforms = getattr(distribution, "transforms", ())
     if isinstance(distribution, dist.TransformedDistribution) and not any(
         t.domain.event_dim for t in transforms
@@ -169,7 +170,7 @@ def _ends(distribution: Any) -> tuple[Any, Any]:
     return low, high
 
 
-def _constrained(support: Any) -> tuple[Any, Any]:
+def _bounds_of(support: Any) -> tuple[Any, Any]:
     while hasattr(support, "base_constraint"):
         support = support.base_constraint
     bounded = hasattr(support, "lower_bound") or hasattr(support, "upper_bound")
@@ -178,7 +179,7 @@ def _constrained(support: Any) -> tuple[Any, Any]:
     return getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf)
 
 
-def narrowed(
+def narrow(
     found: Supports, names: tuple[str, ...], admissible: tuple[tuple[float, float], ...]
 ) -> Supports | None:
     """The supports with those of rho and lam cut to their admissible intervals, None where these
@@ -203,7 +204,7 @@ def narrowed(
     return None if _free(kept) else kept
 
 
-def sampled(
+def sample_within(
     distribution: dist.Distribution,
     size: int,
     within: tuple[float, float],
@@ -220,20 +221,20 @@ def sampled(
     return values if len(values) == size else None
 
 
-def meeting(ends: ArrayLike, bounds: ArrayLike) -> jax.Array:
+def intersect(ends: ArrayLike, bounds: ArrayLike) -> jax.Array:
     """The intersection of two intervals."""
     ends, bounds = jnp.asarray(ends), jnp.asarray(bounds)
     return jnp.stack([jnp.maximum(ends[0], bounds[0]), jnp.minimum(ends[1], bounds[1])])
 
 
-def outward(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
+def widen(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
     """The logit variable on the bounds, of s, that on their intersection with `ends`; from the
     nearer end, so that nothing cancels.
     """
     s = jnp.asarray(s)
     if ends is None:
         return s
-    (a, b), (low, high) = jnp.asarray(bounds), meeting(ends, bounds)
+    (a, b), (low, high) = jnp.asarray(bounds), intersect(ends, bounds)
     left = (low - a) + (high - low) * jax.nn.sigmoid(2 * s)
     right = (b - high) + (high - low) * jax.nn.sigmoid(-2 * s)
     return 0.5 * (jnp.log(left) - jnp.log(right))
@@ -241,7 +242,7 @@ def outward(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Arra
 
 def rho_at(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
     """rho at s, the logit variable on the intersection of the bounds with `ends`."""
-    return to_rho(s, bounds if ends is None else meeting(ends, bounds))
+    return to_rho(s, bounds if ends is None else intersect(ends, bounds))
 
 
 def cut_normal(
@@ -254,11 +255,11 @@ def cut_normal(
     low, high = jnp.where(
         known, (jnp.where(known, ends, 0.0) - centre) * rate, jnp.array([-FAR, FAR])
     )
-    z, log_mass = truncated(v, low, high)
+    z, log_mass = truncate(v, low, high)
     return jnp.clip(centre + z / rate, ends[0], ends[1]), z, log_mass
 
 
-def coefficients(
+def cut_coefficients(
     fit: Regression, sigma: jax.Array, v: jax.Array, box: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """beta, each within its row of the box, at normal coordinates v, (k,), and the log
@@ -281,7 +282,7 @@ def coefficients(
     return beta, jnp.sum(log_mass)
 
 
-def within(
+def cut_sigma_and_beta(
     likelihood: Likelihood, bounds: Supports, point: Point, fit: Regression, flat: jax.Array
 ) -> tuple[jax.Array, ...]:
     """sigma and beta inside their bounds at normal coordinates (k + 1,) or more, and what that adds
@@ -298,7 +299,7 @@ def within(
         log_mass += 0.5 * (w**2 - flat[k] ** 2)
     if bounds.beta is None:
         return sigma, fit.beta + sigma * solve_triangular(fit.triangle, flat[:k]), log_mass
-    beta, of_beta = coefficients(fit, sigma, flat[:k], bounds.beta)
+    beta, of_beta = cut_coefficients(fit, sigma, flat[:k], bounds.beta)
     return sigma, beta, log_mass + of_beta
 
 
@@ -306,8 +307,8 @@ def _sigma_ends(likelihood: Likelihood, bounds: Supports, point: Point) -> jax.A
     """The ends of sigma: its own, and given w those of sigma_alpha, which is a multiple of it."""
     if bounds.level is None or point.weight is None:
         return bounds.sigma
-    implied = bounds.level / sigma_alpha(likelihood, jnp.ones(()), point.weight)
-    return implied if bounds.sigma is None else meeting(bounds.sigma, implied)
+    implied = bounds.level / sigma_alpha(jnp.ones(()), point.weight, likelihood.multiplicity)
+    return implied if bounds.sigma is None else intersect(bounds.sigma, implied)
 
 
 def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
@@ -334,23 +335,23 @@ def _ends_of(likelihood: Likelihood, bounds: Supports) -> list[tuple[jax.Array |
     )
 
 
-def located(
+def locate_point(
     likelihood: Likelihood, bounds: Supports | None, s: jax.Array
 ) -> tuple[Point, jax.Array]:
     """The point at logit variables s, each on what the supports leave of its interval, and its
     logit variables on the whole ones.
     """
     if bounds is None or not s.shape[0]:
-        return parameters(likelihood, s), s
+        return point_at(likelihood, s), s
     pairs = _ends_of(likelihood, bounds)
     values = [rho_at(one, *pair) for one, pair in zip(s, pairs, strict=True)]
     weight = None if likelihood.between is None else values.pop()
-    return Point(*named(likelihood, tuple(values)), weight), jnp.stack(
-        [outward(one, *pair) for one, pair in zip(s, pairs, strict=True)]
+    return Point(*name_dependence(likelihood, tuple(values)), weight), jnp.stack(
+        [widen(one, *pair) for one, pair in zip(s, pairs, strict=True)]
     )
 
 
-def outwards(likelihood: Likelihood, bounds: Supports | None, points: np.ndarray) -> np.ndarray:
+def widen_points(likelihood: Likelihood, bounds: Supports | None, points: np.ndarray) -> np.ndarray:
     """Logit variables (m, p), each on what the supports leave of its interval, as those on the
     whole ones.
     """
@@ -358,7 +359,7 @@ def outwards(likelihood: Likelihood, bounds: Supports | None, points: np.ndarray
         return points
     return np.column_stack(
         [
-            np.asarray(outward(s, *pair))
+            np.asarray(widen(s, *pair))
             for s, pair in zip(points.T, _ends_of(likelihood, bounds), strict=True)
         ]
     )

@@ -6,7 +6,7 @@ import xarray as xr
 from oracles import dense
 
 import spillover as so
-from spillover.models.priors import resolve, scales
+from spillover.models.prior_arrays import measure_scales, resolve
 
 
 def draws_of(fit: so.Fit, name: str) -> xr.DataArray:
@@ -21,11 +21,13 @@ def conjugate(model: so.Model) -> dict:
     """b0, V0, a0, d0 of the model's prior, from the rows that stand for it: V0^-1 = P'P, P b0 =
     target.
     """
-    effects = model.effects
-    factor, parts = model.factor(effects)
-    scale = scales(factor, parts, model.design.terms, model.residual_scale, effects.nu)
+    effects = model.problem.effects
+    factor, parts = model.problem.factor
+    scale = measure_scales(
+        factor, parts, model.design.terms, model.problem.residual_scale, effects.nu
+    )
     with jax.enable_x64(True):
-        prior = resolve(model.priors, model.design.terms, scale, model.dependence)
+        prior = resolve(model.priors, model.design.terms, scale, model.problem.dependence)
     root, target = np.asarray(prior.root), np.asarray(prior.target)
     return {
         "b0": np.linalg.solve(root, target),

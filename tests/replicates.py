@@ -14,14 +14,15 @@ from scipy.special import softmax
 
 import spillover as so
 from spillover.engine.estimation import exact
+from spillover.engine.estimation.problem import with_method
 from spillover.engine.sweeps import stacking
 from spillover.engine.sweeps.plan import member_of
 from spillover.engine.sweeps.stacking import Member
 from spillover.engine.weights.logdet import LogDet
 from spillover.kernels.arrays import leaf
-from spillover.kernels.moments import split, stacked
+from spillover.kernels.moments import append_rows, split
 from spillover.models.likelihood import Likelihood
-from spillover.models.priors import resolve, scales
+from spillover.models.prior_arrays import measure_scales, resolve
 from spillover.models.profile import residual_scale
 
 STACK = 500  # members to a program
@@ -107,7 +108,8 @@ def model(
 def on(model: so.Model, y: np.ndarray, x: np.ndarray) -> so.Model:
     """The model on other data; the constant is the model's own."""
     constant = np.ones((*y.shape, model.panel.x.shape[2] - x.shape[2]))
-    return replace(model, panel=replace(model.panel, y=y, x=np.concatenate([constant, x], axis=2)))
+    panel = replace(model.panel, y=y, x=np.concatenate([constant, x], axis=2))
+    return replace(model, problem=replace(model.problem, panel=panel))
 
 
 def member(model: so.Model, likelihood: str = "transformed") -> Member:
@@ -115,18 +117,19 @@ def member(model: so.Model, likelihood: str = "transformed") -> Member:
     observations, T log|S|, the same priors; with "uncorrected": the observations of "transformed",
     but T log|S|, whatever period effects take of it.
     """
-    found = member_of(model)
+    found = member_of(model.problem)
     if likelihood == "transformed":
         return found
-    effects = model.effects if likelihood == "uncorrected" else model.effects_for(likelihood)
-    factor, parts = model.factor(effects)
+    method = "transformed" if likelihood == "uncorrected" else likelihood
+    problem = with_method(model.problem, method)
+    effects, (factor, parts) = problem.effects, problem.factor
     record = LogDet.build(model.weights).record
     plain = Likelihood(
         split(factor, parts), record, None, leaf(effects.nu), leaf(effects.multiplicity)
     )
-    scale = scales(factor, parts, model.design.terms, residual_scale(plain), effects.nu)
-    prior = resolve(model.priors, model.design.terms, scale, model.dependence)
-    rows = stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
+    scale = measure_scales(factor, parts, model.design.terms, residual_scale(plain), effects.nu)
+    prior = resolve(model.priors, model.design.terms, scale, model.problem.dependence)
+    rows = append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target))
     data = plain._replace(moments=split(rows, parts))
     return found._replace(posterior=found.posterior._replace(likelihood=data, prior=prior))
 

@@ -7,7 +7,8 @@ import scipy.sparse as sparse
 from oracles import hostile
 from scipy.spatial import cKDTree
 
-from spillover.kernels import sparse_logdet, spectrum
+from spillover.kernels import spectrum
+from spillover.kernels.logit import to_s
 
 HOSTILE = {
     f"hostile {name}": sparse.csr_array(W)
@@ -85,7 +86,7 @@ def exact(name, rho):
 
 def position(result, rho):
     low, high = result.ends
-    return (2 * sparse_logdet.to_s(np.asarray(rho), result.bounds) - low - high) / (high - low)
+    return (2 * to_s(np.asarray(rho), result.bounds) - low - high) / (high - low)
 
 
 def evaluated(result, rho):

@@ -64,9 +64,10 @@ _HOMES = {
         "wald_no_lag",
         "TestResult",
     ),
-    "spillover.engine.studies.study": ("Study", "study"),
+    "spillover.engine.studies.study": ("Study",),
     "spillover.engine.sweeps.sweep": ("sweep",),
     "spillover.engine.sweeps.results": ("Sweep", "open_sweep"),
+    "spillover.engine.terminal.study": ("study",),
     "spillover.engine.weights.weights": ("Weights",),
     "spillover.engine.weights.files": ("read_weights",),
     "spillover.kernels.errors": (
@@ -142,10 +143,10 @@ if TYPE_CHECKING:
     from spillover.engine.specification.selection import Selection as Selection
     from spillover.engine.specification.selection import select_model as select_model
     from spillover.engine.studies.study import Study as Study
-    from spillover.engine.studies.study import study as study
     from spillover.engine.sweeps.results import Sweep as Sweep
     from spillover.engine.sweeps.results import open_sweep as open_sweep
     from spillover.engine.sweeps.sweep import sweep as sweep
+    from spillover.engine.terminal.study import study as study
     from spillover.engine.weights.files import read_weights as read_weights
     from spillover.engine.weights.logdet import LogDet as LogDet
     from spillover.engine.weights.weights import Weights as Weights

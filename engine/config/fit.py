@@ -16,11 +16,11 @@ from spillover.engine.config.keys import (
     Keys,
     choice,
 )
+from spillover.engine.config.paths import resolve_inside
 from spillover.engine.config.toml import DATA, SHARED, read_toml, sampler_keys, weights_from
 from spillover.engine.config.weights import ENTRIES, check_entries, weights_table
 from spillover.engine.data.tables import read_table
 from spillover.engine.estimation.model import SAMPLERS, Model, Options, specify_model
-from spillover.engine.storage.output import inside
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import SpecificationError
 from spillover.models.spec import EFFECTS, FLAGS, RANDOM
@@ -69,7 +69,7 @@ def read_task(path: Path, output: Path | None = None) -> Task:
     if isinstance(config["weights"], dict):
         check_entries(config["weights"], str(path))
     folder = (
-        inside(path, "output", config.get("output", path.stem), "--output")
+        resolve_inside(path, "output", config.get("output", path.stem), "--output")
         if output is None
         else output
     )

@@ -9,7 +9,6 @@ spillover.kernels.errors.SpecificationError: study.toml: key draws: "500" is a t
 give a whole number from 1 on.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from datetime import date, datetime, time
 from difflib import get_close_matches
 from typing import Any
 
+from spillover.engine.storage.quoting import SHOWN, quote, shorten
 from spillover.kernels.errors import SpecificationError
 
-SHOWN = 60  # characters of a value in an error
 _joined = ", ".join
 
 
@@ -125,18 +124,9 @@ def choice(names: Iterable[str]) -> Want:
     """One of some words."""
     known = tuple(names)
     return Want(
-        f"one of {', '.join(map(quoted, known))}",
+        f"one of {', '.join(map(quote, known))}",
         lambda value: _is_text(value) and value in known,
         known,
-    )
-
-
-def quoted(name: Any) -> str:
-    """A text as a TOML file holds it: control characters escaped, in double quotes."""
-    return (
-        json.dumps(str(name), ensure_ascii=False)
-        if str(name).isprintable()
-        else json.dumps(str(name))
     )
 
 
@@ -206,7 +196,7 @@ def refusal(value: Any, words: str, where: str, path: tuple[str, ...]) -> Specif
 
 def _misspelt(value: str, wanted: Want, where: str, path: tuple[str, ...]) -> SpecificationError:
     close = near(value, wanted.names)
-    hint = f"did you mean {quoted(close)}? It is" if close else "it is"
+    hint = f"did you mean {quote(close)}? It is" if close else "it is"
     return SpecificationError(
         f"{where}: key {dotted(path)}: there is no {shown(value)}: {hint} {wanted.words}."
     )
@@ -237,7 +227,7 @@ def dotted(path: tuple[str, ...]) -> str:
         for name in path
     )
     return ".".join(
-        name if plain else short(quoted(name)) for name, plain in zip(path, bare, strict=True)
+        name if plain else shorten(quote(name)) for name, plain in zip(path, bare, strict=True)
     )
 
 
@@ -248,25 +238,25 @@ def shown(value: Any, depth: int = 3) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return short(quoted(value[: SHOWN + 1]))
+        return shorten(quote(value[: SHOWN + 1]))
     if isinstance(value, list | dict) and depth == 0:
         return "…"
     if isinstance(value, list):
         parts = [shown(part, depth - 1) for part in value[:9]]
-        return short(f"[{', '.join(parts)}{', …' if len(value) > 9 else ''}]")
+        return shorten(f"[{', '.join(parts)}{', …' if len(value) > 9 else ''}]")
     if isinstance(value, dict):
         parts = [
             f"{dotted((name,))} = {shown(part, depth - 1)}"
             for name, part in list(value.items())[:9]
         ]
-        return short(f"{{{', '.join(parts)}}}")
+        return shorten(f"{{{', '.join(parts)}}}")
     if _is_whole(value) and abs(value) >= 10**20:
         return (
             "a number of more than 20 digits"
             if value > 0
             else "a negative number of more than 20 digits"
         )
-    return short(str(value))
+    return shorten(str(value))
 
 
 def kind(value: Any) -> str:
@@ -283,8 +273,3 @@ def kind(value: Any) -> str:
         ((date, datetime, time), "a date or time"),
     )
     return next((words for types, words in kinds if isinstance(value, types)), "something else")
-
-
-def short(text: str) -> str:
-    """A text that fits a line: what is beyond 60 characters is left out, which three dots say."""
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

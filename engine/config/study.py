@@ -1,7 +1,7 @@
 """A whole study described in a TOML file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from spillover.engine.config.keys import (
     choice,
     whole,
 )
+from spillover.engine.config.paths import resolve_inside
 from spillover.engine.config.toml import DATA, SHARED, read_toml, sampler_keys
 from spillover.engine.config.weights import (
     COORDINATES,
@@ -34,14 +35,10 @@ from spillover.engine.config.weights import (
     weights_table,
 )
 from spillover.engine.data.tables import read_table
-from spillover.engine.storage.output import inside
-from spillover.engine.weights.weights import Weights
+from spillover.engine.studies.plan import ALTERNATIVES, AUTO, SWEPT, StudyPlan
 from spillover.kernels.errors import SpecificationError
 from spillover.models.spec import EFFECTS, FLAGS, RANDOM
 
-AUTO = "auto"
-ALTERNATIVES = ("OLS", "SAR", "SEM", "SDM")
-SWEPT = ("SAR", "SEM", "SDM")
 MODELS = Several(choice(FLAGS), "a list of models")
 FILL = (Key("columns", TEXTS),)
 INDEX = (
@@ -90,50 +87,6 @@ KEYS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class StudyPlan:
-    """A study: what to do with a table. `frame`: the data as they are; `indices`: the arguments of
-    `entropy_index` by name; `weights`: by name, a function of the prepared data; the other fields
-    as the keys of the file, see `read_study`.
-    """
-
-    title: str
-    note: str
-    frame: pd.DataFrame
-    unit: str
-    period: str
-    formula: str
-    main: str
-    name: str
-    effects: str
-    weights: Mapping[str, Any]
-    base: Path
-    where: str
-    output: Path
-    seed: int = 0
-    fill: Mapping[str, Any] | None = None
-    indices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    alternatives: tuple[str, ...] = ALTERNATIVES
-    lagged: tuple[str, ...] | None = None
-    explore: Mapping[str, Any] = field(default_factory=dict)
-    sampler: Mapping[str, Any] = field(default_factory=dict)
-    sweep: Mapping[str, Any] = field(default_factory=dict)
-    places: Any = None
-    truth: Mapping[str, float] = field(default_factory=dict)
-    shared: Mapping[str, Any] = field(default_factory=dict)
-
-    def weights_of(self, frame: pd.DataFrame) -> dict[str, Weights]:
-        """The weights of the file, of which some may be made from columns of the prepared data."""
-        return weights_table(
-            self.base,
-            dict(self.weights),
-            frame,
-            unit=self.unit,
-            where=self.where,
-            shared=dict(self.shared),
-        )
-
-
 def read_study(path: Path, output: Path | None = None) -> StudyPlan:
     """The study in a TOML file; its paths are relative to the file's own folder.
 
@@ -156,7 +109,7 @@ def read_study(path: Path, output: Path | None = None) -> StudyPlan:
     model = config["model"]
     _check_names(config, path)
     folder = (
-        inside(path, "output", config.get("output", path.stem), "--output")
+        resolve_inside(path, "output", config.get("output", path.stem), "--output")
         if output is None
         else output
     )
@@ -172,7 +125,14 @@ def read_study(path: Path, output: Path | None = None) -> StudyPlan:
         name=model.get("name", AUTO),
         effects=model.get("effects", "twoway"),
         weights=config["weights"],
-        base=path.parent,
+        weights_of=partial(
+            weights_table,
+            path.parent,
+            config["weights"],
+            unit=config["unit"],
+            where=str(path),
+            shared={key.name: config[key.name] for key in SHARED if key.name in config},
+        ),
         where=str(path),
         output=folder,
         seed=config.get("seed", 0),
@@ -185,7 +145,6 @@ def read_study(path: Path, output: Path | None = None) -> StudyPlan:
         sweep={"models": SWEPT, **config.get("sweep", {})},
         places=_places(config.get("map", {}), path, frame),
         truth=config.get("truth", {}),
-        shared={key.name: config[key.name] for key in SHARED if key.name in config},
     )
 
 

@@ -24,10 +24,10 @@ from spillover.engine.config.keys import (
     choice,
     require,
 )
+from spillover.engine.config.paths import resolve_inside
 from spillover.engine.config.toml import DATA, SHARED, read_toml, sampler_keys
 from spillover.engine.config.weights import ENTRIES, check_entries, weights_table
 from spillover.engine.data.tables import read_table
-from spillover.engine.storage.output import inside
 from spillover.engine.sweeps.chunk import SAMPLERS
 from spillover.kernels.errors import SpecificationError
 from spillover.models.priors import FAMILIES, Priors
@@ -107,7 +107,7 @@ def read_sweep(path: Path, output: Path | None = None, store: Path | None = None
         for name, table in config.get("priors", {}).items()
     }
     folder = (
-        inside(path, "output", config.get("output", path.stem), "--output")
+        resolve_inside(path, "output", config.get("output", path.stem), "--output")
         if output is None
         else output
     )
@@ -137,7 +137,7 @@ def read_sweep(path: Path, output: Path | None = None, store: Path | None = None
 def _store(config: dict[str, Any], path: Path, output: Path) -> Path:
     """Where the sweep is kept: in the output unless the file says otherwise."""
     return (
-        inside(path, "store", config["store"], "--store")
+        resolve_inside(path, "store", config["store"], "--store")
         if "store" in config
         else output / "sweep.zarr"
     )

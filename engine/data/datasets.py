@@ -10,61 +10,80 @@ from spillover.engine.weights.builders import as_places
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import flag, front_door
 from spillover.kernels.arguments import seed as as_seed
-from spillover.models.simulate import CONTROLS, Prosperity, gdp_per_capita, prosperity
+from spillover.models.prosperity import CONTROLS, Prosperity, simulate_gdp, simulate_prosperity
 
 YEARS = range(2014, 2024)
-# the simulated economy thins out with the distance from them
-CENTRES = [
-    "Beijing",
-    "Shanghai",
-    "Guangdong",
-]
-# missing cells of `provinces`, and how many of them are in its first or last year
-GAPS, AT_THE_ENDS = (
-    10,
-    3,
-)
+CENTRES = ["Beijing", "Shanghai", "Guangdong"]  # the simulated economy thins out away from them
+GAPS = 10  # missing cells of `provinces`,
+AT_THE_ENDS = 3  # of which so many are in its first or last year
 
 
 @front_door
 def munnell() -> tuple[pd.DataFrame, Weights]:
-    """Productivity of the 48 contiguous US states, 1970-1986, and which of them share a border.
+    """Load the productivity of the 48 contiguous US states, 1970-1986, and their borders.
 
-    Returns the frame (816 rows: state, year, gsp: gross state product, pcap: public capital, pc:
-    private capital, emp: employment in thousands, unemp: unemployment rate in percent; amounts in
-    millions of dollars) and binary contiguity weights.
+    Returns
+    -------
+    frame : DataFrame
+        816 rows: state; year; gsp, gross state product; pcap, public capital; pc, private capital;
+        emp, employment in thousands; unemp, unemployment rate in percent. Amounts are in millions
+        of dollars.
+    W : Weights
+        Binary contiguity: 1 for states that share a border.
 
+    Examples
+    --------
     >>> frame, W = munnell()
     >>> frame.shape, W.n
     ((816, 7), 48)
 
-    Source: Munnell (1990), "Why has productivity growth declined? Productivity and public
-    investment", New England Economic Review.
+    References
+    ----------
+    Munnell (1990), "Why has productivity growth declined? Productivity and public investment", New
+    England Economic Review.
     """
-    return _read("munnell"), _contiguity(_read("states"), "state")
+    return _read("munnell"), _read_contiguity("states", "state")
 
 
 @front_door
 def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, Weights]:
-    """A SIMULATED panel of the 31 provinces of mainland China, 2014-2023, and which of them really
-    share a border.
+    """Simulate a panel of the 31 provinces of mainland China, 2014-2023.
 
-    y = rho W y + x beta + W x theta + alpha_i + xi_t + sigma e,   y = the entropy index of the ten
-    indicators of prosperity
+    Only the map is real; NO NUMBER IN THE FRAME IS. The data follow a spatial Durbin model with
+    two-way effects::
 
-    with x the entropy index of the five indicators of integration and the five controls, the
-    coefficients in `spillover.models.simulate.TRUTH`, and W the row-standardised economic-geography
-    weights: w_ij = g_j / d_ij^2, d_ij the great-circle distance between the capitals and g_j the
-    mean over the years of gdp_per_capita. Only the map is real; no number in the frame is.
+        y = rho W y + x beta + W x theta + alpha_i + xi_t + sigma e
 
-    `seed`: another one gives other data from the same truth; `complete`: leave out the gaps, for
-    which the equation holds exactly.
+    y is the entropy index of the ten indicators of prosperity; x is the entropy index of the five
+    indicators of integration, and the five controls. The coefficients are in
+    `spillover.models.prosperity.TRUTH`. W is the row-standardised economic-geography weights
+    w_ij = g_j / d_ij^2, with d_ij the great-circle distance between the capitals and g_j the mean
+    of gdp_per_capita over the years.
 
-    Returns the frame (310 rows, sorted by province, then year: province, year, the 15 indicators
-    that `province_indicators` describes, government, openness, human_capital, industry, technology,
-    and gdp_per_capita in yuan, which is not in the model) with ten cells of the indicators missing,
-    and binary contiguity weights.
+    Parameters
+    ----------
+    seed : int, default 0
+        Seed of the simulation: another one gives other data from the same truth.
+    complete : bool, default False
+        Whether to leave out the gaps. Without gaps the equation holds exactly.
 
+    Returns
+    -------
+    frame : DataFrame
+        310 rows, sorted by province, then year: province, year, the 15 indicators that
+        `province_indicators` describes, the controls government, openness, human_capital, industry
+        and technology, and gdp_per_capita in yuan, which is not in the model. Ten cells of the
+        indicators are missing.
+    W : Weights
+        Binary contiguity: 1 for provinces that really share a border.
+
+    Raises
+    ------
+    SpecificationError
+        For a seed that is no whole number from 0 on, or a `complete` that is not true or false.
+
+    Examples
+    --------
     >>> frame, W = provinces()
     >>> frame.shape, int(frame.isna().sum().sum()), W.n, W.is_symmetric
     ((310, 23), 10, 31, True)
@@ -72,22 +91,26 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
     rng = np.random.default_rng(as_seed(seed))
     flag("complete", complete)
     places = province_coordinates()
-    gdp = gdp_per_capita(-_remoteness(places), len(YEARS), rng)
+    gdp = simulate_gdp(-_measure_remoteness(places), len(YEARS), rng)
     near = Weights.inverse_distance(places, power=2, metric="haversine")
-    weights = Weights.economic_geography(
-        near, pd.Series(gdp.mean(axis=0), places.index)
-    ).row_standardize()
-    frame = _frame(prosperity(weights.matrix, gdp, rng), gdp, places.index)
-    return frame if complete else _with_gaps(frame, rng), _contiguity(
-        _read("provinces"), "province"
-    )
+    size = pd.Series(gdp.mean(axis=0), places.index)
+    weights = Weights.economic_geography(near, size).row_standardize()
+    frame = _tabulate(simulate_prosperity(weights.matrix, gdp, rng), gdp, places.index)
+    contiguity = _read_contiguity("provinces", "province")
+    return frame if complete else _cut_gaps(frame, rng), contiguity
 
 
 @front_door
 def province_coordinates() -> pd.DataFrame:
-    """Longitude and latitude of the capitals of the 31 provinces of `provinces`, in degrees,
-    approximate, indexed by province.
+    """Load the longitudes and latitudes of the capitals of the provinces of `provinces`.
 
+    Returns
+    -------
+    DataFrame
+        Columns longitude and latitude, in degrees, approximate; indexed by province.
+
+    Examples
+    --------
     >>> province_coordinates().loc["Tibet"].to_dict()
     {'longitude': 91.13, 'latitude': 29.65}
     """
@@ -96,52 +119,63 @@ def province_coordinates() -> pd.DataFrame:
 
 @front_door
 def province_indicators() -> pd.DataFrame:
-    """The indicators of `provinces`, one row each: the composite, dimension, direction, the ends of
-    the scale, the meaning.
+    """Load the description of the indicators of `provinces`.
 
+    Returns
+    -------
+    DataFrame
+        A row an indicator, indexed by its name: the composite that it belongs to, its dimension,
+        its direction, the ends of its scale, worst and best, and its meaning.
+
+    Examples
+    --------
     >>> table = province_indicators()
-    >>> table.index[
-    ...     (table["composite"] == "integration") & (table["direction"] == "negative")
-    ... ].tolist()
+    >>> chosen = (table["composite"] == "integration") & (table["direction"] == "negative")
+    >>> table.index[chosen].tolist()
     ['price_dispersion']
     """
     return _read("indicators").set_index("indicator")
 
 
 def _read(name: str) -> pd.DataFrame:
+    """A table of the package."""
     with (files("spillover") / "data" / f"{name}.csv").open(encoding="utf-8") as rows:
         return pd.read_csv(rows)
 
 
-def _contiguity(places: pd.DataFrame, name: str) -> Weights:
+def _read_contiguity(table: str, unit: str) -> Weights:
+    """Binary weights from a table of units with the list of their neighbours."""
+    places = _read(table)
     edges = places.assign(neighbour=places["neighbours"].str.split(";")).explode("neighbour")
-    return Weights.from_edges(edges, name, "neighbour", ids=places[name])
+    return Weights.from_edges(edges, unit, "neighbour", ids=places[unit])
 
 
-def _remoteness(places: pd.DataFrame) -> np.ndarray:
-    """The square root of the straight distance in radii of the earth from each capital to the
-    nearest of the centres.
+def _measure_remoteness(places: pd.DataFrame) -> np.ndarray:
+    """The square root of the distance from each capital to the nearest of the centres, (n,).
+
+    The distance is the straight one, in radii of the earth.
     """
     points = as_places(places, None, "haversine").points
-    return np.sqrt(cKDTree(points[places.index.get_indexer(CENTRES)]).query(points)[0])
+    centres = points[places.index.get_indexer(CENTRES)]
+    return np.asarray(np.sqrt(cKDTree(centres).query(points)[0]))
 
 
-def _frame(study: Prosperity, gdp: np.ndarray, ids: pd.Index) -> pd.DataFrame:
-    """The study as a table, its indicators on their own scales: worst + (best - worst) z."""
+def _tabulate(study: Prosperity, gdp: np.ndarray, ids: pd.Index) -> pd.DataFrame:
+    """The simulated arrays (T, N, any) as a table, its indicators on their own scales."""
     table = province_indicators()
     worst, best = table["worst"].to_numpy(), table["best"].to_numpy()
     indicators = worst + (best - worst) * np.concatenate([study.indicators, study.parts], axis=-1)
-    values = np.concatenate([indicators, study.x[..., 1:], gdp[..., None]], axis=-1).transpose(
-        1, 0, 2
-    )
+    values = np.concatenate([indicators, study.x[..., 1:], gdp[..., None]], axis=-1)
     rows = pd.MultiIndex.from_product([ids, YEARS], names=["province", "year"])
     columns = [*table.index, *CONTROLS, "gdp_per_capita"]
-    return pd.DataFrame(values.reshape(len(rows), -1), rows, columns).reset_index()
+    by_unit = values.transpose(1, 0, 2).reshape(len(rows), -1)
+    return pd.DataFrame(by_unit, rows, columns).reset_index()
 
 
-def _with_gaps(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """A copy with GAPS indicators missing, each in another province; none is its column's smallest
-    or largest, which set the scale.
+def _cut_gaps(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """A copy with GAPS indicators missing, each in another province.
+
+    None of them is the smallest or largest of its column, which set the scale of the index.
     """
     out, years, columns = frame.copy(), len(YEARS), province_indicators().index
     units = rng.permutation(frame["province"].nunique()).tolist()

@@ -50,11 +50,15 @@ class Checked:
     names: Mapping[str, str]
     calls: tuple[str, ...] = ()
 
+    def column(self, name: str) -> str:
+        """The column that a name in the checked text stands for."""
+        return self.names.get(name, name)
+
     def label(self, text: str) -> str:
         """A piece of the checked text as the user wrote it: a name keeps its backticks inside of a
         call only.
         """
-        # one may begin as another does
+        # the longest first: one stand-in may begin as another does
         for stand_in, name in sorted(self.names.items(), key=lambda pair: -len(pair[0])):
             text = text.replace(stand_in, f"`{name}`" if stand_in.endswith("inside_") else name)
         return text
@@ -76,9 +80,9 @@ def read_text(formula: Any, offer: str) -> Checked:
         )
     if len(formula) > LONGEST:
         raise DataError(f"The formula has {len(formula)} characters, and {LONGEST} are allowed.")
-    pieces, names = _with_stand_ins(list(_tokens(formula, offer)), formula)
+    pieces, names = _replace_names(list(_tokenize(formula, offer)), formula)
     calls: list[str] = []
-    for side in _sides([piece for piece in pieces if piece.kind != "blank"]):
+    for side in _split_sides([piece for piece in pieces if piece.kind != "blank"]):
         counter = _Counter(side, formula)
         counter.all()
         calls += counter.calls
@@ -99,7 +103,7 @@ def is_plain(name: str) -> bool:
     )
 
 
-def _with_stand_ins(tokens: list[Token], formula: str) -> tuple[list[Token], dict[str, str]]:
+def _replace_names(tokens: list[Token], formula: str) -> tuple[list[Token], dict[str, str]]:
     """The pieces with one stand-in for each name of a column that is no plain identifier, and what
     the stand-ins are for.
 
@@ -132,7 +136,7 @@ def _with_stand_ins(tokens: list[Token], formula: str) -> tuple[list[Token], dic
         if token.kind == "quoted" or (
             token.kind == "name"
             and after.text != "("
-            and not (inside and ("." in token.text or _word(token)))
+            and not (inside and ("." in token.text or _is_word(token)))
         ):
             piece = Token("name", token.text)
             if not is_plain(token.text):
@@ -144,7 +148,7 @@ def _with_stand_ins(tokens: list[Token], formula: str) -> tuple[list[Token], dic
     return pieces, names
 
 
-def _word(token: Token) -> bool:
+def _is_word(token: Token) -> bool:
     """Whether a name is a word of Python's, or one of its own insides, which stays what it is and
     is refused as such.
     """
@@ -154,23 +158,24 @@ def _word(token: Token) -> bool:
 
 def _refuse(wrong: bool, formula: str, what: str) -> None:
     if wrong:
-        raise DataError(f"The formula {short(formula)} cannot be read: {what}.")
+        raise DataError(f"The formula {quote_text(formula)} cannot be read: {what}.")
 
 
-def _tokens(formula: str, offer: str) -> Iterator[Token]:
+def _tokenize(formula: str, offer: str) -> Iterator[Token]:
     at = 0
     while at < len(formula):
         found = _TOKEN.match(formula, at)
         if found is None or found.lastgroup is None:
             rest = formula[at : at + 12]
             raise DataError(
-                f"The formula {short(formula)} cannot be read at {rest!r}, place {at + 1}: {offer}."
+                f"The formula {quote_text(formula)} cannot be read at {rest!r}, place {at + 1}:"
+                f" {offer}."
             )
         yield Token(found.lastgroup, found[found.lastgroup])
         at = found.end()
 
 
-def _sides(pieces: list[Token]) -> list[list[Token]]:
+def _split_sides(pieces: list[Token]) -> list[list[Token]]:
     """The pieces between the signs ~ outside of brackets; inside them it is the "not" of truth
     values.
     """
@@ -198,15 +203,15 @@ class _Size(NamedTuple):
 _ONE = _Size(1, 2, 1)
 
 
-def _product(a: _Size, b: _Size) -> _Size:
+def _multiply(a: _Size, b: _Size) -> _Size:
     return _Size(a.terms * b.terms, a.spans * b.spans, a.width * b.terms + a.terms * b.width)
 
 
-def _sum(a: _Size, b: _Size) -> _Size:
+def _add(a: _Size, b: _Size) -> _Size:
     return _Size(a.terms + b.terms, a.spans + b.spans, a.width + b.width)
 
 
-def _nested(a: _Size, b: _Size) -> _Size:
+def _nest(a: _Size, b: _Size) -> _Size:
     """a / b: the terms of a, and each of b with all the factors of a."""
     return _Size(
         a.terms + b.terms,
@@ -215,7 +220,7 @@ def _nested(a: _Size, b: _Size) -> _Size:
     )
 
 
-def _raised(a: _Size, n: int) -> _Size:
+def _raise_to(a: _Size, n: int) -> _Size:
     """a ** n: products of up to n of the terms of a, of which no more than 2^terms differ."""
     most = 3 ** min(a.width, 64)
     return _Size(a.terms**n, min(a.spans**n, most), n * a.terms ** (n - 1) * a.width)
@@ -228,9 +233,9 @@ class _Counter:
 
     BINDING: Mapping[str, int] = {"|": 1, "+": 2, "-": 2, "*": 3, "/": 3, ":": 4, "**": 5, "^": 5}
     JOIN: Mapping[str, Callable[[_Size, _Size], _Size]] = {
-        ":": _product,
-        "/": _nested,
-        "*": lambda a, b: _sum(_sum(a, b), _product(a, b)),
+        ":": _multiply,
+        "/": _nest,
+        "*": lambda a, b: _add(_add(a, b), _multiply(a, b)),
     }
 
     def __init__(self, pieces: list[Token], formula: str) -> None:
@@ -251,10 +256,10 @@ class _Counter:
             sign = self.sign()
             self.at += 1
             if sign in ("**", "^"):
-                count = _raised(count, self.power())
+                count = _raise_to(count, self.power())
             else:
                 other = self.terms(self.BINDING[sign])
-                count = self.JOIN.get(sign, _sum)(count, other)
+                count = self.JOIN.get(sign, _add)(count, other)
             if count.terms > TERMS or count.spans > SPANS:
                 self.refuse(
                     f"it stands for more than {TERMS} terms, or for products of too many factors"
@@ -328,9 +333,14 @@ class _Counter:
         return piece.text if piece.kind == "sign" else ""
 
     def refuse(self, what: str) -> NoReturn:
-        raise DataError(f"The formula {short(self.formula)} cannot be read: {what}.")
+        raise DataError(f"The formula {quote_text(self.formula)} cannot be read: {what}.")
 
 
-def short(text: str) -> str:
-    """A text for an error message, its end cut off where it is long."""
+def strip_message(error: Exception) -> str:
+    """The message of another library's error on one line, without codes for colours."""
+    return " ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split())
+
+
+def quote_text(text: str) -> str:
+    """A text for an error message, in quotes, its end cut off where it is long."""
     return repr(text if len(text) <= 80 else f"{text[:77]}...")

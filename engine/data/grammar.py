@@ -14,11 +14,11 @@ import difflib
 import keyword
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from spillover.engine.data.formula_text import FINEST, LONGEST, Checked, read_text, short
+from spillover.engine.data.formula_text import FINEST, LONGEST, Checked, quote_text, read_text
 from spillover.kernels.errors import DataError, SpecificationError
 
 LEVELS = 200  # of operators in one another within a call
@@ -51,87 +51,33 @@ OPTIONS = {  # the others, and the names of what they take beside columns
     "diff": (),
 }
 FUNCTIONS = (*OPTIONS, *BY_ROW)
-NUMPY = (
-    *(
-        "abs",
-        "absolute",
-        "fabs",
-        "sign",
-        "square",
-        "sqrt",
-        "cbrt",
-        "power",
-        "float_power",
-        "reciprocal",
-        "negative",
-    ),
-    *(
-        "exp",
-        "exp2",
-        "expm1",
-        "log",
-        "log1p",
-        "log2",
-        "log10",
-        "logaddexp",
-        "maximum",
-        "minimum",
-        "fmax",
-        "fmin",
-    ),
-    *(
-        "sin",
-        "cos",
-        "tan",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arctan2",
-        "hypot",
-        "sinh",
-        "cosh",
-        "tanh",
-        "arcsinh",
-    ),
-    *(
-        "arccosh",
-        "arctanh",
-        "deg2rad",
-        "rad2deg",
-        "floor",
-        "ceil",
-        "trunc",
-        "rint",
-        "where",
-        "clip",
-        "round",
-        "around",
-    ),
-    *(
-        "add",
-        "subtract",
-        "multiply",
-        "divide",
-        "true_divide",
-        "floor_divide",
-        "mod",
-        "remainder",
-        "heaviside",
-    ),
-    *(
-        "isfinite",
-        "isnan",
-        "isinf",
-        "logical_and",
-        "logical_or",
-        "logical_not",
-        "logical_xor",
-        "equal",
-        "not_equal",
-    ),
-    *("greater", "greater_equal", "less", "less_equal", "real"),
+# fmt: off
+NUMPY = (  # functions of NumPy that a formula may call; each works row by row
+    "abs", "absolute", "fabs", "sign", "square", "sqrt", "cbrt", "power", "float_power",
+    "reciprocal", "negative",
+    "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "logaddexp", "maximum", "minimum",
+    "fmax", "fmin",
+    "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "hypot", "sinh", "cosh", "tanh",
+    "arcsinh", "arccosh", "arctanh", "deg2rad", "rad2deg",
+    "floor", "ceil", "trunc", "rint", "where", "clip", "round", "around",
+    "add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "mod", "remainder",
+    "heaviside",
+    "isfinite", "isnan", "isinf", "logical_and", "logical_or", "logical_not", "logical_xor",
+    "equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "real",
 )
+# fmt: on
 CONSTANTS = ("pi", "e")
+SPLINES = ("bs", "cc", "cr", "cs", "poly")
+WITH_SETTINGS = ("clip", "round", "around")  # of NUMPY: take other things than columns as well
+ARGUMENTS = {  # how many a function takes at most, where it is more than one
+    "np.where": 3,
+    "np.clip": 3,
+    "np.round": 2,
+    "np.around": 2,
+    "C": 2,
+    "lag": 2,
+    "scale": 4,
+}
 CONTRASTS = ("treatment", "SAS", "sum", "helmert", "diff", "poly")
 OFFER = (
     "a formula holds columns (in backticks where their names are no identifiers), numbers, + - * /"
@@ -140,119 +86,119 @@ OFFER = (
 )
 
 
-def check(formula: Any) -> Checked:
-    """The formula, its pieces known and its size bounded; what its calls hold is checked by
-    `check_factor`.
+def check_formula(formula: Any) -> Checked:
+    """Check the pieces of a formula and bound its size.
+
+    What its calls hold is checked one by one, by `check_factor`.
     """
     return read_text(formula, OFFER)
 
 
-def tree_of(text: str) -> ast.expr:
-    """The syntax tree of a call, or of what is in braces. DataError for what has none, and for
-    operators too many levels deep.
+def parse_factor(text: str) -> ast.expr:
+    """The syntax tree of a call, or of what stands in braces.
+
+    DataError for what has none, and for operators too many levels deep.
     """
     try:
         tree = ast.parse(text.strip().removeprefix("{").removesuffix("}").strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = getattr(error, "msg", None) or type(error).__name__
-        raise DataError(f"{short(text)} in the formula cannot be read: {reason}.") from error
+        raise DataError(f"{quote_text(text)} in the formula cannot be read: {reason}.") from error
+    # level by level: deeper trees would exhaust the stack of every function that follows
     level: list[ast.AST] = [tree]
     for _ in range(LEVELS):
         level = [inner for node in level for inner in ast.iter_child_nodes(node)]
         if not level:
             return tree
     raise DataError(
-        f"{short(text)} in the formula cannot be read: its operators lie more than {LEVELS} levels"
-        " deep."
+        f"{quote_text(text)} in the formula cannot be read: its operators lie more than"
+        f" {LEVELS} levels deep."
     )
 
 
 def check_factor(
     tree: ast.expr, checked: Checked, functions: Iterable[str], columns: Iterable[Any]
 ) -> None:
-    """SpecificationError for whatever a factor holds that is not listed; `functions`: the user's
-    own beside them.
+    """SpecificationError for whatever an expression holds that is not listed here.
+
+    `functions`: names of the user's own; `columns`: of the table, for hints.
     """
-    _Checker(checked, frozenset(functions), frozenset(map(str, columns))).value(tree)
+    _Checker(checked, frozenset(functions), frozenset(map(str, columns))).check_value(tree)
 
 
 @dataclass(frozen=True)
 class _Checker:
-    """Goes down a syntax tree and lets pass what is known; everything else is refused."""
+    """Goes down a syntax tree and lets pass what is listed; everything else is refused."""
 
     checked: Checked
     functions: frozenset[str]
     columns: frozenset[str]
 
-    def value(self, node: ast.AST) -> None:
+    def check_value(self, node: ast.AST) -> None:
         """Something worked out from columns and numbers."""
         match node:
             case ast.Name(id=name) if not name.startswith("__"):
                 return
             case ast.Constant(value=bool() | int() | float() as value):
-                self.constant(value)
+                self.check_number(value)
             case ast.UnaryOp(operand=inner, op=ast.UAdd() | ast.USub() | ast.Invert()):
-                self.value(inner)
+                self.check_value(inner)
             case ast.BinOp(left=left, op=ast.Pow(), right=right):
-                self.power(node, left, right)
+                self.check_power(node, left, right)
             case ast.BinOp(left=left, op=op, right=right) if not isinstance(
                 op, ast.MatMult | ast.LShift | ast.RShift
             ):
-                self.value(left)
-                self.value(right)
+                self.check_value(left)
+                self.check_value(right)
             case ast.Compare(left=left, comparators=others, ops=ops) if not any(
                 isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in ops
             ):
                 for part in (left, *others):
-                    self.value_or_text(part)
+                    self.check_value_or_text(part)
             case ast.Attribute(value=ast.Name(id="np"), attr=name) if name in CONSTANTS:
                 return
             case ast.Call():
-                self.call(node)
+                self.check_call(node)
             case _:
                 self.refuse(node)
 
-    def value_or_text(self, node: ast.AST) -> None:
+    def check_value_or_text(self, node: ast.AST) -> None:
         """A value, or a text to compare with or to choose."""
         if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
-            self.value(node)
+            self.check_value(node)
 
-    def constant(self, value: Any) -> None:
+    def check_number(self, value: Any) -> None:
+        """A number, no whole one beyond those that float64 holds exactly."""
         if isinstance(value, int) and abs(value) > 2**53:
             raise SpecificationError(f"{str(value)[:20]}... in the formula is too large a number.")
 
-    def power(self, node: ast.AST, left: ast.AST, right: ast.AST) -> None:
-        """Of a column to whatever is worked out from columns, or to a small number; numbers are not
-        raised to powers.
+    def check_power(self, node: ast.AST, left: ast.AST, right: ast.AST) -> None:
+        """A power of a column. Its exponent is a small number, or is worked out from columns too;
+        a power of numbers alone could be too large to work out.
         """
-        self.value(left)
-        if not any(isinstance(part, ast.Name) for part in ast.walk(left)):
+        self.check_value(left)
+        if not _has_column(left):
             self.refuse(node)
         sign = right.operand if isinstance(right, ast.UnaryOp) else right
         if isinstance(sign, ast.Constant):
             if not isinstance(sign.value, int | float) or abs(sign.value) > POWER:
                 raise SpecificationError(
-                    f"{self.shown(node)} in the formula: an exponent lies between -{POWER:g} and"
+                    f"{self.quote(node)} in the formula: an exponent lies between -{POWER:g} and"
                     f" {POWER:g}."
                 )
-        elif not any(isinstance(part, ast.Name) for part in ast.walk(right)):
+        elif not _has_column(right):
             self.refuse(node)
-        self.value(right)
+        self.check_value(right)
 
-    def call(self, node: ast.Call) -> None:
+    def check_call(self, node: ast.Call) -> None:
         """A call of a listed function, or of one of the user's own."""
+        options: tuple[str, ...]
         match node.func:
             case ast.Name(id=name) if name in OPTIONS or name in BY_ROW or name in self.functions:
-                options: tuple[str, ...] = OPTIONS.get(name, ())
+                options = OPTIONS.get(name, ())
             case ast.Attribute(value=ast.Name(id="np"), attr=attribute) if attribute in NUMPY:
-                name, options = (
-                    "np",
-                    (
-                        ("decimals", "a_min", "a_max")
-                        if attribute in ("clip", "round", "around")
-                        else ()
-                    ),
-                )
+                name = "np"
+                options = ("decimals", "a_min", "a_max") if attribute in WITH_SETTINGS else ()
             case _:
                 self.refuse(node.func)
         if not node.args or any(isinstance(part, ast.Starred) for part in node.args):
@@ -260,76 +206,62 @@ class _Checker:
         for word in node.keywords:
             if word.arg not in options and name not in self.functions:
                 raise SpecificationError(
-                    f"{self.shown(node)} in the formula: {word.arg or '**'} is nothing that it"
+                    f"{self.quote(node)} in the formula: {word.arg or '**'} is nothing that it"
                     " takes" + (f"; it takes {', '.join(options)}." if options else ".")
                 )
-        self.arguments(node, name)
+        self.check_arguments(node, name)
         rounds = name == "np" and ast.unparse(node.func) in ("np.round", "np.around")
-        own = len(node.args) if name in ("np", *BY_ROW, *self.functions) and not rounds else 1
-        for part in node.args[:own]:
-            self.value_or_text(part) if name == "np" else self.value(part)
-        for part in (*node.args[own:], *(word.value for word in node.keywords)):
-            self.setting(part, name)
+        of_values = name in ("np", *BY_ROW, *self.functions) and not rounds
+        values = len(node.args) if of_values else 1  # the arguments after these are settings
+        for part in node.args[:values]:
+            self.check_value_or_text(part) if name == "np" else self.check_value(part)
+        for part in (*node.args[values:], *(word.value for word in node.keywords)):
+            self.check_setting(part, name)
 
-    def arguments(self, node: ast.Call, name: str) -> None:
-        """As many as the function takes: one more would be where NumPy writes its result, a column
-        of the data.
+    def check_arguments(self, node: ast.Call, name: str) -> None:
+        """As many arguments as the function takes. With one more a function of NumPy would write
+        its result there: over a column of the data.
         """
         called = ast.unparse(node.func)
-        most = {
-            "np.where": 3,
-            "np.clip": 3,
-            "np.round": 2,
-            "np.around": 2,
-            "C": 2,
-            "lag": 2,
-            "scale": 4,
-        }.get(called, 1)
+        least, most = 1, ARGUMENTS.get(called, 1)
         if name == "np":
-            most = max(most, getattr(getattr(np, called.removeprefix("np.")), "nin", 1))
-        if name in self.functions or name in ("bs", "cc", "cr", "cs", "poly"):
-            most = LONGEST
-        least = {"np.where": 3}.get(
-            called,
-            getattr(getattr(np, called.removeprefix("np.")), "nin", 1) if name == "np" else 1,
-        )
+            inputs = getattr(getattr(np, called.removeprefix("np.")), "nin", 1)
+            least, most = 3 if called == "np.where" else inputs, max(most, inputs)
+        if name in self.functions or name in SPLINES:
+            most = LONGEST  # no bound of ours: the user's function or formulaic refuses
         if not least <= len(node.args) <= most:
             takes = str(least) if least == most else f"{least} to {most}"
             raise SpecificationError(
-                f"{self.shown(node)} in the formula: {called} takes {takes}"
+                f"{self.quote(node)} in the formula: {called} takes {takes}"
                 f" argument{'s' * (most > 1)}."
             )
-        if name in ("center", "scale", "bs", "cc", "cr", "cs", "poly") and periods_before(node):
+        if name in ("center", "scale", *SPLINES) and count_periods_before(node):
             out = (
                 f"take the lag of {name}(...)"
                 if name in ("center", "scale")
                 else "make it a column beforehand"
             )
             raise SpecificationError(
-                f"{self.shown(node)} in the formula: {name} needs all rows, and lags lack the first"
+                f"{self.quote(node)} in the formula: {name} needs all rows, and lags lack the first"
                 f" ones: {out}."
             )
 
-    def setting(self, node: ast.AST, name: str) -> None:
-        """What a function takes beside columns: a number, a truth value, a text, a list of them, a
-        contrast.
+    def check_setting(self, node: ast.AST, name: str) -> None:
+        """What the function `name` takes beside columns: a number, a truth value, a text, a list of
+        them, or a contrast.
         """
         match node:
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float()) as inner):
-                self.setting(inner, name)
+                self.check_setting(inner, name)
             case ast.Constant(value=bool() | str() | None):
                 return
             case ast.Constant(value=int() | float() as value):
-                if (
-                    name in ("bs", "cc", "cr", "cs", "poly", "np")
-                    and isinstance(value, int)
-                    and value > FINEST
-                ):
+                if name in (*SPLINES, "np") and isinstance(value, int) and value > FINEST:
                     raise SpecificationError(
                         f"{value} in {name}(...) of the formula: {FINEST} is the most that is"
                         " allowed."
                     )
-                self.constant(value)
+                self.check_number(value)
             case ast.List(elts=parts) | ast.Tuple(elts=parts):
                 if name != "C" and len(parts) > FINEST:
                     raise SpecificationError(
@@ -337,7 +269,7 @@ class _Checker:
                         " most that is allowed."
                     )
                 for part in parts:
-                    self.setting(part, name)
+                    self.check_setting(part, name)
             case ast.Attribute(value=ast.Name(id="contr"), attr=kind) if (
                 name == "C" and kind in CONTRASTS
             ):
@@ -348,32 +280,39 @@ class _Checker:
                 keywords=words,
             ) if name == "C" and kind in CONTRASTS:
                 for part in (*parts, *(word.value for word in words)):
-                    self.setting(part, "")
+                    self.check_setting(part, "")
             case _:
                 self.refuse(node)
 
-    def shown(self, node: ast.AST) -> str:
-        return short(self.checked.label(ast.unparse(node)))
+    def quote(self, node: ast.AST) -> str:
+        """A part of the formula as the user wrote it."""
+        return quote_text(self.checked.label(ast.unparse(node)))
 
-    def refuse(self, node: ast.AST) -> None:
-        shown, hint = self.shown(node), ""
+    def refuse(self, node: ast.AST) -> NoReturn:
+        """SpecificationError for a part of the formula, with what it may have been meant to be."""
+        quoted, hint = self.quote(node), ""
         if ast.unparse(node) in self.columns:
             raise SpecificationError(
-                f"{shown} in the formula is the name of a column: write it in backticks,"
+                f"{quoted} in the formula is the name of a column: write it in backticks,"
                 f" `{ast.unparse(node)}`."
             )
         if isinstance(node, ast.Name | ast.Attribute):
             known = (*FUNCTIONS, *self.functions, *(f"np.{name}" for name in NUMPY))
             near = difflib.get_close_matches(ast.unparse(node), known, 1, 0.65)
             hint = f" (did you mean {near[0]}?)" if near else ""
-        raise SpecificationError(f"{shown} is nothing that a formula may hold{hint}: {OFFER}.")
+        raise SpecificationError(f"{quoted} is nothing that a formula may hold{hint}: {OFFER}.")
+
+
+def _has_column(tree: ast.AST) -> bool:
+    return any(isinstance(part, ast.Name) for part in ast.walk(tree))
 
 
 def check_functions(
-    functions: Mapping[str, Callable] | None, columns: Iterable[Any]
-) -> dict[str, Callable]:
-    """The user's own functions by name. SpecificationError for a name that is taken or none, and
-    for what is no function.
+    functions: Mapping[str, Callable[..., Any]] | None, columns: Iterable[Any]
+) -> dict[str, Callable[..., Any]]:
+    """The user's own functions by name.
+
+    SpecificationError for a name that is taken or is no identifier, and for what is no function.
     """
     if functions is None:
         return {}
@@ -404,9 +343,7 @@ def check_functions(
 
 
 def check_clashes(tree: ast.expr, columns: Iterable[Any], formula: str) -> None:
-    """DataError for a call of a function whose name is a column's as well: which of the two is
-    meant is not plain.
-    """
+    """DataError for a call of a function that has the name of a column: either could be meant."""
     called = {
         part.func.id
         for part in ast.walk(tree)
@@ -421,14 +358,18 @@ def check_clashes(tree: ast.expr, columns: Iterable[Any], formula: str) -> None:
     if both:
         np_too = f"write np.{both[0]}(...), or " if both[0] in NUMPY else ""
         raise DataError(
-            f"{both[0]!r} is a column and a function of {short(formula)}: {np_too}rename the"
+            f"{both[0]!r} is a column and a function of {quote_text(formula)}: {np_too}rename the"
             " column."
         )
 
 
-def periods_before(tree: ast.AST) -> int:
-    """How many periods before its own a factor reads, by lag and diff."""
-    inner = max([0, *map(periods_before, ast.iter_child_nodes(tree))])
+def count_periods_before(tree: ast.AST) -> int:
+    """How many periods before its own a factor reads, by lag and diff.
+
+    >>> count_periods_before(parse_factor("lag(diff(x), 2)"))
+    3
+    """
+    inner = max([0, *map(count_periods_before, ast.iter_child_nodes(tree))])
     match tree:
         case ast.Call(func=ast.Name(id="diff")):
             return inner + 1

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spillover.engine.data.interpolation import as_names, numbers
+from spillover.engine.data.columns import list_names, read_numbers
 from spillover.engine.labels import few
-from spillover.kernels.arguments import front_door, shown
+from spillover.kernels.arguments import front_door, show
 from spillover.kernels.errors import DataError, SpilloverWarning
 from spillover.models import entropy
 
@@ -19,13 +19,24 @@ Dimensions = Mapping[str, Sequence[Any]] | None
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Index:
-    """A composite index and where it comes from.
+    """A composite index and what it is made of.
 
-    `index`: a Series "index" in [0, 1], aligned with the frame; `table`: a row an indicator:
-    direction, dimension (if any were given), minimum, maximum, entropy, divergence (1 - entropy),
-    weight; `dimensions`: a row a dimension: weight, the sum of its indicators' weights; `scores`:
-    (rows, dimensions), the weighted means of the rescaled indicators, so that index = sum_d
-    weight_d score_d.
+    Attributes
+    ----------
+    index : Series
+        The index in [0, 1], aligned with the frame; its name is "index".
+    table : DataFrame
+        A row an indicator: direction, dimension (where dimensions were given), minimum, maximum,
+        entropy, divergence (1 - entropy) and weight.
+    dimensions : DataFrame
+        A row a dimension: weight, the sum of the weights of its indicators.
+    scores : DataFrame
+        A column a dimension: the weighted means of its rescaled indicators, so that
+        index = sum_d weight_d score_d.
+
+    See Also
+    --------
+    entropy_index : Makes it.
     """
 
     index: pd.Series
@@ -48,62 +59,86 @@ def entropy_index(
     negative: Sequence[Any] = (),
     dimensions: Dimensions = None,
 ) -> Index:
-    """The composite index whose indicators weigh by how much they tell the observations apart
-    (entropy method).
+    """Make a composite index of indicators, weighted by the entropy method.
 
-    index_i = sum_j w_j z_ij,   w_j = (1 - e_j) / sum_j (1 - e_j),   e_j = -sum_i p_ij ln p_ij / ln
-    n,   p_ij = z_ij / sum_i z_ij
+    An indicator weighs more the more it tells the observations apart::
 
-    with z the indicators rescaled to [0, 1] over all rows of the frame, units and periods pooled: 1
-    is best.
+        index_i = sum_j w_j z_ij,   w_j = (1 - e_j) / sum_j (1 - e_j)
+        e_j = -sum_i p_ij ln p_ij / ln n,   p_ij = z_ij / sum_i z_ij
 
-    `positive`, `negative`: columns of which more is better, or worse, in any units; `dimensions`:
-    names of dimensions and the list of indicators of each, every indicator in exactly one. A
-    constant indicator has weight 0, entropy 1 and a SpilloverWarning; a dimension of such
-    indicators alone has weight and scores 0.
+    z is the indicators rescaled to [0, 1], 1 being best, over all n rows of the frame: units and
+    periods are pooled.
 
-    Raises DataError for columns that are missing, named twice or not numbers, for missing or
-    infinite values, for fewer than two rows, for indicators that are all constant, and for
-    dimensions that leave one out or share one.
+    Parameters
+    ----------
+    frame : DataFrame
+        A row an observation.
+    positive : sequence of str
+        The columns of which more is better, in any units.
+    negative : sequence of str
+        The columns of which more is worse.
+    dimensions : dict of str to list of str, optional
+        The indicators of each dimension, by its name; every indicator is in exactly one.
 
+    Returns
+    -------
+    Index
+        The index, the weights of the indicators, and the scores of the dimensions.
+
+    Raises
+    ------
+    DataError
+        For columns that are missing, named twice or not numbers, for missing or infinite values,
+        for fewer than two rows, for indicators that are all constant, and for dimensions that leave
+        an indicator out or share one.
+
+    Warns
+    -----
+    SpilloverWarning
+        For a constant indicator, which has entropy 1 and weight 0. A dimension of such indicators
+        alone has weight 0 and scores 0.
+
+    Examples
+    --------
     >>> towns = pd.DataFrame(
     ...     {"income": [10.0, 30.0, 20.0], "pollution": [5.0, 1.0, 1.0]}, index=list("abc")
     ... )
-    >>> found = entropy_index(towns, positive=["income"], negative=["pollution"])
-    >>> found.table["weight"].round(4).to_dict()
+    >>> wealth = entropy_index(towns, positive=["income"], negative=["pollution"])
+    >>> wealth.table["weight"].round(4).to_dict()
     {'income': 0.5326, 'pollution': 0.4674}
-    >>> found.index.round(4).to_dict()
+    >>> wealth.index.round(4).to_dict()
     {'a': 0.0, 'b': 1.0, 'c': 0.7337}
 
-    Source: Hwang & Yoon (1981), Multiple Attribute Decision Making, the entropy method.
+    References
+    ----------
+    Hwang & Yoon (1981), Multiple Attribute Decision Making: the entropy method.
     """
-    good, bad = as_names(positive, "positive="), as_names(negative, "negative=")
+    good, bad = list_names(positive, "positive="), list_names(negative, "negative=")
     _check_names(good, bad)
     names, directions = good + bad, np.repeat(["positive", "negative"], [len(good), len(bad)])
-    group = _grouped(dimensions, names)
-    x = _values(frame, names)
+    dimension = _assign_dimensions(dimensions, names)
+    x = _read_indicators(frame, names)
     z = entropy.rescale(x, directions == "negative")
     e = entropy.entropies(entropy.shares(z))
     w = entropy.weights(e)
-    columns = {"direction": directions} | ({} if group is None else {"dimension": group})
-    measures = {
-        "minimum": x.min(axis=0),
-        "maximum": x.max(axis=0),
-        "entropy": e,
-        "divergence": 1 - e,
-        "weight": w,
-    }
     table = pd.DataFrame(
-        columns | measures, index=pd.Index(names, name="indicator", tupleize_cols=False)
+        {"direction": directions}
+        | ({} if dimension is None else {"dimension": dimension})
+        | {
+            "minimum": x.min(axis=0),
+            "maximum": x.max(axis=0),
+            "entropy": e,
+            "divergence": 1 - e,
+            "weight": w,
+        },
+        index=pd.Index(names, name="indicator", tupleize_cols=False),
     )
-    return Index(
-        pd.Series(z @ w, frame.index, name="index"),
-        table,
-        *_by_dimension(dimensions, names, z, w, frame.index),
-    )
+    by_dimension, scores = _score_dimensions(dimensions, names, z, w, frame.index)
+    return Index(pd.Series(z @ w, frame.index, name="index"), table, by_dimension, scores)
 
 
-def _check_names(good: list, bad: list) -> None:
+def _check_names(good: list[Any], bad: list[Any]) -> None:
+    """DataError for no indicator at all, and for one that is both positive and negative."""
     if not good + bad:
         raise DataError("There is no indicator: name columns in positive= or negative=.")
     both = [name for name in good if name in bad]
@@ -114,19 +149,19 @@ def _check_names(good: list, bad: list) -> None:
         )
 
 
-def _grouped(dimensions: Dimensions, names: list) -> list | None:
-    """The dimension of each indicator; DataError unless every one has exactly one and nothing else
-    has any.
+def _assign_dimensions(dimensions: Dimensions, names: list[Any]) -> list[Any] | None:
+    """The dimension of each indicator. DataError unless every indicator is in exactly one, and
+    nothing else is in any.
     """
     if dimensions is None:
         return None
     if not isinstance(dimensions, Mapping):
         raise DataError(
-            f"dimensions= is {shown(dimensions)}: give a dict of names and lists of columns."
+            f"dimensions= is {show(dimensions)}: give a dict of names and lists of columns."
         )
-    home: dict = {}
+    home: dict[Any, Any] = {}
     for dimension, members in dimensions.items():
-        for name in as_names(members, f"dimensions[{dimension!r}]"):
+        for name in list_names(members, f"dimensions[{dimension!r}]"):
             if name not in names:
                 raise DataError(
                     f"{name!r} in the dimension {dimension!r} is no indicator: add it to positive="
@@ -151,11 +186,11 @@ def _grouped(dimensions: Dimensions, names: list) -> list | None:
     return [home[name] for name in names]
 
 
-def _values(frame: pd.DataFrame, names: list) -> np.ndarray:
-    """The indicators, (rows, indicators), complete, finite and not all constant; warns of those
-    that are.
+def _read_indicators(frame: pd.DataFrame, names: list[Any]) -> np.ndarray:
+    """The indicators, (rows, indicators), complete and finite. A warning for those that are
+    constant, DataError where all are.
     """
-    x = numbers(frame, names)
+    x = read_numbers(frame, names)
     if len(x) < 2:
         raise DataError(
             f"The entropy of {len(x)} observations says nothing: give at least two rows."
@@ -174,7 +209,7 @@ def _values(frame: pd.DataFrame, names: list) -> np.ndarray:
             raise DataError(
                 f"Indicator {names[j]!r} is {what} in {len(rows)} rows ({few(rows)}). {way_out}."
             )
-    flat = [name for name, yes in zip(names, entropy.constant(x), strict=True) if yes]
+    flat = [name for name, yes in zip(names, entropy.is_constant(x), strict=True) if yes]
     if len(flat) == len(names):
         raise DataError(
             f"Every indicator is constant ({few(flat)}), so none tells the observations apart: give"
@@ -184,22 +219,23 @@ def _values(frame: pd.DataFrame, names: list) -> np.ndarray:
         warnings.warn(
             f"Constant, so of weight 0: {few(flat)}. Leave it out, or check the column.",
             SpilloverWarning,
-            stacklevel=4,
+            stacklevel=4,  # the line that calls entropy_index
         )
     return x
 
 
-def _by_dimension(
-    dimensions: Dimensions, names: list, z: np.ndarray, w: np.ndarray, rows: pd.Index
+def _score_dimensions(
+    dimensions: Dimensions, names: list[Any], z: np.ndarray, w: np.ndarray, rows: pd.Index
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The weights and the scores of the dimensions."""
-    weights, scores = {}, {}
+    """The weights and the scores of the dimensions, from the rescaled indicators z and their
+    weights w.
+    """
+    totals, scores = {}, {}
     for dimension, members in (dimensions or {}).items():
         inside = np.array([name in list(members) for name in names])
-        weights[dimension] = w[inside].sum()
-        # a weight of 0 has scores of 0
-        scores[dimension] = z[:, inside] @ w[inside] / (weights[dimension] or 1.0)
-    labels = pd.Index(list(weights), name="dimension", tupleize_cols=False)
-    return pd.DataFrame(
-        {"weight": list(weights.values())}, index=labels, dtype=float
-    ), pd.DataFrame(scores, index=rows, columns=labels)
+        totals[dimension] = w[inside].sum()
+        # a dimension of weight 0 has scores of 0
+        scores[dimension] = z[:, inside] @ w[inside] / (totals[dimension] or 1.0)
+    labels = pd.Index(list(totals), name="dimension", tupleize_cols=False)
+    by_dimension = pd.DataFrame({"weight": list(totals.values())}, index=labels, dtype=float)
+    return by_dimension, pd.DataFrame(scores, index=rows, columns=labels)

@@ -1,27 +1,34 @@
-"""Gaps in panels: interpolation within a unit, extrapolation of its adjacent periods at the ends,
-every cell on record.
-"""
+"""Gaps in panels, filled within each unit on straight lines, every filled cell on record."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spillover.engine.data.columns import check_columns, list_names, read_numbers
 from spillover.engine.labels import check_told_apart, few
 from spillover.engine.recognition import NUMBERS, how_to_convert, is_number, numbers_as_text
-from spillover.kernels.arguments import front_door, kind_of, label, shown
+from spillover.kernels.arguments import front_door, label
 from spillover.kernels.errors import DataError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Filled:
-    """A panel without gaps. `frame`: the rows, order, index and columns as given; `cells`: what was
-    filled, one row a cell.
+    """A panel without gaps, and a record of every cell that was filled.
 
-    The columns of `cells` are unit, period, column, value and how: "interpolated", "extrapolated"
-    or "carried".
+    Attributes
+    ----------
+    frame : DataFrame
+        The panel, its rows, their order, the index and the columns as given.
+    cells : DataFrame
+        A row for each filled cell: unit, period, column, value, and how: "interpolated",
+        "extrapolated" or "carried".
+
+    See Also
+    --------
+    interpolate_panel : Makes it.
     """
 
     frame: pd.DataFrame
@@ -42,23 +49,46 @@ class Filled:
 def interpolate_panel(
     frame: pd.DataFrame, *, unit: str, period: str, columns: Sequence[str] | None = None
 ) -> Filled:
-    """The panel with the missing values of each unit filled in on straight lines between its
-    observed periods.
+    """Fill the gaps of each unit on straight lines between its observed periods.
 
-    x(t) = x(a) + (t - a) (x(b) - x(a)) / (b - a), with a and b the observed periods of the unit
-    that enclose t, or the two nearest to it at the ends (extrapolation of adjacent years); where a
-    unit has one value only, that value is carried to its other periods.
+    Between the observed periods a and b of the unit that enclose t, the value is::
 
-    `frame`: one row a (unit, period), in any order; `unit`, `period`: its columns of labels,
-    periods being numbers or dates, whose distances count; `columns`: which numeric columns to fill
-    (default: all but the labels). Extrapolation knows no bounds: a share may leave [0, 1]. An
-    integer column that has gaps is returned as floats.
+        x(t) = x(a) + (t - a) (x(b) - x(a)) / (b - a)
 
-    Raises DataError for a unit without any value in a column, repeated rows, missing labels, labels
-    that are the same but for their type or blanks, periods that are neither numbers nor dates,
-    infinite values, columns that are not there or not numbers and, unless `columns` says which,
-    numbers with gaps that are stored as text.
+    Before the first and after the last observed period, a and b are the two nearest ones. A unit
+    with one value keeps it in all of its periods.
 
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a (unit, period), in any order.
+    unit : str
+        The column that names the unit of a row.
+    period : str
+        The column that names its period: numbers or dates, whose distances count.
+    columns : sequence of str, optional
+        The numeric columns to fill; all but `unit` and `period` unless given.
+
+    Returns
+    -------
+    Filled
+        The panel and the cells that were filled. A column of integers with gaps comes back as
+        floats.
+
+    Raises
+    ------
+    DataError
+        For a unit without any value in a column, repeated rows, missing labels, labels that are the
+        same but for their type or blanks, periods that are neither numbers nor dates, infinite
+        values, columns that are not there or not numbers and, unless `columns` says which to fill,
+        numbers with gaps that are stored as text.
+
+    Notes
+    -----
+    Extrapolation knows no bounds: a share may leave [0, 1].
+
+    Examples
+    --------
     >>> panel = pd.DataFrame(
     ...     {"town": list("aaaa"), "year": [2001, 2002, 2004, 2005], "x": [1.0, None, 4.0, None]}
     ... )
@@ -68,9 +98,11 @@ def interpolate_panel(
     >>> filled
     Filled(4 rows, 2 cells filled, 1 interpolated, 1 extrapolated)
 
-    Source: Meijering (2002, Proceedings of the IEEE 90) for linear interpolation and its history.
+    References
+    ----------
+    Meijering (2002), Proceedings of the IEEE 90, for linear interpolation and its history.
     """
-    codes, times = _labels(frame, unit, period)
+    codes, times = _read_axes(frame, unit, period)
     if columns is None:
         names = [
             name
@@ -79,79 +111,24 @@ def interpolate_panel(
         ]
         _refuse_text_with_gaps(frame, unit, period)
     else:
-        names = as_names(columns, "columns")
-    values = numbers(frame, names)
+        names = list_names(columns, "columns")
+    values = read_numbers(frame, names)
     _refuse_infinite(frame, values, names, [unit, period])
     _refuse_empty(frame[unit], values, names, codes)
     out, cells = frame.copy(), []
     for name, column in zip(names, values.T, strict=True):
-        rows, whole, how = _filled(column, codes, times)
+        rows, whole, how = _fill_gaps(column, codes, times)
         if len(rows):
-            stored = _like(frame[name], whole)
+            stored = _store_as(frame[name], whole)
             out.isetitem(frame.columns.get_loc(name), stored)
-            cells.append(
-                _cells(frame[[unit, period]].iloc[rows], name, np.asarray(stored, float)[rows], how)
-            )
-    none = _cells(frame[[unit, period]].iloc[:0], "", np.empty(0), [])
+            labels = frame[[unit, period]].iloc[rows]
+            cells.append(_record(labels, name, np.asarray(stored, float)[rows], how))
+    none = _record(frame[[unit, period]].iloc[:0], "", np.empty(0), [])
     return Filled(out, pd.concat(cells, ignore_index=True) if cells else none)
 
 
-def numbers(frame: pd.DataFrame, names: Sequence[Any]) -> np.ndarray:
-    """The columns as float64, (rows, columns), missing values as NaN.
-
-    Raises DataError naming columns that are not there, that share a name, or that do not hold real
-    numbers.
-    """
-    check_columns(frame, names)
-    other = [name for name in names if not is_number(frame[name].dtype)]
-    if other:
-        kinds = few(other, lambda name: f"{name!r} ({frame[name].dtype})")
-        raise DataError(
-            f"Not a column of numbers: {kinds}. Convert it with pd.to_numeric, or leave it out."
-        )
-    return np.column_stack(
-        [
-            np.empty((len(frame), 0)),
-            *(frame[name].to_numpy(float, na_value=np.nan) for name in names),
-        ]
-    )
-
-
-def check_columns(frame: pd.DataFrame, names: Sequence[Any]) -> None:
-    """DataError for what is no table, and for columns that are not there or share a name."""
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"The data are {kind_of(frame)}: give a pandas DataFrame.")
-    absent = [name for name in names if name not in frame.columns]
-    if absent:
-        raise DataError(
-            f"There is no column {few(absent)}; the data have {', '.join(map(str, frame.columns))}."
-        )
-    repeated = [name for name in names if (frame.columns == name).sum() > 1]
-    if repeated:
-        raise DataError(
-            f"More than one column is called {few(repeated)}: rename or drop the copies."
-        )
-
-
-def as_names(names: Any, what: str) -> list:
-    """A list of column names, each once; DataError for a bare text and for repeats."""
-    if isinstance(names, str):
-        raise DataError(
-            f"{what} is the text {shown(names)}: give a list of column names, [{shown(names)}]."
-        )
-    if isinstance(names, bytes | Mapping | pd.DataFrame) or not isinstance(names, Iterable):
-        raise DataError(f"{what} is {shown(names)}: give a list of column names.")
-    columns = [label(what.rstrip("="), name, error=DataError) for name in names]
-    twice = list(dict.fromkeys(name for name in columns if columns.count(name) > 1))
-    if twice:
-        raise DataError(f"{what} lists {few(twice)} more than once: name each column once.")
-    return columns
-
-
-def _labels(frame: pd.DataFrame, unit: str, period: str) -> tuple[np.ndarray, np.ndarray]:
-    """The number of each row's unit, in their sorted order, and its time as a float:
-    (rows,) each.
-    """
+def _read_axes(frame: pd.DataFrame, unit: str, period: str) -> tuple[np.ndarray, np.ndarray]:
+    """The position of each row's unit among the sorted ones, and its time as a float: (rows,)."""
     label("unit", unit)
     label("period", period)
     if unit == period:
@@ -166,26 +143,28 @@ def _labels(frame: pd.DataFrame, unit: str, period: str) -> tuple[np.ndarray, np
             )
     again = frame.duplicated([unit, period])
     if again.any():
-        pairs = _pairs(frame.loc[again.to_numpy(), [unit, period]])
+        pairs = _name_pairs(frame.loc[again.to_numpy(), [unit, period]])
         raise DataError(
             f"{again.sum()} rows repeat a ({unit}, {period}) that another has: {pairs}. Aggregate"
             " or drop the copies."
         )
-    codes, found = pd.factorize(frame[unit])
-    check_told_apart(pd.Index(found), f"labels in column {unit!r}", DataError)
+    codes, distinct = pd.factorize(frame[unit])
+    units = pd.Index(distinct)
+    check_told_apart(units, f"labels in column {unit!r}", DataError)
     try:
-        order = np.asarray(pd.Index(found).argsort())
+        order = np.asarray(units.argsort())
     except TypeError:  # labels of several types have no order: as they come
-        order = np.arange(len(found))
-    return np.argsort(order)[codes], _times(frame[period])
+        order = np.arange(len(units))
+    return np.argsort(order)[codes], _measure_times(frame[period])
 
 
-def _times(periods: pd.Series) -> np.ndarray:
-    """The periods as floats that keep their distances; dates count from the first, so that nothing
-    is lost to rounding.
+def _measure_times(periods: pd.Series) -> np.ndarray:
+    """The periods as floats that keep their distances.
+
+    They count from the first one, so that no distance is lost to rounding.
     """
     if pd.api.types.is_datetime64_any_dtype(periods.dtype):
-        return ((periods - periods.min()) / pd.Timedelta(days=1)).to_numpy(float)
+        return np.asarray(((periods - periods.min()) / pd.Timedelta(days=1)).to_numpy(float))
     if not is_number(periods.dtype):
         hint = (
             "numbers or dates: convert them, e.g. with pd.to_datetime or, for a column of pandas"
@@ -200,16 +179,18 @@ def _times(periods: pd.Series) -> np.ndarray:
             f"Column {periods.name!r}, the period, holds infinite values: give numbers or dates."
         )
     if not len(periods) or not pd.api.types.is_integer_dtype(periods.dtype):
-        return (periods - periods.min()).to_numpy(float)
-    whole = periods.to_numpy(object)  # whole numbers of Python's, which know no bounds
-    return (whole - whole.min()).astype(float)
+        return np.asarray((periods - periods.min()).to_numpy(float))
+    whole = periods.to_numpy(object)  # integers of Python, whose differences do not overflow
+    return np.asarray((whole - whole.min()).astype(float))
 
 
-def _refuse_infinite(frame: pd.DataFrame, values: np.ndarray, names: list, labels: list) -> None:
+def _refuse_infinite(
+    frame: pd.DataFrame, values: np.ndarray, names: list[Any], labels: list[str]
+) -> None:
     rows, columns = np.nonzero(np.isinf(values))
     if len(rows):
         first = np.flatnonzero(columns == columns[0])
-        where = _pairs(frame.iloc[rows[first]][labels])
+        where = _name_pairs(frame.iloc[rows[first]][labels])
         raise DataError(
             f"Column {names[columns[0]]!r} is infinite at {where}: replace it by a number, or by"
             " NaN to have it filled."
@@ -217,17 +198,17 @@ def _refuse_infinite(frame: pd.DataFrame, values: np.ndarray, names: list, label
 
 
 def _refuse_text_with_gaps(frame: pd.DataFrame, unit: str, period: str) -> None:
-    """DataError for a column that has gaps and numbers stored as text or object, which would be
-    passed over as if it were words.
+    """DataError for a column that has gaps and holds numbers stored as text or objects, which would
+    be passed over as words.
     """
     for j, (name, kind) in enumerate(frame.dtypes.items()):
         values = frame.iloc[:, j].dropna()
         if is_number(kind) or name in (unit, period) or len(values) == len(frame):
             continue
         held = pd.api.types.infer_dtype(values)
-        found = numbers_as_text(values.unique()) if held == "string" else None
-        if found or held in NUMBERS:
-            marks, others = (found[2], found[1]) if found else ([], [])
+        read = numbers_as_text(values.unique()) if held == "string" else None
+        if read or held in NUMBERS:
+            marks, others = (read[2], read[1]) if read else ([], [])
             way_out = f"{how_to_convert(name, marks, others)}, or say which columns= to fill"
             raise DataError(
                 f"Column {name!r} has gaps and holds numbers stored as {kind}, which are not"
@@ -235,9 +216,12 @@ def _refuse_text_with_gaps(frame: pd.DataFrame, unit: str, period: str) -> None:
             )
 
 
-def _refuse_empty(units: pd.Series, values: np.ndarray, names: list, codes: np.ndarray) -> None:
-    found = pd.DataFrame(~np.isnan(values)).groupby(codes).any().to_numpy(bool)
-    lost, columns = np.nonzero(~found)
+def _refuse_empty(
+    units: pd.Series, values: np.ndarray, names: list[Any], codes: np.ndarray
+) -> None:
+    """DataError for a column in which a unit has no value at all."""
+    observed = pd.DataFrame(~np.isnan(values)).groupby(codes).any().to_numpy(bool)
+    lost, columns = np.nonzero(~observed)
     if len(lost):
         who = units.iloc[[int(np.argmax(codes == code)) for code in lost[columns == columns[0]]]]
         way_out = "leave the unit or the column out (columns=), or give at least one value"
@@ -246,11 +230,11 @@ def _refuse_empty(units: pd.Series, values: np.ndarray, names: list, codes: np.n
         )
 
 
-def _filled(
+def _fill_gaps(
     values: np.ndarray, codes: np.ndarray, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The rows filled, by unit and period, the column (rows,) with the new values in place, and how
-    each was found.
+    """The rows that are filled, by unit and period, the whole column (rows,), and how each was
+    filled.
     """
     whole, gaps, how = values.copy(), [], []
     by_unit = np.lexsort((times, codes))
@@ -258,16 +242,18 @@ def _filled(
     for rows in np.split(by_unit, starts[1:]):
         gap = np.isnan(values[rows])
         if gap.any():
-            new, ways = _line(times[rows[gap]], times[rows[~gap]], values[rows[~gap]])
+            new, ways = _interpolate(times[rows[gap]], times[rows[~gap]], values[rows[~gap]])
             whole[rows[gap]] = new
             gaps.append(rows[gap])
             how += ways
     return np.concatenate([np.empty(0, int), *gaps]), whole, how
 
 
-def _line(at: np.ndarray, times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Values at the times `at` on the straight lines through the points (times, values), sorted by
-    time.
+def _interpolate(
+    at: np.ndarray, times: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """The values at the times `at` on the lines through the points (times, values), which are
+    sorted by time, and how each was filled.
     """
     if len(times) == 1:
         return np.full(len(at), values[0]), ["carried"] * len(at)
@@ -275,30 +261,28 @@ def _line(at: np.ndarray, times: np.ndarray, values: np.ndarray) -> tuple[np.nda
     left = np.clip(np.searchsorted(times, at) - 1, 0, len(times) - 2)
     share = (at - times[left]) / (times[left + 1] - times[left])
     inside = (times[0] < at) & (at < times[-1])
-    return (1 - share) * values[left] + share * values[left + 1], [
-        "interpolated" if yes else "extrapolated" for yes in inside
-    ]
+    how = ["interpolated" if yes else "extrapolated" for yes in inside]
+    return (1 - share) * values[left] + share * values[left + 1], how
 
 
-def _like(column: pd.Series, whole: np.ndarray) -> Any:
-    """The values as an array of the column's own type; of floats where that one holds whole numbers
-    only.
-    """
+def _store_as(column: pd.Series, whole: np.ndarray) -> Any:
+    """The values in the column's own type, or as floats where that type is of integers."""
     kind = "Float64" if pd.api.types.is_integer_dtype(column.dtype) else column.dtype
     return pd.array(whole, dtype=kind)
 
 
-def _cells(labels: pd.DataFrame, column: Any, values: np.ndarray, how: list[str]) -> pd.DataFrame:
+def _record(labels: pd.DataFrame, column: Any, values: np.ndarray, how: list[str]) -> pd.DataFrame:
+    """The rows of `Filled.cells` for one column."""
     named = labels.set_axis(["unit", "period"], axis=1).reset_index(drop=True)
     return named.assign(column=column, value=values, how=pd.Series(how, dtype=str))
 
 
-def _pairs(labels: pd.DataFrame) -> str:
+def _name_pairs(labels: pd.DataFrame) -> str:
     return few(
         list(labels.itertuples(index=False, name=None)),
-        lambda pair: f"({', '.join(repr(_plain(label)) for label in pair)})",
+        lambda pair: f"({', '.join(repr(_to_python(label)) for label in pair)})",
     )
 
 
-def _plain(label: Any) -> Any:
+def _to_python(label: Any) -> Any:
     return label.item() if isinstance(label, np.generic) else label

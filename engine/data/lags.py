@@ -7,25 +7,34 @@ import pandas as pd
 
 from spillover.kernels.errors import DataError, SpecificationError
 
+LookBack = Callable[[pd.Series, int], pd.Series]  # a column, k: the column k periods before
 NO_PERIODS = "lag and diff are of a panel: say which columns are unit= and period=."
 
 
-def earlier(
+def make_look_back(
     place: np.ndarray, periods: pd.Index, units: int, period: str | None
-) -> Callable[[pd.Series, int], pd.Series]:
-    """A function that gives each row the value of its unit `k` periods before, NaN where there is
-    none.
+) -> LookBack:
+    """The function that gives each row the value of its unit `k` periods before, or NaN.
 
-    `place`: (rows,), the position of each row in an array of (T, N), its `periods` sorted; `units`:
-    N; `period`: the name of the column of periods, None for a cross-section, which has no period
-    before.
+    Parameters
+    ----------
+    place : array (rows,)
+        Position of each row in an array (T, N), period by period.
+    periods : Index (T,)
+        The periods, sorted.
+    units : int
+        N.
+    period : str or None
+        Name of the column of periods; None for a cross-section, which has no period before.
 
-    >>> before = earlier(np.array([2, 0, 3, 1]), pd.Index([2001, 2002]), 2, "year")
-    >>> before(pd.Series([10.0, 20.0, 30.0, 40.0]), 1).tolist()
+    Examples
+    --------
+    >>> look_back = make_look_back(np.array([2, 0, 3, 1]), pd.Index([2001, 2002]), 2, "year")
+    >>> look_back(pd.Series([10.0, 20.0, 30.0, 40.0]), 1).tolist()
     [20.0, nan, 40.0, nan]
     """
 
-    def at(column: pd.Series, k: int) -> pd.Series:
+    def look_back(column: pd.Series, k: int) -> pd.Series:
         if period is None:
             raise SpecificationError(NO_PERIODS)
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 0 <= k < len(periods):
@@ -40,16 +49,18 @@ def earlier(
         moved[k:] = table[: len(periods) - k]
         return pd.Series(moved.ravel()[place], column.index)
 
-    return at
+    return look_back
 
 
 def _check_even(periods: pd.Index, period: str) -> None:
-    """DataError for numbers, also as text, or dates at uneven distances: the row before is not the
-    period before.
+    """DataError for periods at uneven distances, where the row before is not the period before.
+
+    Numbers, also those stored as text, and dates have distances; other labels have none.
     """
     if pd.api.types.is_numeric_dtype(periods.dtype):
         clocks = [periods.to_numpy(float)]
-    elif isinstance(periods, pd.DatetimeIndex):  # months and years differ in days
+    elif isinstance(periods, pd.DatetimeIndex):
+        # months and years differ in days: even distances in one of these units will do
         clocks = [
             periods.asi8,
             *(periods.tz_localize(None).to_period(unit).asi8 for unit in ("D", "M", "Y")),
@@ -57,12 +68,11 @@ def _check_even(periods: pd.Index, period: str) -> None:
     elif isinstance(periods, pd.PeriodIndex):
         clocks = [periods.asi8]
     else:
-        # years stored as text
         numbers = pd.to_numeric(pd.Series(periods.astype(object)), errors="coerce").to_numpy(float)
         if np.isnan(numbers).any():
             return
         clocks = [numbers]
-    uneven = [_longer(np.diff(clock)) for clock in clocks]
+    uneven = [_find_longer(np.diff(clock)) for clock in clocks]
     if all(steps.any() for steps in uneven):
         at = int(np.argmax(uneven[-1]))
         raise DataError(
@@ -71,7 +81,7 @@ def _check_even(periods: pd.Index, period: str) -> None:
         )
 
 
-def _longer(steps: np.ndarray) -> np.ndarray:
-    """Which steps are longer than the shortest; all of them where the shortest is none."""
+def _find_longer(steps: np.ndarray) -> np.ndarray:
+    """Which steps are longer than the shortest one; all, where the shortest is zero."""
     shortest = min(steps, default=np.inf)
     return steps > shortest * (1 + 1e-9) if shortest > 0 else np.ones(len(steps), bool)

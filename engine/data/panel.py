@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
 
-from spillover.engine.data.formula import SHOWN, Columns, Plan, plan, read
-from spillover.engine.data.lags import NO_PERIODS, earlier
-from spillover.engine.data.sources import Source, joined, levels_of, open_source
+from spillover.engine.data.formula import FormulaPlan, plan_formula
+from spillover.engine.data.formula_values import SHOWN, Columns, read_columns
+from spillover.engine.data.lags import NO_PERIODS, make_look_back
+from spillover.engine.data.sources import Source, append_labels, collect_levels, open_source
 from spillover.engine.labels import align, check_periods, few
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError
@@ -21,10 +22,28 @@ CONSTANT = ("unit", "period", "twoway")  # effects that contain the intercept
 
 @dataclass(frozen=True)
 class Panel:
-    """A balanced panel, period by period in the order of the weights. `y`: (T, N); `x`: (T, N, k);
-    a cross-section has one period.
+    """A balanced panel, period by period, its units in the order of the weights.
 
-    `before`: the first periods of the data, which lags and differences in the formula use up.
+    A cross-section is a panel of one period.
+
+    Attributes
+    ----------
+    y : array (T, N)
+        The response.
+    x : array (T, N, k)
+        The regressors.
+    response : str
+        Name of the response.
+    names : tuple of str (k,)
+        Names of the regressors.
+    units : Index (N,)
+        Labels of the units.
+    periods : Index (T,)
+        Labels of the periods, sorted.
+    period_name : str
+        What a period is called, such as "year".
+    before : Index
+        The first periods of the data, which lags and differences in the formula use up.
     """
 
     y: np.ndarray
@@ -39,34 +58,38 @@ class Panel:
 
 @dataclass(frozen=True)
 class Labels:
-    """One axis of a table: its distinct labels in the order in which they come, for every row,
-    chunk by chunk, the position of its own, and how many rows are `missing` one.
+    """The labels of one axis of a table, collected chunk by chunk.
+
+    `distinct`: each label once, in the order in which they come; `chunks`: for every row the
+    position of its label among these; `missing`: how many rows have none.
     """
 
-    found: pd.Index = field(default_factory=lambda: pd.Index([]))
+    distinct: pd.Index = field(default_factory=lambda: pd.Index([]))
     chunks: tuple[np.ndarray, ...] = ()
     missing: int = 0
 
-    def extended(self, labels: pd.Series) -> "Labels":
-        """These and the labels of one more chunk."""
+    def extend(self, labels: pd.Series) -> "Labels":
+        """These labels and those of one more chunk."""
         codes, new = pd.factorize(labels, use_na_sentinel=False)
-        found, at = joined(self.found if self.chunks else None, pd.Index(new))
+        distinct, at = append_labels(self.distinct if self.chunks else None, pd.Index(new))
         return Labels(
-            found,
+            distinct,
             (*self.chunks, at[codes].astype(np.int32)),
             self.missing + int(labels.isna().sum()),
         )
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """(rows,), in one piece."""
+        """The position of each row's label, (rows,)."""
         return np.concatenate((np.empty(0, np.int32), *self.chunks))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the rows of a table go: `place`, the position of each in an array of (T, N); the labels
-    of both axes.
+    """Where the rows of a table go.
+
+    `place`: (rows,), the position of each row in an array (T, N); `units`, `periods`: the labels of
+    both axes; `period`: the name of the column of periods, None for a cross-section.
     """
 
     place: np.ndarray
@@ -77,7 +100,16 @@ class Layout:
     def label(self, row: int) -> str:
         """The row by its labels, for errors."""
         t, unit = divmod(int(self.place[row]), len(self.units))
-        return _pair(self.units[unit], self.periods[t], self.period)
+        return _name_pair(self.units[unit], self.periods[t], self.period)
+
+
+class _Arrays(NamedTuple):
+    """`y`: (T, N); `x`: (T, N, k); their names."""
+
+    y: np.ndarray
+    x: np.ndarray
+    response: str
+    names: tuple[str, ...]
 
 
 def read_panel(
@@ -88,19 +120,78 @@ def read_panel(
     unit: str | None,
     period: str | None,
     effects: str,
-    functions: Mapping[str, Callable] | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Panel:
-    """The panel that `formula` takes from `data`, units matched to `weights.ids` by label whatever
-    the order of the rows.
+    """The panel that a formula takes from a table.
 
-    `data`: a pandas DataFrame, the path of a .csv file, of a Parquet file or folder, or a Dask
-    DataFrame; the last two are read twice, a chunk at a time. DataError names duplicated or missing
-    (unit, period) pairs, missing values, units that only one side has, numbers stored as text and
-    whatever else would be converted without a word. Numbers and truth values become float64 (1 and
-    0) before anything is worked out; whole numbers beyond 2^53 are rounded there, to 1e-16 of their
-    size. `functions`: the user's own, that the formula may call.
+    Units are matched to the weights by label, whatever the order of the rows. Numbers and truth
+    values become float64, truth values 1 and 0, before anything is worked out; whole numbers
+    beyond 2^53 are rounded there, to 1e-16 of their size.
+
+    Parameters
+    ----------
+    formula : str
+        The formula, such as "y ~ x1 + np.log(x2)".
+    data : DataFrame, str, Path or dask DataFrame
+        The table, or the path of a .csv file, a Parquet file or a folder of them. Parquet and Dask
+        are read twice, a chunk at a time.
+    weights : Weights
+        The weights (N, N), whose ids label the units.
+    unit : str or None
+        Column that names the unit of a row; None: the index does.
+    period : str or None
+        Column that names the period of a row; None: a cross-section.
+    effects : str
+        The effects of the model: those that contain the intercept take it out of `x`.
+    functions : mapping of str to callable, optional
+        The user's own functions, by the names that the formula calls them.
+
+    Raises
+    ------
+    DataError
+        Names duplicated or missing (unit, period) pairs, missing values, units that only the table
+        or only the weights have, numbers stored as text, and whatever else would be converted
+        without a word.
+    SpecificationError
+        For `unit`, `period` and `effects` that do not fit each other or the data.
     """
     source = open_source(data)
+    _check_axes(source, unit, period, effects)
+    plan = plan_formula(formula, source, functions)
+    if plan.before and period is None:
+        raise SpecificationError(NO_PERIODS)
+    units, times, levels = _read_labels(source, plan, unit, period)
+    layout = _lay_out(units, times, weights, period)
+    periods = layout.periods[plan.before :]
+    _check_periods_left(plan, layout, effects)
+    axes = [(unit, units)] if period is None else [(unit, units), (period, times)]
+    columns = read_columns(
+        plan,
+        _read_rows(source, plan, axes),
+        levels=levels,
+        label=layout.label,
+        look_back=make_look_back(layout.place, layout.periods, len(layout.units), period),
+    )
+    arrays = _fill_arrays(columns, layout, INTERCEPT if effects in CONSTANT else None)
+    if not arrays.names:
+        raise DataError(
+            f"The formula {formula!r} has no regressor beside the constant, which the effects"
+            " contain: give at least one."
+        )
+    return Panel(
+        y=arrays.y[plan.before :],
+        x=arrays.x[plan.before :],
+        response=arrays.response,
+        names=arrays.names,
+        units=weights.ids,
+        periods=periods,
+        period_name=period or "period",
+        before=layout.periods[: plan.before],
+    )
+
+
+def _check_axes(source: Source, unit: str | None, period: str | None, effects: str) -> None:
+    """Refuse columns of units and periods that are not there, or that the effects lack."""
     if period is not None and unit is None:
         raise SpecificationError(
             f"period={period!r} needs unit= as well: the column that names the units."
@@ -121,64 +212,46 @@ def read_panel(
             )
     if unit is not None and unit == period:
         raise SpecificationError(f"unit= and period= both name {unit!r}: give two columns.")
-    wanted = plan(formula, source, functions)
-    if wanted.before and period is None:
-        raise SpecificationError(NO_PERIODS)
-    units, times, levels = _first_pass(source, wanted, unit, period)
-    layout = _layout(units, times, weights, period)
-    kept = layout.periods[wanted.before :]
-    if wanted.before and not len(kept):
-        what = f"The formula {formula!r} reads {wanted.before} periods before each"
-        raise SpecificationError(f"{what}, and the data have {len(layout.periods)}: none is left.")
-    if effects not in ("none", "period") and len(kept) < 2:
-        after = " after its lags" if wanted.before else ""
+
+
+def _check_periods_left(plan: FormulaPlan, layout: Layout, effects: str) -> None:
+    """SpecificationError where lags leave no period, or the effects too few."""
+    left = layout.periods[plan.before :]
+    if plan.before and not len(left):
         raise SpecificationError(
-            f"effects={effects!r} need at least two periods; the data have one{after}, {few(kept)}."
+            f"The formula {plan.parsed.text!r} reads {plan.before} periods before each, and the"
+            f" data have {len(layout.periods)}: none is left."
         )
-    frames = _second_pass(
-        source, wanted, [(unit, units), (period, times)][: 1 if period is None else 2]
-    )
-    chunks = read(
-        wanted,
-        frames,
-        levels,
-        layout.label,
-        earlier(layout.place, layout.periods, len(layout.units), period),
-    )
-    y, x, response, names = _arrays(
-        chunks, layout, without=INTERCEPT if effects in CONSTANT else None
-    )
-    if not names:
-        raise DataError(
-            f"The formula {formula!r} has no regressor beside the constant, which the effects"
-            " contain: give at least one."
+    if effects not in ("none", "period") and len(left) < 2:
+        after = " after its lags" if plan.before else ""
+        raise SpecificationError(
+            f"effects={effects!r} need at least two periods; the data have one{after}, {few(left)}."
         )
-    y, x, before = y[wanted.before :], x[wanted.before :], layout.periods[: wanted.before]
-    return Panel(y, x, response, names, weights.ids, kept, period or "period", before)
 
 
-def _first_pass(
-    source: Source, wanted: Plan, unit: str | None, period: str | None
+def _read_labels(
+    source: Source, plan: FormulaPlan, unit: str | None, period: str | None
 ) -> tuple[Labels, Labels, dict[str, pd.Index]]:
-    """The labels of every row, a column's or else the index for units and a single 0 for periods;
-    the levels of the categories.
+    """The first pass over the table: the unit and the period of every row, and the levels of the
+    plan's categories. Without a column of units the index names them; without one of periods all
+    rows are of one period, 0.
     """
     units, times = Labels(), Labels()
     levels: dict[str, pd.Index] = {}
     columns = [column for column in (unit, period) if column is not None]
-    for frame in source.chunks([*columns, *wanted.levels], unit is None):
+    for frame in source.chunks([*columns, *plan.levels], unit is None):
         if unit is None and isinstance(frame.index, pd.MultiIndex):
             names = ", ".join(map(str, frame.index.names))
             raise DataError(
                 f"The index of the data has the levels {names}: frame.reset_index() makes columns"
                 " of them, for unit= and period=."
             )
-        units = units.extended(pd.Series(frame.index) if unit is None else frame[unit])
-        times = times.extended(
+        units = units.extend(pd.Series(frame.index) if unit is None else frame[unit])
+        times = times.extend(
             pd.Series(np.zeros(len(frame), int)) if period is None else frame[period]
         )
-        for name in wanted.levels:
-            levels[name] = levels_of(frame[name], levels.get(name))
+        for name in plan.levels:
+            levels[name] = collect_levels(frame[name], levels.get(name))
     for column, role, axis in ((unit, "unit", units), (period, "period", times)):
         if column is not None and axis.missing:
             raise DataError(
@@ -188,18 +261,20 @@ def _first_pass(
     return units, times, levels
 
 
-def _second_pass(
-    source: Source, wanted: Plan, axes: list[tuple[str | None, Labels]]
+def _read_rows(
+    source: Source, plan: FormulaPlan, axes: list[tuple[str | None, Labels]]
 ) -> Iterator[pd.DataFrame]:
-    """The variables, in the order of the first pass: its labels, by column or None for the index,
-    are compared where that is not sure.
+    """The second pass over the table: the variables of the formula.
+
+    Where rows may come in another order than in the first pass, the labels of the `axes`, each a
+    column or None for the index, are read once more and compared.
     """
     compared = [] if source.fixed else axes
     columns = [column for column, _ in compared if column is not None]
     start = 0
-    for frame in source.chunks([*wanted.variables, *columns], len(columns) < len(compared)):
+    for frame in source.chunks([*plan.variables, *columns], len(columns) < len(compared)):
         for column, labels in compared:
-            again = labels.found.get_indexer(
+            again = labels.distinct.get_indexer(
                 frame.index if column is None else pd.Index(frame[column])
             )
             if not np.array_equal(again, labels.codes[start : start + len(frame)]):
@@ -211,28 +286,33 @@ def _second_pass(
         yield frame
 
 
-def _layout(units: Labels, times: Labels, weights: Weights, period: str | None) -> Layout:
-    """The place of every row, from the order of W and the sorted periods; refuses duplicated rows,
-    an unbalanced panel and other units.
+def _lay_out(units: Labels, times: Labels, weights: Weights, period: str | None) -> Layout:
+    """The place of every row, by the order of the weights and the sorted periods.
+
+    DataError for duplicated rows, an unbalanced panel, and units other than those of the weights.
     """
-    total, count = len(times.found), len(units.found)
+    total, count = len(times.distinct), len(units.distinct)
     key = times.codes.astype(np.int64) * count + units.codes
+    # a table of other size is refused in any case: spare the memory for one of all pairs
     seen = np.zeros(total * count if len(key) == total * count else 0, bool)
     if len(key) == len(seen):
         seen[key] = True
     if len(key) != len(seen) or not seen.all():
-        _refuse(key, units.found, times.found, period)
-    position = align(weights.ids, units.found)
-    check_periods(times.found, period)
-    periods, order = times.found.sort_values(return_indexer=True)
+        _refuse_unbalanced(key, units.distinct, times.distinct, period)
+    position = align(weights.ids, units.distinct)
+    check_periods(times.distinct, period)
+    periods, order = times.distinct.sort_values(return_indexer=True)
     row, column = np.empty(total, np.int64), np.empty(count, np.int64)
     row[order], column[position] = np.arange(total), np.arange(count)
     return Layout(row[times.codes] * count + column[units.codes], weights.ids, periods, period)
 
 
-def _refuse(key: np.ndarray, units: pd.Index, times: pd.Index, period: str | None) -> None:
-    """DataError that names duplicated rows, else the (unit, period) pairs that have none; `key`:
-    number of the period, times N, + unit.
+def _refuse_unbalanced(
+    key: np.ndarray, units: pd.Index, times: pd.Index, period: str | None
+) -> NoReturn:
+    """DataError that names duplicated rows, or else the (unit, period) pairs without a row.
+
+    `key`: (rows,), position of the period times N, plus position of the unit.
     """
     pairs = pd.Series(key)
     twice = pairs[pairs.duplicated()].unique()
@@ -243,32 +323,29 @@ def _refuse(key: np.ndarray, units: pd.Index, times: pd.Index, period: str | Non
             else "aggregate or drop the copies"
         )
         named = [
-            _pair(units[k % len(units)], times[k // len(units)], period) for k in twice[:SHOWN]
+            _name_pair(units[k % len(units)], times[k // len(units)], period) for k in twice[:SHOWN]
         ]
         raise DataError(
-            f"{len(twice)} labels appear more than once ({_few(named, len(twice))}): {way_out}."
+            f"{len(twice)} labels appear more than once ({_list_first(named, len(twice))}):"
+            f" {way_out}."
         )
     short = np.flatnonzero(np.bincount(key % len(units), minlength=len(units)) < len(times))
     named = []
-    for unit in _sorted(units[short])[:SHOWN]:
+    for unit in _sort(units[short])[:SHOWN]:
         there = times[key[key % len(units) == units.get_loc(unit)] // len(units)]
         named += [
-            _pair(unit, time, period) for time in _sorted(times.difference(there, sort=False))
+            _name_pair(unit, time, period) for time in _sort(times.difference(there, sort=False))
         ]
     missing = len(units) * len(times) - len(key)
     raise DataError(
         f"The panel is unbalanced: {missing} (unit, {period}) pairs have no row"
-        f" ({_few(named[:SHOWN], missing)}). Fill them in, or keep the units that have all"
+        f" ({_list_first(named[:SHOWN], missing)}). Fill them in, or keep the units that have all"
         f" {len(times)} periods and subset the weights with W[ids]."
     )
 
 
-def _arrays(
-    chunks: Iterator[Columns], layout: Layout, without: str | None
-) -> tuple[np.ndarray, np.ndarray, str, tuple[str, ...]]:
-    """y, (T, N), and x, (T, N, k), filled chunk by chunk, the name of y and those of x, but for the
-    column `without`.
-    """
+def _fill_arrays(chunks: Iterator[Columns], layout: Layout, without: str | None) -> _Arrays:
+    """The arrays of a panel, filled chunk by chunk; `without`: a column to leave out of x."""
     shape = len(layout.periods), len(layout.units)
     names: tuple[str, ...] = ()
     y, x, response, start = np.empty(0), np.empty((0, 0)), "", 0
@@ -287,22 +364,22 @@ def _arrays(
             f"The data changed while they were read: {len(layout.place)} rows at first, then"
             f" {start} that fit."
         )
-    return y.reshape(shape), x.reshape(*shape, len(names)), response, names
+    return _Arrays(y.reshape(shape), x.reshape(*shape, len(names)), response, names)
 
 
-def _pair(unit: Any, time: Any, period: str | None) -> str:
+def _name_pair(unit: Any, time: Any, period: str | None) -> str:
     unit, time = (
         label.item() if isinstance(label, np.generic) else label for label in (unit, time)
     )
     return repr(unit) if period is None else f"({unit!r}, {time!r})"
 
 
-def _sorted(labels: pd.Index) -> pd.Index:
+def _sort(labels: pd.Index) -> pd.Index:
     try:
         return labels.sort_values()
     except TypeError:  # labels of several types have no order
         return labels
 
 
-def _few(named: list[str], count: int) -> str:
+def _list_first(named: list[str], count: int) -> str:
     return ", ".join(named) + (", ..." if count > len(named) else "")

@@ -1,4 +1,4 @@
-"""What made a result: the versions of the programs, and the SHA-256 of the data and of the weights.
+"""What a result was made from: versions of the programs, SHA-256 of the data and of the weights.
 
 >>> sorted(versions())
 ['jax', 'numpyro', 'python', 'spillover']
@@ -19,28 +19,30 @@ PACKAGES = ("jax", "numpyro")
 
 
 def versions() -> dict[str, str]:
-    """The versions that results depend on, by name."""
-    others = {name: version(name) for name in PACKAGES}
-    return {"spillover": spillover.__version__, **others, "python": platform.python_version()}
+    """The versions that results depend on, by name of the program."""
+    packages = {name: version(name) for name in PACKAGES}
+    return {"spillover": spillover.__version__, **packages, "python": platform.python_version()}
 
 
-def of_panel(panel: Panel) -> str:
-    """The SHA-256 of a panel's y and X with their labels: equal for equal data, whatever the order
-    of the rows of their table.
+def hash_panel(panel: Panel) -> str:
+    """The SHA-256 of the arrays and labels of a panel.
+
+    It is the same for the same data in whatever order the rows of the table come, because a
+    `Panel` is sorted.
     """
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for values in (panel.y, panel.x):
-        found.update(repr(values.shape).encode() + np.ascontiguousarray(values, "<f8").tobytes())
-    found.update(repr([panel.response, list(panel.names), panel.period_name]).encode())
+        digest.update(repr(values.shape).encode() + np.ascontiguousarray(values, "<f8").tobytes())
+    digest.update(repr([panel.response, list(panel.names), panel.period_name]).encode())
     for labels in (panel.units, panel.periods):
-        found.update(_labels(labels))
-    return found.hexdigest()
+        digest.update(_encode_labels(labels))
+    return digest.hexdigest()
 
 
-def of_weights(weights: Weights) -> str:
-    """The SHA-256 of a matrix and the labels of its rows."""
-    return hashlib.sha256(weights.digest.encode() + _labels(weights.ids)).hexdigest()
+def hash_weights(weights: Weights) -> str:
+    """The SHA-256 of a weight matrix and the labels of its rows."""
+    return hashlib.sha256(weights.digest.encode() + _encode_labels(weights.ids)).hexdigest()
 
 
-def _labels(labels: pd.Index) -> bytes:
+def _encode_labels(labels: pd.Index) -> bytes:
     return repr([str(label) for label in labels]).encode()

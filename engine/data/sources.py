@@ -157,12 +157,12 @@ def _dask(data: Any) -> Source:
     def chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
         chosen = data[list(columns)]
         for number in range(chosen.npartitions):
-            yield default_text(chosen.partitions[number].compute())
+            yield use_default_text(chosen.partitions[number].compute())
 
     return Source(data.dtypes, chunks, False, "a Dask dataframe", fixed=False)
 
 
-def default_text(frame: pd.DataFrame) -> pd.DataFrame:
+def use_default_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Text as pandas keeps it, which formulas know as categories; Dask and Arrow have types of
     their own, Arrow for categories too.
     """
@@ -186,11 +186,11 @@ def default_text(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_axis(frame.index.astype(wanted(frame.index.dtype))) if other else frame
 
 
-def joined(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, np.ndarray]:
+def append_labels(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, np.ndarray]:
     """`known` with those of `labels` that are new at its end, and the position of each of `labels`
     there. Neither has repeats.
 
-    >>> joined(pd.Index(["a", "b"]), pd.Index(["c", "a"]))[1]
+    >>> append_labels(pd.Index(["a", "b"]), pd.Index(["c", "a"]))[1]
     array([2, 0])
     """
     if known is None:
@@ -213,11 +213,11 @@ def joined(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, np.ndarr
     return known.append(labels[new]) if new.any() else known, at
 
 
-def levels_of(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
+def collect_levels(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
     """The levels of a column, after those already known: the categories that it declares, else the
     values that it has, a limited number.
     """
-    every = distinct(column, known)
+    every = collect_values(column, known)
     if len(every) > LEVELS and not isinstance(column.dtype, pd.CategoricalDtype):
         raise DataError(
             f"Column {column.name!r} has more than {LEVELS} levels: is it a number stored as text?"
@@ -225,12 +225,12 @@ def levels_of(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
     return every
 
 
-def distinct(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
+def collect_values(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
     """The categories that a column declares, else the values that it has, after those already
     known.
     """
     if not isinstance(column.dtype, pd.CategoricalDtype):
-        return joined(known, pd.Index(column.dropna().unique()))[0]
+        return append_labels(known, pd.Index(column.dropna().unique()))[0]
     found = pd.CategoricalIndex(column.cat.categories, dtype=column.dtype)
-    every, _ = joined(known, found)
+    every, _ = append_labels(known, found)
     return pd.CategoricalIndex(every.categories, dtype=every.dtype)

@@ -1,6 +1,5 @@
-"""Arguments that several front doors share, checked once: what a sampler is asked for."""
+"""Arguments that several front doors share, checked once: a model's, and a sampler's."""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,15 +8,13 @@ from spillover.engine.data.panel import Panel
 from spillover.engine.labels import few
 from spillover.engine.weights.checks import how_to_make
 from spillover.engine.weights.weights import Weights
-from spillover.kernels.arguments import choice, expect, label, real, seed, whole
+from spillover.kernels.arguments import expect, label, real, whole
+from spillover.kernels.arguments import seed as as_seed
 from spillover.kernels.errors import DataError, WeightsError
 from spillover.models.priors import Priors
 
-# of a column: sixth powers of sigma, which the information has, stay in the range of 64-bit floats
-SMALLEST, LARGEST = (
-    1e-40,
-    1e40,
-)
+# Of a column: sixth powers of sigma, which the information has, stay in the range of 64-bit floats.
+SMALLEST, LARGEST = 1e-40, 1e40
 
 
 class SamplingPlan(NamedTuple):
@@ -32,25 +29,16 @@ class SamplingPlan(NamedTuple):
     target_accept: float
 
 
-def sampling_plan(
-    sampler: Any,
-    samplers: Iterable[str],
-    draws: Any,
-    tune: Any,
-    chains: Any,
-    start: Any,
-    target_accept: Any,
+def plan_sampling(
+    *, draws: Any, tune: Any, chains: Any, seed: Any, target_accept: Any
 ) -> SamplingPlan:
-    """The checked numbers; SpecificationError names the one that does not do, and the samplers
-    where there is no such sampler.
-    """
-    choice("is no sampler", sampler, samplers)
+    """The checked numbers; SpecificationError names the one that does not do."""
     return SamplingPlan(
-        whole("draws", draws, example=1000),
-        whole("tune", tune, least=0, example=1000),
-        whole("chains", chains, example=4),
-        seed(start),
-        real("target_accept", target_accept, 0, 1, example=0.8),
+        draws=whole("draws", draws, example=1000),
+        tune=whole("tune", tune, least=0, example=1000),
+        chains=whole("chains", chains, example=4),
+        seed=as_seed(seed),
+        target_accept=real("target_accept", target_accept, 0, 1, example=0.8),
     )
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from spillover.engine.estimation.ml import MLFit
 from spillover.engine.estimation.results import PARAMETERS, Fit
-from spillover.kernels.arguments import expect, flag, front_door, kind_of, shown
+from spillover.kernels.arguments import expect, flag, front_door, kind_of, show
 from spillover.kernels.errors import SpecificationError
 
 
@@ -30,7 +30,7 @@ def compare(fits: Mapping[str, Fit | MLFit], *, impacts: bool = True) -> pd.Data
     for name, fit in fits.items():
         if not isinstance(fit, Fit | MLFit):
             raise SpecificationError(
-                f"{shown(name)} is {kind_of(fit)}: give fits made by model.fit() or model.fit_ml()."
+                f"{show(name)} is {kind_of(fit)}: give fits made by model.fit() or model.fit_ml()."
             )
         table = _bayesian(fit, impacts) if isinstance(fit, Fit) else _likelihood(fit, impacts)
         columns[name] = table

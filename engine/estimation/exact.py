@@ -3,6 +3,7 @@ enough, refusals.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -10,16 +11,17 @@ import numpy as np
 import numpyro.distributions as dist
 from scipy.special import logsumexp
 
+from spillover.engine.estimation.arguments import SamplingPlan
+from spillover.engine.estimation.problem import Problem, collapsed_density
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import ConvergenceError, SpecificationError
 from spillover.kernels.quadrature import locate, tabulate
-from spillover.models.exact import Noise, sample, shape
-from spillover.models.float32_posterior import about
+from spillover.models.exact import Noise, sample
 from spillover.models.likelihood import dependence
 from spillover.models.mode_search import POINTS as GRID
-from spillover.models.mode_search import Mass
-from spillover.models.posterior import Posterior
-from spillover.models.priors import log_dependence
+from spillover.models.mode_search import Mass, centre_and_root
+from spillover.models.posterior import Draw, Posterior, sigma_shape
+from spillover.models.prior_arrays import log_dependence
 
 POINTS = (257, 1025, 4097)  # of the outer table, finer where the one before is not good enough
 GOOD, BAD = 1e-9, 1e-4  # relative errors of the integral: one to stop at, one to refuse
@@ -41,27 +43,44 @@ class Exact(NamedTuple):
     points: int
 
 
-def draw(posterior: Posterior, *, draws: int, chains: int, seed: int) -> Exact:
-    """`chains` times `draws` independent draws. SpecificationError for priors of beta or sigma that
-    are not conjugate.
+def draw(problem: Problem, plan: SamplingPlan) -> Exact:
+    """Independent draws, as many as the plan says. SpecificationError for priors of beta or sigma
+    that are not conjugate; ConvergenceError where no table is fine enough.
     """
+    drawn = draw_from(problem.placed.posterior, plan)
+    return drawn._replace(log_evidence=None) if problem.effects.quasi else drawn
+
+
+def draw_from(posterior: Posterior, plan: SamplingPlan) -> Exact:
+    """Independent draws of a posterior, with its evidence."""
     refuse_other_priors(posterior)
-    noise = make_noise(posterior, draws * chains, np.random.default_rng(seed))
+    noise = make_noise(posterior, plan.draws * plan.chains, np.random.default_rng(plan.seed))
     for points in POINTS:
-        values, quality = sample(posterior, noise, points=points, batch=width())
+        values, quality = sample(posterior, noise, points=points, batch=choose_width())
         error = float(quality.error)
         if error < GOOD:
             break
+    refuse_rough(error)
+    evidence = log_evidence(posterior, float(quality.log_evidence))
+    return Exact(_by_chain(values, plan), evidence, error, points)
+
+
+def refuse_rough(error: float) -> None:
+    """ConvergenceError for an integral whose relative error is too large to draw by."""
     if not error < BAD:
         raise ConvergenceError(
             f"The quadrature over the spatial parameters is off by {error:.1g}: the posterior is"
             " too rough. Use sampler='nuts'."
         )
-    found = {
+
+
+def _by_chain(values: Draw, plan: SamplingPlan) -> dict[str, np.ndarray]:
+    """The draws that a model has, (chain, draw, ...)."""
+    arrays = {
         name: np.asarray(value) for name, value in values._asdict().items() if value is not None
     }
-    shaped = {name: value.reshape(chains, draws, *value.shape[1:]) for name, value in found.items()}
-    return Exact(shaped, log_evidence(posterior, float(quality.log_evidence)), error, points)
+    shape = (plan.chains, plan.draws)
+    return {name: value.reshape(*shape, *value.shape[1:]) for name, value in arrays.items()}
 
 
 def refuse_other_priors(posterior: Posterior) -> None:
@@ -76,7 +95,7 @@ def refuse_other_priors(posterior: Posterior) -> None:
 def make_noise(posterior: Posterior, size: int, rng: np.random.Generator) -> Noise:
     """Fresh noise for `size` draws."""
     k = posterior.likelihood.moments.d.shape[1]
-    gamma = float(shape(posterior))
+    gamma = float(sigma_shape(posterior.likelihood, posterior.prior))
     parts = (
         rng.random(size),
         rng.random(size),
@@ -86,9 +105,29 @@ def make_noise(posterior: Posterior, size: int, rng: np.random.Generator) -> Noi
     return Noise(*map(leaf, parts))
 
 
-def width() -> int | None:
+def choose_width() -> int | None:
     """How many values of lam to work on at a time here."""
     return None if jax.default_backend() == "cpu" else WIDTH
+
+
+def integrate_evidence(problem: Problem) -> float | None:
+    """log p(y) of any model without draws; None where a prior is improper or not conjugate, and for
+    a quasi-likelihood. ConvergenceError where the quadrature does not settle.
+    """
+    if problem.effects.quasi:
+        return None
+    with jax.enable_x64(True):
+        posterior, mass = problem.placed
+        density = partial(collapsed_density, posterior.likelihood, posterior.prior)
+        return evidence_of(posterior, mass, density)
+
+
+def try_evidence(problem: Problem) -> float | None:
+    """log p(y) as `integrate_evidence`, None too where the quadrature does not settle."""
+    try:
+        return integrate_evidence(problem)
+    except ConvergenceError:
+        return None
 
 
 def evidence_of(
@@ -107,31 +146,33 @@ def evidence_of(
     dimensions = mass.points.shape[1]
     if not dimensions:
         return log_evidence(posterior, float(mass.value[0]))
-    centre, root = about(mass)
-    for side in (
-        GRID[dimensions] * times - times + 1 for times in ((1, 2, 4) if dimensions < 3 else (1, 2))
-    ):
-        axis = np.linspace(-REACH, REACH, side)
-        u = np.stack(np.meshgrid(*[axis] * dimensions, indexing="ij"), axis=-1).reshape(
-            -1, dimensions
-        )
-        values = (
-            np.asarray(density(centre + np.sinh(u) @ root.T))
-            + np.log(np.cosh(u)).sum(axis=1)
-            + np.log(np.diag(root)).sum()
-        )
-        grid = np.where(np.isfinite(values), values, -np.inf).reshape([side] * dimensions)
-        steps = dimensions * np.log((axis[1] - axis[0]) * np.array([1, 2]))
-        fine, coarse = (
-            logsumexp(grid) + steps[0],
-            logsumexp(grid[(slice(None, None, 2),) * dimensions]) + steps[1],
-        )
+    for times in (1, 2, 4) if dimensions < 3 else (1, 2):
+        side = (GRID[dimensions] - 1) * times + 1
+        fine, coarse = _integrate(density, mass, side)
         if abs(fine - coarse) < CLOSE:
-            return log_evidence(posterior, float(fine))
+            return log_evidence(posterior, fine)
     raise ConvergenceError(
         f"The evidence is not known better than to {abs(fine - coarse):.1g}: the posterior of rho"
         " and lam is too rough."
     )
+
+
+def _integrate(
+    density: Callable[[np.ndarray], jax.Array], mass: Mass, side: int
+) -> tuple[float, float]:
+    """The log of the integral of a density over s by the trapezoidal rule in u, with `side` points
+    along each dimension, and by that with every other of them.
+    """
+    centre, root = centre_and_root(mass)
+    p = len(centre)
+    axis = np.linspace(-REACH, REACH, side)
+    u = np.stack(np.meshgrid(*[axis] * p, indexing="ij"), axis=-1).reshape(-1, p)
+    stretch = np.log(np.cosh(u)).sum(axis=1) + np.log(np.diag(root)).sum()
+    values = np.asarray(density(centre + np.sinh(u) @ root.T)) + stretch
+    grid = np.where(np.isfinite(values), values, -np.inf).reshape([side] * p)
+    steps = p * np.log((axis[1] - axis[0]) * np.array([1, 2]))
+    every_other = grid[(slice(None, None, 2),) * p]
+    return float(logsumexp(grid) + steps[0]), float(logsumexp(every_other) + steps[1])
 
 
 def log_evidence(posterior: Posterior, integral: float) -> float | None:

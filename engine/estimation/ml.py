@@ -5,7 +5,7 @@ method, exact derivatives.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from spillover.engine.estimation.problem import Density, Problem, place
 from spillover.engine.weights.channels import channels
 from spillover.engine.weights.logdet import LogDet
 from spillover.engine.weights.weights import Weights
@@ -23,25 +24,22 @@ from spillover.kernels.errors import ConvergenceError
 from spillover.models import impacts as formulas
 from spillover.models import information as informations
 from spillover.models.design import Design, refuse_dependent
-from spillover.models.effects import Transformation
-from spillover.models.frame import Frame, coefficients, whiten
+from spillover.models.frame import Frame, restore_coefficients, whiten
 from spillover.models.likelihood import (
     ONCE,
     Likelihood,
     Point,
-    at,
-    concentrated,
-    parameters,
+    concentrated_log_likelihood,
+    point_at,
+    regress_at,
     sigma_alpha,
 )
 from spillover.models.mode_search import Mass, newton
 from spillover.models.spec import Spec
 
-if TYPE_CHECKING:
-    from spillover.engine.estimation.model import Model
-
 INFORMATION = ("observed", "expected")
 IMPACTS = ("delta", "simulation")
+MOST_PEAKS = 8
 SMALL = 4.0  # logit variable of w above which T sigma_alpha^2 is less than a thousandth of sigma^2
 # a maximum may lie between two numbers: half the distance, and the rounding of the derivatives
 NEAREST = 4 * np.finfo(float).eps
@@ -58,33 +56,45 @@ QUASI_ADVICE = (
 SCORE = 1e-6
 
 
+class Peak(NamedTuple):
+    """A local maximum of the likelihood: its value, and (beta, rho, lam, sigma_alpha, sigma^2)."""
+
+    loglik: float
+    vector: np.ndarray
+
+
 @front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class MLFit:
     """Maximum-likelihood estimates.
 
-    `params`: the terms, rho, lam, sigma_alpha (where present) and sigma (sigma^2 = SSR / nu);
-    `root`: C, of the same, whose C C' is their `covariance`; `loglik`; `nu` observations; `optima`:
-    every local maximum found, one row each, the best first; `method` and `information` as asked
-    for; `model`: what was fitted; `absorbed`: the number of fixed effects.
-
     With period effects and a W whose rows do not all have one sum the fit is `quasi`: `loglik` is a
     quasi-likelihood's, which compares with no other, aic and bic are NaN, and the covariance is
     that of its curvature.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was fitted, with the kind of likelihood.
+    information : str
+        "observed" or "expected": of which the covariance is the inverse.
+    params : Series
+        The estimates: the terms, rho, lam, sigma_alpha, those that the model has, and sigma, where
+        sigma^2 = SSR / nu.
+    root : array, (p, p)
+        C, whose C C' is the covariance of the estimates.
+    loglik : float
+        The log-likelihood at the estimates.
+    optima : DataFrame
+        Every local maximum found, one row each, the best first.
     """
 
-    spec: Spec
-    method: str
+    problem: Problem
     information: str
     params: pd.Series
     root: np.ndarray
     loglik: float
-    nu: int
     optima: pd.DataFrame
-    design: Design
-    weights: Weights
-    model: "Model"
-    absorbed: int
 
     def __repr__(self) -> str:
         effects = "" if self.spec.effects == "none" else f", effects={self.spec.effects!r}"
@@ -100,6 +110,42 @@ class MLFit:
         return f"{head}\n{self.summary().to_string()}"
 
     @property
+    def spec(self) -> Spec:
+        """The terms that the model has, and its effects."""
+        return self.problem.spec
+
+    @property
+    def method(self) -> str:
+        """The kind of likelihood: "transformed", "direct" or "lsdv"."""
+        return self.problem.method
+
+    @property
+    def nu(self) -> int:
+        """The number of observations that are left after the effects."""
+        return self.problem.effects.nu
+
+    @property
+    def design(self) -> Design:
+        """The regressors, their labels, and which of them are own and lagged effects of
+        a variable.
+        """
+        return self.problem.design
+
+    @property
+    def weights(self) -> Weights:
+        """W, (N, N)."""
+        return self.problem.weights
+
+    @property
+    def absorbed(self) -> int:
+        """How many effects were taken out: of the units, of the periods, less one where
+        there are both.
+        """
+        effects, (periods, units) = self.problem.effects, self.problem.panel.y.shape
+        both = effects.over_periods and effects.over_units
+        return units * effects.over_periods + periods * effects.over_units - both
+
+    @property
     def covariance(self) -> pd.DataFrame:
         """The inverse information, C C'."""
         return pd.DataFrame(
@@ -111,7 +157,7 @@ class MLFit:
         """Whether the likelihood is a quasi-likelihood: right about the parameters, but not a
         density (`spillover.models.effects`).
         """
-        return self.model.effects_for(self.method).quasi
+        return self.problem.effects.quasi
 
     @property
     def std_errors(self) -> pd.Series:
@@ -143,74 +189,86 @@ class MLFit:
         return table
 
     def impacts(self, *, method: str = "delta", draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-        """Impacts at the estimates, indexed by (impact, term): estimate, std_error, z and p.
-
-        `method`: "delta", std_error = sqrt(J V J'), J by automatic differentiation; or
-        "simulation", from `draws` normal draws of the parameters of which those inside the
-        admissible interval count (LeSage & Pace 2009, 5.6.2): std_error is half the distance of the
-        quantiles at 15.9 and 84.1 %, which is the standard deviation of a normal distribution, and
-        the columns "2.5 %" and "97.5 %" are quantiles as well. It is not the draws' standard
-        deviation, since there is none: a total is (beta + theta) / (1 - rho), and normal rho come
-        so close to 1 that its variance is infinite. More draws do not settle it, one of them may
-        multiply it by a hundred.
+        """Direct, indirect and total impacts at the estimates.
 
         The delta method is the default because it is one number, without a seed, that all tables
-        share. For intervals take the quantiles: totals are skewed, so that estimate -+ 1.96
-        std_error holds the truth too seldom, 86 and 76 % of the time at rho = 0.5 and 0.9 for 49
-        units, where the quantiles hold it 94 and 92 % of the time (bench/impacts_ml.py).
+        share. For intervals take the quantiles of the simulation: totals are skewed, so that
+        estimate -+ 1.96 std_error holds the truth too seldom, 86 and 76 % of the time at rho = 0.5
+        and 0.9 for 49 units, where the quantiles hold it 94 and 92 % of the time
+        (bench/impacts_ml.py).
 
-        ConvergenceError where fewer than half of the draws are inside the interval.
+        Parameters
+        ----------
+        method : {"delta", "simulation"}
+            "delta": std_error = sqrt(J V J'), J by automatic differentiation. "simulation": from
+            normal draws of the parameters, of which those inside the admissible interval count.
+            std_error is then half the distance of the quantiles at 15.9 and 84.1 %, which is the
+            standard deviation of a normal distribution. It is not the standard deviation of the
+            draws, since there is none: a total is (beta + theta) / (1 - rho), and normal rho come
+            so close to 1 that its variance is infinite. More draws do not settle it; one of them
+            may multiply it by a hundred.
+        draws : int
+            How many normal draws the simulation takes.
+        seed : int
+            Of the simulation.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by (impact, term): estimate, std_error, z and p, and by simulation the quantiles
+            "2.5 %" and "97.5 %".
+
+        Raises
+        ------
+        ConvergenceError
+            Where fewer than half of the draws are inside the admissible interval.
+
+        References
+        ----------
+        LeSage & Pace (2009), Introduction to Spatial Econometrics, 2.7 and 5.6.2.
         """
         choice("is no method", method, IMPACTS)
         whole("draws", draws, example=2000)
         as_seed(seed)
+        terms = len(self.design.terms)
         with jax.enable_x64(True):
-            at = {"vector": jnp.asarray(self.params.to_numpy()), "terms": len(self.design.terms)}
-            estimate = np.asarray(_impacts(*self._route, **at))
+            vector = jnp.asarray(self.params.to_numpy())
+            estimate = np.asarray(_impacts(*self._route, vector, terms=terms))
             if method == "delta":
-                jacobian = np.asarray(
-                    _impacts_jacobian(*self._route, at["vector"], terms=at["terms"])
-                )
+                jacobian = np.asarray(_impacts_jacobian(*self._route, vector, terms=terms))
                 errors, beside = np.linalg.norm(jacobian @ self.root, axis=-1), {}
             else:
-                low, below, above, high = np.quantile(
-                    self._simulated(draws, seed),
-                    [0.025, *scipy.stats.norm.cdf([-1, 1]), 0.975],
-                    axis=0,
-                )
+                levels = [0.025, *scipy.stats.norm.cdf([-1, 1]), 0.975]
+                quantiles = np.quantile(self._simulate(draws, seed), levels, axis=0)
+                low, below, above, high = quantiles
                 errors, beside = (above - below) / 2, {"2.5 %": low.ravel(), "97.5 %": high.ravel()}
-        index = pd.MultiIndex.from_product(
-            [["direct", "indirect", "total"], self.design.variables], names=["impact", "term"]
-        )
-        return _table(
-            pd.Series(estimate.ravel(), index=index), pd.Series(errors.ravel(), index=index)
-        ).assign(**beside)
+        kinds = ["direct", "indirect", "total"]
+        names = ["impact", "term"]
+        index = pd.MultiIndex.from_product([kinds, self.design.variables], names=names)
+        columns = (pd.Series(values.ravel(), index=index) for values in (estimate, errors))
+        return _table(*columns).assign(**beside)
 
     @cached_property
     def _route(self) -> tuple[formulas.Channels, np.ndarray, np.ndarray]:
         rho = self.params["rho"] if self.spec.lag else None
         return channels(self.weights, rho), self.design.own, self.design.lagged
 
-    def _simulated(self, draws: int, seed: int) -> np.ndarray:
+    def _simulate(self, draws: int, seed: int) -> np.ndarray:
         """Impacts at the normal draws of the parameters that are inside the admissible interval,
         (draws, 3, variables).
         """
+        terms = len(self.design.terms)
         noise = np.random.default_rng(seed).standard_normal((draws, len(self.params)))
         vectors = self.params.to_numpy() + noise @ self.root.T
         if self.spec.lag:
-            rho, (lower, upper) = (
-                vectors[:, len(self.design.terms)],
-                LogDet.build(self.weights).bounds,
-            )
+            rho, (lower, upper) = vectors[:, terms], LogDet.build(self.weights).bounds
             vectors = vectors[(rho > lower) & (rho < upper)]
         if len(vectors) < draws / 2:
             raise ConvergenceError(
                 "More than half of the normal draws of rho fall outside the admissible interval:"
                 " use method='delta'."
             )
-        return np.asarray(
-            _impacts(*self._route, jnp.asarray(vectors), terms=len(self.design.terms))
-        )
+        return np.asarray(_impacts(*self._route, jnp.asarray(vectors), terms=terms))
 
 
 @partial(jax.jit, static_argnames="terms")
@@ -220,7 +278,7 @@ def _impacts(
     """Direct, indirect and total impacts, (..., 3, variables), at parameters (..., p) that begin
     with the coefficients and rho.
     """
-    beta, theta = formulas.coefficients(vector[..., :terms], own, lagged)
+    beta, theta = formulas.split_coefficients(vector[..., :terms], own, lagged)
     rho = None if route.logdet is None else vector[..., terms]
     return jnp.stack(formulas.average(route, beta, theta, rho), axis=-2)
 
@@ -237,7 +295,8 @@ def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
 
 @partial(jax.jit, compiler_options=ONCE)
 def _profile(likelihood: Likelihood, points: jax.Array) -> jax.Array:
-    return jax.lax.map(partial(concentrated, likelihood), points)  # not vmap: see nuts.parameters
+    # not vmap: see nuts.parameters
+    return jax.lax.map(partial(concentrated_log_likelihood, likelihood), points)
 
 
 @partial(jax.jit, compiler_options=ONCE)
@@ -245,7 +304,7 @@ def _derivatives(likelihood: Likelihood, point: jax.Array) -> tuple:
     """The concentrated log-likelihood, its gradient and its Hessian at the logit variables of (rho,
     lam).
     """
-    density = partial(concentrated, likelihood)
+    density = partial(concentrated_log_likelihood, likelihood)
     return density(point), jax.jacfwd(density)(point), jax.jacfwd(jax.jacfwd(density))(point)
 
 
@@ -254,61 +313,47 @@ def _estimates(likelihood: Likelihood, point: jax.Array) -> jax.Array:
     """(beta, rho, lam, sigma_alpha, sigma^2) maximising the likelihood at the logit variables of
     (rho, lam, w).
     """
-    given: Point = parameters(likelihood, point)
-    fit = at(likelihood, given)
+    given: Point = point_at(likelihood, point)
+    fit = regress_at(likelihood, given)
     sigma2 = fit.ssr / likelihood.nu
-    spread = (
-        None if given.weight is None else sigma_alpha(likelihood, jnp.sqrt(sigma2), given.weight)
-    )
-    return jnp.concatenate(
-        [
-            fit.beta,
-            jnp.stack(
-                [value for value in (given.rho, given.lam, spread, sigma2) if value is not None]
-            ),
-        ]
-    )
+    spread = None
+    if given.weight is not None:
+        spread = sigma_alpha(jnp.sqrt(sigma2), given.weight, likelihood.multiplicity)
+    others = [value for value in (given.rho, given.lam, spread, sigma2) if value is not None]
+    return jnp.concatenate([fit.beta, jnp.stack(others)])
 
 
-def fit(model: "Model", method: str, information: str) -> MLFit:
+def fit(problem: Problem, information: str) -> MLFit:
     """The estimates of a model, at the highest of the peaks of its concentrated likelihood."""
-    effects = model.effects_for(method)
     with jax.enable_x64(True):
-        plain, mass = model.explored(
-            *model.factor(effects),
-            effects,
-            lambda likelihood: partial(_profile, whiten(likelihood)[0]),
-        )
-        peaks = _peaks(*whiten(plain), mass, model.spec, QUASI_ADVICE if effects.quasi else ADVICE)
+        plain, mass = place(problem, problem.factor, _whitened_profile)
+        peaks = _find_peaks(problem, plain, mass)
     loglik, vector = peaks[0]
-    design = model.design_for(effects)
-    names = [
-        *design.terms,
-        *model.dependence,
-        *(["sigma_alpha"] if model.spec.random else []),
-        "sigma",
-    ]
-    optima = pd.DataFrame(
-        [[value, *_in_sigma(point)] for value, point in peaks], columns=["loglik", *names]
-    )
+    names = _name_parameters(problem)
+    rows = [[value, *_in_sigma(point)] for value, point in peaks]
     return MLFit(
-        spec=model.spec,
-        method=method,
+        problem=problem,
         information=information,
         params=pd.Series(_in_sigma(vector), index=names, name="estimate"),
-        root=_covariance_root(model, effects, plain, vector, information),
+        root=_covariance_root(problem, plain, vector, information),
         loglik=loglik,
-        nu=effects.nu,
-        optima=optima,
-        design=design,
-        weights=model.weights,
-        model=model,
-        absorbed=_absorbed(effects, *model.panel.y.shape),
+        optima=pd.DataFrame(rows, columns=["loglik", *names]),
     )
+
+
+def _whitened_profile(likelihood: Likelihood) -> Density:
+    """The concentrated log-likelihood at many points, in the frame of its regressors."""
+    return partial(_profile, whiten(likelihood)[0])
+
+
+def _name_parameters(problem: Problem) -> list[str]:
+    """The labels of the estimates, sigma last."""
+    spread = ["sigma_alpha"] if problem.spec.random else []
+    return [*problem.design.terms, *problem.dependence, *spread, "sigma"]
 
 
 def _covariance_root(
-    model: "Model", effects: Transformation, plain: Likelihood, vector: np.ndarray, kind: str
+    problem: Problem, plain: Likelihood, vector: np.ndarray, kind: str
 ) -> np.ndarray:
     """C of the estimates, sigma in place of sigma^2, by the information in the frame of the
     estimates themselves, where gamma is 0.
@@ -316,80 +361,73 @@ def _covariance_root(
     DataError names a column that the others make up once it is filtered; ConvergenceError where the
     information is not positive definite.
     """
-    beta, rho, lam, sigma2, *spread = informations.unpacked(plain)(vector)
-    weight = (
-        np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread[0] ** 2)) if spread else None
-    )
-    likelihood, frame = whiten(plain, lam, weight)
-    design = model.design_for(effects)
+    estimates = informations.unpack(plain, vector)
+    beta, sigma2, spread = estimates.beta, estimates.sigma2, estimates.sigma_alpha
+    weight = None
+    if spread is not None:
+        weight = np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread**2))
+    likelihood, frame = whiten(plain, estimates.lam, weight)
+    design = problem.design
     refuse_dependent(frame.triangle, design.terms)
     if kind == "expected":
-        matrices, estimates = (
-            (model.weights.matrix, model.error_weights.matrix),
-            (beta, rho, lam, sigma2),
+        info = informations.expected_information(
+            design.columns,
+            problem.effects,
+            weights=problem.weights.matrix,
+            error_weights=problem.error_weights.matrix,
+            estimates=estimates,
+            frame=frame,
         )
-        info = informations.expected(design.columns, effects, *matrices, estimates, frame)
     else:
+        origin = np.append(np.zeros(len(beta)), vector[len(beta) :])
         with jax.enable_x64(True):
-            info = np.asarray(
-                informations.observed(
-                    likelihood, jnp.asarray(np.append(np.zeros(len(beta)), vector[len(beta) :]))
-                )
-            )
+            info = np.asarray(informations.observed_information(likelihood, jnp.asarray(origin)))
     try:
         root = informations.covariance_root(info, frame)
     except np.linalg.LinAlgError:
         raise ConvergenceError(
-            f"The {kind} information of this {model.spec.name} is not positive definite at the"
+            f"The {kind} information of this {problem.spec.name} is not positive definite at the"
             " estimates: the data do not tell its parameters"
-            f" {', '.join([*model.dependence, 'sigma'])} apart. Drop one, or fit the posterior"
+            f" {', '.join([*problem.dependence, 'sigma'])} apart. Drop one, or fit the posterior"
             " instead."
         ) from None
     # d sigma = d sigma^2 / (2 sigma)
     return root * np.append(np.ones(len(root) - 1), 0.5 / np.sqrt(sigma2))[:, None]
 
 
-def _absorbed(effects: Transformation, periods: int, units: int) -> int:
-    """How many effects were taken out: of the units, of the periods, less one where
-    there are both.
+def _find_peaks(problem: Problem, plain: Likelihood, mass: Mass) -> list[Peak]:
+    """The distinct interior maxima of the likelihood, best first; ConvergenceError, with the
+    advice, where the best one is not one.
     """
-    return (
-        units * effects.over_periods
-        + periods * effects.over_units
-        - (effects.over_periods and effects.over_units)
-    )
-
-
-def _peaks(
-    likelihood: Likelihood, frame: Frame, mass: Mass, spec: Spec, advice: str
-) -> list[tuple[float, np.ndarray]]:
-    """(log-likelihood, parameters) of the distinct interior maxima of a likelihood in a frame, best
-    first; ConvergenceError, with the advice, where the best one is not one.
-    """
-    found: list[tuple[float, np.ndarray]] = []
+    likelihood, frame = whiten(plain)
+    peaks: list[Peak] = []
     derivatives = partial(_derivatives, likelihood)
-    for start in mass.points[mass.peaks[:8]]:
+    for start in mass.points[mass.peaks[:MOST_PEAKS]]:
         point = newton(derivatives, start, reach=1.0) if len(start) else start
         vector = _unwhitened(frame, np.asarray(_estimates(likelihood, point)))
         value, interior = _interior(derivatives, point)
-        if not interior and not found and spec.random and point[-1] > SMALL:
-            raise ConvergenceError(
-                "The estimate of sigma_alpha is 0, its smallest value: units do not differ. Fit"
-                " with effects='none'."
-            )
-        if not interior and not found:
-            where = ", ".join(
-                f"{float(value):.6g}" for value in vector[len(vector) - 1 - len(point) : -1]
-            )
-            raise ConvergenceError(
-                f"The likelihood of this {spec.name} has no interior maximum: it rises to the edge"
-                f" of the admissible interval, at {where}. {advice}"
-            )
-        if interior and not any(
-            np.allclose(vector, other, rtol=1e-6, atol=0) for _, other in found
-        ):
-            found.append((value, vector))
-    return sorted(found, key=lambda peak: -peak[0])
+        if not interior and not peaks:
+            _refuse_edge(problem, point, vector)
+        known = any(np.allclose(vector, other.vector, rtol=1e-6, atol=0) for other in peaks)
+        if interior and not known:
+            peaks.append(Peak(value, vector))
+    return sorted(peaks, key=lambda peak: -peak.loglik)
+
+
+def _refuse_edge(problem: Problem, point: np.ndarray, vector: np.ndarray) -> NoReturn:
+    """ConvergenceError for a likelihood that rises to the edge, at this point."""
+    if problem.spec.random and point[-1] > SMALL:
+        raise ConvergenceError(
+            "The estimate of sigma_alpha is 0, its smallest value: units do not differ. Fit"
+            " with effects='none'."
+        )
+    edge = vector[len(vector) - 1 - len(point) : -1]
+    where = ", ".join(f"{float(value):.6g}" for value in edge)
+    advice = QUASI_ADVICE if problem.effects.quasi else ADVICE
+    raise ConvergenceError(
+        f"The likelihood of this {problem.spec.name} has no interior maximum: it rises to the edge"
+        f" of the admissible interval, at {where}. {advice}"
+    )
 
 
 def _interior(derivatives: Callable[[np.ndarray], tuple], point: np.ndarray) -> tuple[float, bool]:
@@ -419,7 +457,7 @@ def _interior(derivatives: Callable[[np.ndarray], tuple], point: np.ndarray) -> 
 def _unwhitened(frame: Frame, vector: np.ndarray) -> np.ndarray:
     """Parameters that begin with gamma and rho as those that begin with beta and rho."""
     k = len(frame.triangle)
-    return np.concatenate([coefficients(frame, vector[:k], vector[k]), vector[k:]])
+    return np.concatenate([restore_coefficients(frame, vector[:k], vector[k]), vector[k:]])
 
 
 def _in_sigma(vector: np.ndarray) -> np.ndarray:

@@ -1,62 +1,68 @@
-"""A model, from a formula to its fits: frame and W -> panel -> design -> R and log-determinant ->
-posterior -> draws -> results.
+"""The model that a user holds: eight constructors, the fits, and the NumPyro model.
+
+frame and W -> panel -> problem (effects, design, R, log-determinants) -> posterior -> draws ->
+tree.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from typing import Any
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.sparse as sparse
 
 from spillover.engine import memory, programs
 from spillover.engine.data.panel import Panel, read_panel
-from spillover.engine.estimation import exact, ml, nuts, results
-from spillover.engine.estimation.arguments import check_model, check_sizes, sampling_plan
+from spillover.engine.estimation import exact, ml, nuts
+from spillover.engine.estimation.arguments import SamplingPlan, check_model, plan_sampling
+from spillover.engine.estimation.problem import (
+    Problem,
+    check_problem,
+    choose_lagged,
+    draw_prior,
+    with_method,
+)
+from spillover.engine.estimation.results import Draws, Fit, build_tree, warn_of_trouble
 from spillover.engine.progress import sampling
-from spillover.engine.weights.channels import on_contrasts
-from spillover.engine.weights.logdet import LogDet, build_covering, improved
 from spillover.engine.weights.weights import Weights
-from spillover.kernels.arguments import choice, flag, front_door, front_doors, texts
-from spillover.kernels.arrays import leaf
-from spillover.kernels.errors import ConvergenceError, DataError, SpecificationError
-from spillover.kernels.moments import merge, parts_of, split, stacked
-from spillover.models import design as designs
+from spillover.kernels.arguments import choice, flag, front_door, front_doors
+from spillover.kernels.errors import SpecificationError
 from spillover.models import posterior as posteriors
-from spillover.models import profile
-from spillover.models.design import INTERCEPT, Design
-from spillover.models.effects import QUASI, Transformation, factorize, levels, transformation
-from spillover.models.likelihood import ONCE, Likelihood, dependence
-from spillover.models.mode_search import Mass, centre_and_scale, explore
-from spillover.models.posterior import Posterior
-from spillover.models.prior_draws import draw, draw_spread
-from spillover.models.priors import Prior, Priors, resolve, scales
+from spillover.models.design import Design
+from spillover.models.effects import QUASI
+from spillover.models.priors import Priors
 from spillover.models.spec import LIKELIHOODS, Spec, specify
-from spillover.models.supports import Supports, narrowed, outwards, reach
 
+P = ParamSpec("P")
 SAMPLERS = ("nuts", "exact")
 PRIOR_DRAWS = 4_000  # at most: they are for pictures
-Reach = tuple[float, float]
-Density = Callable[[np.ndarray], jax.Array]
 
 
 @front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class Model:
-    """A specified model on checked data, ready to fit. `OLS`, `SLX`, `SAR`, `SEM`, `SDM`, `SDEM`,
-    `SAC` and `GNS` make one.
+    """A specified model on checked data, ready to fit.
+
+    `OLS`, `SLX`, `SAR`, `SEM`, `SDM`, `SDEM`, `SAC` and `GNS` make one.
+
+    Parameters
+    ----------
+    problem : Problem
+        The specification and the data, and what follows from them.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> panel = {"effects": "twoway", "unit": "state", "period": "year"}
+    >>> so.SDM("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize(), **panel)
+    SDM('np.log(gsp) ~ np.log(pc) + unemp', effects='twoway'): 48 units x 17 periods, 4 coefficients
     """
 
-    spec: Spec
-    formula: str
-    panel: Panel
-    weights: Weights
-    error_weights: Weights
-    lagged: tuple[str, ...]
-    priors: Priors
+    problem: Problem
 
     def __repr__(self) -> str:
         t, n = self.panel.y.shape
@@ -66,6 +72,48 @@ class Model:
             f"{self.spec.name}({self.formula!r}{effects}): {n} units x {t} periods{before},"
             f" {len(self.design.terms)} coefficients"
         )
+
+    @property
+    def spec(self) -> Spec:
+        """The terms that the model has, and its effects."""
+        return self.problem.spec
+
+    @property
+    def formula(self) -> str:
+        """The formula as it was given."""
+        return self.problem.formula
+
+    @property
+    def panel(self) -> Panel:
+        """The data as arrays, (T, N) and (T, N, k), with their labels."""
+        return self.problem.panel
+
+    @property
+    def weights(self) -> Weights:
+        """W, (N, N)."""
+        return self.problem.weights
+
+    @property
+    def error_weights(self) -> Weights:
+        """M of the spatial error, (N, N); W unless another was given."""
+        return self.problem.error_weights
+
+    @property
+    def lagged(self) -> tuple[str, ...]:
+        """The regressors that have a W X term."""
+        return self.problem.lagged
+
+    @property
+    def priors(self) -> Priors:
+        """The priors as they were given."""
+        return self.problem.priors
+
+    @property
+    def design(self) -> Design:
+        """The regressors, their labels, and which of them are own and lagged effects of
+        a variable.
+        """
+        return self.problem.design
 
     def fit(
         self,
@@ -78,87 +126,151 @@ class Model:
         target_accept: float = 0.8,
         progress: bool = True,
         max_memory: float | None = None,
-    ) -> results.Fit:
-        """Draws from the posterior, `chains` times `draws`.
+    ) -> Fit:
+        """Draws from the posterior, `chains` times `draws`. The same seed gives the same draws.
 
-        "nuts": NumPyro's NUTS, chains side by side, `tune` iterations discarded of each; warns of
-        divergences, R-hat above 1.01 and effective sample sizes below 400. "exact": independent
-        draws by quadrature, with the evidence `fit.log_marginal_likelihood`, for conjugate priors
-        of beta and sigma and fixed effects; `tune` and `target_accept` do not matter. The same
-        seed, the same draws. `max_memory`: bytes that the draws may take, by default what is free;
-        SpecificationError, before anything is drawn, for more.
+        Parameters
+        ----------
+        sampler : {"nuts", "exact"}
+            "nuts": NumPyro's NUTS, chains side by side; warns of divergences, R-hat above 1.01 and
+            effective sample sizes below 400. "exact": independent draws by quadrature, with the
+            evidence `Fit.log_marginal_likelihood`, for conjugate priors of beta and sigma and fixed
+            effects.
+        draws : int
+            Draws of each chain.
+        tune : int
+            Iterations of each chain that adapt NUTS and are discarded; without meaning for "exact".
+        chains : int
+            The number of chains.
+        seed : int
+            Of the random numbers.
+        target_accept : float
+            The acceptance rate, in (0, 1), that NUTS adapts its step to.
+        progress : bool
+            Whether a bar shows how far NUTS is.
+        max_memory : float, optional
+            Bytes that the draws may take; by default what is free.
+
+        Returns
+        -------
+        Fit
+            The posterior.
+
+        Raises
+        ------
+        SpecificationError
+            For a sampler that does not take the model, and, before anything is drawn, for more
+            draws than there is memory for.
+        ConvergenceError
+            Where the quadrature of the exact sampler does not settle.
+
+        Examples
+        --------
+        >>> import spillover as so
+        >>> frame, W = so.munnell()
+        >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
+        >>> model = so.SAR("np.log(gsp) ~ np.log(pc)", frame, W.row_standardize(), **panel)
+        >>> model.fit("exact", draws=100, chains=2)
+        Fit of SAR('np.log(gsp) ~ np.log(pc)', effects='unit'): 2 chains x 100 draws
         """
-        draws, tune, chains, seed, target_accept = sampling_plan(
-            sampler, SAMPLERS, draws, tune, chains, seed, target_accept
+        choice("is no sampler", sampler, SAMPLERS)
+        plan = plan_sampling(
+            draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept
         )
         flag("progress", progress)
         if sampler == "exact" and self.spec.random:
             raise SpecificationError(
                 "The exact sampler does not take random effects: use sampler='nuts'."
             )
-        self._check_memory(draws + (tune if sampler == "nuts" else 0), chains, max_memory)
+        kept = plan.draws + (plan.tune if sampler == "nuts" else 0)
+        self._check_memory(kept, plan.chains, max_memory)
         programs.enter_and_clear()
         with jax.enable_x64(True):
-            posterior, mass = self._posterior
-            before = self._prior_draws(posterior, min(draws, PRIOR_DRAWS), seed)
+            prior = draw_prior(self.problem, min(plan.draws, PRIOR_DRAWS), plan.seed)
             if sampler == "exact":
-                found = exact.draw(posterior, draws=draws, chains=chains, seed=seed)
-                return results.Fit(
-                    results.build_tree(
-                        self, found.parameters, before, *_about(found, seed, self.effects)
-                    )
-                )
-            start = nuts.starting_points(posterior, mass.points, mass.weight, chains, seed)
-            with sampling(self.spec.name, chains, show=progress) as report:
-                path = nuts.sample(
-                    posterior,
-                    start,
-                    tune=tune,
-                    draws=draws,
-                    seed=seed,
-                    target_accept=target_accept,
-                    report=report,
-                )
-            parameters = {
-                name: np.asarray(values)
-                for name, values in nuts.parameters(posterior, path.flat).items()
-            }
-        about = {
-            "sampler": sampler,
-            "tune": tune,
-            "seed": seed,
-            **_quasi(self.effects),
-            **self._evidence_of_random_effects(),
-        }
-        fit = results.Fit(results.build_tree(self, parameters, before, path.stats, about))
-        results.warn_of_trouble(fit.tree)
+                return Fit(build_tree(self.problem, self._draw(plan), prior))
+            drawn = self._sample(plan, progress)
+        fit = Fit(build_tree(self.problem, drawn, prior))
+        warn_of_trouble(fit.tree)
         return fit
+
+    def _draw(self, plan: SamplingPlan) -> Draws:
+        """Independent draws, how good the quadrature was, and the evidence where there is one."""
+        drawn = exact.draw(self.problem, plan)
+        stats = {"quadrature_error": drawn.error, "quadrature_points": drawn.points}
+        about: dict[str, Any] = {"sampler": "exact", "seed": plan.seed}
+        if drawn.log_evidence is not None:
+            about["log_marginal_likelihood"] = drawn.log_evidence
+        arrays = {name: np.asarray(value) for name, value in stats.items()}
+        return Draws(drawn.parameters, arrays, about)
+
+    def _sample(self, plan: SamplingPlan, progress: bool) -> Draws:
+        """NUTS, and with random effects the evidence where there is one; for fixed effects the
+        exact sampler has it.
+        """
+        with sampling(self.spec.name, plan.chains, show=progress) as report:
+            chains = nuts.sample(self.problem, plan, report)
+        flat = nuts.parameters(self.problem.placed.posterior, chains.flat)
+        parameters = {name: np.asarray(values) for name, values in flat.items()}
+        about: dict[str, Any] = {"sampler": "nuts", "tune": plan.tune, "seed": plan.seed}
+        evidence = exact.try_evidence(self.problem) if self.spec.random else None
+        if evidence is not None:
+            about["log_marginal_likelihood"] = evidence
+        return Draws(parameters, chains.stats, about)
 
     def _check_memory(self, draws: int, chains: int, max_memory: float | None) -> None:
         """SpecificationError for more draws than there is memory for."""
-        need = memory.of_draws(draws * chains, len(self.design.terms) + len(self.dependence) + 1)
+        terms = len(self.design.terms)
+        need = memory.of_draws(draws * chains, terms + len(self.problem.dependence) + 1)
         what = (
-            f"{memory.plain(draws)} draws of {memory.plain(chains)} chains with"
-            f" {len(self.design.terms)} coefficients"
+            f"{memory.plain(draws)} draws of {memory.plain(chains)} chains with {terms}"
+            " coefficients"
         )
         memory.check(need, what, "take fewer draws", max_memory)
 
     def fit_ml(self, *, method: str = "transformed", information: str = "observed") -> ml.MLFit:
-        """Maximum likelihood. `method`: "transformed" (Lee & Yu 2010), "direct" (demean, then lag;
-        N T observations and T log|S|, as most panel packages do: biased for short panels) or "lsdv"
-        (the same with W before demeaning, the likelihood with dummies). `information`: "observed"
-        (automatic differentiation) or "expected", for the standard errors.
+        """Maximum likelihood.
 
         With period effects and a W whose rows do not all have one sum, "transformed" is a
         quasi-likelihood: estimates and intervals are right (the standard error by its curvature was
         1.01 of the true one in simulations), log-likelihoods do not compare, and the information is
         the observed one.
 
-        ConvergenceError where the likelihood has no interior maximum.
+        Parameters
+        ----------
+        method : {"transformed", "direct", "lsdv"}
+            The likelihood: "transformed", of Lee & Yu (2010); "direct", which demeans, lags then
+            and takes N T observations and T log|S|, as most panel packages do, and is biased for
+            short panels; "lsdv", the same with W before demeaning, the likelihood with dummies.
+        information : {"observed", "expected"}
+            Of which the standard errors are: the curvature at the estimates, by automatic
+            differentiation, or its expectation.
+
+        Returns
+        -------
+        MLFit
+            Estimates, standard errors, impacts.
+
+        Raises
+        ------
+        SpecificationError
+            For a method or an information that the model does not have.
+        ConvergenceError
+            Where the likelihood has no interior maximum.
+
+        Examples
+        --------
+        >>> import spillover as so
+        >>> frame, W = so.munnell()
+        >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
+        >>> model = so.SAR("np.log(gsp) ~ np.log(pc)", frame, W.row_standardize(), **panel)
+        >>> list(model.fit_ml().params.index)
+        ['np.log(pc)', 'rho', 'sigma']
         """
         choice("is no method", method, LIKELIHOODS)
         choice("is no information", information, ml.INFORMATION)
-        if information == "expected" and self.effects_for(method).quasi:
+        problem = with_method(self.problem, method)
+        if information == "expected" and problem.effects.quasi:
             raise SpecificationError(
                 f"{QUASI}; what it expects of the curvature depends on the effects: leave out"
                 " information='expected'."
@@ -169,27 +281,17 @@ class Model:
                 " information='expected'."
             )
         programs.enter_and_clear()
-        return ml.fit(self, method, information)
+        return ml.fit(problem, information)
 
-    def _prior_draws(self, posterior: Posterior, size: int, seed: int) -> dict[str, np.ndarray]:
-        """Draws from what is proper of the prior, to hold against the posterior."""
-        parts = dependence(posterior.likelihood)
-        bounds = tuple(np.asarray(part.bounds) for part in parts)
-        rng = np.random.default_rng(seed)
-        found = draw(posterior.prior, bounds, self.dependence, size, rng)
-        if self.spec.random:
-            spread = draw_spread(
-                posterior.prior, found.get("sigma"), len(self.panel.periods), size, rng
-            )
-            found |= {} if spread is None else {"sigma_alpha": spread}
-        return found
+    def log_evidence(self) -> float | None:
+        """log p(y), as `Fit.log_marginal_likelihood`, without drawing.
 
-    @property
-    def dependence(self) -> tuple[str, ...]:
-        """The dependence parameters that the model has: rho, lam."""
-        return tuple(
-            name for name, present in (("rho", self.spec.lag), ("lam", self.spec.error)) if present
-        )
+        Returns
+        -------
+        float or None
+            None where a prior is improper or not conjugate, and for a quasi-likelihood.
+        """
+        return exact.integrate_evidence(self.problem)
 
     @property
     def numpyro_model(self) -> Callable[[], None]:
@@ -201,266 +303,8 @@ class Model:
         """
         programs.enter()
         with jax.enable_x64(True):
-            posterior, _ = self._posterior
-            on_host = jax.tree.map(np.asarray, posterior)
+            on_host = jax.tree.map(np.asarray, self.problem.placed.posterior)
         return posteriors.bind(jax.tree.map(jnp.asarray, on_host))
-
-    @cached_property
-    def design(self) -> Design:
-        """The regressors, their labels, and which of them are own and lagged effects of
-        a variable.
-        """
-        return self.design_for(self.effects)
-
-    @cached_property
-    def effects(self) -> Transformation:
-        """What the fixed effects do to the data and the likelihood."""
-        return self.effects_for("transformed")
-
-    def effects_for(self, likelihood: str) -> Transformation:
-        """The row of the effects' table for a kind of likelihood."""
-        t, n = self.panel.y.shape
-        closed = all(weights.row_sum is not None for weights in self._spatial)
-        return transformation(self.spec, n, t, closed=closed, likelihood=likelihood)
-
-    def design_for(self, effects: Transformation) -> Design:
-        labels = tuple(f"{self.panel.period_name}[{label}]" for label in self.panel.periods)[
-            len(self.panel.periods) - effects.dummies :
-        ]
-        x, names, matrix = self.panel.x, self.panel.names, self.weights.matrix
-        if self.spec.effects != "correlated_random":
-            return designs.build(x, names, self.lagged, matrix, labels)
-        mean, others = designs.means(x, names, matrix)
-        wide = np.concatenate([x, np.broadcast_to(mean, (len(x), *mean.shape))], axis=2)
-        return designs.build(wide, (*names, *others), self.lagged, matrix, labels, others)
-
-    def factor(self, effects: Transformation) -> tuple[np.ndarray, tuple[str, ...]]:
-        """R of the lag basis after the effects, and the part each column plays; within units, with
-        random effects. DataError for a response that leaves nothing to estimate sigma from.
-        """
-        if self.spec.random:
-            factor, parts = (
-                self._levels[0],
-                parts_of(len(self.design.terms), self.spec.lag, self.spec.error),
-            )
-        else:
-            factor, parts = factorize(
-                self.panel.y, self.design_for(effects).regressors, effects, *self._matrices
-            )
-        self.check_response(factor, parts, effects)
-        return factor, parts
-
-    def check_response(
-        self, factor: np.ndarray, parts: tuple[str, ...], effects: Transformation
-    ) -> None:
-        """DataError for a response that leaves nothing to estimate sigma from."""
-        size, terms = float(np.linalg.norm(self.panel.y)), self.design_for(effects).terms
-        within = replace(effects, over_periods=effects.over_periods or self.spec.random)
-        designs.check_response(self.panel.response, size, factor, parts, terms, within)
-
-    @property
-    def _matrices(self) -> tuple[sparse.csr_array | None, sparse.csr_array | None]:
-        """W and M, where the model has them."""
-        return (
-            self.weights.matrix if self.spec.lag else None,
-            self.error_weights.matrix if self.spec.error else None,
-        )
-
-    @cached_property
-    def _levels(self) -> tuple[np.ndarray, np.ndarray]:
-        """R within units and R of their means, for random effects."""
-        return levels(self.panel.y, self.design.regressors, self.effects, *self._matrices)
-
-    def explored(
-        self,
-        factor: np.ndarray,
-        parts: tuple[str, ...],
-        effects: Transformation,
-        density_of: Callable[[Likelihood], Density],
-        bounds: Supports | None = None,
-    ) -> tuple[Likelihood, Mass]:
-        """The data as a likelihood needs them, and where `density_of` it has its mass in (rho,
-        lam), the log-determinants good there.
-
-        `bounds`: hard ones of the prior that the density heeds; its logit variables are on what
-        they leave of the admissible intervals.
-        """
-        usual = tuple(LogDet.build(weights) for weights in self._spatial)
-        likelihood = self._likelihood(factor, parts, effects, usual)
-        mass = explore(density_of(likelihood), likelihood.dimensions, reach(likelihood, bounds))
-        full = mass._replace(points=outwards(likelihood, bounds, mass.points))
-        better = tuple(
-            improved(*pair, full, i)
-            for i, pair in enumerate(zip(self._spatial, usual, strict=True))
-        )
-        if all(one is other for one, other in zip(better, usual, strict=True)):
-            return likelihood, mass
-        likelihood = self._likelihood(factor, parts, effects, better)
-        return likelihood, explore(
-            density_of(likelihood), likelihood.dimensions, reach(likelihood, bounds)
-        )
-
-    @property
-    def _spatial(self) -> tuple[Weights, ...]:
-        """The weights of each of the dependence parameters."""
-        return (self.weights,) * self.spec.lag + (self.error_weights,) * self.spec.error
-
-    def _likelihood(
-        self,
-        factor: np.ndarray,
-        parts: tuple[str, ...],
-        effects: Transformation,
-        found: Sequence[LogDet],
-    ) -> Likelihood:
-        """The data, with the log-determinant of each of the dependence parameters."""
-        pairs = zip(self._spatial, found, strict=True)
-        records = [
-            on_contrasts(weights, one) if effects.contrasts else one.record
-            for weights, one in pairs
-        ]
-        lag, error = (
-            records.pop(0) if present else None for present in (self.spec.lag, self.spec.error)
-        )
-        between = split(self._levels[1], parts) if self.spec.random else None
-        return Likelihood(
-            split(factor, parts), lag, error, leaf(effects.nu), leaf(effects.multiplicity), between
-        )
-
-    def unplaced(self, reach: tuple[Reach, Reach] = ((0.0, 0.0), (0.0, 0.0))) -> Posterior:
-        """The posterior before anything is known of where it lies, its log-determinants good for
-        logit variables within `reach`, of rho and of lam, whether the model has them or not.
-        """
-        factor, parts, prior = self._with_prior
-        ends = [
-            part
-            for part, there in zip(reach, (self.spec.lag, self.spec.error), strict=True)
-            if there
-        ]
-        found = tuple(
-            build_covering(weights, *part)
-            for weights, part in zip(self._spatial, ends, strict=True)
-        )
-        likelihood = self._likelihood(factor, parts, self.effects, found)
-        self._refuse_improper(likelihood, prior)
-        return Posterior(
-            likelihood,
-            prior,
-            leaf(np.zeros(len(self.dependence))),
-            leaf(np.ones(len(self.dependence))),
-        )
-
-    def _refuse_improper(self, likelihood: Likelihood, prior: Prior) -> None:
-        """SpecificationError where a quasi-likelihood makes a posterior that has no integral."""
-        if not self.effects.quasi:
-            return
-        for name, bounds, grows in zip(
-            self.dependence, *posteriors.growth(likelihood, prior), strict=True
-        ):
-            for bound, there in zip(bounds, grows, strict=True):
-                if there:
-                    raise SpecificationError(
-                        f"The posterior of {name} has no integral: towards {bound:.6g}, the end of"
-                        " its interval, the quasi-likelihood of period effects with this W grows"
-                        " without bound. Row-standardise W."
-                    )
-
-    @cached_property
-    def _with_prior(self) -> tuple[np.ndarray, tuple[str, ...], Prior]:
-        """R with the prior's rows, the part each column plays, and the prior."""
-        factor, parts = self.factor(self.effects)
-        whole = merge(*self._levels) if self.spec.random else factor
-        scale = scales(whole, parts, self.design.terms, self.residual_scale, self.effects.nu)
-        prior = resolve(
-            self.priors, self.design.terms, scale, self.dependence, random=self.spec.random
-        )
-        if prior.supports is not None:
-            admissible = tuple(LogDet.build(weights).bounds for weights in self._spatial)
-            prior = prior._replace(supports=narrowed(prior.supports, self.dependence, admissible))
-        return (
-            stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)),
-            parts,
-            prior,
-        )
-
-    @cached_property
-    def residual_scale(self) -> float:
-        """What the default priors take for sigma: with random effects that of the contrasts over
-        time, in which the effects are not.
-        """
-        effects = self.effects
-        if self.spec.random:
-            free = len(self.panel.periods) - 1
-            effects = replace(effects, nu=free * self.weights.n, multiplicity=free)
-        factor, parts = self.factor(self.effects)
-        usual = tuple(LogDet.build(weights) for weights in self._spatial)
-        return profile.residual_scale(
-            self._likelihood(factor, parts, effects, usual)._replace(between=None)
-        )
-
-    @cached_property
-    def _posterior(self) -> tuple[Posterior, Mass]:
-        """The posterior with its prior, and where (rho, lam) have their mass."""
-        with jax.enable_x64(True):
-            factor, parts, prior = self._with_prior
-            likelihood, mass = self.explored(
-                factor,
-                parts,
-                self.effects,
-                lambda data: partial(_collapsed, data, prior),
-                prior.supports,
-            )
-            self._refuse_improper(likelihood, prior)
-            centre, spread = centre_and_scale(mass)
-            return Posterior(likelihood, prior, leaf(centre), leaf(spread)), mass
-
-    def _evidence_of_random_effects(self) -> dict[str, float]:
-        """What a fit by NUTS records of it, where it is to be had; for fixed effects the exact
-        sampler does.
-        """
-        try:
-            found = self.log_evidence() if self.spec.random else None
-        except ConvergenceError:
-            found = None
-        return {} if found is None else {"log_marginal_likelihood": found}
-
-    def log_evidence(self) -> float | None:
-        """log p(y), as `Fit.log_marginal_likelihood`, without drawing; None where a prior is
-        improper or not conjugate, and for a quasi-likelihood.
-        """
-        with jax.enable_x64(True):
-            return (
-                None if self.effects.quasi else exact.evidence_of(*self._posterior, self._density)
-            )
-
-    def _density(self, points: np.ndarray) -> jax.Array:
-        """log p(y, s), beta and sigma integrated out, at logit variables."""
-        return _collapsed(self._posterior[0].likelihood, self._with_prior[2], points)
-
-
-def _about(
-    found: exact.Exact, seed: int, effects: Transformation
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What to record of exact draws: how good the quadrature was, and the evidence where there is
-    one.
-    """
-    stats = {
-        "quadrature_error": np.asarray(found.error),
-        "quadrature_points": np.asarray(found.points),
-    }
-    none = found.log_evidence is None or effects.quasi
-    evidence = {} if none else {"log_marginal_likelihood": found.log_evidence}
-    return stats, {"sampler": "exact", "seed": seed, **_quasi(effects), **evidence}
-
-
-def _quasi(effects: Transformation) -> dict[str, str]:
-    """What a fit records of a likelihood that is none."""
-    return {"likelihood": "quasi"} if effects.quasi else {}
-
-
-@partial(jax.jit, compiler_options=ONCE)
-def _collapsed(likelihood: Likelihood, prior: Prior, points: jax.Array) -> jax.Array:
-    # not vmap: see nuts.parameters
-    return jax.lax.map(lambda s: posteriors.collapsed(likelihood, prior, s), points)
 
 
 @dataclass(frozen=True)
@@ -472,138 +316,142 @@ class Options:
     period: str | None = None
     error_weights: Weights | None = None
     lagged: Sequence[str] | None = None
-    priors: Priors = field(default_factory=Priors)
-    formula_functions: Mapping[str, Callable] | None = None
+    priors: Priors | None = None
+    formula_functions: Mapping[str, Callable[..., Any]] | None = None
 
 
 def specify_model(name: str, formula: str, data: Any, weights: Weights, options: Options) -> Model:
     """A checked model; every mistake in the arguments or the data is an error here."""
-    spec = specify(name, options.effects)
-    check_model(
-        weights, options.error_weights, options.priors, unit=options.unit, period=options.period
-    )
-    if options.error_weights is not None and not spec.error:
+    spec, other = specify(name, options.effects), options.error_weights
+    priors = Priors() if options.priors is None else options.priors
+    check_model(weights, other, priors, unit=options.unit, period=options.period)
+    if other is not None and not spec.error:
         raise SpecificationError(
             f"{name} has no spatial error: leave out error_weights, or choose SEM, SDEM, SAC or"
             " GNS."
         )
-    given: dict[str, Any] = {
-        "unit": options.unit,
-        "period": options.period,
-        "functions": options.formula_functions,
-    }
-    panel = read_panel(formula, data, weights, effects=spec.effects, **given)
-    error_weights = weights if options.error_weights is None else options.error_weights[weights.ids]
-    model = Model(
-        spec,
+    panel = read_panel(
         formula,
-        panel,
+        data,
         weights,
-        error_weights,
-        lagged_variables(spec, panel, options.lagged),
-        options.priors,
+        effects=spec.effects,
+        unit=options.unit,
+        period=options.period,
+        functions=options.formula_functions,
     )
-    return checked(model)
+    problem = Problem(
+        spec=spec,
+        formula=formula,
+        panel=panel,
+        weights=weights,
+        error_weights=weights if other is None else other[weights.ids],
+        lagged=choose_lagged(spec, panel, options.lagged),
+        priors=priors,
+    )
+    return Model(check_problem(problem))
 
 
-def checked(model: Model) -> Model:
-    """The model itself. DataError names a response that does not vary, a column that the effects
-    absorb or that others make up, or says that there are too many; SpecificationError where no
-    likelihood takes the effects out.
+@front_door
+def GNS(
+    formula: str,
+    data: Any,
+    weights: Weights,
+    *,
+    effects: str = "none",
+    unit: str | None = None,
+    period: str | None = None,
+    error_weights: Weights | None = None,
+    lagged: Sequence[str] | None = None,
+    priors: Priors | None = None,
+    formula_functions: Mapping[str, Callable[..., Any]] | None = None,
+) -> Model:
+    """GNS: y = rho W y + X beta + W X theta + u, u = lam M u + e, e ~ N(0, sigma^2 I).
+
+    Parameters
+    ----------
+    formula : str
+        "y ~ x1 + np.log(x2)", of columns, numbers, operators and the functions that the README
+        lists; nothing of it is run as code. lag(x, k) and diff(x) work within units, and the first
+        periods, which they use up, are no part of the model.
+    data : DataFrame, path or Dask dataframe
+        Rows in any order: a pandas DataFrame, the path of a .csv file, or what is read in chunks,
+        the path of a Parquet file or folder, or a Dask dataframe. Units are matched to
+        `weights.ids` by label; a panel is balanced.
+    weights : Weights
+        W, (N, N).
+    effects : str
+        "none"; "unit", "period" or "twoway", taken out by the transformed likelihood of Lee & Yu
+        (2010), or, with period effects and rows of W that do not all have one sum, by a
+        quasi-likelihood without evidence (see `Model.fit_ml`); "random", alpha_i ~ N(0,
+        sigma_alpha^2) for each unit; "correlated_random", which adds the means over time of X and
+        W X.
+    unit, period : str, optional
+        The columns of the units and of the periods; a cross-section without `unit` takes the index
+        of the frame.
+    error_weights : Weights, optional
+        M of the spatial error, (N, N); W unless given.
+    lagged : sequence of str, optional
+        The regressors that get a W X term; all but the constant unless given.
+    priors : Priors, optional
+        `Priors()` unless given.
+    formula_functions : mapping, optional
+        Functions of your own that the formula may call, {"half": lambda x: x / 2}.
+
+    Returns
+    -------
+    Model
+        Ready to fit.
+
+    Raises
+    ------
+    SpilloverError
+        What does not fit, by name, and the way out.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> panel = {"effects": "twoway", "unit": "state", "period": "year"}
+    >>> so.GNS("np.log(gsp) ~ np.log(pc)", frame, W.row_standardize(), **panel).spec
+    Spec(name='GNS', effects='twoway')
+
+    References
+    ----------
+    Elhorst (2014), Spatial Econometrics, chapters 2 and 3; LeSage & Pace (2009), Introduction to
+    Spatial Econometrics, chapter 2; Lee & Yu (2010), Journal of Econometrics 154, 165-185.
     """
-    check_sizes(model.panel, model.weights, model.error_weights)
-    if np.ptp(model.panel.y) == 0:
-        raise DataError(
-            f"The response {model.panel.response!r} is {model.panel.y.flat[0]:g} everywhere: there"
-            " is nothing to explain."
-        )
-    if (
-        model.effects.quasi
-        and model.spec.lag
-        and model.spec.error
-        and model.weights != model.error_weights
-    ):
-        raise SpecificationError(
-            f"{model.spec.name} with effects={model.spec.effects!r} and other error_weights: the"
-            " corrected score of this model is not the gradient of any likelihood. Leave out"
-            " error_weights, or row-standardise both."
-        )
-    designs.check(model.design, model.effects)
-    if len(model.design.terms) >= model.effects.nu:
-        raise DataError(
-            f"{len(model.design.terms)} coefficients for {model.effects.nu} observations after the"
-            " effects: drop some regressors."
-        )
-    return model
+    options = Options(
+        effects=effects,
+        unit=unit,
+        period=period,
+        error_weights=error_weights,
+        lagged=lagged,
+        priors=priors,
+        formula_functions=formula_functions,
+    )
+    return specify_model("GNS", formula, data, weights, options)
 
 
-def lagged_variables(spec: Spec, panel: Panel, lagged: Sequence[str] | None) -> tuple[str, ...]:
-    """The regressors that get a W X term: those given, else all but the constant; none in a model
-    without such terms.
-    """
-    variables = tuple(name for name in panel.names if name != INTERCEPT)
-    if not spec.durbin:
-        if lagged is not None:
-            raise SpecificationError(
-                f"{spec.name} has no lagged regressors: leave out lagged=, or choose SLX, SDM, SDEM"
-                " or GNS."
-            )
-        return ()
-    if lagged is None:
-        return variables
-    given = texts("lagged", lagged, example=f"[{variables[0]!r}]")
-    for name in given:
-        if name not in variables:
-            choice("is no regressor to lag called", name, variables)
-    return tuple(name for name in variables if name in given)
+def _without(name: str, equation: str, general: Callable[P, Model]) -> Callable[P, Model]:
+    """The constructor of a model that lacks some terms of the general one, with its signature."""
+    signature = inspect.signature(general)
 
+    @wraps(general)
+    def make(*args: P.args, **kwargs: P.kwargs) -> Model:
+        given = dict(signature.bind(*args, **kwargs).arguments)
+        formula, data, weights = (given.pop(key) for key in ("formula", "data", "weights"))
+        return specify_model(name, formula, data, weights, Options(**given))
 
-def _family(name: str, equation: str) -> Callable[..., Model]:
-    """The public constructor of one model of the family."""
-
-    @front_door
-    def make(
-        formula: str,
-        data: Any,
-        weights: Weights,
-        *,
-        effects: str = "none",
-        unit: str | None = None,
-        period: str | None = None,
-        error_weights: Weights | None = None,
-        lagged: Sequence[str] | None = None,
-        priors: Priors | None = None,
-        formula_functions: Mapping[str, Callable] | None = None,
-    ) -> Model:
-        given = Priors() if priors is None else priors
-        options = Options(effects, unit, period, error_weights, lagged, given, formula_functions)
-        return specify_model(name, formula, data, weights, options)
-
+    _, rest = (general.__doc__ or "").split("\n", 1)
+    make.__doc__ = f"{name}: {equation}\n{rest}".replace("GNS", name)
     make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"""{name}: {equation}
-
-    formula: "y ~ x1 + np.log(x2)", of columns, numbers, operators and the functions that the README
-    lists, nothing of it run as code; lag(x, k) and diff(x) work within units, and the first
-    periods, which they use up, are no part of the model. data: a frame, rows in any order, or what
-    is read in chunks: the path of a Parquet file or folder, a Dask dataframe; or the path of a .csv
-    file. Units are matched to weights.ids by label (the index, or the column `unit`); a panel names
-    its `period` column too and is balanced. effects: "none", "unit", "period" or "twoway", taken
-    out by the transformed likelihood of Lee & Yu (2010), or, with period effects and rows of W that
-    do not all have one sum, by a quasi-likelihood without evidence (see `fit_ml`); "random",
-    alpha_i ~ N(0, sigma_alpha^2) for each unit, and "correlated_random", which adds the means over
-    time of X and W X. error_weights: M of the spatial error, W unless given. lagged: the regressors
-    that get a W X term, all but the constant unless given. priors: `Priors`. formula_functions:
-    functions of your own that the formula may call, {{"half": lambda x: x / 2}}. Returns a `Model`;
-    SpilloverError says what does not fit.
-    """
-    return make
+    return front_door(make)
 
 
-OLS = _family("OLS", "y = X beta + e")
-SLX = _family("SLX", "y = X beta + W X theta + e")
-SAR = _family("SAR", "y = rho W y + X beta + e")
-SEM = _family("SEM", "y = X beta + u, u = lam M u + e")
-SDM = _family("SDM", "y = rho W y + X beta + W X theta + e")
-SDEM = _family("SDEM", "y = X beta + W X theta + u, u = lam M u + e")
-SAC = _family("SAC", "y = rho W y + X beta + u, u = lam M u + e")
-GNS = _family("GNS", "y = rho W y + X beta + W X theta + u, u = lam M u + e")
+OLS = _without("OLS", "y = X beta + e, e ~ N(0, sigma^2 I).", GNS)
+SLX = _without("SLX", "y = X beta + W X theta + e, e ~ N(0, sigma^2 I).", GNS)
+SAR = _without("SAR", "y = rho W y + X beta + e, e ~ N(0, sigma^2 I).", GNS)
+SEM = _without("SEM", "y = X beta + u, u = lam M u + e, e ~ N(0, sigma^2 I).", GNS)
+SDM = _without("SDM", "y = rho W y + X beta + W X theta + e, e ~ N(0, sigma^2 I).", GNS)
+SDEM = _without("SDEM", "y = X beta + W X theta + u, u = lam M u + e, e ~ N(0, sigma^2 I).", GNS)
+SAC = _without("SAC", "y = rho W y + X beta + u, u = lam M u + e, e ~ N(0, sigma^2 I).", GNS)

@@ -12,14 +12,18 @@ import numpy as np
 from numpyro.infer.hmc import HMCState, hmc
 from numpyro.infer.util import ParamInfo, potential_energy
 
-from spillover.models.posterior import Posterior, constrain, model, size
+from spillover.engine.estimation.arguments import SamplingPlan
+from spillover.engine.estimation.problem import Placed, Problem
+from spillover.models.posterior import Posterior, constrain, flat_size, model
+
+Report = Callable[[int, int, int], Any]
 
 # programs this small only lose by being shared out over threads; a GPU does not look
 ALONE = {"xla_cpu_multi_thread_eigen": False}
 STEPS = 50  # iterations between two updates of the progress bar
 
 
-class Settings(NamedTuple):
+class NutsSettings(NamedTuple):
     """What a compiled sampler is specific to."""
 
     tune: int
@@ -49,7 +53,7 @@ def _origin(posterior: Posterior, start: jax.Array) -> ParamInfo:
 
 
 def _iterate(
-    settings: Settings,
+    settings: NutsSettings,
     posterior: Posterior,
     state: HMCState,
     origin: ParamInfo,
@@ -108,7 +112,7 @@ _advance = jax.jit(_iterate, static_argnames="settings", compiler_options=ALONE)
 
 @partial(jax.jit, static_argnames="settings")
 def _advance_many(
-    settings: Settings,
+    settings: NutsSettings,
     posteriors: Posterior,
     states: HMCState,
     origins: ParamInfo,
@@ -122,44 +126,37 @@ def _advance_many(
 
 
 def sample_many(
-    posteriors: Posterior,
-    start: np.ndarray,
-    *,
-    tune: int,
-    draws: int,
-    keys: jax.Array,
-    target_accept: float,
+    posteriors: Posterior, start: np.ndarray, keys: jax.Array, plan: SamplingPlan
 ) -> Chains:
     """Chains of stacked posteriors from `start`, (member, chain, size), with a key (member, chain,
-    ...) each.
+    ...) each, in place of the plan's seed.
     """
-    settings = Settings(tune, target_accept, tune + draws)
+    tune, total = plan.tune, plan.tune + plan.draws
+    settings = NutsSettings(tune, plan.target_accept, total)
     origin = _begin_many(posteriors, jnp.asarray(start))
     state = _blank_many(posteriors, origin, keys)
-    _, (flat, stats) = _advance_many(settings, posteriors, state, origin, keys, jnp.asarray(True))
-    return Chains(
-        np.asarray(flat)[:, :, tune:],
-        {name: np.asarray(value)[:, :, tune:] for name, value in stats.items()},
-    )
+    first = jnp.asarray(True)
+    _, (flat, stats) = _advance_many(settings, posteriors, state, origin, keys, first)
+    kept = {name: np.asarray(value)[:, :, tune:] for name, value in stats.items()}
+    return Chains(np.asarray(flat)[:, :, tune:], kept)
 
 
-def sample(
-    posterior: Posterior,
-    start: np.ndarray,
-    *,
-    tune: int,
-    draws: int,
-    seed: int,
-    target_accept: float,
-    report: Callable[[int, int, int], Any],
-) -> Chains:
-    """Chains from `start`, (chain, size); `report(done, total, divergences)` is called
-    as they go.
+def sample(problem: Problem, plan: SamplingPlan, report: Report) -> Chains:
+    """Chains of a problem's posterior, as many as the plan says; `report(done, total, divergences)`
+    is called as they go.
     """
-    total = tune + draws
-    settings = Settings(tune, target_accept, min(STEPS, total))
+    start = draw_starts(problem.placed, plan.chains, plan.seed)
+    return sample_from(problem.placed.posterior, start, plan, report)
+
+
+def sample_from(
+    posterior: Posterior, start: np.ndarray, plan: SamplingPlan, report: Report
+) -> Chains:
+    """Chains from `start`, (chain, size)."""
+    tune, total = plan.tune, plan.tune + plan.draws
+    settings = NutsSettings(tune, plan.target_accept, min(STEPS, total))
     origin = _begin(posterior, jnp.asarray(start))
-    keys = jax.random.split(jax.random.PRNGKey(seed), len(start))
+    keys = jax.random.split(jax.random.PRNGKey(plan.seed), len(start))
     state, first = _blank(posterior, origin, keys), jnp.asarray(True)
     flat, stats, divergences = [], [], 0
     for done in range(0, total, settings.steps):
@@ -190,17 +187,15 @@ def parameters(posterior: Posterior, flat: jax.Array) -> dict[str, jax.Array]:
     }
 
 
-def starting_points(
-    posterior: Posterior, points: np.ndarray, weight: np.ndarray, chains: int, seed: int
-) -> np.ndarray:
-    """Starts drawn from an approximation of the posterior: (rho, lam) from weighted `points`, the
-    rest standard normal.
+def draw_starts(placed: Placed, chains: int, seed: int) -> np.ndarray:
+    """Starts of chains, (chain, size), drawn from an approximation of the posterior: (rho, lam)
+    from the weighted points where they have their mass, the rest standard normal.
     """
+    posterior, mass = placed
     rng = np.random.default_rng(seed)
-    start = rng.standard_normal((chains, size(posterior)))
-    if points.shape[1]:
-        chosen = points[rng.choice(len(points), size=chains, p=weight)]
-        start[:, -points.shape[1] :] = (chosen - np.asarray(posterior.centre)) / np.asarray(
-            posterior.scale
-        )
+    start = rng.standard_normal((chains, flat_size(posterior)))
+    if mass.points.shape[1]:
+        chosen = mass.points[rng.choice(len(mass.points), size=chains, p=mass.weight)]
+        centre, scale = np.asarray(posterior.centre), np.asarray(posterior.scale)
+        start[:, -mass.points.shape[1] :] = (chosen - centre) / scale
     return start

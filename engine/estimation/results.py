@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,20 +17,18 @@ import scipy.sparse as sparse
 import xarray as xr
 
 from spillover.engine import memory, programs
-from spillover.engine.data.provenance import of_panel, of_weights, versions
+from spillover.engine.data.provenance import hash_panel, hash_weights, versions
+from spillover.engine.estimation.problem import Problem
 from spillover.engine.estimation.saving import check_tree, read_tree, write_tree
 from spillover.engine.weights.channels import channels
 from spillover.engine.weights.checks import spectral_radius
 from spillover.engine.weights.weights import Weights
 from spillover.engine.whole import arviz
-from spillover.kernels.arguments import choice, front_door, front_doors, shown, whole
+from spillover.kernels.arguments import choice, front_door, front_doors, show, whole
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning, WeightsError
 from spillover.models import impacts as formulas
 from spillover.models.effects import QUASI
 from spillover.models.spec import FLAGS, RANDOM
-
-if TYPE_CHECKING:
-    from spillover.engine.estimation.model import Model
 
 PARAMETERS = ("beta", "rho", "lam", "sigma_alpha", "sigma")
 CHECKED = 20_000  # units of a loaded fit whose rho and lambda are held against the interval of W
@@ -137,7 +135,7 @@ class Fit:
         ) as error:
             if not options:
                 raise
-            given = ", ".join(f"{name}={shown(value)}" for name, value in options.items())
+            given = ", ".join(f"{name}={show(value)}" for name, value in options.items())
             raise SpecificationError(
                 f"ArviZ makes no summary with {given}: {_one_line(error)}."
             ) from error
@@ -163,7 +161,7 @@ class Fit:
         _check_memory(by, posterior.sizes["chain"] * posterior.sizes["draw"], data, orders)
         programs.enter()
         with jax.enable_x64(True):
-            beta, theta = formulas.coefficients(
+            beta, theta = formulas.split_coefficients(
                 jnp.asarray(posterior["beta"].to_numpy()),
                 data["own_position"].to_numpy(),
                 data["lagged_position"].to_numpy(),
@@ -234,10 +232,10 @@ def load(path: str | Path) -> Fit:
     the admissible interval of W (up to CHECKED units; it takes a second there), positions outside
     of the data.
     """
-    return checked(read_tree(path), path)
+    return check_fit(read_tree(path), path)
 
 
-def checked(tree: xr.DataTree, path: str | Path) -> Fit:
+def check_fit(tree: xr.DataTree, path: str | Path) -> Fit:
     """The fit that a tree read from `path` is; DataError as `load`."""
     check_tree(tree, path)
     fit = Fit(tree)
@@ -266,79 +264,90 @@ def _check_dependence(fit: Fit, path: str | Path) -> None:
         raise DataError(f"{path} is no fit that can be used: its W is none, {error}") from error
 
 
-def build_tree(
-    model: "Model",
-    parameters: dict[str, np.ndarray],
-    prior: dict[str, np.ndarray],
-    stats: dict[str, np.ndarray],
-    about: dict[str, Any],
-) -> xr.DataTree:
-    """The DataTree of a fit, from draws (chain, draw, ...) of the posterior and (draw, ...) of the
-    prior.
+class Draws(NamedTuple):
+    """What a sampler returns: draws of the parameters, (chain, draw, ...), statistics of the
+    sampling, and how it was done, each by name.
+    """
+
+    parameters: dict[str, np.ndarray]
+    stats: dict[str, np.ndarray]
+    about: dict[str, Any]
+
+
+def build_tree(problem: Problem, draws: Draws, prior: dict[str, np.ndarray]) -> xr.DataTree:
+    """The DataTree of a fit, from draws of the posterior and those of the prior, (draw, ...).
 
     It holds the data and W as well, so that impacts and predictions need nothing else.
     """
-    panel, design, w = model.panel, model.design, model.weights.matrix.tocoo()
-    coords: dict[str, Any] = {
-        "term": list(design.terms),
-        "unit": _plain(panel.units),
-        "period": _plain(panel.periods),
-        "regressor": np.array(design.variables, dtype=str),
-    }
-    dims = {"beta": ["term"], "y": ["period", "unit"], "x": ["period", "unit", "term"]}
-    dims |= {"own_position": ["regressor"], "lagged_position": ["regressor"]}
-    dims |= {name: ["link"] for name in ("weights_row", "weights_column", "weights_value")}
-    constant = {"x": design.columns, "own_position": design.own, "lagged_position": design.lagged}
-    constant |= {"weights_row": w.row, "weights_column": w.col, "weights_value": w.data}
-    if model.error_weights != model.weights:
-        m = model.error_weights.matrix.tocoo()
-        constant |= {
-            "error_weights_row": m.row,
-            "error_weights_column": m.col,
-            "error_weights_value": m.data,
-        }
-        dims |= {
-            name: ["error_link"]
-            for name in ("error_weights_row", "error_weights_column", "error_weights_value")
-        }
-    groups: dict[str, dict] = {
-        "posterior": {name: parameters[name] for name in PARAMETERS if name in parameters},
-        "observed_data": {"y": panel.y},
+    constant, dims = _constants(problem)
+    groups: dict[str, dict[str, Any]] = {
+        "posterior": _ordered(draws.parameters),
+        "observed_data": {"y": problem.panel.y},
         "constant_data": constant,
     }
     if prior:
-        groups["prior"] = {name: prior[name][None] for name in PARAMETERS if name in prior}
-    attrs = {
-        **_provenance(model),
-        "model": model.spec.name,
-        "effects": model.spec.effects,
-        "formula": model.formula,
-        "response": panel.response,
-        **about,
+        groups["prior"] = {name: value[None] for name, value in _ordered(prior).items()}
+    scalars = {name: value for name, value in draws.stats.items() if not value.ndim}
+    if len(scalars) < len(draws.stats):
+        groups["sample_stats"] = draws.stats
+    coords = {
+        "term": list(problem.design.terms),
+        "unit": _plain(problem.panel.units),
+        "period": _plain(problem.panel.periods),
+        "regressor": np.array(problem.design.variables, dtype=str),
     }
-    if model.weights.given_bounds is not None:
-        attrs["bounds"] = list(model.weights.given_bounds)
-    if model.error_weights.given_bounds is not None:
-        attrs["error_bounds"] = list(model.error_weights.given_bounds)
-    scalars = {name: value for name, value in stats.items() if not value.ndim}
-    if len(scalars) < len(stats):
-        groups["sample_stats"] = stats
     tree = arviz("base").from_dict(groups, coords=coords, dims=dims)
     if scalars:
         tree["sample_stats"] = xr.DataTree(xr.Dataset(scalars))
-    tree.attrs.update(attrs)
+    tree.attrs.update(_describe(problem) | draws.about)
     return tree
 
 
-def _provenance(model: "Model") -> dict[str, str]:
-    """The versions and the SHA-256 of data and weights, as attributes of a tree."""
-    found = {f"{name}_version": number for name, number in versions().items()}
-    found |= {"data_sha256": of_panel(model.panel), "weights_sha256": of_weights(model.weights)}
-    return (
-        found
-        if model.error_weights == model.weights
-        else {**found, "error_weights_sha256": of_weights(model.error_weights)}
-    )
+def _ordered(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those of the parameters that are there, in the order that all fits share."""
+    return {name: values[name] for name in PARAMETERS if name in values}
+
+
+def _constants(problem: Problem) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+    """X, the positions of its effects, W and M as arrays, and the dims of these and of y."""
+    design = problem.design
+    constant = {"x": design.columns, "own_position": design.own, "lagged_position": design.lagged}
+    dims = {"beta": ["term"], "y": ["period", "unit"], "x": ["period", "unit", "term"]}
+    dims |= {"own_position": ["regressor"], "lagged_position": ["regressor"]}
+    matrices = {"weights": ("link", problem.weights)}
+    if problem.error_weights != problem.weights:
+        matrices["error_weights"] = ("error_link", problem.error_weights)
+    for name, (dim, weights) in matrices.items():
+        links = weights.matrix.tocoo()
+        constant |= {
+            f"{name}_row": links.row,
+            f"{name}_column": links.col,
+            f"{name}_value": links.data,
+        }
+        dims |= {f"{name}_{part}": [dim] for part in ("row", "column", "value")}
+    return constant, dims
+
+
+def _describe(problem: Problem) -> dict[str, Any]:
+    """The attributes of a tree: the model, the versions, and the SHA-256 of data and weights."""
+    w, m = problem.weights, problem.error_weights
+    attrs: dict[str, Any] = {f"{name}_version": number for name, number in versions().items()}
+    attrs |= {"data_sha256": hash_panel(problem.panel), "weights_sha256": hash_weights(w)}
+    if m != w:
+        attrs["error_weights_sha256"] = hash_weights(m)
+    attrs |= {
+        "model": problem.spec.name,
+        "effects": problem.spec.effects,
+        "formula": problem.formula,
+        "response": problem.panel.response,
+    }
+    if problem.effects.quasi:
+        attrs["likelihood"] = "quasi"
+    if w.given_bounds is not None:
+        attrs["bounds"] = list(w.given_bounds)
+    if m.given_bounds is not None:
+        attrs["error_bounds"] = list(m.given_bounds)
+    return attrs
 
 
 def _check_memory(by: str | None, draws: int, data: xr.Dataset, orders: int) -> None:

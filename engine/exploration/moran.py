@@ -1,6 +1,4 @@
-"""Exploration of spatial autocorrelation: Moran's I of a variable, of every period of a panel, and
-of every unit.
-"""
+"""Tests for spatial autocorrelation: Moran's I of a variable, of every period, of every unit."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +9,14 @@ import pandas as pd
 import scipy.sparse as sparse
 import scipy.stats
 
-from spillover.engine.data.interpolation import check_columns
+from spillover.engine.data.columns import check_columns
 from spillover.engine.labels import align, as_numbers, check_periods, check_told_apart, few
 from spillover.engine.weights.checks import SAME, how_to_make
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import choice, expect, flag, front_door, label, real, whole
 from spillover.kernels.arguments import seed as as_seed
 from spillover.kernels.errors import DataError
-from spillover.models import moran as formulas
+from spillover.models import moran as moran_formulas
 
 ASSUMPTIONS = ("randomisation", "normality")
 ISLANDS = ("adjust", "count")
@@ -29,13 +27,38 @@ UNCLEAR, NOWHERE = "not significant", "no neighbours"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Moran:
-    """Moran's I of one variable and its test against no spatial autocorrelation.
+    """Moran's I of one variable, and its test against no spatial autocorrelation.
 
-    `statistic`: I; `expected`, `sd`: its mean and standard deviation under the `assumption`, z = (I
-    - expected) / sd and `p_value` its normal tail; `p_permutation`: from `permutations` random
-    arrangements, NaN without any; `n`: the number of units in the formulas. `scatter`: by unit,
-    `value` (x standardised by its population sd) and `lag` (n / S0 times the lag of value, so that
-    the slope of lag on value is I; for W whose rows sum to one the plain lag).
+    Attributes
+    ----------
+    name : str
+        Name of the variable.
+    statistic : float
+        Moran's I.
+    expected, sd : float
+        Mean and standard deviation of I without spatial autocorrelation, under the `assumption`.
+    z : float
+        (I - expected) / sd.
+    p_value : float
+        The tail of the normal distribution beyond `z`.
+    p_permutation : float
+        The p-value from `permutations` random arrangements of the values; NaN without any.
+    permutations : int
+        Number of random arrangements.
+    n : int
+        Number of units in the formulas; units without neighbours may be left out.
+    alternative : str
+        "greater", "less" or "two-sided".
+    assumption : str
+        "randomisation" or "normality".
+    scatter : DataFrame
+        The Moran scatter plot, by unit: `value`, x standardised by its population standard
+        deviation, and `lag`, n / S0 times the spatial lag of value, so that I is the slope of lag
+        on value. Where the rows of W sum to one, this is the plain lag.
+
+    See Also
+    --------
+    moran : Makes it.
     """
 
     name: str
@@ -53,34 +76,64 @@ class Moran:
 
     @property
     def row(self) -> dict[str, float]:
-        """I, expected, sd, z, p and p_permutation."""
+        """I, expected, sd, z, p and p_permutation, by these names."""
         values = (self.statistic, self.expected, self.sd, self.z, self.p_value, self.p_permutation)
         return dict(zip(("I", "expected", "sd", "z", "p", "p_permutation"), values, strict=True))
 
     def __repr__(self) -> str:
-        return _printed(pd.DataFrame([self.row], index=[self.name]))
+        return _format_table(pd.DataFrame([self.row], index=[self.name]))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MoranPanel:
-    """Moran's I of every period: `tests`, a `Moran` for each of `periods`, in their order."""
+    """Moran's I of every period of a panel.
+
+    Attributes
+    ----------
+    tests : tuple of Moran
+        The test of each period.
+    periods : Index
+        The labels of the periods, in the same order.
+
+    See Also
+    --------
+    moran_by_period : Makes it from a long table.
+    """
 
     tests: tuple[Moran, ...]
     periods: pd.Index
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """I, expected, sd, z, p and p_permutation by period."""
+        """I, expected, sd, z, p and p_permutation, a row a period."""
         return pd.DataFrame([test.row for test in self.tests], index=self.periods)
 
     def __repr__(self) -> str:
-        return _printed(self.table)
+        return _format_table(self.table)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MoranLocal:
-    """Local Moran's I of every unit; see `moran_local` for the columns of `table`, which is indexed
-    by unit.
+    """Local Moran's I of every unit.
+
+    Attributes
+    ----------
+    name : str
+        Name of the variable.
+    table : DataFrame
+        A row a unit; `moran_local` describes the columns.
+    permutations : int
+        Number of random arrangements.
+    alternative : str
+        "greater", "less" or "two-sided".
+    conditional : bool
+        Whether the moments are given the unit's own value.
+    fdr : float
+        The false-discovery rate of the clusters.
+
+    See Also
+    --------
+    moran_local : Makes it.
     """
 
     name: str
@@ -91,13 +144,11 @@ class MoranLocal:
     fdr: float
 
     def __repr__(self) -> str:
-        counts = ", ".join(
-            f"{count} {label}"
-            for label, count in self.table["cluster"].value_counts().sort_index().items()
-        )
+        sizes = self.table["cluster"].value_counts().sort_index()
+        counts = ", ".join(f"{count} {label}" for label, count in sizes.items())
         return (
             f"Local Moran's I of {self.name} at a false-discovery rate of {self.fdr:g}:"
-            f" {counts}\n{_printed(self.table)}"
+            f" {counts}\n{_format_table(self.table)}"
         )
 
 
@@ -112,26 +163,59 @@ def moran(
     assumption: str = "randomisation",
     islands: str = "adjust",
 ) -> Any:  # Moran | MoranPanel, by the type of x, which pandas does not declare
-    """Moran's I, the slope of the spatial lag of x on x, and its test against no spatial
-    autocorrelation.
+    """Test for spatial autocorrelation by Moran's I.
 
-    I = (n / S0) z'Wz / z'z, z = x - mean(x), S0 = sum_ij w_ij; E[I] = -1 / (n - 1). W is used as it
-    is: row-standardise it first for the usual I.
+    I is the slope of the spatial lag of x on x::
 
-    `x`: an array (n,) in the order of W.ids, or a Series matched to W.ids by its index: a `Moran`.
-    A DataFrame, units down and periods across, also matched by its index: a `MoranPanel`, a test a
-    column (see `moran_by_period` for a long table). `assumption`: of the analytic p-value,
-    "randomisation" (every arrangement of the values over the units is equally likely) or
-    "normality". `p_permutation` is (count + 1) / (permutations + 1); each column meets the same
-    arrangements, those of `seed`. `alternative`: "greater" (neighbours are alike), "less" or
-    "two-sided" (twice the smaller tail). `islands`: units without neighbours belong to x and to z'z
-    in any case; "adjust" leaves them out of n, as R's spdep does, "count" counts them, for which
-    the moments are exact, as Python's esda does.
+        I = (n / S0) z'Wz / z'z,   z = x - mean(x),   S0 = sum_ij w_ij,   E[I] = -1 / (n - 1)
 
-    Raises DataError for missing values, a constant x, fewer than 4 units and a variance of I that
-    is not positive, WeightsError for other labels or shapes, and SpecificationError for options
-    that do not exist.
+    W is used as it is: row-standardise it first for the usual I.
 
+    Parameters
+    ----------
+    x : array (n,), Series or DataFrame
+        The variable. An array is in the order of `W.ids`; a Series is matched to them by its index.
+        A DataFrame has units down and periods across, and each column is tested.
+    W : Weights
+        The spatial weights (n, n).
+    permutations : int, default 999
+        Number of random arrangements of the values over the units. The p-value from them is
+        (count + 1) / (permutations + 1). 0: none, `p_permutation` is NaN.
+    seed : int, default 0
+        Seed of the arrangements; each column of a DataFrame meets the same ones.
+    alternative : {"greater", "less", "two-sided"}, default "greater"
+        What the test is against: neighbours are alike, unlike, or either, for which the p-value is
+        twice the smaller tail.
+    assumption : {"randomisation", "normality"}, default "randomisation"
+        What the analytic p-value rests on: every arrangement of the values over the units is
+        equally likely, or the values are independent and normal.
+    islands : {"adjust", "count"}, default "adjust"
+        Whether units without neighbours count in n. "adjust" leaves them out, as R's spdep does;
+        "count" counts them, for which the moments are exact, as Python's esda does. They belong to
+        x and to z'z in any case.
+
+    Returns
+    -------
+    Moran or MoranPanel
+        A `MoranPanel` for a DataFrame, a `Moran` for anything else.
+
+    Raises
+    ------
+    DataError
+        For missing values, an array of another length, a constant x, fewer than 4 units with
+        neighbours, and a variance of I that is not positive.
+    WeightsError
+        For other labels than those of the weights, and for W that is no `Weights`.
+    SpecificationError
+        For options that do not exist.
+
+    See Also
+    --------
+    moran_by_period : The same from a long table.
+    moran_local : Which units make the clusters.
+
+    Examples
+    --------
     >>> from spillover.engine.data.datasets import munnell
     >>> frame, W = munnell()
     >>> unemp = frame[frame["year"] == 1986].set_index("state")["unemp"]
@@ -139,19 +223,21 @@ def moran(
                I  expected      sd     z         p  p_permutation
     unemp 0.4752  -0.02128 0.09685 5.126 1.477e-07          0.002
 
-    Source: Cliff & Ord (1981), Spatial Processes, chapters 1 and 2.
+    References
+    ----------
+    Cliff & Ord (1981), Spatial Processes, chapters 1 and 2.
     """
     _check_options(W, permutations, seed, alternative)
     choice("is no assumption", assumption, ASSUMPTIONS)
     choice("is no way with islands", islands, ISLANDS)
-    deviations, names = _columns(x, W)
+    deviations, names = _center(x, W)
     n = W.n - (len(W.islands) if islands == "adjust" else 0)
     if n < FEWEST:
         raise DataError(f"{n} units with neighbours: the variance of I needs at least {FEWEST}.")
-    about = formulas.sums(W.matrix, n)
-    plan = _Plan(permutations, seed, alternative, assumption)
+    about = moran_formulas.sums(W.matrix, n)
+    options = _Options(permutations, seed, alternative, assumption)
     tests = tuple(
-        _moran(z, W, about, str(name), plan) for name, z in zip(names, deviations, strict=True)
+        _test(z, W, about, str(name), options) for name, z in zip(names, deviations, strict=True)
     )
     return MoranPanel(tests, names) if isinstance(x, pd.DataFrame) else tests[0]
 
@@ -160,19 +246,42 @@ def moran(
 def moran_by_period(
     frame: pd.DataFrame, column: str, W: Weights, *, unit: str, period: str, **options: Any
 ) -> MoranPanel:
-    """Moran's I of a column of a long table in every period: `moran` of that column laid out as
-    units by periods.
+    """Test a column of a long table for spatial autocorrelation, period by period.
 
-    `frame`: one row a (unit, period), in any order; `unit`, `period`: the columns that name them;
-    `options`: those of `moran`. Raises DataError for columns that are not there, missing labels,
-    periods that are numbers stored as text out of their order, and (unit, period) pairs that are
-    repeated or have no value.
+    It is `moran` of the column laid out as units by periods.
 
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a (unit, period), in any order.
+    column : str
+        The column to be tested.
+    W : Weights
+        The spatial weights of the units.
+    unit, period : str
+        The columns that name the unit and the period of a row.
+    **options
+        `permutations`, `seed`, `alternative`, `assumption` and `islands` of `moran`.
+
+    Returns
+    -------
+    MoranPanel
+        A test for each period.
+
+    Raises
+    ------
+    DataError
+        For columns that are not there, missing labels, periods that are numbers stored as text out
+        of their order, and (unit, period) pairs that are repeated or have no value.
+    WeightsError, SpecificationError
+        As `moran`.
+
+    Examples
+    --------
     >>> from spillover.engine.data.datasets import munnell
     >>> frame, W = munnell()
-    >>> moran_by_period(frame, "unemp", W.row_standardize(), unit="state", period="year").table[
-    ...     "I"
-    ... ].round(3).head(3)
+    >>> tests = moran_by_period(frame, "unemp", W.row_standardize(), unit="state", period="year")
+    >>> tests.table["I"].round(3).head(3)
     year
     1970    0.270
     1971    0.310
@@ -197,7 +306,8 @@ def moran_by_period(
         )
     check_told_apart(pd.Index(frame[unit].unique()), f"labels in column {unit!r}", DataError)
     check_periods(pd.Index(frame[period].unique()), period)
-    return moran(frame.pivot(index=unit, columns=period, values=column), W, **options)
+    tests: MoranPanel = moran(frame.pivot(index=unit, columns=period, values=column), W, **options)
+    return tests
 
 
 @front_door
@@ -211,62 +321,98 @@ def moran_local(
     conditional: bool = True,
     fdr: float = 0.05,
 ) -> MoranLocal:
-    """Local Moran's I: how much each unit is like its neighbours, and which units form clusters.
+    """Find spatial clusters by local Moran's I: how much each unit is like its neighbours.
 
-    I_i = z_i (Wz)_i / m2, z = x - mean(x), m2 = z'z / n (R's spdep; Python's esda divides by z'z /
-    (n - 1)). `x`: an array (n,) in the order of W.ids, or a Series matched to W.ids by its index.
+    The statistic of unit i is, as in R's spdep (Python's esda divides by z'z / (n - 1))::
 
-    Columns of the table: `I`; `expected` and `sd`, given z_i with conditional=True, over all
-    arrangements with conditional=False; `z` = (I - expected) / sd and `p`, its normal tail;
-    `p_permutation`, with x_i held and its neighbours drawn from the others, NaN without
-    permutations; `p_adjusted`, of p_permutation (of p without permutations) for the false-discovery
-    rate over the units (Benjamini & Hochberg); `quadrant`, the unit, then its neighbours: HH, LH,
-    LL or HL, high meaning above 0 in z and in Wz; `cluster`: the quadrant where p_adjusted <=
-    `fdr`, else "not significant". Units without neighbours have I = 0, NaN in z and every p, and
-    "no neighbours". With two-sided tests no p_permutation is below 2 / (permutations + 1): take
-    more of them where few units of many could form a cluster.
+        I_i = z_i (Wz)_i / m2,   z = x - mean(x),   m2 = z'z / n
 
-    Raises what `moran` raises.
+    Parameters
+    ----------
+    x : array (n,) or Series
+        The variable. An array is in the order of `W.ids`; a Series is matched to them by its index.
+    W : Weights
+        The spatial weights (n, n).
+    permutations : int, default 999
+        Number of random arrangements: the value of the unit stays, and those of its neighbours are
+        drawn from the others. No two-sided p-value is below 2 / (permutations + 1), so take more
+        where few units of many could form a cluster. 0: none, the normal p-values decide.
+    seed : int, default 0
+        Seed of the arrangements.
+    alternative : {"two-sided", "greater", "less"}, default "two-sided"
+        What each test is against: the unit is like or unlike its neighbours, like them, or unlike
+        them.
+    conditional : bool, default True
+        Whether the moments of I_i are given z_i, or over all arrangements of the values.
+    fdr : float in (0, 1), default 0.05
+        The false-discovery rate over the units, by Benjamini and Hochberg.
 
+    Returns
+    -------
+    MoranLocal
+        Its table has a row a unit:
+
+        - `I`; `expected` and `sd`, its moments; `z` = (I - expected) / sd; `p`, the normal tail.
+        - `p_permutation`: the p-value from the arrangements, NaN without any.
+        - `p_adjusted`: `p_permutation`, or else `p`, adjusted for the false-discovery rate.
+        - `quadrant`: the unit, then its neighbours: HH, LH, LL or HL. High means above 0, in z and
+          in Wz.
+        - `cluster`: the quadrant where p_adjusted <= fdr, "not significant" elsewhere.
+
+        A unit without neighbours has I = 0, NaN in z and every p, and "no neighbours".
+
+    Raises
+    ------
+    DataError, WeightsError, SpecificationError
+        As `moran`; DataError also for a DataFrame.
+
+    Examples
+    --------
     >>> from spillover.engine.data.datasets import munnell
     >>> frame, W = munnell()
     >>> unemp = frame[frame["year"] == 1986].set_index("state")["unemp"]
-    >>> found = moran_local(unemp, W.row_standardize(), permutations=9999, fdr=0.1)
-    >>> sorted(found.table.index[found.table["cluster"] == "HH"])
+    >>> local = moran_local(unemp, W.row_standardize(), permutations=9999, fdr=0.1)
+    >>> sorted(local.table.index[local.table["cluster"] == "HH"])
     ['ARKANSAS', 'LOUISIANA', 'MISSISSIPPI', 'TEXAS']
 
-    Source: Anselin (1995, Geographical Analysis 27); moments: Sokal, Oden & Thomson (1998,
-    Geographical Analysis 30); false discoveries: Caldas de Castro & Singer (2006, Geographical
-    Analysis 38).
+    References
+    ----------
+    Anselin (1995), Geographical Analysis 27. Moments: Sokal, Oden & Thomson (1998), Geographical
+    Analysis 30. False discoveries: Caldas de Castro & Singer (2006), Geographical Analysis 38.
     """
     _check_options(W, permutations, seed, alternative)
     flag("conditional", conditional)
     real("fdr", fdr, 0, 1, example=0.05)
     if isinstance(x, pd.DataFrame):
         raise DataError("moran_local takes one variable: give a column of the table, x[name].")
-    (deviation, *_), names = _columns(x, W)
+    (deviation, *_), names = _center(x, W)
     if W.n < FEWEST:
         raise DataError(f"{W.n} units: local Moran's I needs at least {FEWEST}.")
-    matrix, lonely = W.matrix, np.diff(W.matrix.indptr) == 0
-    table = _local_tests(deviation, matrix, alternative, conditional)
+    matrix, isolated = W.matrix, np.diff(W.matrix.indptr) == 0
+    table = _test_units(deviation, matrix, alternative, conditional)
     table["p_permutation"] = np.nan
     if permutations:
-        counts = formulas.local_extremes(
+        counts = moran_formulas.count_local_extremes(
             deviation, matrix, permutations, np.random.default_rng(seed)
         )
-        table["p_permutation"] = formulas.p_permutation(*counts, permutations, alternative)
-    table.loc[lonely, "p_permutation"] = np.nan
-    table["p_adjusted"] = _adjusted(table["p_permutation" if permutations else "p"].to_numpy())
-    table["quadrant"] = np.where(lonely, NOWHERE, _quadrants(deviation, matrix @ deviation))
-    found = (table["p_adjusted"] <= fdr).to_numpy() | lonely
-    table["cluster"] = table["quadrant"].where(found, UNCLEAR)
+        table["p_permutation"] = moran_formulas.p_permutation(*counts, permutations, alternative)
+    table.loc[isolated, "p_permutation"] = np.nan
+    table["p_adjusted"] = _adjust(table["p_permutation" if permutations else "p"].to_numpy())
+    table["quadrant"] = np.where(isolated, NOWHERE, _name_quadrants(deviation, matrix @ deviation))
+    named = (table["p_adjusted"] <= fdr).to_numpy() | isolated
+    table["cluster"] = table["quadrant"].where(named, UNCLEAR)
     return MoranLocal(
-        str(names[0]), table.set_axis(W.ids), permutations, alternative, conditional, fdr
+        name=str(names[0]),
+        table=table.set_axis(W.ids),
+        permutations=permutations,
+        alternative=alternative,
+        conditional=conditional,
+        fdr=fdr,
     )
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Options:
     """The options of a test."""
 
     permutations: int
@@ -275,30 +421,36 @@ class _Plan:
     assumption: str
 
 
-def _moran(z: np.ndarray, W: Weights, about: formulas.Sums, name: str, plan: _Plan) -> Moran:
+def _test(
+    z: np.ndarray, W: Weights, about: moran_formulas.Sums, name: str, options: _Options
+) -> Moran:
     """The test of one column of deviations."""
     moments = (
-        formulas.normality(about)
-        if plan.assumption == "normality"
-        else formulas.randomisation(z, about)
+        moran_formulas.normality(about)
+        if options.assumption == "normality"
+        else moran_formulas.randomisation(z, about)
     )
     if moments.variance <= SAME / about.n:  # Var[I] is of the order 1 / n
         raise DataError(
-            f"The variance of I of {name} under {plan.assumption} is {moments.variance:.3g}: W"
+            f"The variance of I of {name} under {options.assumption} is {moments.variance:.3g}: W"
             " links every unit to every other alike, or has too few units with neighbours; with"
             ' islands say islands="count".'
         )
     expected, sd = float(moments.mean), float(np.sqrt(moments.variance))
-    observed, value = float(formulas.statistic(z, W.matrix, about)), z / np.sqrt((z * z).mean())
-    score, by_chance = (observed - expected) / sd, np.nan
-    if plan.permutations:
-        drawn = formulas.permuted(
-            z, W.matrix, about, plan.permutations, np.random.default_rng(plan.seed)
+    observed = float(moran_formulas.statistic(z, W.matrix, about))
+    score, value = (observed - expected) / sd, z / np.sqrt((z * z).mean())
+    by_chance = np.nan
+    if options.permutations:
+        drawn = moran_formulas.permute(
+            z, W.matrix, about, options.permutations, np.random.default_rng(options.seed)
         )
-        size = float(formulas.statistic(np.abs(z), W.matrix, about))  # of the terms that I adds
+        # the size of the terms that I adds up, to which ties are told
+        size = float(moran_formulas.statistic(np.abs(z), W.matrix, about))
         by_chance = float(
-            formulas.p_permutation(
-                *formulas.extremes(drawn, observed, size), plan.permutations, plan.alternative
+            moran_formulas.p_permutation(
+                *moran_formulas.count_extremes(drawn, observed, size),
+                options.permutations,
+                options.alternative,
             )
         )
     return Moran(
@@ -307,29 +459,29 @@ def _moran(z: np.ndarray, W: Weights, about: formulas.Sums, name: str, plan: _Pl
         expected=expected,
         sd=sd,
         z=score,
-        p_value=float(formulas.p_normal(np.array(score), plan.alternative)),
+        p_value=float(moran_formulas.p_normal(np.array(score), options.alternative)),
         p_permutation=by_chance,
-        permutations=plan.permutations,
+        permutations=options.permutations,
         n=about.n,
-        alternative=plan.alternative,
-        assumption=plan.assumption,
+        alternative=options.alternative,
+        assumption=options.assumption,
         scatter=pd.DataFrame(
             {"value": value, "lag": about.n / about.s0 * (W.matrix @ value)}, index=W.ids
         ),
     )
 
 
-def _local_tests(
+def _test_units(
     z: np.ndarray, W: sparse.csr_array, alternative: str, conditional: bool
 ) -> pd.DataFrame:
     """I, expected, sd, z and p of every unit; z and p are NaN where every arrangement gives the
     same I_i.
     """
-    observed = formulas.local(z, W)
-    mean, variance = (formulas.local_conditional if conditional else formulas.local_unconditional)(
-        z, W
-    )
-    # of the terms of the variance
+    observed = moran_formulas.local(z, W)
+    mean, variance = (
+        moran_formulas.local_conditional if conditional else moran_formulas.local_unconditional
+    )(z, W)
+    # the size of the terms that the variance adds up: what is tiny beside it is rounding
     size = np.asarray((W * W).sum(axis=1)) * (z * z / (z * z).mean() if conditional else 1.0)
     random = variance > SAME * size
     sd = np.sqrt(np.where(random, variance, 0.0))
@@ -340,24 +492,24 @@ def _local_tests(
             "expected": mean,
             "sd": sd,
             "z": score,
-            "p": formulas.p_normal(score, alternative),
+            "p": moran_formulas.p_normal(score, alternative),
         }
     )
 
 
-def _quadrants(z: np.ndarray, lag: np.ndarray) -> np.ndarray:
+def _name_quadrants(z: np.ndarray, lag: np.ndarray) -> np.ndarray:
     return np.where(z > 0, np.where(lag > 0, "HH", "HL"), np.where(lag > 0, "LH", "LL"))
 
 
-def _adjusted(p: np.ndarray) -> np.ndarray:
-    """p adjusted for the false-discovery rate among those that are not NaN."""
+def _adjust(p: np.ndarray) -> np.ndarray:
+    """The p-values adjusted for the false-discovery rate; NaN stays out of it."""
     out, there = np.full(len(p), np.nan), ~np.isnan(p)
     if there.any():
         out[there] = scipy.stats.false_discovery_control(p[there], method="bh")
     return out
 
 
-def _columns(x: Any, W: Weights) -> tuple[np.ndarray, pd.Index]:
+def _center(x: Any, W: Weights) -> tuple[np.ndarray, pd.Index]:
     """Deviations from the mean, (columns, n), units in the order of W.ids, and the names of the
     columns.
     """
@@ -408,8 +560,8 @@ def _check_options(W: Any, permutations: Any, seed: Any, alternative: Any) -> No
         raise DataError("No unit has neighbours: W is zero.")
     whole("permutations", permutations, least=0, most=MOST_PERMUTATIONS, example=999)
     as_seed(seed)
-    choice("is no alternative", alternative, formulas.ALTERNATIVES)
+    choice("is no alternative", alternative, moran_formulas.ALTERNATIVES)
 
 
-def _printed(table: pd.DataFrame) -> str:
-    return table.to_string(float_format=lambda number: f"{number:.4g}")
+def _format_table(table: pd.DataFrame) -> str:
+    return str(table.to_string(float_format=lambda number: f"{number:.4g}"))

@@ -1,6 +1,4 @@
-"""Pictures of spatial autocorrelation: Moran scatter plots, Moran's I over periods, maps of
-clusters and of any values.
-"""
+"""Pictures of spatial autocorrelation: Moran scatter plots, Moran's I over time, maps."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +9,15 @@ import scipy.stats
 from spillover.engine.exploration.moran import NOWHERE, UNCLEAR, Moran, MoranLocal, MoranPanel
 from spillover.engine.labels import as_labels, as_numbers, few, type_hint
 from spillover.engine.recognition import swapped
-from spillover.kernels.arguments import front_door, kind_of, real, shown, suggestion, text, whole
+from spillover.kernels.arguments import front_door, kind_of, real, show, suggestion, text, whole
 from spillover.kernels.errors import DataError, SpecificationError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-# Those of ColorBrewer's RdYlBu, which colour-blind readers can tell apart
+# ColorBrewer's RdYlBu, which colour-blind readers can tell apart
 COLOURS = {
     "HH": "#d7191c",
     "HL": "#fdae61",
@@ -38,50 +37,97 @@ MISSING = "0.85"
 ACROSS = 5  # panels side by side
 MOST_NAMED = 40  # units of a map
 SIZE = 6.0  # inches of the longer side of a map
-# where a label may stand beside its point
-AROUND = [
-    (1, 0),
-    (-1, 0),
-    (0, 1),
-    (0, -1),
-    (1, 1),
-    (1, -1),
-    (-1, 1),
-    (-1, -1),
-]
+# where a label may stand beside its point, in steps to the right and up
+AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+Limits = tuple[tuple[float, float], tuple[float, float]]  # of the axes x and y
 
 
 @front_door
 def moran(result: Moran | MoranPanel, *, labels: int = 40) -> "Figure":
-    """The Moran scatter plot: the spatial lag of x over x, both standardised, with the line through
-    the origin whose slope is I.
+    """Draw the Moran scatter plot: the spatial lag of x over x, with the line whose slope is I.
 
-    The quadrants are HH (high among high), LH, LL and HL. The `labels` units farthest from the
-    origin are named, those for which there is room; a `MoranPanel` has a panel for each period and
-    names no unit. Anselin (1996, in Spatial Analytical Perspectives on GIS).
+    Both are standardised. The quadrants are HH (high among high), LH, LL and HL.
+
+    Parameters
+    ----------
+    result : Moran or MoranPanel
+        What `spillover.moran` returns. A `MoranPanel` has a panel for each period, and names no
+        unit.
+    labels : int, default 40
+        How many units are named, those farthest from the origin first. A unit whose label would
+        hide a point or another label stays without.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+
+    Raises
+    ------
+    SpecificationError
+        For anything but such a result.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> unemp = frame[frame["year"] == 1986].set_index("state")["unemp"]
+    >>> figure = so.plots.moran(so.moran(unemp, W.row_standardize()))
+    >>> figure.axes[0].get_xlabel()
+    'unemp, standardised'
+
+    References
+    ----------
+    Anselin (1996), in Spatial Analytical Perspectives on GIS.
     """
     import matplotlib.pyplot as plt
 
     _expect(result, (Moran, MoranPanel), "so.moran")
     whole("labels", labels, least=0, example=40)
-    if isinstance(result, Moran):
-        figure, axis = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
-        _scatter(axis, result, _limits((result,)), size=22)
-        axis.set_title(f"{result.name}: {_verdict(result)}", fontsize="medium")
-        axis.set_xlabel(f"{result.name}, standardised")
-        axis.set_ylabel(f"spatial lag of {result.name}")
-        _name_points(figure, axis, result.scatter, labels)
-        return figure
-    return _grid(result)
+    if isinstance(result, MoranPanel):
+        return _draw_grid(result)
+    figure, axis = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
+    _draw_scatter(axis, result, _find_limits((result,)), size=22)
+    axis.set_title(f"{result.name}: {_describe(result)}", fontsize="medium")
+    axis.set_xlabel(f"{result.name}, standardised")
+    axis.set_ylabel(f"spatial lag of {result.name}")
+    _name_points(figure, axis, result.scatter, labels)
+    return figure
 
 
 @front_door
 def moran_over_time(panel: MoranPanel, *, prob: float = 0.95) -> "Figure":
-    """Moran's I of every period over the central interval of probability `prob` that it has without
-    spatial autocorrelation.
+    """Draw Moran's I of every period, over the interval that it has without autocorrelation.
 
-    The interval is E[I] ± quantile · sd under the assumption of the tests; I outside it is a filled
-    point.
+    The interval is E[I] ± quantile · sd, under the assumption of the tests. I outside of it is a
+    filled point.
+
+    Parameters
+    ----------
+    panel : MoranPanel
+        What `spillover.moran_by_period` returns, or `spillover.moran` for a DataFrame.
+    prob : float in (0, 1), default 0.95
+        Probability of the interval.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+
+    Raises
+    ------
+    SpecificationError
+        For anything but such a result, and for a probability out of its range.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> panel = so.moran_by_period(
+    ...     frame, "unemp", W.row_standardize(), unit="state", period="year", permutations=0
+    ... )
+    >>> so.plots.moran_over_time(panel).axes[0].get_ylabel()
+    "Moran's I"
     """
     import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
@@ -91,10 +137,24 @@ def moran_over_time(panel: MoranPanel, *, prob: float = 0.95) -> "Figure":
     table = panel.table
     ordered = table.index.dtype.kind in "iufM"
     place = table.index.to_numpy() if ordered else np.arange(len(table))
+    figure, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+    _draw_over_time(axis, place, panel, prob)
+    if not ordered:
+        axis.set_xticks(place, [str(label) for label in table.index], rotation=45, ha="right")
+    elif table.index.dtype.kind in "iu":
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel(str(table.index.name or "period"))
+    axis.set_ylabel("Moran's I")
+    axis.margins(y=0.12)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+    return figure
+
+
+def _draw_over_time(axis: "Axes", place: np.ndarray, panel: MoranPanel, prob: float) -> None:
+    """The interval, its middle, and I of every period at its place on the axis."""
+    table, assumption = panel.table, panel.tests[0].assumption
     reach = scipy.stats.norm.ppf(0.5 + prob / 2) * table["sd"].to_numpy()
     mean, values = table["expected"].to_numpy(), table["I"].to_numpy()
-    figure, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
-    assumption = panel.tests[0].assumption
     axis.fill_between(
         place,
         mean - reach,
@@ -116,60 +176,54 @@ def moran_over_time(panel: MoranPanel, *, prob: float = 0.95) -> "Figure":
                 markersize=5,
                 label=what,
             )
-    if not ordered:
-        axis.set_xticks(place, [str(label) for label in table.index], rotation=45, ha="right")
-    elif table.index.dtype.kind in "iu":
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set_xlabel(str(table.index.name or "period"))
-    axis.set_ylabel("Moran's I")
-    axis.margins(y=0.12)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
-    return figure
 
 
 @front_door
 def moran_local(result: MoranLocal, places: Any) -> "Figure":
-    """The map of the local clusters: units coloured HH, HL, LH or LL where their local Moran's I is
-    significant.
+    """Draw the map of the spatial clusters: HH, HL, LH and LL where local Moran's I is significant.
 
-    `places`: a GeoDataFrame or GeoSeries (areas are filled), or a table of two columns, x and y,
-    all with the units as their index. Raises DataError that names the units without a place and the
-    places without a unit.
+    Parameters
+    ----------
+    result : MoranLocal
+        What `spillover.moran_local` returns.
+    places : GeoDataFrame, GeoSeries or DataFrame
+        The areas of the units, which are filled, or a table of two columns, x and y, drawn as
+        points; with the units as the index. x is the longitude, y the latitude.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The map.
+
+    Raises
+    ------
+    DataError
+        Names the units without a place and the places without a unit.
+    SpecificationError
+        For anything but such a result.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.provinces(complete=True)
+    >>> gdp = frame[frame["year"] == 2023].set_index("province")["gdp_per_capita"]
+    >>> local = so.moran_local(gdp, W.row_standardize(), permutations=0)
+    >>> so.plots.moran_local(local, so.province_coordinates()).axes[0].get_title()
+    "gdp_per_capita: local Moran's I, false-discovery rate 0.05"
     """
     import matplotlib.pyplot as plt
 
     _expect(result, (MoranLocal,), "so.moran_local")
     cluster = result.table["cluster"]
-    geometry, points = _located(cluster.index, places)
-    corners = points if geometry is None else geometry.total_bounds.reshape(2, 2)
-    figure, axis = plt.subplots(figsize=_map_size(corners), layout="constrained")
-    colours = cluster.map(COLOURS).to_list()
-    if geometry is None:
-        faint = (cluster == UNCLEAR).to_numpy()
-        for chosen, size in ((faint, 26), (~faint, 44)):  # what was found lies on top
-            shown = [colour for colour, keep in zip(colours, chosen, strict=True) if keep]
-            axis.scatter(
-                points[chosen, 0],
-                points[chosen, 1],
-                s=size,
-                c=shown,
-                edgecolors="0.4",
-                linewidths=0.5,
-            )
-        for at in np.flatnonzero(~faint)[:MOST_NAMED]:
-            axis.annotate(
-                str(cluster.index[at]),
-                points[at],
-                xytext=(5, 4),
-                textcoords="offset points",
-                fontsize="x-small",
-            )
-        axis.set_aspect("equal")
-        axis.margins(0.05)
+    areas, points = _match_places(cluster.index, places)
+    corners = points if areas is None else areas.total_bounds.reshape(2, 2)
+    figure, axis = plt.subplots(figsize=_size_map(corners), layout="constrained")
+    if areas is None:
+        _draw_points(axis, cluster, points)
     else:
-        _fill(axis, geometry, colours)
+        _fill_areas(axis, areas, cluster.map(COLOURS).to_list())
     axis.set_axis_off()
-    keys = _keys(cluster, "s" if points is None else "o")
+    keys = _make_keys(cluster, "s" if points is None else "o")
     figure.legend(
         handles=keys, loc="outside lower center", ncols=2, frameon=False, fontsize="small"
     )
@@ -177,6 +231,27 @@ def moran_local(result: MoranLocal, places: Any) -> "Figure":
         f"{result.name}: local Moran's I, false-discovery rate {result.fdr:g}", fontsize="medium"
     )
     return figure
+
+
+def _draw_points(axis: "Axes", cluster: pd.Series, points: np.ndarray) -> None:
+    """The units as points, those in a cluster larger, on top and by name."""
+    colours = cluster.map(COLOURS).to_list()
+    faint = (cluster == UNCLEAR).to_numpy()
+    for chosen, size in ((faint, 26), (~faint, 44)):
+        kept = [colour for colour, keep in zip(colours, chosen, strict=True) if keep]
+        axis.scatter(
+            points[chosen, 0], points[chosen, 1], s=size, c=kept, edgecolors="0.4", linewidths=0.5
+        )
+    for at in np.flatnonzero(~faint)[:MOST_NAMED]:
+        axis.annotate(
+            str(cluster.index[at]),
+            points[at],
+            xytext=(5, 4),
+            textcoords="offset points",
+            fontsize="x-small",
+        )
+    axis.set_aspect("equal")
+    axis.margins(0.05)
 
 
 @front_door
@@ -188,58 +263,106 @@ def choropleth(
     cmap: str | None = None,
     centre: float | None = None,
 ) -> "Figure":
-    """A map of the values, matched to the geometry by label.
+    """Draw a map of values, each area filled by the colour of its value.
 
-    `values`: a Series, NaN for areas to be left grey. `geometry`: a GeoDataFrame or GeoSeries with
-    the same labels as its index. `label`: of the colour bar (default: the name of the Series).
-    `centre`: the value at the middle of diverging colours, e.g. 0 for effects. `cmap`: a Matplotlib
-    colour map. Raises DataError that names labels which only one of the two has.
+    Parameters
+    ----------
+    values : Series
+        A value for each area, by its label; NaN leaves the area grey.
+    geometry : GeoDataFrame or GeoSeries
+        The areas, with the same labels as its index.
+    label : str, optional
+        Label of the colour bar; the name of the Series unless given.
+    cmap : str, optional
+        Name of a Matplotlib colour map; "viridis" unless given, with `centre` "RdBu_r".
+    centre : float, optional
+        The value in the middle of diverging colours, such as 0 for effects.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The map.
+
+    Raises
+    ------
+    DataError
+        For labels that only one of the two has, by name, for infinite values, and where every value
+        is missing.
+    SpecificationError
+        For a colour map that does not exist.
+
+    Examples
+    --------
+    >>> import geopandas
+    >>> import spillover as so
+    >>> from shapely.geometry import box
+    >>> areas = geopandas.GeoSeries([box(0, 0, 1, 1), box(1, 0, 2, 1)], index=["west", "east"])
+    >>> values = pd.Series({"east": 2.0, "west": 1.0}, name="GDP")
+    >>> so.plots.choropleth(values, areas).axes[-1].get_ylabel()
+    'GDP'
     """
-    import matplotlib.pyplot as plt
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import CenteredNorm, Normalize, to_rgba
-    from matplotlib.patches import Patch
-
-    if not isinstance(values, pd.Series):
-        raise DataError(
-            f"values is {kind_of(values)}: give a Series with the labels of the areas as its index."
-        )
-    areas, _ = _located(values.index, geometry)
-    if areas is None:
-        raise DataError(f"geometry is {kind_of(geometry)}: give a GeoDataFrame or GeoSeries.")
+    areas = _check_map(values, geometry)
     if label is not None:
         text("label", label, example="GDP")
     if centre is not None:
         real("centre", centre)
     _check_colours(cmap)
+    return _draw_choropleth(
+        areas,
+        _check_numbers(values),
+        label=str(values.name or "") if label is None else label,
+        cmap=cmap or ("viridis" if centre is None else "RdBu_r"),
+        centre=centre,
+    )
+
+
+def _check_map(values: Any, geometry: Any) -> Any:
+    """The areas in the order of the values. DataError where the two do not fit."""
+    if not isinstance(values, pd.Series):
+        raise DataError(
+            f"values is {kind_of(values)}: give a Series with the labels of the areas as its index."
+        )
+    areas, _ = _match_places(values.index, geometry)
+    if areas is None:
+        raise DataError(f"geometry is {kind_of(geometry)}: give a GeoDataFrame or GeoSeries.")
+    return areas
+
+
+def _check_numbers(values: pd.Series) -> np.ndarray:
+    """The values as floats, of which some may be NaN, but not all."""
     numbers = as_numbers(values, "values")
-    there, infinite = ~np.isnan(numbers), np.isinf(numbers)
-    if not there.any():
+    infinite = np.isinf(numbers)
+    if np.isnan(numbers).all():
         raise DataError("Every value is missing: there is nothing to draw.")
     if infinite.any():
         raise DataError(
             f"{infinite.sum()} values are infinite: {few(values.index[infinite])}. Give numbers, or"
             " NaN for grey."
         )
+    return numbers
+
+
+def _draw_choropleth(
+    areas: Any, numbers: np.ndarray, *, label: str, cmap: str, centre: float | None
+) -> "Figure":
+    import matplotlib.pyplot as plt
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import CenteredNorm, Normalize, to_rgba
+    from matplotlib.patches import Patch
+
+    there = ~np.isnan(numbers)
     norm = Normalize() if centre is None else CenteredNorm(centre)
     norm.autoscale(numbers[there])
-    scale = ScalarMappable(norm, cmap or ("viridis" if centre is None else "RdBu_r"))
+    scale = ScalarMappable(norm, cmap)
     colours = [
-        scale.to_rgba(number) if shown else to_rgba(MISSING)
-        for number, shown in zip(numbers, there, strict=True)
+        scale.to_rgba(number) if known else to_rgba(MISSING)
+        for number, known in zip(numbers, there, strict=True)
     ]
-    figure, axis = plt.subplots(
-        figsize=_map_size(areas.total_bounds.reshape(2, 2)), layout="constrained"
-    )
-    _fill(axis, areas, colours)
+    corners = areas.total_bounds.reshape(2, 2)
+    figure, axis = plt.subplots(figsize=_size_map(corners), layout="constrained")
+    _fill_areas(axis, areas, colours)
     axis.set_axis_off()
-    figure.colorbar(
-        scale,
-        ax=axis,
-        shrink=0.7,
-        aspect=25,
-        label=str(values.name or "") if label is None else label,
-    )
+    figure.colorbar(scale, ax=axis, shrink=0.7, aspect=25, label=label)
     if not there.all():
         figure.legend(
             handles=[Patch(facecolor=MISSING, label="no value")],
@@ -257,7 +380,7 @@ def _check_colours(cmap: Any) -> None:
     if cmap is not None and (not isinstance(cmap, str) or cmap not in colormaps):
         near = suggestion(cmap, colormaps)
         way_out = f"{near}?" if near else "give the name of one, such as viridis."
-        raise SpecificationError(f"There is no colour map {shown(cmap)}: {way_out}")
+        raise SpecificationError(f"There is no colour map {show(cmap)}: {way_out}")
 
 
 def _expect(result: Any, kinds: tuple[type, ...], source: str) -> None:
@@ -265,7 +388,7 @@ def _expect(result: Any, kinds: tuple[type, ...], source: str) -> None:
         raise SpecificationError(f"This is {kind_of(result)}: give what {source} returns.")
 
 
-def _verdict(test: Moran) -> str:
+def _describe(test: Moran) -> str:
     """I and its p-values in words."""
     drawn = (
         f", p = {test.p_permutation:.3g} by {test.permutations} permutations"
@@ -275,7 +398,7 @@ def _verdict(test: Moran) -> str:
     return f"I = {test.statistic:.3f}, z = {test.z:.2f}, p = {test.p_value:.2g}{drawn}"
 
 
-def _grid(panel: MoranPanel) -> "Figure":
+def _draw_grid(panel: MoranPanel) -> "Figure":
     """A small scatter plot for each period, all on the same scales."""
     import matplotlib.pyplot as plt
 
@@ -288,7 +411,7 @@ def _grid(panel: MoranPanel) -> "Figure":
     for axis in axes.ravel()[len(panel.tests) :]:
         axis.set_axis_off()
     for axis, test in zip(axes.ravel()[: len(panel.tests)], panel.tests, strict=True):
-        _scatter(axis, test, _limits(panel.tests), size=7)
+        _draw_scatter(axis, test, _find_limits(panel.tests), size=7)
         axis.set_title(f"{test.name}: I = {test.statistic:.2f}", fontsize="medium")
     empty = down * across - len(panel.tests)
     for axis in axes[-2, across - empty :] if empty else ():
@@ -298,8 +421,8 @@ def _grid(panel: MoranPanel) -> "Figure":
     return figure
 
 
-def _limits(tests: tuple[Moran, ...]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Those of x and y that hold every point and the origin, with a margin."""
+def _find_limits(tests: tuple[Moran, ...]) -> Limits:
+    """Limits of the axes that hold every point and the origin, with a margin."""
     spans = []
     for column in ("value", "lag"):
         every = np.concatenate([[0.0], *(test.scatter[column].to_numpy() for test in tests)])
@@ -308,24 +431,21 @@ def _limits(tests: tuple[Moran, ...]) -> tuple[tuple[float, float], tuple[float,
     return spans[0], spans[1]
 
 
-def _scatter(
-    axis: "Axes",
-    test: Moran,
-    limits: tuple[tuple[float, float], tuple[float, float]],
-    *,
-    size: float,
-) -> None:
+def _draw_scatter(axis: "Axes", test: Moran, limits: Limits, *, size: float) -> None:
     """Points over shaded quadrants, and the line of slope I."""
     across, up = limits
     for name, (right, top) in CORNERS.items():
         x, y = across[int(right > 0.5)], up[int(top > 0.5)]
         axis.fill([0, x, x, 0], [0, 0, y, y], color=COLOURS[name], alpha=0.16, linewidth=0)
-        sides: dict[str, Any] = {
-            "ha": "right" if right > 0.5 else "left",
-            "va": "top" if top > 0.5 else "bottom",
-        }
         axis.text(
-            right, top, name, transform=axis.transAxes, color="0.45", fontsize="small", **sides
+            right,
+            top,
+            name,
+            transform=axis.transAxes,
+            color="0.45",
+            fontsize="small",
+            ha="right" if right > 0.5 else "left",
+            va="top" if top > 0.5 else "bottom",
         )
     axis.axhline(0, color="0.6", linewidth=0.8)
     axis.axvline(0, color="0.6", linewidth=0.8)
@@ -348,7 +468,8 @@ def _name_points(figure: "Figure", axis: "Axes", scatter: pd.DataFrame, count: i
     another label, or not at all.
     """
     figure.draw_without_rendering()  # settles the layout, after which places in pixels are final
-    points, gap, frame = axis.transData.transform(scatter.to_numpy()), 0.04 * figure.dpi, axis.bbox
+    points, gap = axis.transData.transform(scatter.to_numpy()), 0.04 * figure.dpi
+    frame = np.asarray(axis.bbox.extents)
     taken = [np.asarray(text.get_window_extent().extents) for text in axis.texts]
     far = np.argsort(-np.hypot(*scatter.to_numpy().T), kind="stable")[:count]
     for at in far:
@@ -359,28 +480,26 @@ def _name_points(figure: "Figure", axis: "Axes", scatter: pd.DataFrame, count: i
             textcoords="offset points",
             fontsize="x-small",
         )
-        box = text.get_window_extent()
-        for place in AROUND:
-            low = points[at] + [
-                (step - 1) / 2 * side + step * gap
-                for step, side in zip(place, (box.width, box.height), strict=True)
-            ]
-            spot = np.concatenate(
-                [low - gap / 4, low + np.array([box.width, box.height]) + gap / 4]
-            )
-            inside = (
-                frame.x0 <= spot[0]
-                and frame.y0 <= spot[1]
-                and spot[2] <= frame.x1
-                and spot[3] <= frame.y1
-            )
-            hides = ((points > spot[:2]) & (points < spot[2:])).all(axis=1).any()
-            if inside and not hides and not any(_overlap(spot, other) for other in taken):
-                text.set_position(tuple((low - points[at]) * 72 / figure.dpi))
-                taken.append(spot)
+        extent = text.get_window_extent()
+        size = np.array([extent.width, extent.height])
+        for place in np.array(AROUND):
+            corner = points[at] + ((place - 1) / 2 * size + place * gap)
+            box = np.concatenate([corner - gap / 4, corner + size + gap / 4])
+            if _is_free(box, frame, points, taken):
+                text.set_position(tuple((corner - points[at]) * 72 / figure.dpi))
+                taken.append(box)
                 break
         else:
             text.remove()
+
+
+def _is_free(
+    box: np.ndarray, frame: np.ndarray, points: np.ndarray, taken: list[np.ndarray]
+) -> bool:
+    """Whether a box (x0, y0, x1, y1) lies in the frame and covers no point and no other box."""
+    inside = (frame[:2] <= box[:2]).all() and (box[2:] <= frame[2:]).all()
+    hides = ((points > box[:2]) & (points < box[2:])).all(axis=1).any()
+    return bool(inside and not hides and not any(_overlap(box, other) for other in taken))
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
@@ -388,39 +507,26 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((a[:2] < b[2:]).all() and (b[:2] < a[2:]).all())
 
 
-def _located(labels: pd.Index, places: Any) -> tuple[Any, Any]:
-    """The geometry, or else the coordinates (n, 2), in the order of the labels."""
+def _match_places(labels: pd.Index, places: Any) -> tuple[Any, Any]:
+    """The areas, or else the coordinates (n, 2), in the order of the labels."""
     areas = getattr(places, "geometry", None)
+    has_areas = hasattr(areas, "total_bounds")
     if not isinstance(places, pd.DataFrame | pd.Series) or (
-        not hasattr(areas, "total_bounds") and np.shape(places)[1:] != (2,)
+        not has_areas and np.shape(places)[1:] != (2,)
     ):
         raise DataError(
             f"places is {kind_of(places)}: give a GeoDataFrame, a GeoSeries or a table of two"
             " columns, x and y."
         )
-    found = as_labels(places.index)
-    for index, what in ((labels, "values"), (found, "places")):
-        if index.has_duplicates:
-            raise DataError(
-                f"The {what} repeat the labels {few(index[index.duplicated()].unique())}: give one"
-                " row a unit."
-            )
-    where, extra = found.get_indexer(labels), found[labels.get_indexer(found) < 0]
-    if len(extra) or (where < 0).any():
-        sides = (("without a place", labels[where < 0]), ("places without a value", extra))
-        told = "; ".join(f"{side}: {few(units)}" for side, units in sides if len(units))
-        raise DataError(
-            f"The labels of values and places differ; {told}.{type_hint(labels, found)} Set the"
-            " units as the index of both."
-        )
-    if areas is not None and hasattr(areas, "total_bounds"):
-        return areas.iloc[where], None
+    order = _match_labels(labels, as_labels(places.index))
+    if areas is not None and has_areas:
+        return areas.iloc[order], None
     if swapped(places.columns):
         raise DataError(
             f"places has the columns {few(places.columns)}: x, the longitude, is wanted first, then"
             " y, the latitude."
         )
-    points = as_numbers(places, "places")[where]
+    points = as_numbers(places, "places")[order]
     if not np.isfinite(points).all():
         raise DataError(
             f"Coordinates are missing or infinite: {few(labels[~np.isfinite(points).all(axis=1)])}."
@@ -428,32 +534,48 @@ def _located(labels: pd.Index, places: Any) -> tuple[Any, Any]:
     return None, points
 
 
-def _keys(cluster: pd.Series, marker: str) -> list:
-    """What the legend of a map of clusters shows: the four kinds, and what else there is, with
-    their numbers of units.
+def _match_labels(labels: pd.Index, places: pd.Index) -> np.ndarray:
+    """The positions of the labels among those of the places; DataError unless both have the same
+    ones, each once.
+    """
+    for index, what in ((labels, "values"), (places, "places")):
+        if index.has_duplicates:
+            raise DataError(
+                f"The {what} repeat the labels {few(index[index.duplicated()].unique())}: give one"
+                " row a unit."
+            )
+    order, extra = places.get_indexer(labels), places[labels.get_indexer(places) < 0]
+    if len(extra) or (order < 0).any():
+        sides = (("without a place", labels[order < 0]), ("places without a value", extra))
+        told = "; ".join(f"{side}: {few(units)}" for side, units in sides if len(units))
+        raise DataError(
+            f"The labels of values and places differ; {told}.{type_hint(labels, places)} Set the"
+            " units as the index of both."
+        )
+    return np.asarray(order)
+
+
+def _make_keys(cluster: pd.Series, marker: str) -> "list[Line2D]":
+    """The legend of a map of clusters: the four kinds, and what else there is, each with its number
+    of units.
     """
     from matplotlib.lines import Line2D
 
     counts, keys = cluster.value_counts(), []
     for name, colour in COLOURS.items():
         if name in counts or name in MEANING:
-            text = f"{name}: {MEANING[name]}" if name in MEANING else name
-            look: dict[str, Any] = {
-                "marker": marker,
-                "linestyle": "",
-                "markersize": 8,
-                "markeredgecolor": "0.4",
-                "markeredgewidth": 0.5,
-            }
-            keys.append(
-                Line2D(
-                    [], [], markerfacecolor=colour, label=f"{text} ({counts.get(name, 0)})", **look
-                )
+            meaning = f"{name}: {MEANING[name]}" if name in MEANING else name
+            key = Line2D([], [], marker=marker, linestyle="", markersize=8, markerfacecolor=colour)
+            key.set(
+                markeredgecolor="0.4",
+                markeredgewidth=0.5,
+                label=f"{meaning} ({counts.get(name, 0)})",
             )
+            keys.append(key)
     return keys
 
 
-def _map_size(corners: np.ndarray) -> tuple[float, float]:
+def _size_map(corners: np.ndarray) -> tuple[float, float]:
     """Inches of a figure for a map, with room for its title and legend, from points or corners
     (any, 2).
     """
@@ -462,5 +584,5 @@ def _map_size(corners: np.ndarray) -> tuple[float, float]:
     return max(wide * scale, 0.55 * SIZE), max(high * scale, 0.45 * SIZE) + 0.9
 
 
-def _fill(axis: "Axes", areas: Any, colours: list) -> None:
+def _fill_areas(axis: "Axes", areas: Any, colours: list[Any]) -> None:
     areas.plot(ax=axis, color=colours, edgecolor="white", linewidth=0.5)

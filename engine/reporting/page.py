@@ -1,5 +1,7 @@
-"""A report as one page that needs nothing else: text, tables and figures; each table also as CSV
-and LaTeX, each figure as PNG.
+"""A report as one HTML page that needs nothing else, and as files.
+
+The page holds text, tables and figures. Beside it, each table is written as CSV and LaTeX, and each
+figure as PNG.
 """
 
 import base64
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from spillover.engine.reporting.formatting import body, head, to_latex
+from spillover.engine.reporting.formatting import make_body, make_head, to_latex
 from spillover.engine.storage.csv_text import csv_text
 from spillover.engine.storage.whole import whole_file
 from spillover.kernels.errors import SpecificationError
@@ -28,11 +30,22 @@ SCREEN = 96  # pixels of CSS in an inch
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table: its index gives the headings of the rows, levels of a MultiIndex are grouped.
+    """A table of a report.
 
-    `name`: of its files, letters a-z, digits and underscores, one table's in a report; `title` and
-    `note`: plain text.
+    Attributes
+    ----------
+    name : str
+        Name of its files, unique among the tables of a report: letters a-z, digits, underscores.
+    title : str
+        The caption, plain text.
+    frame : DataFrame
+        The numbers. Its index gives the headings of the rows; the levels of a MultiIndex are
+        grouped.
+    note : str
+        Plain text under the table.
 
+    Examples
+    --------
     >>> Table("scores", "Scores by unit", pd.DataFrame({"score": [0.25]}, index=["a"])).name
     'scores'
     """
@@ -45,11 +58,21 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A matplotlib figure, which stays the caller's: nothing here changes or closes it.
+    """A matplotlib figure of a report. It stays the caller's: nothing here changes or closes it.
 
-    `name`: as for `Table`, among the pictures; `title`: the caption and the alternative text;
-    `note`: plain text.
+    Attributes
+    ----------
+    name : str
+        Name of its file, unique among the pictures of a report: letters a-z, digits, underscores.
+    title : str
+        The caption and the alternative text, plain text.
+    figure : matplotlib.figure.Figure
+        The figure.
+    note : str
+        Plain text under the caption.
 
+    Examples
+    --------
     >>> from matplotlib.figure import Figure
     >>> Picture("curve", "Score over time", Figure()).note
     ''
@@ -63,9 +86,19 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading, the paragraphs under it in plain text, then tables and pictures in the order
-    given.
+    """A heading, the paragraphs under it, then tables and pictures in their order.
 
+    Attributes
+    ----------
+    title : str
+        The heading, plain text.
+    paragraphs : tuple of str
+        Plain text.
+    parts : tuple of Table or Picture
+        What follows the paragraphs.
+
+    Examples
+    --------
     >>> Section("Data", ("Ten units, five years.",)).parts
     ()
     """
@@ -77,13 +110,23 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What a page shows: title, lead, sections, and at the foot what it was made with.
+    """What a page shows: title, lead, sections, and at the foot what the report was made with.
 
-    `about`: what to repeat the work with, such as versions and seeds, by name.
+    Attributes
+    ----------
+    title : str
+        The heading of the page, plain text.
+    lead : str
+        The paragraph under it, plain text.
+    sections : tuple of Section
+        The sections, in their order.
+    about : mapping of str to str
+        What it takes to repeat the work, such as versions and seeds, by name.
 
-    >>> Report("Scores", "What the scores say.", (Section("Data"),), {"seed": "0"}).sections[
-    ...     0
-    ... ].title
+    Examples
+    --------
+    >>> report = Report("Scores", "What they say.", (Section("Data"),), {"seed": "0"})
+    >>> report.sections[0].title
     'Data'
     """
 
@@ -93,32 +136,45 @@ class Report:
     about: Mapping[str, str]
 
 
-def write(report: Report, folder: Path) -> list[Path]:
-    """Write the page and its parts: report.html, tables/NAME.csv, tables/NAME.tex,
-    figures/NAME.png; returns the paths.
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write the page and its parts, each file whole or not at all.
 
-    `folder`: made where it is not there; files of the same names are replaced, each whole or not at
-    all. CSV has every digit, LaTeX (package booktabs) those of the page.
+    Parameters
+    ----------
+    report : Report
+        The report.
+    folder : Path
+        Where to write; it is made where it is not there. Files of the same names are replaced.
 
-    SpecificationError for a name of a table or a picture with other characters or there twice, and
-    for paragraphs that are no tuple.
+    Returns
+    -------
+    list of Path
+        report.html, then tables/NAME.csv with every digit and tables/NAME.tex (for the package
+        booktabs) with the digits of the page, then figures/NAME.png.
 
+    Raises
+    ------
+    SpecificationError
+        For a name of a table or picture that has other characters or is there twice, and for
+        paragraphs that are no tuple.
+
+    Examples
+    --------
     >>> from tempfile import TemporaryDirectory
     >>> table = Table("scores", "Scores", pd.DataFrame({"score": [0.25]}, index=["a"]))
     >>> report = Report("Scores", "", (Section("Data", parts=(table,)),), {})
     >>> with TemporaryDirectory() as folder:
-    ...     [path.name for path in write(report, Path(folder))]
+    ...     [path.name for path in write_report(report, Path(folder))]
     ['report.html', 'scores.csv', 'scores.tex']
     """
     _check(report)
-    images = _images(report)
-    texts = {"report.html": _page(report, images)}
-    for table in (part for part in _parts(report) if isinstance(part, Table)):
+    images = _draw_images(report)
+    texts = {"report.html": _render(report, images)}
+    for table in (part for part in _list_parts(report) if isinstance(part, Table)):
         texts[f"tables/{table.name}.csv"] = csv_text(table.frame)
-        latex = to_latex(
+        texts[f"tables/{table.name}.tex"] = to_latex(
             table.frame, caption=table.title, label=f"tab:{table.name}", note=table.note
         )
-        texts[f"tables/{table.name}.tex"] = latex
     contents = {name: text.encode() for name, text in texts.items()}
     contents |= {f"figures/{name}.png": image for name, image in images.items()}
     for name, content in contents.items():
@@ -131,24 +187,33 @@ def write(report: Report, folder: Path) -> list[Path]:
 def to_html(report: Report) -> str:
     """The report as one page: styles and images inside, no script, nothing fetched from anywhere.
 
-    `report`: numbers are shown to four digits, and in full in the attribute data-value of their
-    cells.
+    Numbers are shown to four digits; the attribute data-value of their cells has every digit.
 
-    SpecificationError for a name of a table or a picture with other characters or there twice, and
-    for paragraphs that are no tuple.
+    Parameters
+    ----------
+    report : Report
+        The report.
 
+    Raises
+    ------
+    SpecificationError
+        As `write_report` does.
+
+    Examples
+    --------
     >>> "<h1>R&amp;D</h1>" in to_html(Report("R&D", "", (), {}))
     True
     """
     _check(report)
-    return _page(report, _images(report))
+    return _render(report, _draw_images(report))
 
 
-def _parts(report: Report) -> list[Table | Picture]:
+def _list_parts(report: Report) -> list[Table | Picture]:
     return [part for section in report.sections for part in section.parts]
 
 
 def _check(report: Report) -> None:
+    """Refuse names that name no file or are there twice, and paragraphs that are one string."""
     for section in report.sections:
         if isinstance(section.paragraphs, str):
             raise SpecificationError(
@@ -156,7 +221,7 @@ def _check(report: Report) -> None:
                 " strings."
             )
     seen = set()
-    for part in _parts(report):
+    for part in _list_parts(report):
         kind = type(part).__name__.lower()
         if not re.fullmatch("[a-z0-9_]+", part.name):
             raise SpecificationError(
@@ -169,21 +234,24 @@ def _check(report: Report) -> None:
         seen.add((kind, part.name))
 
 
-def _images(report: Report) -> dict[str, bytes]:
-    """Every picture as PNG, by name. To save as PNG takes a canvas of its own, whatever the backend
-    in use.
+def _draw_images(report: Report) -> dict[str, bytes]:
+    """Every picture as PNG, by name.
+
+    The metadata lack the version of matplotlib: the same figure gives the same bytes.
     """
-    found = {}
-    for picture in (part for part in _parts(report) if isinstance(part, Picture)):
+    images = {}
+    for picture in (part for part in _list_parts(report) if isinstance(part, Picture)):
         file = io.BytesIO()
+        # format="png" draws on a canvas for PNG, whatever the backend in use
         picture.figure.savefig(
             file, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None}
         )
-        found[picture.name] = file.getvalue()
-    return found
+        images[picture.name] = file.getvalue()
+    return images
 
 
-def _page(report: Report, images: dict[str, bytes]) -> str:
+def _render(report: Report, images: dict[str, bytes]) -> str:
+    """Fill the template of the page."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -192,31 +260,33 @@ def _page(report: Report, images: dict[str, bytes]) -> str:
     template = environment.from_string(
         (files("spillover") / "data" / "report.html.jinja").read_text(encoding="utf-8")
     )
-    return template.render(report=report, sections=_numbered(report, images))
+    return template.render(report=report, sections=_number_parts(report, images))
 
 
-def _numbered(report: Report, images: dict[str, bytes]) -> list[dict[str, Any]]:
-    """The sections as the template wants them, tables and figures numbered through."""
-    taken = {_anchor(part) for part in _parts(report)} | {"contents"}
-    counts = {Table: 0, Picture: 0}
+def _number_parts(report: Report, images: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The sections as the template reads them, with tables and figures numbered through."""
+    taken = {_make_anchor(part) for part in _list_parts(report)} | {"contents"}
+    counts: dict[type, int] = {Table: 0, Picture: 0}
     sections = []
     for section in report.sections:
         parts = []
         for part in section.parts:
             counts[type(part)] += 1
-            content = _tabulated(part) if isinstance(part, Table) else _embedded(images[part.name])
+            content = _lay_out(part) if isinstance(part, Table) else _embed(images[part.name])
             parts.append(
                 {
-                    "id": _anchor(part),
+                    "id": _make_anchor(part),
                     "number": counts[type(part)],
                     "title": part.title,
                     "note": part.note,
                     **content,
                 }
             )
+        address = _find_address(section.title, taken)
+        taken.add(address)
         sections.append(
             {
-                "id": _slug(section.title, taken),
+                "id": address,
                 "title": section.title,
                 "paragraphs": section.paragraphs,
                 "parts": parts,
@@ -225,32 +295,36 @@ def _numbered(report: Report, images: dict[str, bytes]) -> list[dict[str, Any]]:
     return sections
 
 
-def _anchor(part: Table | Picture) -> str:
+def _make_anchor(part: Table | Picture) -> str:
     return f"{'table' if isinstance(part, Table) else 'figure'}-{part.name}"
 
 
-def _slug(title: str, taken: set[str]) -> str:
-    """The title as an address within the page, added to those taken."""
+def _find_address(title: str, taken: set[str]) -> str:
+    """The title as an address within the page that is not taken.
+
+    >>> _find_address("Data & indices", {"data-indices"})
+    'data-indices-2'
+    """
     stem = re.sub(r"[\W_]+", "-", title.lower()).strip("-") or "section"
-    slug, number = stem, 2
-    while slug in taken:
-        slug, number = f"{stem}-{number}", number + 1
-    taken.add(slug)
-    return slug
+    address, number = stem, 2
+    while address in taken:
+        address, number = f"{stem}-{number}", number + 1
+    return address
 
 
-def _tabulated(table: Table) -> dict[str, Any]:
+def _lay_out(table: Table) -> dict[str, Any]:
+    """The cells of a table, for the template."""
     return {
         "kind": "table",
-        "head": head(table.frame),
-        "body": body(table.frame),
+        "head": make_head(table.frame),
+        "body": make_body(table.frame),
         "levels": table.frame.index.nlevels,
     }
 
 
-def _embedded(png: bytes) -> dict[str, Any]:
-    """The image as text, and its size: the page keeps its place before it is drawn."""
-    # the first chunk of every PNG
+def _embed(png: bytes) -> dict[str, Any]:
+    """An image as text, with its size, so that the page keeps its place before it is drawn."""
+    # width and height stand at bytes 16 to 23 of every PNG
     width, height = (round(pixels * SCREEN / DPI) for pixels in struct.unpack(">II", png[16:24]))
     return {
         "kind": "figure",

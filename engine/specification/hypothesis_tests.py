@@ -12,6 +12,12 @@ from scipy.linalg import solve_triangular
 
 from spillover.engine.estimation.ml import MLFit
 from spillover.engine.estimation.model import Model
+from spillover.engine.estimation.problem import (
+    LagFactor,
+    build_design,
+    check_response,
+    with_method,
+)
 from spillover.kernels.arguments import choice, front_door, kind_of
 from spillover.kernels.demean import demean
 from spillover.kernels.errors import SpecificationError
@@ -19,7 +25,7 @@ from spillover.kernels.factor import factorise
 from spillover.kernels.moments import lag, split
 from spillover.models import lagrange
 from spillover.models.design import LAG, MEAN
-from spillover.models.effects import QUASI, factorize, with_dummies
+from spillover.models.effects import QUASI, factorize, use_dummies
 from spillover.models.spec import FLAGS
 
 KINDS = ("transformed", "direct")
@@ -133,18 +139,18 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
             "These tests are for pooled data and fixed effects: choose effects 'none', 'unit',"
             " 'period' or 'twoway'."
         )
-    effects, matrix = model.effects_for(kind), model.weights.matrix
+    problem, matrix = with_method(model.problem, kind), model.weights.matrix
+    effects = problem.effects
     period = kind == "transformed" and model.spec.effects in ("period", "twoway")
     # W of the period effects is part of W y: demeaned residuals, but lags of the effects too
     if period and model.weights.row_sum is None:
-        effects = with_dummies(effects, len(model.panel.periods))
-    factor, parts = factorize(
-        model.panel.y, model.design_for(effects).regressors, effects, None, matrix
-    )
-    model.check_response(factor, parts, effects)
+        effects = use_dummies(effects, len(model.panel.periods))
+    regressors = build_design(problem, effects).regressors
+    factor = LagFactor(*factorize(model.panel.y, regressors, effects, None, matrix))
+    check_response(problem, factor, effects)
     nu = effects.multiplicity * (matrix.shape[0] - 1) if period else effects.nu
     about = lagrange.centre(matrix, multiplicity=effects.multiplicity, over_units=period, nu=nu)
-    found = lagrange.tests(split(factor, parts), about)
+    found = lagrange.tests(split(*factor), about)
     return LMTests(
         *(
             chi_squared(name, value, 2 if name == "sarma" else 1)
@@ -200,12 +206,12 @@ def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
 
 def _refuse_other_data(one: MLFit, other: MLFit) -> None:
     _refuse_other_types(one, other)
-    a, b = one.model.panel, other.model.panel
+    a, b = one.problem.panel, other.problem.panel
     if a.y.shape != b.y.shape or not np.array_equal(a.y, b.y) or not a.units.equals(b.units):
         raise SpecificationError(
             "The fits are of different data: likelihoods compare for the same y only."
         )
-    if one.weights != other.weights or one.model.error_weights != other.model.error_weights:
+    if one.weights != other.weights or one.problem.error_weights != other.problem.error_weights:
         raise SpecificationError(
             "The fits have different weights: neither is a restriction of the other. Compare them"
             " by `sweep`."
@@ -305,7 +311,7 @@ def wald_common_factor(ml: MLFit) -> TestResult:
     r'(J V J')^-1 r with r = theta + rho beta, J = [rho, 1, beta] its derivatives.
     SpecificationError for a model without rho or lagged regressors.
 
-    Source: Burridge (1981), J. Royal Statistical Society B 43; Elhorst (2014), 2.3.
+    Source: Burridge (1981), Environment and Planning A 13; Elhorst (2014), 2.3.
     """
     _refuse_other_types(ml)
     if not ml.spec.lag:
@@ -357,15 +363,15 @@ def hausman(fixed: MLFit, random: MLFit) -> TestResult:
             f" {random.spec.name} with {random.spec.effects!r}: give one with 'unit' or 'twoway'"
             " effects, then the same model with 'random'."
         )
-    _refuse_other_data(replace(fixed, method=random.method), random)
+    _refuse_other_data(replace(fixed, problem=with_method(fixed.problem, random.method)), random)
     shared = [term for term in fixed.design.terms if term in random.design.terms]
     if len(shared) < len(fixed.design.terms):
         raise SpecificationError(
             f"The fit with random effects lacks {(set(fixed.design.terms) - set(shared)).pop()!r}:"
             " give both one formula."
         )
-    same_for_all = np.ptp(random.model.panel.x, axis=1).max(axis=0) == 0
-    if fixed.spec.effects == "twoway" and same_for_all.sum() < len(random.model.panel.periods):
+    same_for_all = np.ptp(random.problem.panel.x, axis=1).max(axis=0) == 0
+    if fixed.spec.effects == "twoway" and same_for_all.sum() < len(random.problem.panel.periods):
         raise SpecificationError(
             "The fixed effects are those of the periods too: add C(period) to the formula of the"
             " fit with random effects, and lagged=[...] with the regressors without it; or use"
@@ -374,7 +380,8 @@ def hausman(fixed: MLFit, random: MLFit) -> TestResult:
     difference = (fixed.params[shared] - random.params[shared]).to_numpy()
     covariance = (fixed.covariance - random.covariance).loc[shared, shared].to_numpy()
     statistic = float(difference @ np.linalg.solve(covariance, difference))
-    correlated = replace(random.model, spec=replace(random.spec, effects="correlated_random"))
+    spec = replace(random.spec, effects="correlated_random")
+    correlated = Model(replace(with_method(random.problem, "transformed"), spec=spec))
     return replace(
         chi_squared("Hausman", statistic, len(shared), _said_of(fixed)),
         beside=(mundlak(correlated.fit_ml()),),
@@ -428,7 +435,7 @@ def spatial_hausman(plain: MLFit, error: MLFit) -> TestResult:
             f"The fits are {plain.spec.name} and {error.spec.name}: give OLS and SEM, or SLX and"
             " SDEM, of the same effects."
         )
-    effects, terms = error.model.effects_for(error.method), list(error.design.terms)
+    effects, terms = error.problem.effects, list(error.design.terms)
     if effects.dummies or effects.quasi or error.spec.random:
         raise SpecificationError(
             "The spatial Hausman test takes fixed effects that leave by demeaning: row-standardise"
@@ -437,7 +444,7 @@ def spatial_hausman(plain: MLFit, error: MLFit) -> TestResult:
     inside = partial(demean, over_periods=effects.over_periods, over_units=effects.over_units)
     columns, matrix, lam = (
         inside(error.design.columns),
-        error.model.error_weights.matrix,
+        error.problem.error_weights.matrix,
         float(error.params["lam"]),
     )
     solve = factorise(matrix, lam).solve_transpose

@@ -12,7 +12,8 @@ import pandas as pd
 
 from spillover.engine.data.panel import CONSTANT
 from spillover.engine.estimation.ml import MLFit
-from spillover.engine.estimation.model import Model, checked, lagged_variables
+from spillover.engine.estimation.model import Model
+from spillover.engine.estimation.problem import check_problem, choose_lagged
 from spillover.engine.specification.hypothesis_tests import (
     TestResult,
     common_factor,
@@ -142,7 +143,7 @@ def variant(model: Model, name: str, effects: str, *, period_dummies: bool = Fal
     lagged = (
         model.lagged
         if model.spec.durbin and spec.durbin
-        else lagged_variables(spec, replace(panel, names=names), None)
+        else choose_lagged(spec, replace(panel, names=names), None)
     )
     if period_dummies:
         dummies = np.eye(len(panel.periods))[:, None, 1:]
@@ -150,7 +151,9 @@ def variant(model: Model, name: str, effects: str, *, period_dummies: bool = Fal
             [x, np.broadcast_to(dummies, (*panel.y.shape, dummies.shape[2]))], axis=2
         )
         names = (*names, *(f"{panel.period_name}[{label}]" for label in panel.periods[1:]))
-    return checked(replace(model, spec=spec, panel=replace(panel, names=names, x=x), lagged=lagged))
+    wide = replace(panel, names=names, x=x)
+    problem = replace(model.problem, spec=spec, panel=wide, lagged=lagged)
+    return Model(check_problem(problem))
 
 
 class _Path:

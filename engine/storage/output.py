@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from spillover.engine.config.keys import quoted, short
+from spillover.engine.storage.quoting import quote, shorten
 from spillover.engine.storage.whole import REPLACED, UNFINISHED, sha256, whole_file, whole_folder
-from spillover.kernels.errors import SpecificationError, StorageError
+from spillover.kernels.errors import StorageError
 
 MARKER = ".spillover.json"
 # what file managers leave in every folder they show
@@ -30,23 +30,6 @@ LITTER = (
 )
 OURS = (UNFINISHED, REPLACED)  # what killed processes of ours leave
 LARGEST = 2**24  # bytes of a list of files
-
-
-def inside(config: Path, key: str, value: str, option: str) -> Path:
-    """A path in a TOML file that is written to, relative to the file's folder, links followed.
-
-    Parameters: `config`: the file; `key`, `value`: what it says; `option`: of the command line, the
-    way out. SpecificationError where the path is not below the file's own folder: a file that came
-    from elsewhere does not choose what is written over. `option` on the command line does.
-    """
-    base, path = Path(os.path.realpath(config.parent)), config.parent / value
-    if base not in Path(os.path.realpath(path)).parents:
-        raise SpecificationError(
-            f"{config}: key {key}: {short(quoted(value))} leads out of the folder of that file, or"
-            f" is it: a TOML file writes below its own folder; say {option} on the command line to"
-            " write elsewhere."
-        )
-    return path
 
 
 def check_output(folder: Path, overwrite: bool = False) -> bool:
@@ -103,9 +86,9 @@ def foreign(folder: Path) -> Iterator[str]:
     for path in _walk(folder, folder, apart):
         name = path.relative_to(folder).as_posix()
         if name not in listed or path.is_symlink() or not path.is_file():
-            yield f"{short(quoted(name))}, which spillover did not write"
+            yield f"{shorten(quote(name))}, which spillover did not write"
         elif listed[name] is not None and sha256(path) != listed[name]:
-            yield f"{short(quoted(name))}, which was changed since spillover wrote it"
+            yield f"{shorten(quote(name))}, which was changed since spillover wrote it"
     for inner in _inner(folder, apart):
         yield from foreign(inner)
 

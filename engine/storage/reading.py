@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from spillover.kernels.errors import DataError, SpilloverError
+from spillover.kernels.host_memory import available_memory
 
-UNKNOWN = 4 * 2**30  # bytes of memory taken to be free where the system does not say
 LONG = 80  # characters of a value in a message, at most
 SAMPLE = 65_536  # bytes that tell an encoding
 SHARE = 0.8  # of the characters beyond ASCII are common Chinese ones in Chinese text
@@ -169,16 +169,6 @@ def as_text(found: bytes, path: Path, what: str, error: Failure = DataError) -> 
     return text
 
 
-def available_memory() -> int:
-    """The bytes of memory that this process can still take: of the machine, of its container, of
-    its own limit.
-
-    >>> available_memory() > 0
-    True
-    """
-    return max(0, min(_of_machine(), _of_container(), _of_process()))
-
-
 def check_memory(path: Path, needed: float, what: str, error: Failure = DataError) -> None:
     """`error` where reading what is in a file takes more memory, in bytes, than there is."""
     there = available_memory()
@@ -222,53 +212,3 @@ def _encoding(found: bytes, at: int) -> str:
 def _unreadable(path: Path, failure: Exception, error: Failure) -> NoReturn:
     reason = getattr(failure, "strerror", None) or str(failure)
     raise error(f"{named(path)} cannot be read: {reason}.") from failure
-
-
-def _of_machine() -> int:
-    """Bytes that are free, or would be were caches given back."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, OSError, ValueError):  # Windows
-        return UNKNOWN
-
-
-def _of_container() -> int:
-    """What its control group leaves to a process in a container, files kept in memory
-    not counted.
-    """
-    for folder, limit, used, kept in (
-        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "),
-        (
-            "/sys/fs/cgroup/memory",
-            "memory.limit_in_bytes",
-            "memory.usage_in_bytes",
-            "total_inactive_file ",
-        ),
-    ):
-        try:
-            most, now = (
-                int(Path(folder, name).read_text(encoding="ascii")) for name in (limit, used)
-            )
-            lines = Path(folder, "memory.stat").read_text(encoding="ascii").splitlines()
-        except (OSError, ValueError):  # no such group, or "max": no limit
-            continue
-        return most - now + sum(int(line.split()[1]) for line in lines if line.startswith(kept))
-    return 2**62
-
-
-def _of_process() -> int:
-    """What `ulimit -v` leaves."""
-    try:
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except (ImportError, OSError, ValueError):
-        return 2**62
-    return 2**62 if limit == resource.RLIM_INFINITY else limit - pages * os.sysconf("SC_PAGE_SIZE")

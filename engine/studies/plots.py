@@ -1,4 +1,4 @@
-"""Pictures of a study that no other module has."""
+"""The two pictures that only a study has: paths of its indices, and the recovery of a truth."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 NAMED = 3  # units named at either end of a panel
 
 
-def trajectories(frame: pd.DataFrame, names: list[str], *, unit: str, period: str) -> "Figure":
-    """The paths of columns over the periods: a line a unit, the mean in bold, the last period's
-    highest and lowest units by name.
+def plot_trajectories(frame: pd.DataFrame, names: list[str], *, unit: str, period: str) -> "Figure":
+    """Draw the paths of columns over the periods, a panel for each column.
+
+    A line for each unit, the mean in bold; the units that are highest and lowest in the last period
+    are named.
     """
     import matplotlib.pyplot as plt
 
@@ -28,15 +30,15 @@ def trajectories(frame: pd.DataFrame, names: list[str], *, unit: str, period: st
         last = wide.iloc[-1].sort_values()
         for label in dict.fromkeys([*last.index[:NAMED], *last.index[-NAMED:]]):
             axis.plot(wide.index, wide[label], color="C0", linewidth=1.1)
-        _named(axis, wide.index[-1], pd.concat([last[:NAMED], last[-NAMED:]]))
+        _name_ends(axis, wide.index[-1], pd.concat([last[:NAMED], last[-NAMED:]]))
         axis.set_title(name)
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False, loc="upper left")
     return figure
 
 
-def _named(axis: "Axes", at: Any, values: pd.Series) -> None:
-    """Labels to the right of the last values, moved apart where they would touch."""
+def _name_ends(axis: "Axes", at: Any, values: pd.Series) -> None:
+    """Write labels to the right of the last values, moved apart where they would touch."""
     low, high = axis.get_ylim()
     step = 0.05 * (high - low)
     place = values.to_numpy(float).copy()
@@ -54,9 +56,13 @@ def _named(axis: "Axes", at: Any, values: pd.Series) -> None:
         )
 
 
-def recovery(table: pd.DataFrame) -> "Figure":
-    """Posterior means with 95 % intervals, and the truth as crosses, of the rows of a study's table
-    "truth".
+def plot_recovery(table: pd.DataFrame) -> "Figure":
+    """Draw posterior means with 95 % intervals, and the true values as crosses.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table "truth" of a study.
     """
     import matplotlib.pyplot as plt
 

@@ -2,8 +2,8 @@
 or on another machine.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -13,10 +13,11 @@ import xarray as xr
 from scipy.special import ndtr, ndtri
 
 from spillover.engine import programs
-from spillover.engine.estimation import exact, nuts
-from spillover.engine.estimation.model import Model, Reach
+from spillover.engine.estimation import exact, ml, nuts
+from spillover.engine.estimation.arguments import SamplingPlan
+from spillover.engine.estimation.problem import Placed, Problem, Reach
 from spillover.engine.sweeps import stacking
-from spillover.engine.sweeps.plan import Source, member_of, model_of, route_of
+from spillover.engine.sweeps.plan import SweepData, member_of, problem_of, route_of
 from spillover.engine.sweeps.stacking import Member
 from spillover.engine.weights.logdet import covers
 from spillover.engine.whole import arviz
@@ -24,7 +25,6 @@ from spillover.kernels.errors import ConvergenceError, SpilloverError
 from spillover.models.design import INTERCEPT, LAG
 from spillover.models.exact import Quality
 from spillover.models.likelihood import Likelihood
-from spillover.models.mode_search import Mass
 
 LEVELS = (0.005, 0.025, 0.05, *np.round(np.arange(0.1, 0.91, 0.05), 2).tolist(), 0.95, 0.975, 0.995)
 STATISTICS = ("mean", "sd", "positive")
@@ -32,14 +32,13 @@ EFFECTS = ("direct", "indirect", "total")
 STACK = 64  # members to a program; fewer make up the number by repeating the first
 FEW = 8  # unless there are no more than this, or only one
 DEPENDENCE = ("rho", "lam")
-Result = TypeVar("Result")
 NOT_FINITE = (
     "The posterior has values that are not finite: look at the scale of the variables and of W."
 )
 
 
 @dataclass(frozen=True)
-class Settings:
+class SweepSettings:
     """How the members of a sweep are fitted."""
 
     sampler: str
@@ -49,6 +48,11 @@ class Settings:
     seed: int
     target_accept: float
     keep_draws: bool
+
+    @property
+    def sampling(self) -> SamplingPlan:
+        """What a sampler is asked for."""
+        return SamplingPlan(self.draws, self.tune, self.chains, self.seed, self.target_accept)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Block:
     failure: tuple[str, ...]
 
 
+ARRAYS = ("parameters", "impacts", "scores", "draws", "impact_draws")
 SCORES = (
     "log_marginal_likelihood",
     "loglik",
@@ -86,7 +91,7 @@ class Names:
     variables: tuple[str, ...]
 
 
-def names_of(source: Source) -> Names:
+def names_of(source: SweepData) -> Names:
     """Terms in the order of the formulas, then their lags, then rho, lam and sigma; period dummies
     are not among them.
     """
@@ -97,62 +102,97 @@ def names_of(source: Source) -> Names:
 
 
 def run(
-    source: Source, index: Sequence[int], settings: Settings, device: jax.Device | None = None
+    source: SweepData,
+    index: Sequence[int],
+    settings: SweepSettings,
+    device: jax.Device | None = None,
 ) -> Block:
     """Fit the members at these positions, on one device, by default JAX's own choice: the numbers
     do not depend on how many there are.
 
     A member that fails is a row with its reason; the others finish.
     """
-    labels, names = source.plan.labels, names_of(source)
-    block = _blank(index, names, settings)
-    failure = [""] * len(index)
-    models: dict[int, Model] = {}
+    labels = source.plan.labels
     programs.enter_and_clear()
     with jax.enable_x64(True), jax.default_device(device):
-        for row, position in enumerate(index):
-            model = _attempt(failure, row, model_of, source, labels[position])
-            if model is not None:
-                models[row] = model
-        _FITTERS[settings.sampler](
-            models, [int(position) for position in index], settings, names, block, failure
-        )
-    for row, model in models.items():
-        block.scores[row, SCORES.index("quasi")] = model.effects.quasi
-    for name in ARRAYS:
-        getattr(block, name)[[bool(reason) for reason in failure]] = np.nan
-    return replace(block, failure=tuple(failure))
+        outcomes: dict[int, Any] = {
+            position: _attempt(problem_of, source, labels[position]) for position in map(int, index)
+        }
+        problems = _successes(outcomes)
+        outcomes |= _FITTERS[settings.sampler](problems, settings, names_of(source))
+    for position, problem in problems.items():
+        if isinstance(outcomes[position], Row):
+            outcomes[position].scores["quasi"] = problem.effects.quasi
+    return _assemble(outcomes, names_of(source), settings)
 
 
-ARRAYS = ("parameters", "impacts", "scores", "draws", "impact_draws")
+class Row(NamedTuple):
+    """What is known of one member once it is fitted: numbers of its parameters, (names, STATISTICS
+    and LEVELS), and impacts, (3, variables, STATISTICS and LEVELS), NaN for those that it does not
+    have; its scores; its draws, (draws, names) and (draws, 3, variables), where they are kept.
+    """
+
+    parameters: np.ndarray
+    impacts: np.ndarray
+    scores: dict[str, float]
+    draws: np.ndarray | None = None
+    impact_draws: np.ndarray | None = None
 
 
-def _blank(index: Sequence[int], names: Names, settings: Settings) -> Block:
-    """A block without numbers."""
-    m, numbers = len(index), len(STATISTICS) + len(LEVELS)
-    kept = (
-        settings.draws * settings.chains if settings.keep_draws and settings.sampler != "ml" else 0
-    )
-    return Block(
-        index=np.asarray(index),
-        parameters=np.full((m, len(names.parameters), numbers), np.nan),
-        impacts=np.full((m, 3, len(names.variables), numbers), np.nan),
-        scores=np.full((m, len(SCORES)), np.nan),
-        draws=np.full((m, kept, len(names.parameters)), np.nan),
-        impact_draws=np.full((m, kept, 3, len(names.variables)), np.nan),
-        failure=(),
-    )
+@dataclass(frozen=True)
+class Failure:
+    """Why a member has no row."""
+
+    reason: str
 
 
-def _attempt(
-    failure: list[str], row: int, action: Callable[..., Result], *given: Any
-) -> Result | None:
-    """Do something for a row, or note why it cannot be done."""
+Outcome = Row | Failure
+Result = TypeVar("Result")
+
+
+def _attempt(action: Callable[..., Result], *given: Any) -> Result | Failure:
+    """What an action returns, or why it cannot."""
     try:
         return action(*given)
     except (SpilloverError, np.linalg.LinAlgError, FloatingPointError) as error:
-        failure[row] = str(error) or type(error).__name__
-        return None
+        return Failure(str(error) or type(error).__name__)
+
+
+def _successes(outcomes: Mapping[int, Result | Failure]) -> dict[int, Result]:
+    """Those that did not fail."""
+    return {
+        position: outcome
+        for position, outcome in outcomes.items()
+        if not isinstance(outcome, Failure)
+    }
+
+
+def _assemble(outcomes: Mapping[int, Outcome], names: Names, settings: SweepSettings) -> Block:
+    """The rows as one block, in the order of the members; NaN in the rows of those that failed."""
+    m, numbers = len(outcomes), len(STATISTICS) + len(LEVELS)
+    kept = 0
+    if settings.keep_draws and settings.sampler != "ml":
+        kept = settings.draws * settings.chains
+    p, v = len(names.parameters), len(names.variables)
+    block = Block(
+        index=np.array(list(outcomes)),
+        parameters=np.full((m, p, numbers), np.nan),
+        impacts=np.full((m, 3, v, numbers), np.nan),
+        scores=np.full((m, len(SCORES)), np.nan),
+        draws=np.full((m, kept, p), np.nan),
+        impact_draws=np.full((m, kept, 3, v), np.nan),
+        failure=tuple(
+            outcome.reason if isinstance(outcome, Failure) else "" for outcome in outcomes.values()
+        ),
+    )
+    for i, outcome in enumerate(outcomes.values()):
+        if isinstance(outcome, Failure):
+            continue
+        block.parameters[i], block.impacts[i] = outcome.parameters, outcome.impacts
+        block.scores[i] = [outcome.scores.get(name, np.nan) for name in SCORES]
+        if kept and outcome.draws is not None and outcome.impact_draws is not None:
+            block.draws[i], block.impact_draws[i] = outcome.draws, outcome.impact_draws
+    return block
 
 
 def summarise(values: np.ndarray) -> np.ndarray:
@@ -171,102 +211,103 @@ def summarise(values: np.ndarray) -> np.ndarray:
     )
 
 
-def _enter(
-    block: Block,
-    row: int,
-    found: dict[str, np.ndarray],
+def _summarise_member(
+    draws: Mapping[str, np.ndarray],
     impacts: np.ndarray,
-    names: Names,
     terms: Sequence[str],
-) -> None:
-    """Put draws (n, ...) of one member, and of its impacts (n, 3, variables), into a row of the
-    block.
+    names: Names,
+    keep: bool,
+) -> Row:
+    """A row without scores from draws (n, ...) of one member, and of its impacts (n, 3, variables).
+    ConvergenceError for numbers that are not finite.
     """
-    columns = [
-        *(found["beta"].T),
-        *(found[name] for name in (*DEPENDENCE, "sigma") if name in found),
-    ]
-    labels = [*terms, *(name for name in (*DEPENDENCE, "sigma") if name in found)]
+    scalars = [name for name in (*DEPENDENCE, "sigma") if name in draws]
+    columns = np.column_stack([draws["beta"], *(draws[name] for name in scalars)])
+    labels = [*terms, *scalars]
     chosen = [i for i, label in enumerate(labels) if label in names.parameters]
     into = [names.parameters.index(labels[i]) for i in chosen]
     variables = [names.variables.index(term) for term in terms if term in names.variables]
-    flat = np.column_stack([*(columns[i] for i in chosen), impacts.reshape(len(impacts), -1)])
+    flat = np.column_stack([columns[:, chosen], impacts.reshape(len(impacts), -1)])
     if not np.isfinite(flat).all():
         raise ConvergenceError(NOT_FINITE)
     numbers = summarise(flat[None])[0]
-    block.parameters[row, into] = numbers[: len(into)]
-    block.impacts[row][:, variables] = numbers[len(into) :].reshape(3, len(variables), -1)
-    if block.draws.shape[1]:
-        block.draws[row][:, into] = flat[:, : len(into)]
-        block.impact_draws[row][:, :, variables] = impacts
+    through = numbers[len(into) :].reshape(3, len(variables), -1)
+    row = _place(names, (into, numbers[: len(into)]), (variables, through))
+    if not keep:
+        return row
+    wide = np.full((len(flat), len(names.parameters)), np.nan)
+    wide[:, into] = columns[:, chosen]
+    wide_impacts = np.full((len(flat), 3, len(names.variables)), np.nan)
+    wide_impacts[:, :, variables] = impacts
+    return row._replace(draws=wide, impact_draws=wide_impacts)
 
 
-class _Way(NamedTuple):
-    """How a member is fitted: with exact.POINTS[level] points, and log-determinants that `reach` as
-    far as it does, None for the usual.
+def _place(
+    names: Names, parameters: tuple[list[int], np.ndarray], impacts: tuple[list[int], np.ndarray]
+) -> Row:
+    """A row of numbers at their positions among all names, NaN elsewhere."""
+    count = len(STATISTICS) + len(LEVELS)
+    wide = np.full((len(names.parameters), count), np.nan)
+    wide_impacts = np.full((3, len(names.variables), count), np.nan)
+    wide[parameters[0]] = parameters[1]
+    wide_impacts[:, impacts[0]] = impacts[1]
+    return Row(wide, wide_impacts, {})
+
+
+class _Attempt(NamedTuple):
+    """How a member is to be drawn: with exact.POINTS[level] points, and log-determinants that reach
+    as far as `ranges`, None for the usual ones.
     """
 
     level: int
-    reach: tuple[Reach, Reach] | None
+    ranges: tuple[Reach, Reach] | None
 
 
 def _fit_exact(
-    models: dict[int, Model],
-    index: list[int],
-    settings: Settings,
-    names: Names,
-    block: Block,
-    failure: list[str],
-) -> None:
-    """All members the usual way; those for which it does not do again, by a finer table or on a
-    longer log-determinant.
+    problems: Mapping[int, Problem], settings: SweepSettings, names: Names
+) -> dict[int, Outcome]:
+    """All members the usual way; those that need a finer table or a longer log-determinant once
+    more, with these.
     """
-    todo = dict.fromkeys(models, _Way(0, None))
+    outcomes: dict[int, Outcome] = {}
+    todo = dict.fromkeys(problems, _Attempt(0, None))
     while todo:
         made = {
-            row: _attempt(failure, row, member_of, models[row], way.reach)
-            for row, way in todo.items()
+            position: _attempt(member_of, problems[position], attempt.ranges)
+            for position, attempt in todo.items()
         }
-        members = {row: member for row, member in made.items() if member is not None}
-        again: dict[int, _Way] = {}
-        for rows in _groups(members, {row: way.level for row, way in todo.items()}):
-            drawn = _drawn(
-                [members[row] for row in rows],
-                [index[row] for row in rows],
-                settings,
-                exact.POINTS[todo[rows[0]].level],
-            )
-            for position, row in enumerate(rows):
-                one = jax.tree.map(lambda part, position=position: part[position], drawn)
-                better = _better(todo[row], members[row].posterior.likelihood, one.quality)
-                if better is None:
-                    _attempt(
-                        failure,
-                        row,
-                        _record_exact,
-                        models[row],
-                        members[row],
-                        one,
-                        row,
-                        names,
-                        block,
-                    )
-                else:
-                    again[row] = better
+        outcomes |= {key: one for key, one in made.items() if isinstance(one, Failure)}
+        members = _successes(made)
+        again: dict[int, _Attempt] = {}
+        for group in _groups(members, {key: attempt.level for key, attempt in todo.items()}):
+            points = exact.POINTS[todo[group[0]].level]
+            drawn = _draw({key: members[key] for key in group}, settings, points)
+            for i, key in enumerate(group):
+                one = jax.tree.map(lambda part, i=i: part[i], drawn)
+                better = _improve(todo[key], members[key].posterior.likelihood, one.quality)
+                if better is not None:
+                    again[key] = better
+                    continue
+                given = (problems[key], members[key], one, names, settings.keep_draws)
+                outcomes[key] = _attempt(_row_of_exact, *given)
         todo = again
+    return outcomes
 
 
-def _groups(members: dict[int, Member], kinds: dict[int, int] | None = None) -> list[list[int]]:
-    """Rows whose members can be stacked, and are of one kind."""
+def _groups(
+    members: Mapping[int, Member], kinds: Mapping[int, int] | None = None
+) -> list[list[int]]:
+    """Positions of members that can be stacked, and are of one kind."""
     groups: dict[Any, list[int]] = {}
-    for row, member in members.items():
-        groups.setdefault((stacking.signature(member), kinds and kinds[row]), []).append(row)
+    for position, member in members.items():
+        kind = None if kinds is None else kinds[position]
+        groups.setdefault((stacking.signature(member), kind), []).append(position)
     return list(groups.values())
 
 
-def _better(way: _Way, likelihood: Likelihood, quality: Quality) -> _Way | None:
-    """A way that does for a member for which this one does not, None where it does or there is no
-    other.
+def _improve(attempt: _Attempt, likelihood: Likelihood, quality: Quality) -> _Attempt | None:
+    """What to draw a member by where these draws are not good enough; None where they are, or where
+    nothing better is left.
     """
     ends = [(float(low), float(high)) for low, high in (quality.rho, quality.lam)]
     parts = [
@@ -274,186 +315,167 @@ def _better(way: _Way, likelihood: Likelihood, quality: Quality) -> _Way | None:
         for part, end in zip((likelihood.lag, likelihood.error), ends, strict=True)
         if part is not None
     ]
-    if (
-        way.reach is None
-        and np.isfinite(ends).all()
-        and not all(covers(part, *end) for part, end in parts)
-    ):
-        return _Way(way.level, (ends[0], ends[1]))
-    if float(quality.error) >= exact.GOOD and way.level + 1 < len(exact.POINTS):
-        return way._replace(level=way.level + 1)
+    short = not all(covers(part, *end) for part, end in parts)
+    if attempt.ranges is None and np.isfinite(ends).all() and short:
+        return _Attempt(attempt.level, (ends[0], ends[1]))
+    if float(quality.error) >= exact.GOOD and attempt.level + 1 < len(exact.POINTS):
+        return attempt._replace(level=attempt.level + 1)
     return None
 
 
-def _padded(members: Sequence[Member]) -> list[Member]:
+def _pad(members: Sequence[Member]) -> list[Member]:
     """Members with series of one length, a power of two, so that other W seldom compile another
     program.
     """
-    terms, pairs = (max(found) for found in zip(*map(stacking.lengths, members), strict=True))
-    terms, pairs = (1 << max(count - 1, 0).bit_length() if count else 0 for count in (terms, pairs))
+    longest = (max(lengths) for lengths in zip(*map(stacking.lengths, members), strict=True))
+    terms, pairs = (1 << max(count - 1, 0).bit_length() if count else 0 for count in longest)
     return [stacking.padded_to(member, terms, pairs) for member in members]
 
 
-def _drawn(
-    members: list[Member], index: list[int], settings: Settings, points: int
-) -> stacking.Drawn:
+def _draw(members: Mapping[int, Member], settings: SweepSettings, points: int) -> stacking.Drawn:
     """Exact draws of members of one signature, as arrays of NumPy with a leading axis."""
     size = next(size for size in (1, FEW, STACK, len(members)) if size >= len(members))
     more = size - len(members)
+    draws = settings.draws * settings.chains
     noise = [
-        exact.make_noise(
-            member.posterior,
-            settings.draws * settings.chains,
-            np.random.default_rng([settings.seed, position]),
-        )
-        for member, position in zip(members, index, strict=True)
+        exact.make_noise(member.posterior, draws, np.random.default_rng([settings.seed, position]))
+        for position, member in members.items()
     ]
-    padded = _padded(members)
-    stacked = (
-        stacking.stack([*padded, *padded[:1] * more]),
-        stacking.stack([*noise, *noise[:1] * more]),
-    )
-    found = stacking.sample(*stacked, points=points, batch=exact.width())
-    return jax.tree.map(np.asarray, found)
+    padded = _pad(list(members.values()))
+    stacked = stacking.stack([*padded, *padded[:1] * more])
+    noises = stacking.stack([*noise, *noise[:1] * more])
+    drawn = stacking.sample(stacked, noises, points=points, batch=exact.choose_width())
+    return jax.tree.map(np.asarray, drawn)
 
 
-def _record_exact(
-    model: Model, member: Member, drawn: stacking.Drawn, row: int, names: Names, block: Block
-) -> None:
-    """One member's draws into the block, with its evidence. ConvergenceError where the quadrature
-    is not good enough.
+def _row_of_exact(
+    problem: Problem, member: Member, drawn: stacking.Drawn, names: Names, keep: bool
+) -> Row:
+    """One member's draws as a row, with its evidence. ConvergenceError where the quadrature is not
+    good enough.
     """
     error = float(drawn.quality.error)
     if not np.isfinite(error):
         raise ConvergenceError(NOT_FINITE)
-    if error >= exact.BAD:
-        raise ConvergenceError(
-            f"The quadrature over the spatial parameters is off by {error:.1g}: the posterior is"
-            " too rough. Use sampler='nuts'."
-        )
-    found = {name: value for name, value in drawn.draw._asdict().items() if value is not None}
-    _enter(block, row, found, np.stack(drawn.impacts, axis=1), names, model.design.terms)
+    exact.refuse_rough(error)
+    draws = {name: value for name, value in drawn.draw._asdict().items() if value is not None}
+    impacts = np.stack(drawn.impacts, axis=1)
+    row = _summarise_member(draws, impacts, problem.design.terms, names, keep)
     evidence = exact.log_evidence(member.posterior, float(drawn.quality.log_evidence))
-    none = evidence is None or model.effects.quasi
-    block.scores[row, SCORES.index("log_marginal_likelihood")] = np.nan if none else evidence
-    block.scores[row, SCORES.index("quadrature_error")] = error
+    known = evidence is not None and not problem.effects.quasi
+    row.scores["log_marginal_likelihood"] = float(evidence) if known else np.nan
+    row.scores["quadrature_error"] = error
+    return row
 
 
 def _fit_nuts(
-    models: dict[int, Model],
-    index: list[int],
-    settings: Settings,
-    names: Names,
-    block: Block,
-    failure: list[str],
-) -> None:
+    problems: Mapping[int, Problem], settings: SweepSettings, names: Names
+) -> dict[int, Outcome]:
     """Chains of all members of one signature side by side."""
-    made = {row: _attempt(failure, row, _placed, model) for row, model in models.items()}
-    found = {row: pair for row, pair in made.items() if pair is not None}
-    for rows in _groups({row: member for row, (member, _) in found.items()}):
-        padded = _padded([found[row][0] for row in rows])
-        chains = _chains(
-            padded, [found[row][1] for row in rows], [index[row] for row in rows], settings
-        )
-        for position, row in enumerate(rows):
-            one = nuts.Chains(
-                chains.flat[position],
-                {name: value[position] for name, value in chains.stats.items()},
-            )
-            _attempt(
-                failure, row, _record_nuts, models[row], padded[position], one, row, names, block
-            )
+    made = {position: _attempt(_place_member, one) for position, one in problems.items()}
+    outcomes: dict[int, Outcome] = {
+        key: one for key, one in made.items() if isinstance(one, Failure)
+    }
+    ready = _successes(made)
+    for group in _groups({key: member for key, (member, _) in ready.items()}):
+        padded = _pad([ready[key][0] for key in group])
+        chains = _sample_chains(padded, {key: ready[key][1] for key in group}, settings)
+        for i, key in enumerate(group):
+            stats = {name: value[i] for name, value in chains.stats.items()}
+            one = nuts.Chains(chains.flat[i], stats)
+            given = (problems[key], padded[i], one, names, settings.keep_draws)
+            outcomes[key] = _attempt(_row_of_nuts, *given)
+    return outcomes
 
 
-def _placed(model: Model) -> tuple[Member, Mass]:
-    """What the sampler needs of a model, and where (rho, lam) have their mass."""
-    posterior, mass = model._posterior
-    return (
-        Member(posterior, route_of(model, np.zeros(1)), model.design.own, model.design.lagged),
-        mass,
-    )
+def _place_member(problem: Problem) -> tuple[Member, Placed]:
+    """What the sampler needs of a problem, and where (rho, lam) have their mass."""
+    placed, design = problem.placed, problem.design
+    route = route_of(problem, np.zeros(1))
+    return Member(placed.posterior, route, design.own, design.lagged), placed
 
 
-def _chains(
-    members: list[Member], masses: list[Mass], index: list[int], settings: Settings
+def _sample_chains(
+    members: list[Member], placed: Mapping[int, Placed], settings: SweepSettings
 ) -> nuts.Chains:
     """Chains of stackable members, (member, chain, draw, ...)."""
     start = [
-        nuts.starting_points(
-            member.posterior, mass.points, mass.weight, settings.chains, settings.seed + position
+        nuts.draw_starts(
+            placed[position]._replace(posterior=member.posterior),
+            settings.chains,
+            settings.seed + position,
         )
-        for member, mass, position in zip(members, masses, index, strict=True)
+        for position, member in zip(placed, members, strict=True)
     ]
-    roots = [jax.random.fold_in(jax.random.PRNGKey(settings.seed), position) for position in index]
+    roots = [jax.random.fold_in(jax.random.PRNGKey(settings.seed), position) for position in placed]
     keys = jnp.stack([jax.random.split(root, settings.chains) for root in roots])
     posteriors = stacking.stack([member.posterior for member in members])
-    tune, draws, accept = settings.tune, settings.draws, settings.target_accept
-    return nuts.sample_many(
-        posteriors, np.stack(start), keys=keys, tune=tune, draws=draws, target_accept=accept
-    )
+    return nuts.sample_many(posteriors, np.stack(start), keys, settings.sampling)
 
 
-def _record_nuts(
-    model: Model, member: Member, chains: nuts.Chains, row: int, names: Names, block: Block
-) -> None:
-    """One member's chains into the block, with their worst diagnostics."""
-    found = {
+def _row_of_nuts(
+    problem: Problem, member: Member, chains: nuts.Chains, names: Names, keep: bool
+) -> Row:
+    """One member's chains as a row, with their worst diagnostics."""
+    draws = {
         name: np.asarray(value)
         for name, value in nuts.parameters(member.posterior, chains.flat).items()
     }
-    flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in found.items()}
-    draw = stacking.Draw(
-        **{
-            name: jnp.asarray(flat[name]) if name in flat else None
-            for name in stacking.Draw._fields
-        }
-    )  # type: ignore[arg-type]
-    (reaching,) = _padded([member._replace(channels=route_of(model, flat.get("rho", np.zeros(1))))])
-    impacts = np.stack([np.asarray(part) for part in stacking.effects_of(reaching, draw)], axis=1)
-    _enter(block, row, flat, impacts, names, model.design.terms)
+    flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in draws.items()}
+    absent: dict[str, Any] = dict.fromkeys(stacking.Draw._fields)
+    given = stacking.Draw(**absent | {name: jnp.asarray(flat[name]) for name in flat})
+    route = route_of(problem, flat.get("rho", np.zeros(1)))
+    (reaching,) = _pad([member._replace(channels=route)])
+    parts = [np.asarray(part) for part in stacking.effects_of(reaching, given)]
+    row = _summarise_member(flat, np.stack(parts, axis=1), problem.design.terms, names, keep)
+    row.scores.update(_diagnose(draws))
+    row.scores["divergences"] = float(chains.stats["diverging"].sum())
+    return row
+
+
+def _diagnose(draws: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The largest R-hat and the smallest effective sample size of draws (chain, draw, ...); nothing
+    for chains too short to have any.
+    """
     data = xr.Dataset(
         {
             name: (("chain", "draw", *[name] * (value.ndim - 2)), value)
-            for name, value in found.items()
+            for name, value in draws.items()
         }
     )
-    if data.sizes["draw"] >= 4:
-        worst_rhat = max(float(part.max()) for part in arviz("stats").rhat(data).data_vars.values())
-        least_ess = min(float(part.min()) for part in arviz("stats").ess(data).data_vars.values())
-        block.scores[row, SCORES.index("r_hat")], block.scores[row, SCORES.index("ess")] = (
-            worst_rhat,
-            least_ess,
-        )
-    block.scores[row, SCORES.index("divergences")] = chains.stats["diverging"].sum()
+    if data.sizes["draw"] < 4:
+        return {}
+    stats = arviz("stats")
+    return {
+        "r_hat": max(float(part.max()) for part in stats.rhat(data).data_vars.values()),
+        "ess": min(float(part.min()) for part in stats.ess(data).data_vars.values()),
+    }
 
 
 def _fit_ml(
-    models: dict[int, Model],
-    index: list[int],
-    settings: Settings,
-    names: Names,
-    block: Block,
-    failure: list[str],
-) -> None:
-    for row, model in models.items():
-        _attempt(failure, row, _record_ml, model, row, names, block)
+    problems: Mapping[int, Problem], settings: SweepSettings, names: Names
+) -> dict[int, Outcome]:
+    """Maximum likelihood, one member after the other."""
+    return {position: _attempt(_row_of_ml, one, names) for position, one in problems.items()}
 
 
-def _record_ml(model: Model, row: int, names: Names, block: Block) -> None:
+def _row_of_ml(problem: Problem, names: Names) -> Row:
     """Estimates and standard errors in place of means and standard deviations; no log-likelihood
     where it is a quasi-likelihood.
     """
-    ml = model.fit_ml()
-    table = ml.impacts()
-    chosen = [name for name in ml.params.index if name in names.parameters]
-    variables = [names.variables.index(name) for name in model.design.variables]
-    parameters = _normal(ml.params[chosen].to_numpy(), ml.std_errors[chosen].to_numpy())
+    fit = ml.fit(problem, "observed")
+    table = fit.impacts()
+    chosen = [name for name in fit.params.index if name in names.parameters]
+    into = [names.parameters.index(name) for name in chosen]
+    variables = [names.variables.index(name) for name in problem.design.variables]
+    parameters = _normal(fit.params[chosen].to_numpy(), fit.std_errors[chosen].to_numpy())
     impacts = _normal(table["estimate"].to_numpy(), table["std_error"].to_numpy())
     if not (np.isfinite(parameters).all() and np.isfinite(impacts).all()):
         raise ConvergenceError("The estimates have standard errors that are not finite.")
-    block.parameters[row, [names.parameters.index(name) for name in chosen]] = parameters
-    block.impacts[row][:, variables] = impacts.reshape(3, len(variables), -1)
-    block.scores[row, SCORES.index("loglik")] = np.nan if model.effects.quasi else ml.loglik
+    through = impacts.reshape(3, len(variables), -1)
+    row = _place(names, (into, parameters), (variables, through))
+    row.scores["loglik"] = np.nan if problem.effects.quasi else fit.loglik
+    return row
 
 
 def _normal(estimate: np.ndarray, error: np.ndarray) -> np.ndarray:
@@ -464,5 +486,6 @@ def _normal(estimate: np.ndarray, error: np.ndarray) -> np.ndarray:
     )
 
 
-_FITTERS: dict[str, Callable[..., None]] = {"exact": _fit_exact, "nuts": _fit_nuts, "ml": _fit_ml}
+Fitter = Callable[[Mapping[int, Problem], SweepSettings, Names], dict[int, Outcome]]
+_FITTERS: dict[str, Fitter] = {"exact": _fit_exact, "nuts": _fit_nuts, "ml": _fit_ml}
 SAMPLERS = tuple(_FITTERS)

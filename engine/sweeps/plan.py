@@ -17,14 +17,20 @@ import pandas as pd
 from spillover.engine.data.panel import Panel, read_panel
 from spillover.engine.estimation.arguments import check_model
 from spillover.engine.estimation.exact import refuse_other_priors
-from spillover.engine.estimation.model import Model, Reach, checked, lagged_variables
+from spillover.engine.estimation.problem import (
+    Problem,
+    Reach,
+    build_posterior,
+    check_problem,
+    choose_lagged,
+)
 from spillover.engine.sweeps.stacking import Member
 from spillover.engine.weights.channels import channels
 from spillover.engine.weights.weights import Weights
-from spillover.kernels.arguments import shown, text
+from spillover.kernels.arguments import show, text
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import to_rho
 from spillover.kernels.errors import SpecificationError, SpilloverError
+from spillover.kernels.logit import to_rho
 from spillover.models.impacts import Channels
 from spillover.models.priors import Priors
 from spillover.models.spec import EFFECTS, specify
@@ -35,7 +41,7 @@ DEFAULT = "default"  # likewise of the priors and of the controls
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """What to sweep over. `weights`, `priors`, `windows` by label; `controls`: labels to what is
     added to the formula.
     """
@@ -65,7 +71,7 @@ class Plan:
         return list(product(*self.coords.values()))
 
 
-def check(plan: Plan) -> None:
+def check_plan(plan: SweepPlan) -> None:
     """Refuse a plan that no member could follow."""
     for name, labels in plan.coords.items():
         if not labels:
@@ -74,7 +80,7 @@ def check(plan: Plan) -> None:
         for label in labels:
             if not isinstance(label, str) or not label:
                 raise SpecificationError(
-                    f"{name}: {shown(label)} is no name; give text that is not empty."
+                    f"{name}: {show(label)} is no name; give text that is not empty."
                 )
             if label in seen:
                 raise SpecificationError(f"{name}: {label!r} is listed twice.")
@@ -91,7 +97,7 @@ def check(plan: Plan) -> None:
             isinstance(span, str) or not isinstance(span, Sequence) or len(span) != 2
         ):
             raise SpecificationError(
-                f"windows[{name!r}] is {shown(span)}: give its first and last period, such as"
+                f"windows[{name!r}] is {show(span)}: give its first and last period, such as"
                 " (1990, 1999)."
             )
     for model, effects in product(plan.models, plan.effects):
@@ -103,20 +109,22 @@ def check(plan: Plan) -> None:
 
 
 @dataclass(frozen=True)
-class Source:
+class SweepData:
     """A plan with its data: the panel of each (controls, effects, window, order of units), read
     once, or why it cannot be.
     """
 
-    plan: Plan
+    plan: SweepPlan
     panels: Mapping[tuple, Panel | str]
 
 
-def read(plan: Plan, data: pd.DataFrame, functions: Mapping[str, Callable] | None = None) -> Source:
+def read_plan(
+    plan: SweepPlan, data: pd.DataFrame, functions: Mapping[str, Callable] | None = None
+) -> SweepData:
     """The panels of a plan. Weights with the same units in another order share a panel in the order
     of the first. `functions`: the user's own, that the formula may call.
     """
-    check(plan)
+    check_plan(plan)
     orders = {_units(weights): weights for weights in reversed(list(plan.weights.values()))}
     panels: dict[tuple, Panel | str] = {}
     for (control, extra), effects, (window, span) in product(
@@ -138,7 +146,7 @@ def read(plan: Plan, data: pd.DataFrame, functions: Mapping[str, Callable] | Non
     _refuse_other_periods(panels)
     if all(isinstance(panel, str) for panel in panels.values()):
         raise SpecificationError(f"No member of the sweep has data. {next(iter(panels.values()))}")
-    return Source(plan, panels)
+    return SweepData(plan, panels)
 
 
 def _refuse_other_periods(panels: Mapping[tuple, Panel | str]) -> None:
@@ -180,7 +188,7 @@ def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None
     ) as error:
         # pandas has the latter for what has no one truth, and for texts that are no dates
         what = (
-            f"the window from {shown(span[0])} to {shown(span[1])} does not compare with the"
+            f"the window from {show(span[0])} to {show(span[1])} does not compare with the"
             f" periods, of type {data[period].dtype}"
         )
         raise SpecificationError(f"{what}: give it as they are.") from error
@@ -191,8 +199,8 @@ def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None
     return chosen
 
 
-def model_of(source: Source, label: tuple[str, ...]) -> Model:
-    """The model of a member; SpilloverError where it cannot be."""
+def problem_of(source: SweepData, label: tuple[str, ...]) -> Problem:
+    """The problem of a member; SpilloverError where it cannot be."""
     plan = source.plan
     name, model, effects, control, priors, window = label
     weights = plan.weights[name]
@@ -200,29 +208,34 @@ def model_of(source: Source, label: tuple[str, ...]) -> Model:
     if isinstance(panel, str):
         raise SpecificationError(panel)
     weights = weights if weights.ids.equals(panel.units) else weights[panel.units]
-    spec = specify(model, effects)
-    lagged = lagged_variables(spec, panel, plan.lagged if spec.durbin else None)
-    formula = (
-        f"{plan.formula} + {plan.controls[control]}" if plan.controls[control] else plan.formula
+    spec, extra = specify(model, effects), plan.controls[control]
+    problem = Problem(
+        spec=spec,
+        formula=f"{plan.formula} + {extra}" if extra else plan.formula,
+        panel=panel,
+        weights=weights,
+        error_weights=weights,
+        lagged=choose_lagged(spec, panel, plan.lagged if spec.durbin else None),
+        priors=plan.priors[priors],
     )
-    return checked(Model(spec, formula, panel, weights, weights, lagged, plan.priors[priors]))
+    return check_problem(problem)
 
 
-def member_of(model: Model, reach: tuple[Reach, Reach] | None = None) -> Member:
-    """What the exact sampler of many needs of a model, good for logit variables of rho and of lam
-    within `reach`, else where usual.
+def member_of(problem: Problem, ranges: tuple[Reach, Reach] | None = None) -> Member:
+    """What the exact sampler of many needs of a problem, good for logit variables of rho and of lam
+    within `ranges`, else where usual.
     """
-    posterior = model.unplaced() if reach is None else model.unplaced(reach)
+    posterior = build_posterior(problem) if ranges is None else build_posterior(problem, ranges)
     refuse_other_priors(posterior)
     rho = np.zeros(1)
-    if reach is not None and posterior.likelihood.lag is not None:
-        rho = np.asarray(to_rho(np.asarray(reach[0]), posterior.likelihood.lag.bounds))
-    return Member(posterior, route_of(model, rho), model.design.own, model.design.lagged)
+    if ranges is not None and posterior.likelihood.lag is not None:
+        rho = np.asarray(to_rho(np.asarray(ranges[0]), posterior.likelihood.lag.bounds))
+    return Member(posterior, route_of(problem, rho), problem.design.own, problem.design.lagged)
 
 
-def route_of(model: Model, rho: np.ndarray) -> Channels:
+def route_of(problem: Problem, rho: np.ndarray) -> Channels:
     """What carries impacts in a model, good at the values of rho, as arrays of one type."""
-    carried = channels(model.weights, rho if model.spec.lag else None)
+    carried = channels(problem.weights, rho if problem.spec.lag else None)
     return carried._replace(mean_row_sum=leaf(carried.mean_row_sum))
 
 
@@ -244,9 +257,9 @@ def _content(family: Any) -> Any:
     return None if family is None else np.asarray(family).tolist()
 
 
-def digest(source: Source, settings: Sequence[Any]) -> str:
+def digest(source: SweepData, settings: Mapping[str, Any]) -> str:
     """The sha256 of everything the numbers depend on: data, weights, plan, settings."""
-    plan, found = source.plan, hashlib.sha256()
+    plan, content = source.plan, hashlib.sha256()
     parts = [
         plan.formula,
         plan.models,
@@ -257,23 +270,28 @@ def digest(source: Source, settings: Sequence[Any]) -> str:
         dict(plan.windows),
         plan.lagged,
     ]
-    found.update(repr([*parts, *settings]).encode())
+    # As a record of version 0.1.0 printed itself, so that its stores are still known.
+    given = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+    text = ", ".join(map(repr, parts))
+    content.update(f"[{text}, Settings({given})]".encode())
     for name, weights in plan.weights.items():
-        found.update(repr((name, weights.digest, weights.given_bounds, list(weights.ids))).encode())
+        content.update(
+            repr((name, weights.digest, weights.given_bounds, list(weights.ids))).encode()
+        )
     for name, priors in plan.priors.items():
-        found.update(
+        content.update(
             repr(
                 (name, [_content(getattr(priors, entry.name)) for entry in fields(priors)])
             ).encode()
         )
     for key, panel in source.panels.items():
-        found.update(repr(key[:3]).encode())
+        content.update(repr(key[:3]).encode())
         if isinstance(panel, str):
-            found.update(panel.encode())
+            content.update(panel.encode())
         else:
-            found.update(
+            content.update(
                 panel.y.tobytes()
                 + panel.x.tobytes()
                 + repr((panel.names, list(panel.periods))).encode()
             )
-    return found.hexdigest()
+    return content.hexdigest()

@@ -3,13 +3,12 @@ probabilities.
 """
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from spillover.engine.estimation.plots import ACROSS
-from spillover.engine.sweeps.results import INTERVAL, NO_PROBABILITIES, Sweep
 from spillover.kernels.arguments import choice
 from spillover.kernels.errors import SpecificationError
 
@@ -17,13 +16,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+INTERVAL = (0.025, 0.975)  # levels of the quantiles that intervals go from and to
+NO_PROBABILITIES = (
+    "These members have no posterior probabilities: sweep with sampler='exact' and proper priors, "
+    "and where there are period effects row-standardise W."
+)
 ROW, COLUMN = 0.22, 0.5  # inches of a cell of a heat map
 FAR = 30.0  # medians
 WRITTEN = 15  # rows up to which a heat map has its numbers written in it
 LOW, HIGH = (f"{level:g}" for level in INTERVAL)
 
 
-def draw(sweep: Sweep, kind: str, term: str | None = None) -> "Figure":
+class Pictured(NamedTuple):
+    """What a picture shows of a sweep: the numbers of its impacts, over (weights, model, ..., term,
+    statistic), and the posterior probabilities of its members.
+    """
+
+    impacts: xr.Dataset
+    members: xr.DataArray
+
+
+def draw_sweep(sweep: Pictured, kind: str, term: str | None = None) -> "Figure":
     """What `Sweep.plot` describes. SpecificationError for a term that no member has, or
     probabilities that are not there.
     """
@@ -56,7 +69,7 @@ def _columns(values: xr.DataArray) -> tuple[np.ndarray, list[str]]:
     return ordered.to_numpy().reshape(values.sizes["weights"], -1), labels
 
 
-def _heat_maps(sweep: Sweep, kind: str, terms: list[str]) -> "Figure":
+def _heat_maps(sweep: Pictured, kind: str, terms: list[str]) -> "Figure":
     """Posterior means, colours centred at 0, a panel for each term; a dot where the interval
     excludes 0.
     """
@@ -97,7 +110,7 @@ def _usual(values: np.ndarray) -> float:
     return float(np.median(size)) if size.size else 0.0
 
 
-def _probability(sweep: Sweep) -> "Figure":
+def _probability(sweep: Pictured) -> "Figure":
     """Posterior probabilities of the members."""
     values, labels = _columns(sweep.members)
     if not np.isfinite(values).any():
@@ -118,7 +131,7 @@ def _probability(sweep: Sweep) -> "Figure":
     return figure
 
 
-def _panels(sweep: Sweep, count: int, *, bars: bool) -> tuple["Figure", list["Axes"]]:
+def _panels(sweep: Pictured, count: int, *, bars: bool) -> tuple["Figure", list["Axes"]]:
     """Axes for heat maps of the sweep, sized by its members; the names of the weights stand at the
     left.
     """
@@ -141,12 +154,12 @@ def _panels(sweep: Sweep, count: int, *, bars: bool) -> tuple["Figure", list["Ax
     return figure, list(axes.ravel()[:count])
 
 
-def _longest(sweep: Sweep) -> int:
+def _longest(sweep: Pictured) -> int:
     return max(len(str(name)) for name in sweep.members["weights"].to_numpy())
 
 
 def _image(
-    axis: "Axes", values: np.ndarray, sweep: Sweep, labels: list[str], **options: Any
+    axis: "Axes", values: np.ndarray, sweep: Pictured, labels: list[str], **options: Any
 ) -> Any:
     """A heat map with weights down and models across; a member without a value is grey."""
     axis.set_facecolor("0.85")
@@ -166,7 +179,7 @@ def _image(
     return image
 
 
-def _forest(sweep: Sweep, term: str) -> "Figure":
+def _forest(sweep: Pictured, term: str) -> "Figure":
     """Medians and intervals of the total effect of a term over weights, a colour for each model, a
     panel for whatever else there is.
     """

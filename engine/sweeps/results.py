@@ -13,10 +13,11 @@ import pandas as pd
 import xarray as xr
 from scipy.special import ndtr, ndtri
 
-from spillover.engine.sweeps import store
 from spillover.engine.sweeps.chunk import EFFECTS, LEVELS, SCORES, STATISTICS, Block
 from spillover.engine.sweeps.plan import DIMS
-from spillover.kernels.arguments import choice, front_door, front_doors, listed, real, shown, texts
+from spillover.engine.sweeps.plots import INTERVAL, NO_PROBABILITIES, Pictured, draw_sweep
+from spillover.engine.sweeps.store import join_versions, load
+from spillover.kernels.arguments import choice, front_door, front_doors, items, real, show, texts
 from spillover.kernels.arguments import path as as_path
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning
 from spillover.models.effects import QUASI
@@ -26,13 +27,8 @@ if TYPE_CHECKING:
 
 ALWAYS = ("weights", "model", "effects")  # dimensions that are there even with one label
 SEPARATE = ("effects", "window")  # between these the data differ, and evidences do not compare
-INTERVAL = (0.025, 0.975)
 MEMBER = "member"
 NOTE = f"{QUASI}. Its estimates stand; it has no evidence: row-standardise W for one."
-NO_PROBABILITIES = (
-    "These members have no posterior probabilities: sweep with sampler='exact' and proper priors, "
-    "and where there are period effects row-standardise W."
-)
 NEGLIGIBLE = 1e-9  # share of a mixture that does not move its quantiles
 
 
@@ -122,7 +118,7 @@ class Sweep:
         if over is None:
             return [str(name) for name in self.members.dims if name not in SEPARATE]
         known = [str(name) for name in self.members.dims if name not in SEPARATE]
-        names = [over] if isinstance(over, str) else listed("over", over, example="['weights']")
+        names = [over] if isinstance(over, str) else items("over", over, example="['weights']")
         wrong = [
             name
             for name in names
@@ -130,12 +126,12 @@ class Sweep:
         ]
         if not names:
             raise SpecificationError(
-                f"over={shown(over)} names no dimension: choose among {known}, or leave it out for"
+                f"over={show(over)} names no dimension: choose among {known}, or leave it out for"
                 " all of them."
             )
         if wrong:
             raise SpecificationError(
-                f"over={shown(over)}: {shown(wrong[0])} is not a list of dimensions to average"
+                f"over={show(over)}: {show(wrong[0])} is not a list of dimensions to average"
                 f" over; choose among {known}."
             )
         return list(over)
@@ -156,7 +152,7 @@ class Sweep:
         keep = [by] if isinstance(by, str) else list(texts("by", by, example="['weights']"))
         ends = [
             real("interval", end, 0, 1)
-            for end in listed("interval", interval, example="(0.025, 0.975)")
+            for end in items("interval", interval, example="(0.025, 0.975)")
         ]
         over = [str(name) for name in self.members.dims if name not in keep]
         levels = [f"{level:g}" for level in ends]
@@ -166,12 +162,12 @@ class Sweep:
             or not set(levels) <= {f"{level:g}" for level in LEVELS}
         ):
             raise SpecificationError(
-                f"interval={shown(interval)}: choose two levels among"
+                f"interval={show(interval)}: choose two levels among"
                 f" {', '.join(f'{level:g}' for level in LEVELS)}."
             )
         if not set(keep) <= set(self.members.dims):
             raise SpecificationError(
-                f"by={shown(by)}: choose among {', '.join(map(str, self.members.dims))}."
+                f"by={show(by)}: choose among {', '.join(map(str, self.members.dims))}."
             )
         found = self.impacts.to_dataarray("impact")
         mean, low, high, positive = (
@@ -222,10 +218,8 @@ class Sweep:
         effect of one `term`, the first unless said, over weights, by model. "probability": the
         posterior probabilities.
         """
-        from spillover.engine.sweeps import plots
-
         choice("is no picture", kind, (*EFFECTS, "forest", "probability"))
-        return plots.draw(self, kind, term)
+        return draw_sweep(Pictured(self.impacts, self.members), kind, term)
 
 
 @front_door
@@ -263,9 +257,9 @@ def open_sweep(path: str | Path) -> Sweep:
     ...     so.open_sweep(path).summary.identical(out.summary)
     True
     """
-    kept, about = store.load(as_path("path", path))
+    kept, about = load(as_path("path", path))
     known = {name: value for name, value in about.items() if name != "format"}
-    versions = store.versions_of([one.versions for one in kept])
+    versions = join_versions([one.versions for one in kept])
     return assemble([one.block for one in kept], known | {"versions": versions})
 
 

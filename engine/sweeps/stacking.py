@@ -5,11 +5,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from spillover.kernels.arrays import leaf
-from spillover.kernels.logdet import LogDet
+from spillover.kernels.logdet import LogDetSeries
 from spillover.kernels.multiplier import Multiplier
 from spillover.models import exact, impacts
 from spillover.models.exact import Noise, Quality
@@ -62,7 +61,7 @@ def padded_to(member: Member, terms: int, pairs: int) -> Member:
         coef = _pad(part.coef, terms)
         return (
             part._replace(coef=coef, pairs=_pad(part.pairs, pairs))
-            if isinstance(part, LogDet)
+            if isinstance(part, LogDetSeries)
             else part._replace(coef=coef)
         )
 
@@ -70,7 +69,7 @@ def padded_to(member: Member, terms: int, pairs: int) -> Member:
 
 
 def _is_record(part: Any) -> bool:
-    return isinstance(part, LogDet | Multiplier)
+    return isinstance(part, LogDetSeries | Multiplier)
 
 
 def _pad(rows: jax.Array, count: int) -> jax.Array:
@@ -101,6 +100,5 @@ def sample(members: Member, noise: Noise, *, points: int, batch: int | None) -> 
 
 def effects_of(member: Member, draw: Draw) -> Impacts:
     """Average impacts of draws (n, ...)."""
-    beta = draw.beta[:, member.own]
-    theta = jnp.where(member.lagged[None] >= 0, draw.beta[:, member.lagged], 0.0)
+    beta, theta = impacts.split_coefficients(draw.beta, member.own, member.lagged)
     return impacts.average(member.channels, beta, theta, draw.rho)

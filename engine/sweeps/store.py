@@ -183,7 +183,7 @@ def read_blocks(path: Path, about: Mapping[str, Any]) -> tuple[list[Kept], list[
     return kept, damages
 
 
-def versions_of(kept: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def join_versions(kept: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """The different versions in a list of them, each once."""
     return [dict(pairs) for pairs in dict.fromkeys(tuple(one.items()) for one in kept if one)]
 
@@ -410,7 +410,7 @@ def _of(damage: Damage, labels: Sequence[tuple[str, ...]]) -> str:
 
 def _tell_versions(path: Path, kept: Sequence[Kept], now: Mapping[str, str]) -> None:
     """Warn of members that another version fitted."""
-    for before in versions_of([one.versions for one in kept]):
+    for before in join_versions([one.versions for one in kept]):
         names = [name for name in now if name != "python" and before.get(name) != now[name]]
         if names:
             count = sum(len(one.block.index) for one in kept if one.versions == before)

@@ -12,12 +12,10 @@ import jax
 import pandas as pd
 
 from spillover.engine import memory
-from spillover.engine.data.provenance import of_panel, of_weights, versions
-from spillover.engine.estimation.arguments import sampling_plan
+from spillover.engine.data.provenance import hash_panel, hash_weights, versions
+from spillover.engine.estimation.arguments import plan_sampling
 from spillover.engine.progress import counting
 from spillover.engine.storage.reading import named
-from spillover.engine.sweeps import plan as members
-from spillover.engine.sweeps import store as stores
 from spillover.engine.sweeps.chunk import (
     LEVELS,
     SAMPLERS,
@@ -25,14 +23,15 @@ from spillover.engine.sweeps.chunk import (
     STATISTICS,
     Block,
     Names,
-    Settings,
+    SweepSettings,
     names_of,
     run,
 )
-from spillover.engine.sweeps.plan import Plan, Source
+from spillover.engine.sweeps.plan import DEFAULT, SweepData, SweepPlan, digest, read_plan
 from spillover.engine.sweeps.results import Sweep, assemble
+from spillover.engine.sweeps.store import join_versions, open_store, write_block
 from spillover.engine.weights.weights import Weights
-from spillover.kernels.arguments import expect, flag, front_door, kind_of, texts
+from spillover.kernels.arguments import choice, expect, flag, front_door, kind_of, texts
 from spillover.kernels.arguments import path as as_path
 from spillover.kernels.errors import ConvergenceError, SpecificationError, StorageError
 from spillover.models.priors import Priors
@@ -105,16 +104,16 @@ def sweep(
     """
     several = {
         "controls": controls,
-        "priors": {members.DEFAULT: priors} if isinstance(priors, Priors) else priors,
+        "priors": {DEFAULT: priors} if isinstance(priors, Priors) else priors,
         "windows": windows,
     }
-    plan = Plan(
-        formula,
-        _named(weights, "weights", '{"queen": W}'),
-        texts("models", models, example='["SAR", "SDM"]'),
-        texts("effects", effects, example='["twoway"]'),
-        unit,
-        period,
+    plan = SweepPlan(
+        formula=formula,
+        weights=_named(weights, "weights", '{"queen": W}'),
+        models=texts("models", models, example='["SAR", "SDM"]'),
+        effects=texts("effects", effects, example='["twoway"]'),
+        unit=unit,
+        period=period,
         **{
             name: _named(value, name, EXAMPLES[name])
             for name, value in several.items()
@@ -122,22 +121,24 @@ def sweep(
         },
         lagged=None if lagged is None else texts("lagged", lagged),
     )
-    settings = Settings(
-        sampler,
-        *sampling_plan(sampler, SAMPLERS, draws, tune, chains, seed, target_accept),
-        flag("keep_draws", keep_draws),
+    choice("is no sampler", sampler, SAMPLERS)
+    sampling = plan_sampling(
+        draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept
+    )
+    settings = SweepSettings(
+        sampler=sampler, **sampling._asdict(), keep_draws=flag("keep_draws", keep_draws)
     )
     flag("progress", progress)
     if client is not None and not hasattr(client, "scatter"):
         raise SpecificationError(
             f"client is {kind_of(client)}: give a distributed.Client, or leave it out."
         )
-    source = members.read(plan, data, formula_functions)
+    source = read_plan(plan, data, formula_functions)
     _check_memory(source, settings, max_memory)
     return run_plan(source, settings, store=store, client=client, progress=progress)
 
 
-def _check_memory(source: Source, settings: Settings, max_memory: float | None) -> None:
+def _check_memory(source: SweepData, settings: SweepSettings, max_memory: float | None) -> None:
     """SpecificationError for a sweep whose results there is no memory for."""
     names, count = names_of(source), len(source.plan.labels)
     kept = (
@@ -176,22 +177,27 @@ def _named(values: Any, name: str, example: str) -> dict[str, Any]:
 
 
 def run_plan(
-    source: Source, settings: Settings, *, store: str | Path | None, client: Any, progress: bool
+    source: SweepData,
+    settings: SweepSettings,
+    *,
+    store: str | Path | None,
+    client: Any,
+    progress: bool,
 ) -> Sweep:
     """Fit the members that are not in the store yet, chunk by chunk, and put all of
     them together.
     """
     about = _about(source, settings, names_of(source))
     if store is None:
-        blocks = list(_fitted(source, settings, set(), client, progress))
+        blocks = list(_fit_missing(source, settings, set(), client, progress))
         return assemble(blocks, about | {"versions": [versions()]})
     parts = chunks(source, set())
-    with stores.open_store(as_path("store", store), about, parts) as place:
+    with open_store(as_path("store", store), about, parts) as place:
         blocks = [one.block for one in place.kept]
         done = {position for block in blocks for position in block.index.tolist()}
         try:
-            for block in _fitted(source, settings, done, client, progress):
-                stores.write_block(place, block)
+            for block in _fit_missing(source, settings, done, client, progress):
+                write_block(place, block)
                 blocks.append(block)
         except (KeyboardInterrupt, StorageError) as error:
             kept = sum(len(block.index) for block in blocks)
@@ -200,13 +206,13 @@ def run_plan(
                 " same call goes on from there."
             )
             raise type(error)(f"{error} {what}".strip()) from error
-    known = stores.versions_of([one.versions for one in place.kept])
+    known = join_versions([one.versions for one in place.kept])
     fresh = [place.versions] if len(blocks) > len(place.kept) else []
-    return assemble(blocks, about | {"versions": stores.versions_of([*known, *fresh])})
+    return assemble(blocks, about | {"versions": join_versions([*known, *fresh])})
 
 
-def _fitted(
-    source: Source, settings: Settings, done: set[int], client: Any, progress: bool
+def _fit_missing(
+    source: SweepData, settings: SweepSettings, done: set[int], client: Any, progress: bool
 ) -> Iterator[Block]:
     """The blocks of the members that are not done, with a bar of all of them."""
     todo, total = chunks(source, done), len(source.plan.labels)
@@ -221,24 +227,24 @@ def _fitted(
             report(len(block.index))
 
 
-def _about(source: Source, settings: Settings, names: Names) -> dict[str, Any]:
+def _about(source: SweepData, settings: SweepSettings, names: Names) -> dict[str, Any]:
     """What describes a sweep, as JSON can hold it. `data`: the SHA-256 of each panel there is,
     `weights` that of each W by its name.
     """
     panels = [panel for panel in source.panels.values() if not isinstance(panel, str)]
     return {
-        "digest": members.digest(source, [settings]),
+        "digest": digest(source, asdict(settings)),
         "formula": source.plan.formula,
         "coords": source.plan.coords,
         "parameters": list(names.parameters),
         "variables": list(names.variables),
         "settings": asdict(settings),
-        "data": list(dict.fromkeys(of_panel(panel) for panel in panels)),
-        "weights": {name: of_weights(weights) for name, weights in source.plan.weights.items()},
+        "data": list(dict.fromkeys(hash_panel(panel) for panel in panels)),
+        "weights": {name: hash_weights(weights) for name, weights in source.plan.weights.items()},
     }
 
 
-def chunks(source: Source, done: set[int]) -> list[list[int]]:
+def chunks(source: SweepData, done: set[int]) -> list[list[int]]:
     """The positions still to do, in chunks of members that differ in W alone; one of every kind
     first, so that each is compiled once.
 
@@ -258,7 +264,7 @@ def chunks(source: Source, done: set[int]) -> list[list[int]]:
     return [part for part in ordered if not done.issuperset(part)]
 
 
-def _here(source: Source, todo: list[list[int]], settings: Settings) -> Iterator[Block]:
+def _here(source: SweepData, todo: list[list[int]], settings: SweepSettings) -> Iterator[Block]:
     """Chunks in threads of this process, one for every device of this host, on a single CPU one for
     every core: compiled code runs beside the Python that prepares the next.
     """
@@ -298,7 +304,7 @@ def _as_they_come(
 
 
 def _on_cluster(
-    client: Any, source: Source, todo: list[list[int]], settings: Settings
+    client: Any, source: SweepData, todo: list[list[int]], settings: SweepSettings
 ) -> Iterator[Block]:
     """Chunks on the workers of a Dask client. What a dying worker had goes to another; where the
     last copy of the data died with it, they are sent again.

@@ -1,6 +1,4 @@
-"""The packaged study, written out as files that `spillover study` runs: data, places, borders and
-the TOML file.
-"""
+"""The packaged study as files: data, places, borders, and the TOML file that runs it."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -9,13 +7,21 @@ import pandas as pd
 
 from spillover.engine.data.datasets import province_coordinates, provinces
 from spillover.engine.storage.csv_text import csv_text
-from spillover.models.simulate import TRUTH
+from spillover.models.prosperity import TRUTH
 
 
 def write_demo(folder: Path, seed: int) -> Path:
-    """Write panel.csv, capitals.csv, borders.csv and study.toml, whose path is returned; `seed`: of
-    the simulated data and of the study.
+    """Write panel.csv, capitals.csv, borders.csv and study.toml; return the path of study.toml.
 
+    Parameters
+    ----------
+    folder : Path
+        Where to write; it is made where it is not there.
+    seed : int
+        Seed of the simulated data and of the study.
+
+    Examples
+    --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     write_demo(Path(folder), 0).name

@@ -1,23 +1,22 @@
 """One fit from model to files: both estimates, their tables, their pictures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import rich.box
 from rich.table import Table
-from rich.text import Text
 
 from spillover.engine.estimation.compare import compare
 from spillover.engine.estimation.ml import MLFit
 from spillover.engine.estimation.model import Model
 from spillover.engine.estimation.results import Fit
 from spillover.engine.storage.csv_text import csv_text
+from spillover.engine.terminal.tables import draw_table
 from spillover.engine.whole import arviz
 from spillover.kernels.errors import ConvergenceError
 
-PICTURES = ("impacts", "trace", "prior_posterior")
+PICTURES = ("impacts", "trace", "prior_posterior")  # functions of spillover.engine.estimation.plots
 
 
 def estimate(model: Model, sampler: dict[str, Any]) -> tuple[Fit, MLFit | ConvergenceError]:
@@ -29,10 +28,8 @@ def estimate(model: Model, sampler: dict[str, Any]) -> tuple[Fit, MLFit | Conver
         return fit, error
 
 
-def tables(fit: Fit, ml: MLFit | ConvergenceError) -> dict[str, pd.DataFrame]:
-    """What is published of a fit: coefficients, impacts, and the comparison of Bayes and maximum
-    likelihood.
-    """
+def make_tables(fit: Fit, ml: MLFit | ConvergenceError) -> dict[str, pd.DataFrame]:
+    """What is published of a fit: coefficients, impacts, and Bayes beside maximum likelihood."""
     fits: dict[str, Fit | MLFit] = (
         {"Bayes": fit, "ML": ml} if isinstance(ml, MLFit) else {"Bayes": fit}
     )
@@ -40,8 +37,8 @@ def tables(fit: Fit, ml: MLFit | ConvergenceError) -> dict[str, pd.DataFrame]:
     return {"coefficients": fit.summary(), "impacts": impacts, "comparison": compare(fits)}
 
 
-def write(fit: Fit, frames: dict[str, pd.DataFrame], output: Path) -> list[Path]:
-    """The posterior as NetCDF, the tables as CSV, the figures as PNG; returns what was written."""
+def write_files(fit: Fit, tables: Mapping[str, pd.DataFrame], folder: Path) -> list[Path]:
+    """Write the posterior (NetCDF), the tables (CSV) and the figures (PNG); return their paths."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -49,67 +46,35 @@ def write(fit: Fit, frames: dict[str, pd.DataFrame], output: Path) -> list[Path]
 
     from spillover.engine.estimation import plots
 
-    output.mkdir(parents=True, exist_ok=True)
-    fit.save(output / "posterior.nc")
-    for name, table in frames.items():
-        (output / f"{name}.csv").write_text(csv_text(table), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "posterior.nc"]
+    fit.save(paths[0])
+    for name, table in tables.items():
+        paths.append(folder / f"{name}.csv")
+        paths[-1].write_text(csv_text(table), encoding="utf-8")
     for name in PICTURES:
         figure = getattr(plots, name)(fit)
-        figure.savefig(output / f"{name}.png", dpi=120, bbox_inches="tight")
+        paths.append(folder / f"{name}.png")
+        figure.savefig(paths[-1], dpi=120, bbox_inches="tight")
         plt.close(figure)
-    return [
-        output / "posterior.nc",
-        *(output / f"{name}.csv" for name in frames),
-        *(output / f"{name}.png" for name in PICTURES),
-    ]
+    return paths
 
 
-def for_terminal(frames: dict[str, pd.DataFrame]) -> list[Table]:
+def draw_tables(tables: Mapping[str, pd.DataFrame]) -> list[Table]:
     """The tables, cut to the width of a terminal: the files have every column and digit."""
-    comparison = frames["comparison"]
+    comparison = tables["comparison"]
     headings = [name if kind == "estimate" else "sd" for name, kind in comparison.columns]
     return [
-        framed(_short(frames["coefficients"]), "Posterior of the parameters"),
-        framed(_short(frames["impacts"]), "Posterior of the impacts"),
-        framed(comparison.set_axis(headings, axis=1), "Estimates and their standard deviations"),
+        draw_table(_shorten(tables["coefficients"]), "Posterior of the parameters"),
+        draw_table(_shorten(tables["impacts"]), "Posterior of the impacts"),
+        draw_table(
+            comparison.set_axis(headings, axis=1), "Estimates and their standard deviations"
+        ),
     ]
 
 
-def _short(summary: pd.DataFrame) -> pd.DataFrame:
+def _shorten(summary: pd.DataFrame) -> pd.DataFrame:
+    """ArviZ's summary without its Monte Carlo errors, and with x for beta[x]."""
     ends = [name for name in summary.columns if name.startswith(("eti", "hdi"))]
     labels = summary.index.str.replace(r"^beta\[(.*)\]$", r"\1", regex=True)
     return summary[["mean", "sd", *ends, "ess_bulk", "r_hat"]].set_axis(labels)
-
-
-def framed(table: pd.DataFrame, title: str) -> Table:
-    """A frame for the terminal."""
-    shown = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=rich.box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for name in table.index.names:
-        shown.add_column(Text("" if name is None else str(name)), no_wrap=True)
-    for column in table.columns:
-        shown.add_column(Text(str(column)), justify="right", no_wrap=True)
-    for label, row in zip(table.index, table.itertuples(index=False, name=None), strict=True):
-        labels = label if isinstance(label, tuple) else (label,)
-        shown.add_row(*(Text(str(part)) for part in labels), *(_number(value) for value in row))
-    return shown
-
-
-def _number(value: Any) -> str:
-    if pd.isna(value):
-        return ""
-    if isinstance(value, int | np.integer):
-        return str(value)
-    return (
-        f"{value:.0f}"
-        if abs(value) >= 1000
-        else f"{value:#.4g}"
-        if abs(value) >= 1
-        else f"{value:.3g}"
-    )

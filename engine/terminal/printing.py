@@ -1,6 +1,4 @@
-"""What every command shares: a console, and one line on the standard error stream, with its exit
-status, for whatever goes wrong.
-"""
+"""What all commands share: a console, and one line of error text for whatever goes wrong."""
 
 import io
 import os
@@ -18,9 +16,9 @@ from typer.core import TyperGroup
 
 from spillover.kernels.errors import SpilloverError, SpilloverWarning, StorageError
 
-# ClickException, of click or of the copy that later versions of typer have
+# ClickException: of click, or of the copy of click that later versions of typer bring along
 USAGE: Any = typer.BadParameter.__mro__[2]
-STOPPED = 130  # as shells say it of a process that ctrl-C ended
+STOPPED = 130  # the exit status that shells give a process which ctrl-C ended
 CLOSED = (
     "whoever read the output closed it before its end; files that were written are in their places."
 )
@@ -31,7 +29,7 @@ MEMORY = (
 
 
 class Commands(TyperGroup):
-    """Commands whose wrong options are one line, as their wrong input is."""
+    """A group of commands that says in one line what is wrong with the options of a call."""
 
     def main(
         self,
@@ -40,8 +38,14 @@ class Commands(TyperGroup):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run a command; with `standalone_mode`, as from the shell, end the process with its exit
-        status.
+        """Run a command.
+
+        Parameters
+        ----------
+        args, *rest, **extra
+            As click has them; by default the arguments of the process.
+        standalone_mode : bool, default True
+            End the process with the exit status of the command, as from the shell.
         """
         try:
             status = super().main(args, *rest, **{**extra, "standalone_mode": False})
@@ -59,64 +63,63 @@ class Commands(TyperGroup):
 
 
 class Screen(Console):
-    """A console that lets `session` say that its reader went away, where rich ends the process
-    without a word.
-    """
+    """A console that raises when its reader goes away, where rich would end without a word."""
 
     def on_broken_pipe(self) -> None:
+        """Leave the error to `open_session`."""
         raise BrokenPipeError
 
 
 def say(name: str, text: str, style: str) -> None:
-    """One line on the standard error stream, whatever characters the text has."""
+    """Print one line on the standard error stream, whatever characters the text has."""
     Console(stderr=True).print(
-        Text.assemble((f"{name}: ", style), one_line(text)), soft_wrap=True, highlight=False
+        Text.assemble((f"{name}: ", style), to_one_line(text)), soft_wrap=True, highlight=False
     )
 
 
-def one_line(text: str) -> str:
+def to_one_line(text: str) -> str:
     r"""A text on one line, with escapes for what would move the cursor or colour the screen.
 
-    >>> one_line("a\nb \x1b[31mred")
+    >>> to_one_line("a\nb \x1b[31mred")
     'a b \\x1b[31mred'
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
 
 
 @contextmanager
-def session() -> Iterator[Console]:
-    """A console; compiled programs and log-determinants kept on disk; what goes wrong as one line
-    instead of a traceback.
+def open_session() -> Iterator[Console]:
+    """Give a command its console, and turn what goes wrong into one line instead of a traceback.
 
-    Errors of ours, of the disk and of memory end the process with status 1, ctrl-C with 130. Other
-    exceptions are faults of ours, and keep their traceback.
+    Compiled programs and log-determinants are kept on disk meanwhile. Errors of spillover, of the
+    disk and of memory end the process with status 1, ctrl-C with 130. Any other exception is a bug
+    of spillover and keeps its traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # a screen without Greek letters shows their numbers
+            # where the encoding lacks Greek letters, their code points are shown
             stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
-        warnings.showwarning = _show
+        warnings.showwarning = _show_warning
         try:
-            with _kept():
+            with _keep_on_disk():
                 yield Screen()
         except SpilloverError as error:
-            raise _end(str(error)) from None
+            raise _fail(str(error)) from None
         except KeyboardInterrupt as error:
             say("stopped", str(error) or "nothing was written.", "yellow")
             raise typer.Exit(STOPPED) from None
         except MemoryError:
-            raise _end(MEMORY) from None
+            raise _fail(MEMORY) from None
         except BrokenPipeError:
-            with suppress(OSError, ValueError):  # or Python says it again when it ends
+            with suppress(OSError, ValueError):  # else Python complains of the pipe when it ends
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise _end(CLOSED) from None
+            raise _fail(CLOSED) from None
         except OSError as error:
-            raise _end(_of_disk(error)) from None
+            raise _fail(_describe_fault(error)) from None
 
 
 @contextmanager
-def stopping(kept: str) -> Iterator[None]:
+def say_if_stopped(kept: str) -> Iterator[None]:
     """Have ctrl-C in the block say what is kept."""
     try:
         yield
@@ -125,17 +128,18 @@ def stopping(kept: str) -> Iterator[None]:
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
-    """Compiled programs and log-determinants on disk where there is a folder of the user's own for
-    them; a line where there is none.
+def _keep_on_disk() -> Iterator[None]:
+    """Keep compiled programs and log-determinants in a folder of the user's own.
+
+    Where there is no such folder, a warning says so, and nothing is kept.
     """
     from spillover.engine import cache, devices
     from spillover.engine.storage.own_folder import for_the_user_alone
 
-    programs = _tried(devices.keep_compiled, "Compiled programs")
+    programs = _try_to_keep(devices.keep_compiled, "Compiled programs")
     if programs is None:
         devices.keep_nothing()
-    _tried(cache.keep, "Log-determinants")
+    _try_to_keep(cache.keep, "Log-determinants")
     try:
         yield
     finally:
@@ -143,7 +147,7 @@ def _kept() -> Iterator[None]:
             for_the_user_alone(programs)
 
 
-def _tried(keep: Callable[[], Path], what: str) -> Path | None:
+def _try_to_keep(keep: Callable[[], Path], what: str) -> Path | None:
     try:
         return keep()
     except StorageError as error:
@@ -151,23 +155,20 @@ def _tried(keep: Callable[[], Path], what: str) -> Path | None:
         return None
 
 
-def _end(text: str) -> typer.Exit:
+def _fail(text: str) -> typer.Exit:
+    """Print an error; the exception that ends the process."""
     say("error", text, "red")
     return typer.Exit(1)
 
 
-def _of_disk(error: OSError) -> str:
+def _describe_fault(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
-    return (
-        f"{error.filename}: {reason}."
-        if error.filename is not None
-        else f"the disk refused: {reason}."
-    )
+    if error.filename is None:
+        return f"the disk refused: {reason}."
+    return f"{error.filename}: {reason}."
 
 
-def _show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    say(
-        "warning" if issubclass(category, SpilloverWarning) else category.__name__,
-        str(message),
-        "yellow",
-    )
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """Print a warning as one line; takes the place of `warnings.showwarning`."""
+    name = "warning" if issubclass(category, SpilloverWarning) else category.__name__
+    say(name, str(message), "yellow")

@@ -1,7 +1,8 @@
-"""A sweep's tables and pictures as files."""
+"""A sweep's tables and pictures as files, and its conclusions on the terminal."""
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,67 +11,77 @@ from rich.table import Table
 from spillover.engine.storage.csv_text import csv_text
 from spillover.engine.sweeps.chunk import EFFECTS
 from spillover.engine.sweeps.results import Sweep
-from spillover.engine.terminal.fit import framed
+from spillover.engine.terminal.tables import draw_table
 
-SHORT = {
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHORT = {  # headings of the conclusions that are too long for a terminal
     "significantly_negative": "sign. -",
     "significantly_positive": "sign. +",
     "probability_positive": "P(> 0)",
 }
 
 
-def tables(out: Sweep) -> dict[str, pd.DataFrame]:
-    """What is published of a sweep: members, conclusions, failures, and the average where the
-    members have posterior probabilities.
+def make_tables(sweep: Sweep) -> dict[str, pd.DataFrame]:
+    """What is published of a sweep: members, conclusions, failures, and notes where there are any.
+
+    Where members have posterior probabilities, the average over the members too.
     """
-    found = {
-        "summary": out.to_frame(),
-        "conclusions": out.conclusions(),
-        "failures": out.failures.set_index("weights"),
+    tables = {
+        "summary": sweep.to_frame(),
+        "conclusions": sweep.conclusions(),
+        "failures": sweep.failures.set_index("weights"),
     }
-    if len(out.notes):
-        found["notes"] = out.notes.set_index("weights")
-    if np.isfinite(out.members).any():
-        average = out.average().to_dataarray("impact")
+    if len(sweep.notes):
+        tables["notes"] = sweep.notes.set_index("weights")
+    if np.isfinite(sweep.members).any():
+        average = sweep.average().to_dataarray("impact")
         dims = [str(name) for name in average.dims if name != "statistic"]
         long = average.to_dataframe("value", dim_order=[*dims, "statistic"])["value"]
-        found["average"] = long.unstack("statistic")[list(average["statistic"].to_numpy())]
-    return found
+        tables["average"] = long.unstack("statistic")[list(average["statistic"].to_numpy())]
+    return tables
 
 
-def for_terminal(out: Sweep) -> Table:
-    """The conclusions."""
-    return framed(
-        out.conclusions().rename(columns=SHORT),
+def draw_conclusions(sweep: Sweep) -> Table:
+    """The conclusions, cut to the width of a terminal."""
+    return draw_table(
+        sweep.conclusions().rename(columns=SHORT),
         "How conclusions fare over the members (means; shares of members)",
     )
 
 
-def write(out: Sweep, output: Path) -> list[Path]:
-    """The tables as CSV, the pictures as PNG: heat maps, a forest for each term, posterior
-    probabilities; returns what was written.
-    """
+def write_files(sweep: Sweep, folder: Path) -> list[Path]:
+    """Write the tables (CSV) and the pictures (PNG); return their paths."""
     import matplotlib as mpl
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    output.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, table in tables(out).items():
-        paths.append(output / f"{name}.csv")
+    for name, table in make_tables(sweep).items():
+        paths.append(folder / f"{name}.csv")
         paths[-1].write_text(csv_text(table), encoding="utf-8")
-    pictures: dict[str, tuple[str, str | None]] = {kind: (kind, None) for kind in EFFECTS}
-    for i, term in enumerate(out.impacts["term"].to_numpy()):
-        pictures[f"forest_{i + 1}_{re.sub(r'[^0-9A-Za-z]+', '_', str(term)).strip('_')}"] = (
-            "forest",
-            str(term),
-        )
-    if np.isfinite(out.members).any():
-        pictures["probability"] = "probability", None
-    for name, (kind, term) in pictures.items():
-        figure = out.plot(kind, term=term)
-        paths.append(output / f"{name}.png")
+    for name, (kind, term) in _list_pictures(sweep).items():
+        figure: Figure = sweep.plot(kind, term=term)
+        paths.append(folder / f"{name}.png")
         figure.savefig(paths[-1], dpi=120, bbox_inches="tight")
         plt.close(figure)
     return paths
+
+
+def _list_pictures(sweep: Sweep) -> dict[str, tuple[str, str | None]]:
+    """The kind and the term of every picture, by the name of its file.
+
+    A heat map for each kind of impact, a forest for each term, and the posterior probabilities
+    where there are any.
+    """
+    pictures: dict[str, tuple[str, str | None]] = {kind: (kind, None) for kind in EFFECTS}
+    for i, term in enumerate(map(str, sweep.impacts["term"].to_numpy()), 1):
+        # the number keeps apart terms that differ in other signs only
+        label = re.sub(r"[^0-9A-Za-z]+", "_", term).strip("_")
+        pictures[f"forest_{i}_{label}"] = ("forest", term)
+    if np.isfinite(sweep.members).any():
+        pictures["probability"] = ("probability", None)
+    return pictures

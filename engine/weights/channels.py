@@ -32,13 +32,13 @@ def _mean_row_sum(weights: Weights, found: LogDet) -> Multiplier:
     return Multiplier(*(leaf(arrays[name]) for name in Multiplier._fields))
 
 
-def on_contrasts(weights: Weights, found: LogDet) -> kernel.LogDet:
+def on_contrasts(weights: Weights, found: LogDet) -> kernel.LogDetSeries:
     """The log-determinant between units: l(rho) - log(1 - c rho) where every row of W sums to c,
     else l(rho) - q(rho) with q = iota' log(I - rho W) iota / N. WeightsError where q is not smooth.
     """
     if weights.row_sum is not None:
-        return kernel.without_root(found.record, weights.row_sum)
-    return kernel.less(found.record, *multiplier.mean_log(_mean_row_sum(weights, found)))
+        return kernel.remove_root(found.record, weights.row_sum)
+    return kernel.subtract(found.record, *multiplier.mean_log(_mean_row_sum(weights, found)))
 
 
 def channels(weights: Weights, rho: ArrayLike | None) -> Channels:

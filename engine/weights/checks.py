@@ -11,7 +11,7 @@ import scipy.sparse.csgraph as csgraph
 
 from spillover.engine.labels import as_numbers, few, link_name
 from spillover.engine.storage.reading import shown
-from spillover.kernels import perron, sparse_logdet, spectrum
+from spillover.kernels import admissible, perron, spectrum
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 STANDARD = 1e-10  # a row sum this close to 1 is 1
@@ -170,7 +170,7 @@ def check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> No
         or reach * min(matrix.sum(axis=0).max(), matrix.sum(axis=1).max()) <= 1 + SAME
     ):
         return
-    found = sparse_logdet.limits(matrix)
+    found = admissible.limits(matrix)
     lower, upper = found.outer
     if given[0] < lower * (1 + STANDARD) or given[1] > upper * (1 + STANDARD):
         raise WeightsError(

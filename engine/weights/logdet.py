@@ -14,13 +14,14 @@ from spillover.engine import cache, programs
 from spillover.engine.labels import as_numbers
 from spillover.engine.weights.checks import how_to_make
 from spillover.engine.weights.weights import Weights
-from spillover.kernels import local_logdet, spectrum, stochastic_logdet
+from spillover.kernels import admissible, local_logdet, spectrum, stochastic_logdet
 from spillover.kernels import logdet as kernel
 from spillover.kernels import sparse_logdet as nodes
-from spillover.kernels.arguments import choice, expect, front_doors, listed, real, shown
+from spillover.kernels.arguments import choice, expect, front_doors, items, real, show
 from spillover.kernels.arrays import leaf
-from spillover.kernels.chebyshev import END, to_rho
+from spillover.kernels.chebyshev import END
 from spillover.kernels.errors import SpecificationError, WeightsError
+from spillover.kernels.logit import to_rho
 from spillover.models.mode_search import Mass
 
 METHODS = ("auto", "eigenvalues", "sparse", "stochastic")
@@ -38,7 +39,7 @@ class LogDet:
     """l(rho) = log|I - rho W| on the admissible interval, with its derivative, at a cost that does
     not depend on N.
 
-    `record`: the arrays that models evaluate (`spillover.kernels.logdet.LogDet`); `method`:
+    `record`: the arrays that models evaluate (`spillover.kernels.logdet.LogDetSeries`); `method`:
     "eigenvalues" (all of them), "sparse" (exact factorisations at `nodes` values of rho),
     "stochastic" (random probes, `nodes` of them) or "local" (these, refined by `nodes`
     factorisations around a posterior); `error`: of l, measured at rho not used, for "stochastic"
@@ -61,7 +62,7 @@ class LogDet:
     -0.287682
     """
 
-    record: kernel.LogDet
+    record: kernel.LogDetSeries
     method: str
     nodes: int
     shift: float
@@ -109,7 +110,7 @@ class LogDet:
         a, b = self.bounds
         if not ((values > a) & (values < b)).all():
             raise WeightsError(
-                f"rho={shown(rho)} is not inside the admissible interval ({a:.6g}, {b:.6g})."
+                f"rho={show(rho)} is not inside the admissible interval ({a:.6g}, {b:.6g})."
             )
         programs.enter()
         with jax.enable_x64(True):
@@ -156,11 +157,11 @@ class LogDet:
 
 def _interval(given: Any) -> tuple[float, float]:
     """Two numbers in order; whether they are admissible, the kernels say."""
-    pair = listed("interval", given, example="(-0.5, 0.5)")
+    pair = items("interval", given, example="(-0.5, 0.5)")
     low, high = (real("interval", end) for end in pair) if len(pair) == 2 else (0.0, 0.0)
     if not low < high:
         raise SpecificationError(
-            f"interval={shown(pair)}: give two values of rho, the smaller first, such as (-0.5,"
+            f"interval={show(pair)}: give two values of rho, the smaller first, such as (-0.5,"
             " 0.5)."
         )
     return low, high
@@ -230,7 +231,7 @@ def _pilot(
     )
 
 
-def covers(record: kernel.LogDet, low: float, high: float) -> bool:
+def covers(record: kernel.LogDetSeries, low: float, high: float) -> bool:
     """Whether logit variables from `low` to `high` lie on the series, or as far out as any series
     goes.
     """
@@ -252,14 +253,14 @@ def _build(
     )
 
 
-def _covered(record: kernel.LogDet) -> tuple[float, float]:
+def _covered(record: kernel.LogDetSeries) -> tuple[float, float]:
     """The rho between the ends of a series."""
     with jax.enable_x64(True):
         low, high = np.asarray(to_rho(record.ends, record.bounds))
     return float(low), float(high)
 
 
-Found = tuple[kernel.LogDet, str, int, float, tuple[float, float] | None, bool]
+Found = tuple[kernel.LogDetSeries, str, int, float, tuple[float, float] | None, bool]
 
 
 def _automatic(
@@ -268,8 +269,8 @@ def _automatic(
     interval: tuple[float, float] | None,
     tol: float | None,
 ) -> Found:
-    dense = W.matrix.nnz > nodes.FULL * W.n**2
-    if W.n <= nodes.DENSE or (dense and W.n <= spectrum.DENSE_LIMIT):
+    dense = W.matrix.nnz > admissible.FULL * W.n**2
+    if W.n <= admissible.DENSE or (dense and W.n <= spectrum.DENSE_LIMIT):
         return _eigenvalues(W, bounds, interval, tol)
     if W.n > LARGE or dense:
         return _stochastic(W, bounds, interval, tol)
@@ -338,7 +339,7 @@ def _arrays(made: LogDet) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: cache.Arrays) -> LogDet:
-    record = kernel.LogDet(*(leaf(arrays[name]) for name in kernel.LogDet._fields))
+    record = kernel.LogDetSeries(*(leaf(arrays[name]) for name in kernel.LogDetSeries._fields))
     low, high = arrays["interval"]
     about = (
         str(arrays["method"]),

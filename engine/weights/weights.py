@@ -25,7 +25,7 @@ from spillover.engine.weights.checks import (
     spectral_radius,
     warn_of_short_floats,
 )
-from spillover.kernels import sparse_logdet
+from spillover.kernels import admissible
 from spillover.kernels.arguments import front_doors
 from spillover.kernels.errors import WeightsError
 
@@ -269,7 +269,7 @@ class Weights:
     def economic(
         cls, values: pd.Series, *, power: float = 1, max_memory: float | None = None
     ) -> "Weights":
-        """w_ij = 1 / |x_i - x_j|^power for `values` x, a Series indexed by unit, such as a mean
+        """`w_ij = 1 / |x_i - x_j|^power` for `values` x, a Series indexed by unit, such as a mean
         over periods.
 
         Raises WeightsError for missing and for equal values, and for more links than there is
@@ -372,7 +372,7 @@ class Weights:
         (-0.5, 0.5)
         """
         if self.given_bounds is None:
-            return sparse_logdet.interval(self.matrix)
+            return admissible.interval(self.matrix)
         check_admissible(self.matrix, self.given_bounds)
         return self.given_bounds
 
@@ -406,7 +406,7 @@ class Weights:
         )
 
     def spectral_standardize(self) -> "Weights":
-        """W / max |omega|: spectral radius 1, the ratios of all weights kept; given bounds are
+        """`W / max |omega|`: spectral radius 1, the ratios of all weights kept; given bounds are
         scaled along.
 
         Raises WeightsError for an acyclic W, whose spectral radius is 0. Source: Kelejian & Prucha

@@ -15,7 +15,7 @@ from oracles import dense
 from spillover.kernels import chebyshev, logdet, moments, sparse_operator, spectrum
 from spillover.kernels import spatial_filter as filters
 from spillover.models import effects as tables
-from spillover.models import exact
+from spillover.models import exact, prior_arrays
 from spillover.models import likelihood as likelihoods
 from spillover.models import posterior as posteriors
 from spillover.models import priors as families
@@ -145,18 +145,18 @@ def tiny(model):
     n, rng, spec = W.shape[0], np.random.default_rng(2), Spec(model)
     x = np.stack([np.ones(n), rng.normal(size=n)], axis=1)[None]
     y = x[0] @ [1.0, 2.0] + rng.normal(size=n)
-    effects = tables.transformation(spec, n, 1, closed=True)
+    effects = tables.choose_transformation(spec, n, 1, closed=True)
     factor, parts = tables.factorize(
         y[None], x, effects, W if spec.lag else None, W if spec.error else None
     )
     record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
     names = tuple(name for name, there in (("rho", spec.lag), ("lam", spec.error)) if there)
     terms = (INTERCEPT, "x")
-    prior = families.resolve(
-        families.Priors(), terms, families.scales(factor, parts, terms, 1.0, n), names
+    prior = prior_arrays.resolve(
+        families.Priors(), terms, prior_arrays.measure_scales(factor, parts, terms, 1.0, n), names
     )
     parts_of = moments.split(
-        moments.stacked(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
+        moments.append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
     )
     dependence = (record if spec.lag else None, record if spec.error else None)
     likelihood = likelihoods.Likelihood(
@@ -167,9 +167,8 @@ def tiny(model):
 
 
 def joint(likelihood, beta, values, sigma2):
-    return likelihoods.joint(
-        likelihood, beta, *likelihoods.named(likelihood, tuple(values)), sigma2
-    )
+    rho, lam = likelihoods.name_dependence(likelihood, tuple(values))
+    return likelihoods.log_likelihood(likelihood, likelihoods.Parameters(beta, rho, lam, sigma2))
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -186,14 +185,16 @@ def test_joint_likelihood_exports(model, dtype):
 def test_concentrated_likelihood_exports(model, dtype):
     likelihood, posterior = tiny(model)
     arguments = likelihood, np.linspace(0.1, 0.3, len(posterior.centre))
-    assert_exports(jax.value_and_grad(likelihoods.concentrated, argnums=1), arguments, dtype)
+    assert_exports(
+        jax.value_and_grad(likelihoods.concentrated_log_likelihood, argnums=1), arguments, dtype
+    )
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("model", ["SAR", "SAC"])
 def test_posterior_density_and_gradient_export(model, dtype):
     _, posterior = tiny(model)
-    flat = np.linspace(-0.4, 0.5, posteriors.size(posterior))
+    flat = np.linspace(-0.4, 0.5, posteriors.flat_size(posterior))
     assert_exports(jax.value_and_grad(posteriors.log_density, argnums=1), (posterior, flat), dtype)
 
 
@@ -202,7 +203,10 @@ def test_posterior_density_and_gradient_export(model, dtype):
 @pytest.mark.parametrize("model", ["SAR", "SAC"])
 def test_exact_draws_export(model, dtype):
     _, posterior = tiny(model)
-    rng, shape = np.random.default_rng(3), float(exact.shape(posterior))
+    rng, shape = (
+        np.random.default_rng(3),
+        float(posteriors.sigma_shape(posterior.likelihood, posterior.prior)),
+    )
     noise = exact.Noise(
         rng.random(7), rng.random(7), rng.gamma(shape, size=7), rng.normal(size=(7, 2))
     )

@@ -249,7 +249,7 @@ def on_contrasts(rho, W):
 @pytest.mark.parametrize("name", STANDARD)
 def test_without_root_is_the_log_determinant_on_contrasts(name):
     W, record = HOSTILE[name], build(name)
-    contrasts = logdet.without_root(record)
+    contrasts = logdet.remove_root(record)
     for s in S:
         rho = float(rho_at(s, record.bounds)[0])
         F = dense.basis(len(W))
@@ -271,7 +271,7 @@ def test_without_root_is_finite_at_one(name):
     """It reaches its limit at rho = 1 as a straight line in rho, and stays finite on
     the way there.
     """
-    W, record = HOSTILE[name], logdet.without_root(build(name))
+    W, record = HOSTILE[name], logdet.remove_root(build(name))
     F = dense.basis(len(W))
     inner = F.T @ W @ F
     left = 1 - float(rho_at(END, record.bounds)[0])
@@ -289,15 +289,15 @@ def test_without_root_is_finite_at_one(name):
 @pytest.mark.parametrize("bounds", [(-1.0, 0.9), (-0.5, 0.25)])
 def test_without_root_on_bounds_that_stop_before_one(bounds):
     W = HOSTILE["contiguity"]
-    record = logdet.without_root(logdet.from_eigenvalues(spectrum_of("contiguity"), bounds))
+    record = logdet.remove_root(logdet.from_eigenvalues(spectrum_of("contiguity"), bounds))
     for rho in np.linspace(*bounds, 9)[1:-1]:
         assert float(record(rho)) == pytest.approx(on_contrasts(rho, W), abs=4e-11 * len(W))
 
 
 def test_without_root_of_rows_that_sum_to_another_number():
     """2.5 W between units at rho / 2.5 is W at rho."""
-    scaled = logdet.without_root(logdet.from_eigenvalues(2.5 * spectrum_of("knn")), 2.5)
-    plain = logdet.without_root(build("knn"))
+    scaled = logdet.remove_root(logdet.from_eigenvalues(2.5 * spectrum_of("knn")), 2.5)
+    plain = logdet.remove_root(build("knn"))
     for rho in (-0.9, 0.1, 0.7, 0.999):
         assert float(scaled(rho / 2.5)) == pytest.approx(
             float(plain(rho)), abs=4e-11 * len(HOSTILE["knn"])

@@ -135,7 +135,7 @@ def test_stacked_rows_touch_regressors_and_y_alone(present):
     parts = PARTS[present]
     rng = np.random.default_rng(5)
     z, d, y = rng.normal(size=(40, len(parts))), rng.normal(size=(3, 2)), rng.normal(size=3)
-    found = moments.stacked(whole_arrays.r_factor(z), parts, d, y)
+    found = moments.append_rows(whole_arrays.r_factor(z), parts, d, y)
     rows = np.zeros((3, len(parts)))
     rows[:, :2], rows[:, parts.index("y")] = d, y
     assert found.shape == (len(parts), len(parts))
@@ -144,7 +144,7 @@ def test_stacked_rows_touch_regressors_and_y_alone(present):
 
 def test_an_empty_prior_stacks_to_the_same_factor():
     z = np.random.default_rng(6).normal(size=(40, 3))
-    found = moments.stacked(
+    found = moments.append_rows(
         whole_arrays.r_factor(z), PARTS[False, False], np.zeros((2, 2)), np.zeros(2)
     )
     np.testing.assert_allclose(np.abs(found), np.abs(whole_arrays.r_factor(z)), rtol=1e-12)

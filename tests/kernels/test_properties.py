@@ -16,8 +16,8 @@ from strategies import matrices, properties, scales, shares
 from spillover.kernels import logdet as kernel
 from spillover.kernels import sparse_operator, spectrum
 from spillover.kernels import spatial_filter as spatial_filter
-from spillover.kernels.chebyshev import to_s
 from spillover.kernels.factor import factorise
+from spillover.kernels.logit import to_s
 from spillover.models import impacts
 
 N = 8  # units: as many as make every shape what it is
@@ -85,7 +85,7 @@ def test_the_log_determinant_is_that_of_a_dense_factorisation_within_its_error(e
         rho = inside(found.bounds, share)
         s = np.asarray(to_s(rho, found.bounds))
         truth = dense.logdet(rho, W)
-        assert abs(float(kernel.on_host(found, np.atleast_1d(s))[0]) - truth) <= float(
+        assert abs(float(kernel.evaluate_on_host(found, np.atleast_1d(s))[0]) - truth) <= float(
             found.error
         ) + 8 * N * EPS * conditioning(W, rho)
 
@@ -115,7 +115,7 @@ def test_the_log_determinant_knows_nothing_of_the_order_and_the_scale_of_units(e
         assert np.asarray(other.bounds) * scale == pytest.approx(np.asarray(one.bounds), rel=1e-6)
         rho = inside(one.bounds, 0.05 + 0.9 * share)
         values = [
-            kernel.on_host(found, np.atleast_1d(to_s(at, found.bounds)))[0]
+            kernel.evaluate_on_host(found, np.atleast_1d(to_s(at, found.bounds)))[0]
             for found, at in ((one, rho), (other, rho / scale))
         ]
         assert abs(values[0] - values[1]) <= float(one.error) + float(

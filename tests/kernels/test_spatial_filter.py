@@ -14,7 +14,7 @@ from oracles.hostile import knn, row_standardise
 
 from spillover.kernels import factor, sparse_operator
 from spillover.kernels import spatial_filter as filters
-from spillover.kernels.errors import WeightsError
+from spillover.kernels.errors import ConvergenceError, WeightsError
 
 HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
 ACYCLIC = (-2.0, 2.5)
@@ -323,32 +323,23 @@ def test_host_solutions_are_the_dense_ones(name, share):
         )
 
 
-@pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("name", FEW)
-def test_host_pullback_is_the_gradient(name, transpose):
-    W, rho, _, b = problem(name, 0.7)
-    matrix, weight = sparse.csr_array(W), np.random.default_rng(1).normal(size=b.shape)
-    way = "solve_transpose" if transpose else "solve"
-    found = factor.factorise(matrix, rho)
-    by_rho, by_b = filters.host_pullback(
-        matrix, found, getattr(found, way)(b), weight, transpose=transpose
-    )
-    step, direction = 1e-5, np.random.default_rng(2).normal(size=b.shape)
+def test_iterations_take_the_place_of_factors_that_do_not_fit(name, monkeypatch):
+    W, rho, S, b = problem(name, 0.9)
+    by_factors = filters.solve_on_host(sparse.csr_array(W), rho, b)
+    monkeypatch.setattr(factor, "available_memory", lambda: 1e3)
+    monkeypatch.setattr(factor, "factorise", lambda *_: pytest.fail("it factorised"))
+    for one, expected in ((b, by_factors), (b[:, 0], by_factors[:, 0])):
+        found = filters.solve_on_host(sparse.csr_array(W), rho, one)
+        assert isinstance(found, np.ndarray)
+        assert np.abs(found - expected).max() <= error_bound(S, b, 1e-10)
 
-    def value(move, along):
-        return np.sum(
-            weight * getattr(factor.factorise(matrix, rho + move), way)(b + along * direction)
-        )
 
-    np.testing.assert_allclose(
-        (value(step, 0) - value(-step, 0)) / (2 * step), by_rho, rtol=1e-7, atol=1e-7
-    )
-    np.testing.assert_allclose(
-        (value(0, step) - value(0, -step)) / (2 * step),
-        np.sum(by_b * direction),
-        rtol=1e-7,
-        atol=1e-7,
-    )
+def test_what_neither_factors_nor_iterations_solve_is_refused(monkeypatch):
+    W, _, _, b = problem("knn", 0.5)
+    monkeypatch.setattr(factor, "available_memory", lambda: 1e3)
+    with pytest.raises(ConvergenceError, match="take a rho further inside"):
+        filters.solve_on_host(sparse.csr_array(W), 1.0, b)
 
 
 def test_host_names_the_rho_at_which_the_filter_is_singular():

@@ -6,7 +6,7 @@ import scipy.sparse as sparse
 from oracles import dense
 from oracles.hostile import contiguity, ring, rook, row_standardise
 
-from spillover.kernels import sparse_logdet, spectrum
+from spillover.kernels import admissible, spectrum
 from spillover.kernels.errors import WeightsError
 
 HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
@@ -49,7 +49,7 @@ def test_symmetrizer_is_there_exactly_where_one_exists(name):
         root = np.sqrt(d)
         similar = root[:, None] * W / root
         np.testing.assert_allclose(
-            spectrum.symmetrized(sparse.csr_array(W)).toarray(), similar, rtol=1e-8, atol=1e-15
+            spectrum.symmetrize(sparse.csr_array(W)).toarray(), similar, rtol=1e-8, atol=1e-15
         )
 
 
@@ -192,7 +192,7 @@ def test_interval_of_a_large_binary_lattice():
     W, top = wide_lattice(72, 70)
     assert W.shape[0] > spectrum.DENSE_LIMIT
     np.testing.assert_allclose(
-        sparse_logdet.interval(W), (-1 / top, 1 / top), rtol=2 * sparse_logdet.PERRON
+        admissible.interval(W), (-1 / top, 1 / top), rtol=2 * admissible.PERRON
     )
     with pytest.raises(WeightsError, match="dense eigenvalues stop at"):
         spectrum.interval(W)
@@ -201,17 +201,17 @@ def test_interval_of_a_large_binary_lattice():
 def test_interval_of_a_large_row_standardised_lattice():
     W, _ = wide_lattice(72, 70)
     W = sparse.csr_array(sparse.diags_array(1 / W.sum(axis=1)) @ W)
-    np.testing.assert_allclose(sparse_logdet.interval(W), (-1.0, 1.0), rtol=1e-9)
+    np.testing.assert_allclose(admissible.interval(W), (-1.0, 1.0), rtol=1e-9)
 
 
 @pytest.mark.parametrize("n", [101, 400])
 def test_interval_of_a_ring_in_closed_form(n, monkeypatch):
-    monkeypatch.setattr(sparse_logdet, "DENSE", 50)
+    monkeypatch.setattr(admissible, "DENSE", 50)
     W, values = circulant(n)
     np.testing.assert_allclose(
-        sparse_logdet.interval(sparse.csr_array(W)),
+        admissible.interval(sparse.csr_array(W)),
         (1 / values.min(), 1.0),
-        rtol=2 * sparse_logdet.LANCZOS,
+        rtol=2 * admissible.LANCZOS,
     )
 
 
@@ -221,18 +221,18 @@ def test_interval_without_all_eigenvalues_is_the_same(name, monkeypatch):
     the radius.
     """
     W = HOSTILE[name]
-    monkeypatch.setattr(sparse_logdet, "DENSE", 5)
-    monkeypatch.setattr(sparse_logdet, "FULL", 1.0)
-    found = sparse_logdet.limits(sparse.csr_array(W))
+    monkeypatch.setattr(admissible, "DENSE", 5)
+    monkeypatch.setattr(admissible, "FULL", 1.0)
+    found = admissible.limits(sparse.csr_array(W))
     lower, upper = dense.interval(W)
-    np.testing.assert_allclose(found.bounds[1], upper, rtol=2 * sparse_logdet.PERRON)
+    np.testing.assert_allclose(found.bounds[1], upper, rtol=2 * admissible.PERRON)
     assert (
         lower * (1 + 1e-6)
         <= found.bounds[0]
-        <= -1 / np.abs(np.linalg.eigvals(W)).max() * (1 - 2 * sparse_logdet.PERRON)
+        <= -1 / np.abs(np.linalg.eigvals(W)).max() * (1 - 2 * admissible.PERRON)
     )
     if not found.cautious:
-        np.testing.assert_allclose(found.bounds[0], lower, rtol=2 * sparse_logdet.LANCZOS)
+        np.testing.assert_allclose(found.bounds[0], lower, rtol=2 * admissible.LANCZOS)
     assert found.outer[0] <= lower * (1 - 1e-6)
     assert found.outer[1] >= upper * (1 - 1e-6)
 

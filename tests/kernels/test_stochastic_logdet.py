@@ -24,8 +24,16 @@ from sparse_graphs import (
     row_standardised,
 )
 
-from spillover.kernels import logdet, sparse_logdet, sparse_operator, spectrum, stochastic_logdet
+from spillover.kernels import (
+    admissible,
+    logdet,
+    sparse_logdet,
+    sparse_operator,
+    spectrum,
+    stochastic_logdet,
+)
 from spillover.kernels.errors import WeightsError
+from spillover.kernels.logit import to_rho
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 # standard errors: some 500 comparisons with Student's t of 11 degrees of freedom, whose 1 - 1e-4 /
@@ -34,7 +42,7 @@ FAR = 6.0
 
 
 def covered(result, share=1.0, count=41):
-    return share * sparse_logdet.to_rho(np.linspace(*result.ends, count), result.bounds)
+    return share * to_rho(np.linspace(*result.ends, count), result.bounds)
 
 
 def build(W, **options):
@@ -106,13 +114,13 @@ def test_the_bounds_are_admissible(name):
     lower, upper = spectrum.admissible_interval(eigenvalues(name))
     assert (1 + 1e-9) * lower <= result.bounds[0]
     assert result.bounds[1] <= (1 + 1e-9) * upper
-    assert result.bounds[1] >= upper * (1 - 2 * sparse_logdet.PERRON)
+    assert result.bounds[1] >= upper * (1 - 2 * admissible.PERRON)
 
 
 def test_bounds_wider_than_the_radius_reach_beyond_minus_one():
     """lambda_min > -1: the polynomials move to the spectrum as it is."""
     structure = stochastic_logdet.prepare(GRAPHS["queen"])
-    bounds = sparse_logdet.admissible(structure)[0]
+    bounds = admissible.find_admissible(structure)[0]
     assert bounds[0] < -1.5
     result = build(structure, bounds=bounds)
     assert covered(result)[0] < -1.5
@@ -172,7 +180,7 @@ def truth(name):
         row_standardised(BIG[name]), interval=(-0.95, 0.95), bounds=(-1.0, 1.0)
     )
     with jax.enable_x64(True):
-        record = logdet.LogDet(
+        record = logdet.LogDetSeries(
             *map(
                 jnp.asarray,
                 (result.coef, np.array(result.bounds), 2500.0, result.error, np.zeros((0, 2))),
@@ -225,7 +233,7 @@ def test_exact_traces_reduce_the_error(name, monkeypatch):
         )
 
     controlled = errors()
-    monkeypatch.setattr(stochastic_logdet, "_estimated", plain)
+    monkeypatch.setattr(stochastic_logdet, "_estimate", plain)
     for with_them, without in zip(controlled, errors(), strict=True):
         assert np.all(with_them < without / 4)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from spillover.kernels.truncated import FAR, truncated
+from spillover.kernels.truncated import FAR, truncate
 
 INTERVALS = [
     (-1.0, 2.0),
@@ -24,8 +24,8 @@ INTERVALS = [
     (0.0, 1e-6),
 ]
 V = (-5.0, -1.3, 0.0, 0.4, 3.0)
-function = jax.jit(truncated)
-slopes = jax.jit(jax.jacrev(lambda x: jnp.stack(truncated(*x))))
+function = jax.jit(truncate)
+slopes = jax.jit(jax.jacrev(lambda x: jnp.stack(truncate(*x))))
 
 
 def log_mass(low, high):
@@ -76,7 +76,7 @@ def test_its_derivatives_are_those_of_the_equation_that_defines_it(low, high):
 
 def test_far_ends_do_nothing():
     v = np.linspace(-6, 6, 25)
-    z, mass = jax.jit(jax.vmap(lambda one: truncated(one, -FAR, FAR)))(v)
+    z, mass = jax.jit(jax.vmap(lambda one: truncate(one, -FAR, FAR)))(v)
     np.testing.assert_allclose(z, v, rtol=1e-13, atol=1e-15)
     np.testing.assert_array_equal(mass, 0)
 
@@ -87,7 +87,7 @@ def test_in_single_precision():
     """
     with jax.enable_x64(False):
         found = [
-            float(truncated(*map(jnp.float32, (1.0, low, FAR)))[0]) for low in (0.0, 30.0, 3000.0)
+            float(truncate(*map(jnp.float32, (1.0, low, FAR)))[0]) for low in (0.0, 30.0, 3000.0)
         ]
     for z, low in zip(found, (0.0, 30.0, 3000.0), strict=True):
         wanted = stats.norm.logsf(low) + stats.norm.logsf(1.0)

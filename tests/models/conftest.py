@@ -87,9 +87,9 @@ def between_units(key, shape):
     W, record = np.frombuffer(key).reshape(shape), series(key, shape)
     with jax.enable_x64(True):
         if np.ptp(W.sum(axis=1)) <= 1e-12:
-            return logdet.without_root(record, W.sum(axis=1).mean())
+            return logdet.remove_root(record, W.sum(axis=1).mean())
         bounds, ends = (tuple(np.asarray(part).tolist()) for part in (record.bounds, record.ends))
-        return logdet.less(
+        return logdet.subtract(
             record, *multiplier.mean_log(multiplier.build(sparse.csr_array(W), bounds, ends))
         )
 
@@ -139,7 +139,9 @@ def assemble(p, kind="transformed"):
         if (flags[0], flags[2]) == (p.has_rho, p.has_lambda)
     )
     closed = dense.closed(p.raw_W, p.raw_M, p.has_rho, p.has_lambda)
-    effects = tables.transformation(Spec(model, p.effects), n, T, closed=closed, likelihood=kind)
+    effects = tables.choose_transformation(
+        Spec(model, p.effects), n, T, closed=closed, likelihood=kind
+    )
     dummies = (
         np.kron(np.eye(T)[:, T - effects.dummies :], np.ones((n, 1)))
         if kind == "lsdv"
@@ -207,7 +209,7 @@ def with_prior():
     """The likelihood of a case with the conjugate prior's rows below its data."""
 
     def stack(case, prior):
-        factor = moments.stacked(
+        factor = moments.append_rows(
             case.factor, case.parts, np.asarray(prior.root), np.asarray(prior.target)
         )
         return likelihood_of(case.problem, case.effects, factor, case.parts)

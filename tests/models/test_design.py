@@ -9,7 +9,7 @@ from oracles.hostile import knn, row_standardise
 from spillover.kernels import moments
 from spillover.kernels.errors import DataError
 from spillover.models import design as designs
-from spillover.models.effects import transformation
+from spillover.models.effects import choose_transformation
 from spillover.models.spec import Spec
 
 N, T = 12, 4
@@ -23,7 +23,7 @@ def panel(seed=0):
 
 
 def effects_of(effects, standard=True):
-    return transformation(Spec("SDM", effects), N, T, closed=standard)
+    return choose_transformation(Spec("SDM", effects), N, T, closed=standard)
 
 
 def build(x=None, names=NAMES, lagged=(), periods=(), matrix=W):
@@ -155,7 +155,7 @@ def test_a_collinear_lag_is_refused_with_its_own_way_out():
 
 
 def test_period_dummies_beside_an_intercept_are_collinear():
-    effects = transformation(Spec("SDM", "period"), N, T, closed=False, likelihood="lsdv")
+    effects = choose_transformation(Spec("SDM", "period"), N, T, closed=False, likelihood="lsdv")
     with pytest.raises(
         DataError,
         match=r"'t\[3\]' is a linear combination of 'Intercept', 't\[0\]', 't\[1\]', 't\[2\]'",
@@ -168,7 +168,7 @@ def test_more_columns_than_rows_are_refused():
     with pytest.raises(DataError, match=f"'x{N}' is a linear combination"):
         designs.check(
             build(x, tuple(f"x{i}" for i in range(N + 2))),
-            transformation(Spec("OLS"), N, 1, closed=True),
+            choose_transformation(Spec("OLS"), N, 1, closed=True),
         )
 
 

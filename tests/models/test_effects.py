@@ -12,7 +12,7 @@ from spillover.kernels import moments
 from spillover.kernels.demean import demean
 from spillover.kernels.lag_basis import Regressors
 from spillover.models import likelihood as gaussian
-from spillover.models.effects import factorize, transformation
+from spillover.models.effects import choose_transformation, factorize
 from spillover.models.spec import Spec
 
 HOSTILE = list(dense.hostile())
@@ -30,7 +30,7 @@ TABLE = {  # effects: observations and multiplicity
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 def test_the_table_of_effects(effects, closed):
-    found = transformation(Spec("SAR", effects), N, T, closed=closed)
+    found = choose_transformation(Spec("SAR", effects), N, T, closed=closed)
     assert (found.nu, found.multiplicity, found.dummies) == (*TABLE[effects], 0)
     assert found.contrasts == (effects in ("period", "twoway"))
     assert found.quasi == (found.contrasts and not closed)
@@ -43,7 +43,7 @@ def test_the_table_of_effects(effects, closed):
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("kind", ["direct", "lsdv"])
 def test_direct_and_lsdv_keep_all_observations(kind, effects, closed):
-    found = transformation(Spec("SAC", effects), N, T, closed=closed, likelihood=kind)
+    found = choose_transformation(Spec("SAC", effects), N, T, closed=closed, likelihood=kind)
     assert not found.quasi
     as_dummies = kind == "lsdv" and not closed and effects in ("period", "twoway")
     dummies = (T - 1 if effects == "twoway" else T) if as_dummies else 0
@@ -175,7 +175,7 @@ def test_r_does_not_depend_on_the_blocks(model, kind, effects, name, monkeypatch
         sparse.csr_array(A) if there else None
         for A, there in ((W, model != "OLS"), (W.copy(), model == "GNS"))
     )
-    found = transformation(
+    found = choose_transformation(
         Spec(model, effects), n, T, closed=dense.row_standardised(W), likelihood=kind
     )
     y, x = rng.normal(size=(T, n)), rng.normal(size=(T, n, 2)) + rng.normal(size=(n, 2))
@@ -203,7 +203,7 @@ def test_the_data_are_left_as_they_were():
     rng = np.random.default_rng(0)
     y, x = rng.normal(size=(T, 20)), rng.normal(size=(T, 20, 2))
     before = y.copy(), x.copy()
-    effects = transformation(Spec("GNS", "twoway"), 20, T, closed=True)
+    effects = choose_transformation(Spec("GNS", "twoway"), 20, T, closed=True)
     W = sparse.csr_array(knn(20, 3))
     factorize(y, Regressors(x, W, (0, 1)), effects, W, W)
     for value, kept in zip((y, x), before, strict=True):

@@ -58,7 +58,7 @@ def test_n_equal_shares_beside_zeros_have_entropy_ln_n_over_ln_total():
 @pytest.mark.parametrize("n", [2, 3, 310])
 def test_a_constant_has_exactly_no_weight(value, n):
     x = np.column_stack([np.full(n, value), np.arange(float(n))])
-    assert entropy.constant(x).tolist() == [True, False]
+    assert entropy.is_constant(x).tolist() == [True, False]
     z = entropy.rescale(x)
     assert entropy.index(z)[1].tolist() == [0.0, 1.0]
 

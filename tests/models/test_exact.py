@@ -14,7 +14,7 @@ from oracles.hostile import knn, row_standardise
 from scipy import stats
 
 from spillover.kernels import moments
-from spillover.models import exact
+from spillover.models import exact, prior_arrays
 from spillover.models import posterior as posteriors
 from spillover.models import priors as families
 from spillover.models.profile import residual_scale
@@ -71,17 +71,19 @@ def posterior_of(case, with_prior, priors):
         if there
     )
     terms = tuple(f"x{j}" for j in range(case.columns.shape[2]))
-    scale = families.scales(
+    scale = prior_arrays.measure_scales(
         case.factor, case.parts, terms, residual_scale(case.likelihood), case.effects.nu
     )
-    prior = families.resolve(priors, terms, scale, names)
+    prior = prior_arrays.resolve(priors, terms, scale, names)
     zeros = jnp.zeros(len(names))
     return posteriors.Posterior(with_prior(case, prior), prior, zeros, zeros + 1)
 
 
 def noise_for(posterior, size=SIZE, seed=0):
     rng, k = np.random.default_rng(seed), posterior.likelihood.moments.d.shape[1]
-    gamma = rng.standard_gamma(float(exact.shape(posterior)), size)
+    gamma = rng.standard_gamma(
+        float(posteriors.sigma_shape(posterior.likelihood, posterior.prior)), size
+    )
     return exact.Noise(
         *map(
             jnp.asarray, (rng.random(size), rng.random(size), gamma, rng.standard_normal((size, k)))
@@ -316,7 +318,7 @@ def many(case, with_prior, prior, copies):
     """
     priors = priors_of(prior)
     one = posterior_of(case, with_prior, priors)
-    factor = moments.stacked(
+    factor = moments.append_rows(
         np.sqrt(copies) * case.factor,
         case.parts,
         np.asarray(one.prior.root),

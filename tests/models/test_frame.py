@@ -31,9 +31,12 @@ def test_residuals_are_the_same_in_a_frame_and_its_regressors_orthonormal(case, 
     gamma = np.random.default_rng(4).normal(size=chosen.columns.shape[2])
     for likelihood, weight in leveled(chosen):
         moved, frame = frames.whiten(likelihood, lam, weight)
-        beta, point = frames.coefficients(frame, gamma, rho), gaussian.Point(rho, lam, weight)
-        d, y = (np.asarray(part) for part in gaussian.filtered_at(likelihood, point))
-        q, rest = (np.asarray(part) for part in gaussian.filtered_at(moved, point))
+        beta, point = (
+            frames.restore_coefficients(frame, gamma, rho),
+            gaussian.Point(rho, lam, weight),
+        )
+        d, y = (np.asarray(part) for part in gaussian.filter_at(likelihood, point))
+        q, rest = (np.asarray(part) for part in gaussian.filter_at(moved, point))
         np.testing.assert_allclose(rest - q @ gamma, y - d @ beta, atol=1e-12 * np.abs(y).max())
         np.testing.assert_allclose(q.T @ q, np.eye(len(gamma)), atol=1e-13)
         np.testing.assert_allclose(q.T @ rest, 0, atol=1e-12 * np.abs(y).max())
@@ -55,11 +58,11 @@ def test_the_root_of_a_covariance_comes_back_from_a_frame(case, model, effects, 
         chosen.effects,
         sparse.csr_array(p.raw_W),
         sparse.csr_array(p.raw_M),
-        (beta, rho, lam, sigma2),
+        gaussian.Parameters(beta, rho, lam, sigma2),
     )
     frame = frames.whiten(chosen.likelihood, lam)[1]
-    root = information.covariance_root(information.expected(*given, frame), frame)
-    natural = information.expected(*given)
+    root = information.covariance_root(information.expected_information(*given, frame=frame), frame)
+    natural = information.expected_information(*given)
     size = np.sqrt(np.diag(natural))
     covariance = (size[:, None] * root) @ (size[:, None] * root).T
     np.testing.assert_allclose(

@@ -98,7 +98,7 @@ def test_a_model_without_rho_has_no_rho_in_its_impacts_whatever_the_channels(cha
 
 def test_coefficients_by_position_with_zero_for_a_missing_lag():
     beta = jnp.asarray(np.random.default_rng(2).normal(size=(4, 2, 6)))
-    own, theta = impacts.coefficients(beta, np.array([1, 2, 3]), np.array([5, -1, 4]))
+    own, theta = impacts.split_coefficients(beta, np.array([1, 2, 3]), np.array([5, -1, 4]))
     np.testing.assert_array_equal(own, beta[..., 1:4])
     np.testing.assert_array_equal(
         theta, np.stack([beta[..., 5], 0 * beta[..., 0], beta[..., 4]], axis=-1)

@@ -6,6 +6,7 @@ import scipy.sparse as sparse
 from oracles import dense
 
 from spillover.models import information
+from spillover.models.likelihood import Parameters
 
 POINT = {"none": 0, "unit": 1, "period": 2, "twoway": 3}
 
@@ -53,7 +54,9 @@ def test_observed_information_is_minus_the_dense_hessian(case, model, effects, n
     expected = dense.observed_information(chosen.problem, beta, sigma2, *there)
     at = kept(chosen, len(beta))
     found = np.asarray(
-        information.observed(chosen.likelihood, np.concatenate([beta, values, [sigma2]]))
+        information.observed_information(
+            chosen.likelihood, np.concatenate([beta, values, [sigma2]])
+        )
     )
     compare(found, expected[np.ix_(at, at)], 1e-8)
 
@@ -66,7 +69,9 @@ def test_observed_information_of_the_direct_likelihood(case, model):
     at = kept(chosen, len(beta))
     compare(
         np.asarray(
-            information.observed(chosen.likelihood, np.concatenate([beta, values, [sigma2]]))
+            information.observed_information(
+                chosen.likelihood, np.concatenate([beta, values, [sigma2]])
+            )
         ),
         expected[np.ix_(at, at)],
         1e-8,
@@ -85,7 +90,9 @@ def test_score_vanishes_at_the_dense_maximum(case, model):
     vector = np.concatenate([fit["b"], values, [fit["sigma2"]]])
     slope = np.asarray(information.score(chosen.likelihood, vector))
     assert np.abs(slope * fit["se_observed"]).max() < 1e-5
-    covariance = np.linalg.inv(np.asarray(information.observed(chosen.likelihood, vector)))
+    covariance = np.linalg.inv(
+        np.asarray(information.observed_information(chosen.likelihood, vector))
+    )
     np.testing.assert_allclose(np.sqrt(np.diag(covariance)), fit["se_observed"], rtol=1e-6)
 
 
@@ -94,7 +101,9 @@ def expected_of(case, beta, values, sigma2):
     (rho, lam), there = case.named(values)
     matrices = sparse.csr_array(p.raw_W), sparse.csr_array(p.raw_M)
     return (
-        information.expected(case.columns, case.effects, *matrices, (beta, rho, lam, sigma2)),
+        information.expected_information(
+            case.columns, case.effects, *matrices, Parameters(beta, rho, lam, sigma2)
+        ),
         there,
     )
 

@@ -13,13 +13,19 @@ from spillover.models import likelihood as gaussian
 HOSTILE = list(dense.hostile())
 MIXED = ["contiguity", "knn", "binary", "sinks"]
 SHARES = [(0.55, 0.6), (0.85, 0.2), (0.12, 0.93)]
-joint = jax.jit(gaussian.joint)
+
+
+@jax.jit
+def joint(likelihood, *parameters):
+    return gaussian.log_likelihood(likelihood, gaussian.Parameters(*parameters))
 
 
 @jax.jit
 def profile(likelihood, rho, lam, s):
     """Least squares at (rho, lam), and the concentrated log-likelihood at their logit variables."""
-    return gaussian.regress(likelihood.moments, rho, lam), gaussian.concentrated(likelihood, s)
+    return gaussian.regress(likelihood.moments, rho, lam), gaussian.concentrated_log_likelihood(
+        likelihood, s
+    )
 
 
 def points(case, seed=1):
@@ -83,7 +89,8 @@ def vectorised(case):
 
     def ours(vector):
         (rho, lam), _ = case.named(list(vector[k:-1]))
-        return gaussian.joint(case.likelihood, vector[:k], rho, lam, vector[-1])
+        parameters = gaussian.Parameters(vector[:k], rho, lam, vector[-1])
+        return gaussian.log_likelihood(case.likelihood, parameters)
 
     def theirs(vector):
         return case.loglik(vector[:k], *case.named(vector[k:-1])[1], vector[-1])
@@ -145,16 +152,21 @@ def test_concentrated_is_the_joint_at_the_least_squares(case, model):
 def test_jit_is_eager_and_vmap_is_the_loop(case, model):
     chosen = case("knn", model)
     s = np.random.default_rng(2).normal(size=(4, len(chosen.bounds)))
-    loop = [float(gaussian.concentrated(chosen.likelihood, jnp.asarray(value))) for value in s[:2]]
-    batch = jax.jit(jax.vmap(gaussian.concentrated, in_axes=(None, 0)))(chosen.likelihood, s)
+    loop = [
+        float(gaussian.concentrated_log_likelihood(chosen.likelihood, jnp.asarray(value)))
+        for value in s[:2]
+    ]
+    batch = jax.jit(jax.vmap(gaussian.concentrated_log_likelihood, in_axes=(None, 0)))(
+        chosen.likelihood, s
+    )
     np.testing.assert_allclose(batch[:2], loop, rtol=1e-12)
 
 
-def test_parameters_and_dependence_name_what_the_model_has(case):
+def test_point_and_dependence_name_what_the_model_has(case):
     for model, (lag, _, error) in dense.MODELS.items():
         chosen = case("knn", model)
         assert len(gaussian.dependence(chosen.likelihood)) == lag + error
-        rho, lam, _ = gaussian.parameters(chosen.likelihood, jnp.zeros(lag + error))
+        rho, lam, _ = gaussian.point_at(chosen.likelihood, jnp.zeros(lag + error))
         assert (rho is not None, lam is not None) == (lag, error)
         for value, bounds in zip(
             [v for v in (rho, lam) if v is not None], chosen.bounds, strict=True

@@ -96,8 +96,8 @@ def test_sums_follow_their_definition(problem):
 def test_permutations_find_the_exact_tails(problem):
     z, W, dense = problem
     about, everything = moran.sums(W, N), every_global(z, dense)
-    drawn = moran.permuted(z, W, about, DRAWS, np.random.default_rng(6))
-    above, below = moran.extremes(drawn, float(moran.statistic(z, W, about)), 1.0)
+    drawn = moran.permute(z, W, about, DRAWS, np.random.default_rng(6))
+    above, below = moran.count_extremes(drawn, float(moran.statistic(z, W, about)), 1.0)
     within_error(above / DRAWS, (everything >= everything[0] - 1e-9).mean())
     within_error(below / DRAWS, (everything <= everything[0] + 1e-9).mean())
 
@@ -121,7 +121,7 @@ def test_conditional_moments_are_those_of_the_arrangements_that_leave_the_unit_i
 
 def test_conditional_permutations_find_the_exact_tails(problem):
     z, W, dense = problem
-    above, below = moran.local_extremes(z, W, DRAWS, np.random.default_rng(7))
+    above, below = moran.count_local_extremes(z, W, DRAWS, np.random.default_rng(7))
     observed = moran.local(z, W)
     for i in range(N):
         kept = every_local(z, dense)[i, ORDERS[i] == i]
@@ -135,7 +135,7 @@ def test_the_size_of_a_block_changes_nothing(problem, monkeypatch):
 
     def results():
         rng = np.random.default_rng
-        return moran.permuted(z, W, about, 50, rng(1)), *moran.local_extremes(z, W, 50, rng(2))
+        return moran.permute(z, W, about, 50, rng(1)), *moran.count_local_extremes(z, W, 50, rng(2))
 
     whole = results()
     # 50 permutations in blocks of seven, the last of one

@@ -15,9 +15,10 @@ from oracles import dense, quadrature
 from scipy import stats
 
 from spillover.models import posterior as posteriors
+from spillover.models import prior_arrays
 from spillover.models import priors as families
 from spillover.models.design import INTERCEPT
-from spillover.models.likelihood import at, parameters
+from spillover.models.likelihood import point_at, regress_at
 from spillover.models.profile import residual_scale
 
 
@@ -25,7 +26,7 @@ class Built(NamedTuple):
     """A posterior beside what the oracle needs of it."""
 
     case: object
-    prior: families.Prior
+    prior: prior_arrays.Prior
     posterior: posteriors.Posterior
     terms: tuple
 
@@ -41,7 +42,7 @@ def labels(case):
 
 def resolved(case, priors):
     terms = labels(case)
-    scale = families.scales(
+    scale = prior_arrays.measure_scales(
         case.factor, case.parts, terms, residual_scale(case.likelihood), case.effects.nu
     )
     names = tuple(
@@ -49,7 +50,7 @@ def resolved(case, priors):
         for name, there in (("rho", case.problem.has_rho), ("lam", case.problem.has_lambda))
         if there
     )
-    return families.resolve(priors, terms, scale, names)
+    return prior_arrays.resolve(priors, terms, scale, names)
 
 
 def build(case, priors, with_prior, centre=0.3, scale=0.6):
@@ -161,7 +162,8 @@ def excess(built, laws, seed=0, count=3):
     found = []
     for _ in range(count):
         value, draw, volume = evaluate(
-            built.posterior, jnp.asarray(1.5 * rng.normal(size=posteriors.size(built.posterior)))
+            built.posterior,
+            jnp.asarray(1.5 * rng.normal(size=posteriors.flat_size(built.posterior))),
         )
         _, (rho, lam) = built.case.named([float(v) for v in (draw.rho, draw.lam) if v is not None])
         likelihood = built.case.loglik(np.asarray(draw.beta), rho, lam, float(draw.sigma) ** 2)
@@ -413,10 +415,10 @@ def test_bounds_far_from_the_data_leave_the_geometry_as_it_is(case, with_prior):
         beta=dist.Normal(0.0, 1e3), sigma=dist.HalfNormal(1e4), rho=dist.Normal(), lam=dist.Normal()
     )
     ours, plain = (build(chosen, priors, with_prior) for priors in (wide, free))
-    flat = np.random.default_rng(0).normal(size=posteriors.size(ours.posterior))
-    point = at(
+    flat = np.random.default_rng(0).normal(size=posteriors.flat_size(ours.posterior))
+    point = regress_at(
         ours.posterior.likelihood,
-        parameters(ours.posterior.likelihood, 0.6 * flat[4:] + np.array([0.3, 0.6])),
+        point_at(ours.posterior.likelihood, 0.6 * flat[4:] + np.array([0.3, 0.6])),
     )
     signs = np.append(np.sign(np.diagonal(point.triangle)), np.ones(3))
     moved, there = (
@@ -497,7 +499,7 @@ def test_the_quadratic_form_is_isotropic(case, with_prior):
         assert moved - base == pytest.approx(-0.5 * z @ z, rel=1e-8)
 
 
-collapsed = jax.jit(posteriors.collapsed)
+collapsed = jax.jit(posteriors.collapsed_log_density)
 
 
 def logit(value, bounds):
@@ -567,7 +569,7 @@ def integral(built, points=400, reach=20.0):
     count = len(built.case.bounds)
     grid = np.array(np.meshgrid(*[axis] * count, indexing="ij")).reshape(count, -1).T
     values = np.asarray(
-        jax.jit(jax.vmap(posteriors.collapsed, in_axes=(None, None, 0)))(
+        jax.jit(jax.vmap(posteriors.collapsed_log_density, in_axes=(None, None, 0)))(
             built.posterior.likelihood, built.prior, grid
         )
     )
@@ -626,7 +628,7 @@ def test_evidence_of_a_cross_section_by_the_multivariate_t(case, with_prior):
 def test_the_numpyro_model_has_this_density_and_these_parameters(case, with_prior):
     chosen = case("knn", "SEM")
     built = build(chosen, conjugate_pair(chosen)[0], with_prior)
-    flat = jnp.asarray(np.random.default_rng(3).normal(size=posteriors.size(built.posterior)))
+    flat = jnp.asarray(np.random.default_rng(3).normal(size=posteriors.flat_size(built.posterior)))
 
     @jax.jit
     def traced(posterior, flat):
@@ -647,7 +649,7 @@ def test_the_numpyro_model_has_this_density_and_these_parameters(case, with_prio
 def test_density_under_jit_vmap_and_grad(case, with_prior, model):
     chosen = case("knn", model)
     built = build(chosen, conjugate_pair(chosen)[0], with_prior)
-    flat = np.random.default_rng(4).normal(size=(3, posteriors.size(built.posterior)))
+    flat = np.random.default_rng(4).normal(size=(3, posteriors.flat_size(built.posterior)))
     loop = np.array([float(density(built.posterior, value)) for value in flat])
     np.testing.assert_allclose(
         jax.jit(jax.vmap(posteriors.log_density, in_axes=(None, 0)))(built.posterior, flat),

@@ -10,8 +10,7 @@ from scipy import stats
 from scipy.special import betaln
 
 from spillover.kernels.errors import PriorError
-from spillover.models import prior_draws
-from spillover.models import priors as families
+from spillover.models import prior_arrays, prior_draws
 from spillover.models.design import INTERCEPT
 from spillover.models.priors import (
     Conjugate,
@@ -41,7 +40,7 @@ def scales_of(d, y, terms=TERMS):
     """Of a model without dependence, whose errors are the residuals of least squares."""
     parts = ("d",) * d.shape[1] + ("y",)
     e = y - d @ np.linalg.lstsq(d, y, rcond=None)[0]
-    return families.scales(
+    return prior_arrays.measure_scales(
         whole_arrays.r_factor(np.column_stack([d, y])),
         parts,
         terms,
@@ -52,7 +51,7 @@ def scales_of(d, y, terms=TERMS):
 
 def resolve(priors, d=None, y=None, dependence=("rho",)):
     plain = data()
-    return families.resolve(
+    return prior_arrays.resolve(
         priors,
         TERMS,
         scales_of(plain[0] if d is None else d, plain[1] if y is None else y),
@@ -261,7 +260,7 @@ def test_log_dependence_is_the_density_of_the_logit_variable(family, bounds):
             jnp.asarray(family),
             stats.beta.logpdf(rho, *family, loc=a, scale=b - a) + betaln(*family) + slope,
         )
-    found = families.log_dependence(given, jnp.asarray(s), jnp.asarray(bounds))
+    found = prior_arrays.log_dependence(given, jnp.asarray(s), jnp.asarray(bounds))
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
 
 
@@ -483,8 +482,8 @@ BOUNDED = [  # a distribution, values inside and outside of its support
 def test_a_distribution_ends_where_its_support_does_in_compiled_programs(own, inside, outside):
     """As a constant of the program and as an argument of it, where NumPyro forgets to look."""
     for found in (
-        jax.jit(families.log_prob),
-        lambda own, value: jax.jit(lambda value: families.log_prob(own, value))(value),
+        jax.jit(prior_arrays.log_prob),
+        lambda own, value: jax.jit(lambda value: prior_arrays.log_prob(own, value))(value),
     ):
         # float32 parameters
         assert float(found(own, jnp.asarray(inside))) == pytest.approx(
@@ -492,5 +491,5 @@ def test_a_distribution_ends_where_its_support_does_in_compiled_programs(own, in
         )
         assert float(found(own, jnp.asarray(outside))) == -np.inf
     assert np.isfinite(
-        float(jax.jit(jax.grad(families.log_prob, argnums=1))(own, jnp.asarray(inside)))
+        float(jax.jit(jax.grad(prior_arrays.log_prob, argnums=1))(own, jnp.asarray(inside)))
     )

@@ -7,7 +7,7 @@ from oracles.entropy import composite
 from oracles.hostile import knn, row_standardise
 
 from spillover.kernels.errors import ConvergenceError
-from spillover.models.simulate import CONTROLS, TRUTH, gdp_per_capita, prosperity
+from spillover.models.prosperity import CONTROLS, TRUTH, simulate_gdp, simulate_prosperity
 
 N, T = 24, 8
 W = row_standardise(knn(N, 4, seed=2))  # asymmetric
@@ -18,8 +18,8 @@ THETA = np.array([TRUTH[f"W:{name}"] for name in REGRESSORS])
 
 def study(seed, **options):
     rng = np.random.default_rng(seed)
-    gdp = gdp_per_capita(np.arange(float(N)), T, rng)
-    return prosperity(sparse.csr_array(W), gdp, rng, **options)
+    gdp = simulate_gdp(np.arange(float(N)), T, rng)
+    return simulate_prosperity(sparse.csr_array(W), gdp, rng, **options)
 
 
 def pooled(indicators):
@@ -79,7 +79,7 @@ def test_the_regressors_lie_in_their_ranges_and_are_not_collinear(seed):
 
 
 def test_gdp_grows_from_levels_that_rise_with_the_one_given():
-    gdp = gdp_per_capita(np.linspace(5, 9, 400), 11, np.random.default_rng(0))
+    gdp = simulate_gdp(np.linspace(5, 9, 400), 11, np.random.default_rng(0))
     assert gdp.shape == (11, 400)
     assert gdp.min() > 0
     growth = np.diff(np.log(gdp), axis=0).mean(axis=0)

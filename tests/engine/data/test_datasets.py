@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse.csgraph as csgraph
 
 import spillover as so
-from spillover.models.simulate import CONTROLS, TRUTH
+from spillover.models.prosperity import CONTROLS, TRUTH
 
 NEIGHBOURS = {  # counted on a map, region by region, Hainan with Guangdong
     "Beijing": 2, "Tianjin": 2, "Hebei": 7, "Shanxi": 4, "Inner Mongolia": 8,

@@ -14,9 +14,9 @@ import spillover as so
 from spillover.engine.config.fit import read_task
 from spillover.engine.data import grammar
 from spillover.engine.data.panel import read_panel
-from spillover.engine.studies.study import study
 from spillover.engine.sweeps import plan as members
 from spillover.engine.sweeps.sweep import sweep
+from spillover.engine.terminal.study import study
 
 RNG = np.random.default_rng(7)
 IDS = list("abcdefgh")

@@ -538,9 +538,9 @@ def test_the_order_of_w_does_not_matter(frame):
     turned = so.SAC("y ~ x", frame, W[order], error_weights=m, **PANEL)
     assert turned.panel.units.tolist() == order
     np.testing.assert_array_equal(turned.panel.y[:, ::-1], straight.panel.y)
-    same = straight.factor(straight.effects)[0]
+    same = straight.problem.factor.triangle
     for other in (turned, so.SAC("y ~ x", frame, W, error_weights=m[order], **PANEL)):
-        factor = other.factor(other.effects)[0]
+        factor = other.problem.factor.triangle
         np.testing.assert_allclose(factor.T @ factor, same.T @ same, rtol=1e-12, atol=1e-12)
 
 

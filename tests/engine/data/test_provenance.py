@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from spillover.engine.data.panel import Panel
-from spillover.engine.data.provenance import of_panel, of_weights, versions
+from spillover.engine.data.provenance import hash_panel, hash_weights, versions
 from spillover.engine.weights.weights import Weights
 
 PANEL = Panel(
@@ -34,19 +34,19 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_another_panel_has_another_digest(name):
-    assert of_panel(replace(PANEL)) == of_panel(PANEL)
-    assert of_panel(replace(PANEL, **{name: CHANGES[name]})) != of_panel(PANEL)
+    assert hash_panel(replace(PANEL)) == hash_panel(PANEL)
+    assert hash_panel(replace(PANEL, **{name: CHANGES[name]})) != hash_panel(PANEL)
 
 
 def test_another_matrix_or_other_labels_have_another_digest():
     ring = np.roll(np.eye(3), 1, axis=1)
-    assert of_weights(Weights(ring)) == of_weights(Weights(ring))
+    assert hash_weights(Weights(ring)) == hash_weights(Weights(ring))
     assert (
         len(
             {
-                of_weights(Weights(ring)),
-                of_weights(Weights(2 * ring)),
-                of_weights(Weights(ring, ["a", "b", "c"])),
+                hash_weights(Weights(ring)),
+                hash_weights(Weights(2 * ring)),
+                hash_weights(Weights(ring, ["a", "b", "c"])),
             }
         )
         == 3

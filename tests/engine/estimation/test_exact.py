@@ -93,7 +93,7 @@ def log_integral(model):
     sigma^2 / sigma^2, twice ours.
     """
     with jax.enable_x64(True):
-        posterior, _ = model._posterior
+        posterior, _ = model.problem.placed
         _, quality = exact.sample(
             posterior,
             exact.make_noise(posterior, 4 * DRAWS, np.random.default_rng(0)),

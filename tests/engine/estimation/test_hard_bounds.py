@@ -12,6 +12,7 @@ from scipy import stats
 
 import spillover as so
 from spillover.engine.estimation import nuts
+from spillover.engine.estimation.problem import draw_prior
 from spillover.models import supports
 
 LOWER, UPPER = np.array([1.5, -1.1, 0.0, -0.5]), np.array([1.9, 3.0, 9.0, -0.2])
@@ -136,11 +137,11 @@ def test_every_start_is_inside(small):
         rho=dist.Uniform(-0.9, -0.8),
     )
     with jax.enable_x64(True):
-        posterior, mass = small("SAR", "unit").model(priors=priors)._posterior
-        start = nuts.starting_points(posterior, mass.points, mass.weight, 50, 0)
+        placed = small("SAR", "unit").model(priors=priors).problem.placed
+        start = nuts.draw_starts(placed, 50, 0)
         found = {
             name: np.asarray(values)
-            for name, values in nuts.parameters(posterior, start[None]).items()
+            for name, values in nuts.parameters(placed.posterior, start[None]).items()
         }
     assert ((found["beta"] > [3.0, 0.0, -9.0, 0.5]) & (found["beta"] < 9.0)).all()
     assert ((found["sigma"] > 0) & (found["sigma"] < 0.05)).all()
@@ -155,7 +156,7 @@ def test_draws_from_the_prior_are_inside(small):
         )
     )
     with jax.enable_x64(True):
-        found = model._prior_draws(model._posterior[0], 500, 0)
+        found = draw_prior(model.problem, 500, 0)
     assert (found["beta"] > 0).all()
     assert (found["sigma"] > 0).all()
     assert ((found["rho"] > 0.2) & (found["rho"] < 1.0)).all()

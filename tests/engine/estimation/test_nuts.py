@@ -14,6 +14,7 @@ import xarray as xr
 
 import spillover as so
 from spillover.engine.estimation import nuts
+from spillover.engine.estimation.arguments import SamplingPlan
 from spillover.engine.estimation.results import warn_of_trouble
 from spillover.models import posterior as posteriors
 
@@ -130,12 +131,13 @@ def test_seeds_reproduce_the_draws(small, sampled):
 def test_the_seed_reaches_the_starts_and_the_paths(small):
     """Each on its own: other starts from another seed, and other paths from the same starts."""
     with jax.enable_x64(True):
-        posterior, mass = small("SDM", "twoway").model()._posterior
-        starts = [
-            nuts.starting_points(posterior, mass.points, mass.weight, 4, seed) for seed in (5, 5, 6)
+        placed = small("SDM", "twoway").model().problem.placed
+        starts = [nuts.draw_starts(placed, 4, seed) for seed in (5, 5, 6)]
+        plans = [SamplingPlan(50, 500, 4, seed, 0.8) for seed in (5, 5, 6)]
+        paths = [
+            nuts.sample_from(placed.posterior, starts[0], plan, lambda *_: None).flat
+            for plan in plans
         ]
-        options = {"tune": 500, "draws": 50, "target_accept": 0.8, "report": lambda *_: None}
-        paths = [nuts.sample(posterior, starts[0], seed=seed, **options).flat for seed in (5, 5, 6)]
     for one, same, other in (starts, paths):
         np.testing.assert_array_equal(one, same)
         assert (one != other).all()

@@ -108,8 +108,8 @@ def test_columbus_has_the_exact_impacts(name, columbus_fits, reference, named, m
     """In a cross-section the density of rho vanishes like 1 - rho and total impacts grow like 1 /
     (1 - rho): their variance diverges like a logarithm, so the sample's own Monte Carlo error of
     the sd means little. Draws of effective size 4000 miss a share of 1/4000 of the tail, some per
-    cent of the sd; a joint posterior put together from the marginals is wrong by a factor of two
-    (mathematics.md 4).
+    cent of the sd; a joint posterior put together from the marginals is wrong by nearly a factor
+    of two (docs/mathematics.md 4.3).
     """
     fit, entry = columbus_fits(name), reference("columbus_exact")["posterior"][name]
     impacts = fit.impacts()

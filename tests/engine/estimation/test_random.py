@@ -201,7 +201,7 @@ HALF_CUT = so.Priors(
 def test_the_density_of_a_draw_is_likelihood_times_prior_times_volume(name, prior):
     model, y, X = small(name, w="raw", priors=prior)
     with jax.enable_x64(True):
-        posterior, _ = model._posterior
+        posterior, _ = model.problem.placed
         flat = np.random.default_rng(1).normal(size=(4, len(posterior.centre) + X.shape[1] + 1))
         found = [density_and_parts(posterior, jnp.asarray(row)) for row in flat]
     own = [
@@ -275,7 +275,7 @@ def test_nuts_agrees_with_a_grid(monte_carlo):
     model, y, X = small("SAR", priors=so.Priors(sigma=so.InverseGamma(2.0, 0.5)))
     fit = model.fit(draws=1000, tune=500, progress=False)
     with jax.enable_x64(True):
-        root = np.asarray(model._posterior[0].prior.root)
+        root = np.asarray(model.problem.placed.posterior.prior.root)
     rho, logit = np.linspace(-0.9, 0.95, 75), np.linspace(-9, 7, 100)
     share = expit(logit)
     logs = np.array([[collapsed(y, X, root, r, z) for z in share] for r in rho]) + np.log(
@@ -324,4 +324,4 @@ def test_effects_of_the_units_do_not_count_as_error_in_the_default_priors(name):
     over time.
     """
     model, _, _ = small(name, spread=50.0)
-    assert abs(model.residual_scale / 0.5 - 1) < 4.5 / np.sqrt(2 * N * (T - 1))
+    assert abs(model.problem.residual_scale / 0.5 - 1) < 4.5 / np.sqrt(2 * N * (T - 1))

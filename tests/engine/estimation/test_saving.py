@@ -16,7 +16,7 @@ import xarray as xr
 import spillover as so
 from spillover.engine.data import provenance
 from spillover.engine.estimation import saving
-from spillover.engine.estimation.results import checked
+from spillover.engine.estimation.results import check_fit
 
 # written by version 0.1.0: an SDM of eight units, five exact draws
 OLD = Path(__file__).parents[1] / "data" / "fit-0.1.0.nc"
@@ -119,8 +119,8 @@ def test_a_fit_says_where_it_comes_from(fit):
     about = fit.tree.attrs
     assert about["jax_version"] == provenance.versions()["jax"]
     assert about["spillover_version"] == provenance.versions()["spillover"]
-    assert about["weights_sha256"] == provenance.of_weights(W)
-    assert about["data_sha256"] == provenance.of_panel(so.SDM("y ~ x", FRAME.iloc[::-1], W).panel)
+    assert about["weights_sha256"] == provenance.hash_weights(W)
+    assert about["data_sha256"] == provenance.hash_panel(so.SDM("y ~ x", FRAME.iloc[::-1], W).panel)
 
 
 def test_a_full_disk_leaves_the_earlier_fit(fit, stored, tmp_path, monkeypatch):
@@ -185,7 +185,7 @@ def test_numbers_that_no_fit_has_are_refused(what, fit):
     if what == "loop":
         values[:] = tree[group]["weights_row"].to_numpy()
     with pytest.raises(so.DataError, match=rf"fit\.nc is no fit that can be used: .*{words}"):
-        checked(tree, "fit.nc")
+        check_fit(tree, "fit.nc")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_description_that_no_fit_has_is_refused(name, value, words, fit):
     tree = fit.tree.copy()
     tree.attrs[name] = value
     with pytest.raises(so.DataError, match=words):
-        checked(tree, "fit.nc")
+        check_fit(tree, "fit.nc")
 
 
 def rewritten(fit: so.Fit, **changes) -> so.Fit:
@@ -244,20 +244,20 @@ def test_other_dimensions_are_named(name, fit):
     group, dims, values = SHAPES[name]
     tree = rearranged(fit, group, name, dims, values).tree
     with pytest.raises(so.DataError, match=f"{name} has the dimensions"):
-        checked(tree, "fit.nc")
+        check_fit(tree, "fit.nc")
 
 
 def test_other_labels_of_y_are_named(fit):
     data = fit.tree["observed_data"].to_dataset()
     tree = rewritten(fit, observed_data=data.assign_coords(unit=IDS[::-1])).tree
     with pytest.raises(so.DataError, match="the labels of unit are not the same in y and x"):
-        checked(tree, "fit.nc")
+        check_fit(tree, "fit.nc")
 
 
 def test_no_draws_are_no_fit(fit):
     tree = rewritten(fit, posterior=fit.posterior.isel(draw=slice(0))).tree
     with pytest.raises(so.DataError, match="it has no draws"):
-        checked(tree, "fit.nc")
+        check_fit(tree, "fit.nc")
 
 
 def test_a_prior_that_is_none_is_named(fit):
@@ -265,7 +265,7 @@ def test_a_prior_that_is_none_is_named(fit):
     prior["sigma"][:] = -1.0
     tree = rewritten(fit, prior=prior).tree
     with pytest.raises(so.DataError, match="sigma of its prior has the draw -1"):
-        checked(tree, "fit.nc")
+        check_fit(tree, "fit.nc")
 
 
 @pytest.mark.parametrize("number", ["x", [1, 2], 0, -1, 1.5])
@@ -362,7 +362,7 @@ def test_what_is_missing_is_named(name, fit):
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update(fit.tree.attrs)
     with pytest.raises(so.DataError, match=rf"has no .*{name}"):
-        checked(tree, "fit.nc")
+        check_fit(tree, "fit.nc")
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,8 @@ def test_transformed_tests_keep_their_size_where_the_direct_ones_do_not(produc):
     shape = model.panel.y.shape
     p = {kind: [] for kind in hypothesis_tests.KINDS}
     for _ in range(300):
-        noisy = replace(model, panel=replace(model.panel, y=rng.standard_normal(shape)))
+        panel = replace(model.panel, y=rng.standard_normal(shape))
+        noisy = replace(model, problem=replace(model.problem, panel=panel))
         for kind, values in p.items():
             values.append(so.lm_tests(noisy, kind=kind).lm_error.p_value)
     rejected = {kind: np.mean(np.array(values) < 0.05) for kind, values in p.items()}

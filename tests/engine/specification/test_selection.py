@@ -209,8 +209,8 @@ def test_a_variant_is_the_model_specified_afresh(effects, produc):
     assert own.design.terms == fresh.design.terms
     with jax.enable_x64(True):
         np.testing.assert_allclose(
-            np.abs(own.factor(own.effects)[0]),
-            np.abs(fresh.factor(fresh.effects)[0]),
+            np.abs(own.problem.factor.triangle),
+            np.abs(fresh.problem.factor.triangle),
             rtol=1e-9,
             atol=1e-9,
         )

@@ -85,7 +85,9 @@ def test_numbers_are_what_they_were():
 
 def test_reports_are_written_so(tmp_path):
     table = page.Table("scores", "Scores", pd.DataFrame({"=x": [-0.25]}, index=["@a"]))
-    page.write(page.Report("Scores", "", (page.Section("Data", parts=(table,)),), {}), tmp_path)
+    page.write_report(
+        page.Report("Scores", "", (page.Section("Data", parts=(table,)),), {}), tmp_path
+    )
     found = cells((tmp_path / "tables" / "scores.csv").read_text())
     assert found == [["", "'=x"], ["'@a", "-0.25"]]
 
@@ -101,7 +103,7 @@ def test_sweeps_are_written_so(tmp_path, monkeypatch):
             return Figure()
 
     monkeypatch.setattr(
-        sweep, "tables", lambda out: {"summary": pd.DataFrame({"rho": [-1.0]}, index=["=W"])}
+        sweep, "make_tables", lambda out: {"summary": pd.DataFrame({"rho": [-1.0]}, index=["=W"])}
     )
-    sweep.write(Made(), tmp_path)
+    sweep.write_files(Made(), tmp_path)
     assert cells((tmp_path / "summary.csv").read_text()) == [["", "rho"], ["'=W", "-1.0"]]

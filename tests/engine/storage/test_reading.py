@@ -4,8 +4,6 @@ text is named as what it is.
 
 import os
 import socket
-import subprocess
-import sys
 
 import pytest
 
@@ -125,17 +123,3 @@ def test_a_file_that_grows_is_read_no_further(tmp_path, monkeypatch):
         lambda number: os.stat_result((real(number).st_mode, *[0] * 5, 10, 0, 0, 0)),
     )
     assert "grew" in text_error(path)
-
-
-def test_memory_left_heeds_the_limit_of_the_process():
-    bound = 3 * 2**30
-    code = f"""
-import resource
-resource.setrlimit(resource.RLIMIT_AS, ({bound}, {bound}))
-from spillover.engine.storage.reading import available_memory
-print(available_memory())
-"""
-    child = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert 0 < int(child.stdout) < bound

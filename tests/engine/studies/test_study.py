@@ -13,10 +13,10 @@ import spillover as so
 from spillover.engine.config.study import read_study
 from spillover.engine.data.datasets import province_coordinates, province_indicators
 from spillover.engine.studies import study as studies
-from spillover.engine.studies.tables import slug
+from spillover.engine.studies.tables import slugify
 from spillover.engine.terminal.cli import app
 from spillover.engine.terminal.demo import write_demo
-from spillover.models.simulate import TRUTH
+from spillover.models.prosperity import TRUTH
 
 REGRESSORS = ["integration", "government", "openness", "human_capital", "industry", "technology"]
 FORMULA = f"prosperity ~ {' + '.join(REGRESSORS)}"
@@ -48,9 +48,9 @@ def ran(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("spillover.engine.devices.keep_compiled", lambda: folder)
         patch.setattr("spillover.engine.cache.keep", lambda: folder)
-        real = studies.study
+        real = studies.run_study
         patch.setattr(
-            studies, "study", lambda config: found.append(real(config, progress=False)) or found[0]
+            studies, "run_study", lambda plan: found.append(real(plan, progress=False)) or found[0]
         )
         result = CliRunner().invoke(app, ["study", str(demo(folder, *FASTER))])
     assert result.exit_code == 0, result.output
@@ -159,7 +159,7 @@ def test_moran_and_weights_are_those_of_the_functions(ran, by_hand):
     pd.testing.assert_frame_equal(
         study.tables["moran_prosperity"], so.moran(wide, weights, seed=0).table
     )
-    local = so.moran_local(wide[2023], weights, permutations=studies.LOCAL, fdr=0.1)
+    local = so.moran_local(wide[2023], weights, permutations=studies.LOCAL_PERMUTATIONS, fdr=0.1)
     pd.testing.assert_frame_equal(study.tables["local_prosperity"], local.table)
     each = {
         name: so.moran(wide, one, permutations=0).table["I"].mean()
@@ -330,4 +330,4 @@ def test_a_map_without_a_unit_is_refused_before_anything_is_fitted(tmp_path):
 
 
 def test_slugs_are_names_of_files():
-    assert slug("np.log(gsp per head)") == "np_log_gsp_per_head"
+    assert slugify("np.log(gsp per head)") == "np_log_gsp_per_head"

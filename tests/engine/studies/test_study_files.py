@@ -2,6 +2,7 @@
 left alone.
 """
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +11,8 @@ import pytest
 
 import spillover as so
 from spillover.engine.reporting.page import Report, Section, Table
-from spillover.engine.studies import sections
-from spillover.engine.studies.study import Study
+from spillover.engine.studies import study as studies
+from spillover.engine.studies.findings import Findings
 
 
 @pytest.fixture
@@ -25,11 +26,12 @@ def write(tmp_path, monkeypatch):
     ) -> list[Path]:
         table = Table(f"of_{text}", text, pd.DataFrame({"score": [text]}))
         page = Report("Scores", "", (Section("Data", parts=(table,)),), {})
-        monkeypatch.setattr(sections, "report", lambda study: page)
-        study = SimpleNamespace(
-            plan=SimpleNamespace(output=tmp_path / "report"), fit=SimpleNamespace(save=save)
-        )
-        return Study.write(study, folder, **options)
+        monkeypatch.setattr(studies, "make_tables", lambda findings: {})
+        monkeypatch.setattr(studies, "make_report", lambda findings, tables: page)
+        fields = dict.fromkeys(field.name for field in dataclasses.fields(Findings))
+        fields["plan"] = SimpleNamespace(output=tmp_path / "report")
+        fields["fit"] = SimpleNamespace(save=save)
+        return so.Study(Findings(**fields)).write(folder, **options)
 
     return act
 

@@ -9,10 +9,11 @@ import pytest
 from small_sweeps import DRAWS, KINDS, MODELS, build_single, run_sweep, weights_of
 
 import spillover as so
+from spillover.engine.estimation.problem import build_posterior
 from spillover.engine.sweeps import chunk
 from spillover.engine.sweeps import sweep as sweeps
 from spillover.engine.weights.logdet import covers
-from spillover.kernels import sparse_logdet
+from spillover.kernels import admissible
 from spillover.models import exact as formulas
 
 
@@ -97,8 +98,8 @@ def test_a_posterior_beyond_the_usual_log_determinant_is_fitted_on_a_longer_one(
 
     truth, _ = fitted()
     with monkeypatch.context() as patch:
-        patch.setattr(sparse_logdet, "DENSE", 1)
-        patch.setattr(sparse_logdet, "FULL", 2.0)
+        patch.setattr(admissible, "DENSE", 1)
+        patch.setattr(admissible, "FULL", 2.0)
         so.cache.clear()
         found, logdet = fitted()
     so.cache.clear()
@@ -121,13 +122,13 @@ def test_a_model_of_the_errors_alone_gets_the_reach_of_lam(small, monkeypatch):
     reaches there.
     """
     case = small("SEM", "unit", "knn")
-    monkeypatch.setattr(sparse_logdet, "DENSE", 1)
-    monkeypatch.setattr(sparse_logdet, "FULL", 2.0)
+    monkeypatch.setattr(admissible, "DENSE", 1)
+    monkeypatch.setattr(admissible, "FULL", 2.0)
     so.cache.clear()
-    model = case.model()
-    usual = np.asarray(model.unplaced().likelihood.error.ends)
+    problem = case.model().problem
+    usual = np.asarray(build_posterior(problem).likelihood.error.ends)
     for reach in ((usual[0] - 0.5, 0.0), (0.0, usual[1] + 0.5)):
-        error = model.unplaced(((0.0, 0.0), reach)).likelihood.error
+        error = build_posterior(problem, ((0.0, 0.0), reach)).likelihood.error
         assert covers(error, *reach)
     so.cache.clear()
 
@@ -219,7 +220,7 @@ def test_nuts_agrees_with_exact(small, case, family, monte_carlo):
 def test_a_second_sweep_of_the_same_shapes_is_not_traced_again(small, case, family, monkeypatch):
     """Other data, other W, as many members or fewer."""
     traced = []
-    monkeypatch.setattr(formulas, "sliced", lambda *given: traced.append(1) or SLICED(*given))
+    monkeypatch.setattr(formulas, "slice_at", lambda *given: traced.append(1) or SLICED(*given))
     rng = np.random.default_rng(9)
     other = case.frame.assign(y=rng.standard_normal(len(case.frame)))
     again = replace(case, frame=other)
@@ -238,4 +239,4 @@ def test_a_second_sweep_of_the_same_shapes_is_not_traced_again(small, case, fami
     assert traced  # the counter counts
 
 
-SLICED = formulas.sliced
+SLICED = formulas.slice_at

@@ -121,8 +121,8 @@ def test_what_was_swept_is_told_by_digests(small, tmp_path, one_by_one):
     fit = build_single(case, weights["knn"])
     for path in (None, tmp_path / "out.zarr"):
         about = store_sweep(case, weights, path, models=["OLS"]).about
-        assert about["data"] == [provenance.of_panel(fit.panel)]
-        assert about["weights"] == {"knn": provenance.of_weights(weights["knn"])}
+        assert about["data"] == [provenance.hash_panel(fit.panel)]
+        assert about["weights"] == {"knn": provenance.hash_weights(weights["knn"])}
         assert about["versions"] == [provenance.versions()]
 
 

@@ -152,7 +152,7 @@ def test_demo_without_more_runs_the_study_that_it_writes(tmp_path, monkeypatch):
         handed.append(config)
         raise so.DataError("far enough")
 
-    monkeypatch.setattr("spillover.engine.studies.study.study", stop)
+    monkeypatch.setattr("spillover.engine.studies.study.run_study", stop)
     result = runner.invoke(app, ["demo", "--output", str(tmp_path / "demo"), "--seed", "3"])
     assert result.exit_code == 1
     assert "far enough" in result.stderr

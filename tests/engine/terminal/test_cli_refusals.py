@@ -60,9 +60,9 @@ def fits(monkeypatch):
 
     monkeypatch.setattr(run, "estimate", lambda model, sampler: (made.append(sampler), made))
     for name, function in {
-        "tables": lambda *_: {},
-        "for_terminal": lambda *_: [],
-        "write": write,
+        "make_tables": lambda *_: {},
+        "draw_tables": lambda *_: [],
+        "write_files": write,
     }.items():
         monkeypatch.setattr(run, name, function)
     return made
@@ -229,7 +229,7 @@ def test_a_demo_is_not_written_over_what_the_user_changed(tmp_path, monkeypatch)
     def stop(plan):
         raise so.DataError("far enough")
 
-    monkeypatch.setattr("spillover.engine.studies.study.study", stop)
+    monkeypatch.setattr("spillover.engine.studies.study.run_study", stop)
     for _ in range(2):  # over its own
         assert "far enough" in refused("demo", "--output", tmp_path / "demo")
     path = tmp_path / "demo" / "study.toml"
@@ -289,7 +289,7 @@ def test_a_full_disk_while_the_results_are_written(folder, fits, monkeypatch):
         (output / "posterior.nc").write_text("half")
         raise OSError(28, "No space left on device", str(output / "posterior.nc"))
 
-    monkeypatch.setattr(run, "write", full)
+    monkeypatch.setattr(run, "write_files", full)
     line = refused("fit", folder / "config.toml")
     assert "out" in line
     assert "No space left on device" in line
@@ -344,8 +344,8 @@ def test_an_unusable_cache_stops_nothing(tmp_path, monkeypatch):
 
 
 def test_one_line_whatever_the_text():
-    assert printing.one_line("a\n\n b\t\x1b[1m\x07ρ") == r"a b \x1b[1m\x07ρ"
-    assert printing.one_line("") == ""
+    assert printing.to_one_line("a\n\n b\t\x1b[1m\x07ρ") == r"a b \x1b[1m\x07ρ"
+    assert printing.to_one_line("") == ""
 
 
 @pytest.mark.verify
@@ -396,5 +396,7 @@ def test_the_tables_of_a_fit_are_csv(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "PICTURES", ())
-        run.write(Made(), {"coefficients": pd.DataFrame({"mean": [-1.0]}, index=["=x"])}, tmp_path)
+        run.write_files(
+            Made(), {"coefficients": pd.DataFrame({"mean": [-1.0]}, index=["=x"])}, tmp_path
+        )
     assert (tmp_path / "coefficients.csv").read_text() == ",mean\n'=x,-1.0\n"

@@ -12,7 +12,7 @@ from oracles.hostile import knn, ring, row_standardise
 
 import spillover as so
 from spillover.engine.weights import logdet
-from spillover.kernels import sparse_logdet
+from spillover.kernels import admissible, sparse_logdet
 
 HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
 GIVEN = {"acyclic": (-1.5, 2.5)}
@@ -205,7 +205,7 @@ def test_a_fit_is_the_same_by_either_method(rho, monkeypatch):
     assert (sparse_ml.params["rho"] > so.LogDet.build(W).interval[1]) == (rho > 0.99)
     impacts = sparse_ml.impacts(method="delta")
     so.cache.clear()
-    monkeypatch.setattr(sparse_logdet, "DENSE", 1000)
+    monkeypatch.setattr(admissible, "DENSE", 1000)
     dense_ml = so.SAR("y ~ x", frame, W).fit_ml()
     assert so.LogDet.build(W).method == "eigenvalues"
     assert sparse_ml.loglik == pytest.approx(dense_ml.loglik, abs=1e-5)
@@ -220,7 +220,7 @@ def test_impacts_of_a_binary_w_by_either_method(monkeypatch):
     frame = frame_of(W, 0.1)
     one = so.SAR("y ~ x", frame, W).fit_ml().impacts(method="delta")
     so.cache.clear()
-    monkeypatch.setattr(sparse_logdet, "DENSE", 1000)
+    monkeypatch.setattr(admissible, "DENSE", 1000)
     other = so.SAR("y ~ x", frame, W).fit_ml().impacts(method="delta")
     np.testing.assert_allclose(one, other, rtol=1e-6)
 

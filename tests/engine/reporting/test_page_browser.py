@@ -63,13 +63,13 @@ def seen(tmp_path):
 
 @pytest.mark.parametrize("width", [400, 420, 800, 1400])
 def test_the_page_is_drawn_fits_and_fetches_nothing(page, seen, width):
-    found = seen(page, width=width)
-    assert [image.alt for image in found.images] == ["Small", "Wide", EVIL]
-    assert all(image.drawn for image in found.images), found.images
-    assert found.fetched == found.refused == ()
-    assert found.width == width
-    assert not found.overflows, found.content
-    assert EVIL in found.text
+    view = seen(page, width=width)
+    assert [image.alt for image in view.images] == ["Small", "Wide", EVIL]
+    assert all(image.drawn for image in view.images), view.images
+    assert view.fetched == view.refused == ()
+    assert view.width == width
+    assert not view.overflows, view.content
+    assert EVIL in view.text
 
 
 def test_figures_keep_the_size_they_were_made_in_where_there_is_room(page, seen):
@@ -85,9 +85,9 @@ def test_without_its_policy_the_page_still_asks_for_nothing(page, seen):
 
 
 def test_the_policy_refuses_what_is_put_into_the_page(page, seen):
-    found = seen(page.replace("</main>", '<img src="https://example.invalid/x.png"></main>'))
-    assert found.fetched == ()
-    assert found.refused == ("https://example.invalid/x.png",)
+    view = seen(page.replace("</main>", '<img src="https://example.invalid/x.png"></main>'))
+    assert view.fetched == ()
+    assert view.refused == ("https://example.invalid/x.png",)
 
 
 @pytest.mark.parametrize(
