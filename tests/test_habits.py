@@ -22,11 +22,11 @@ ONLY_BY_POSITION = ("jax.lax.cond", "jax.lax.switch", "lax.cond", "lax.switch") 
 # Modules that have no file of tests of their own name, and the file that tests them: what they do
 # is only seen through another module, or is one of several that a law is about.
 TESTED_IN = {
-    "kernels/test_chebyshev.py": ("kernels/slits.py",),
     "kernels/test_directed.py": ("kernels/admissible.py", "kernels/perron.py"),
     "kernels/test_sparse_logdet.py": ("kernels/ordering.py", "kernels/structure.py"),
     "kernels/test_layers.py": ("kernels/arrays.py",),
-    "models/test_priors.py": ("models/prior_draws.py",),
+    "kernels/test_stochastic_logdet.py": ("kernels/laps.py",),
+    "models/test_priors.py": ("models/prior_arrays.py", "models/prior_draws.py"),
     "engine/estimation/test_hard_bounds.py": ("models/supports.py",),
     "engine/specification/test_hypothesis_tests.py": ("models/lagrange.py",),
     "engine/test_refusals.py": (
@@ -41,15 +41,26 @@ TESTED_IN = {
         "engine/config/sweep.py",
         "engine/config/toml.py",
     ),
-    "engine/data/test_formula.py": ("engine/data/grammar.py", "engine/data/lags.py"),
+    "engine/data/test_conversions.py": ("engine/labels.py", "engine/data/formula_values.py"),
+    "engine/data/test_formula.py": (
+        "engine/data/formula_levels.py",
+        "engine/data/formula_parts.py",
+        "engine/data/grammar.py",
+        "engine/data/lags.py",
+    ),
     "engine/data/test_formula_attacks.py": ("engine/data/formula_text.py",),
-    "engine/data/test_conversions.py": ("engine/labels.py",),
-    "engine/estimation/test_nuts_posterior.py": ("engine/estimation/model.py",),
+    "engine/data/test_indices.py": ("engine/data/columns.py",),
+    "engine/estimation/test_nuts_posterior.py": (
+        "engine/estimation/model.py",
+        "engine/estimation/problem.py",
+    ),
     "engine/estimation/test_saving.py": ("engine/storage/hdf5_layout.py",),
-    "engine/reporting/test_page.py": ("engine/reporting/formatting.py",),
+    "engine/storage/test_csv_text.py": ("engine/storage/quoting.py",),
     "engine/storage/test_own_folder.py": ("engine/cache.py", "engine/devices.py"),
     "engine/storage/test_whole.py": ("engine/whole.py",),
     "engine/studies/test_study.py": (
+        "engine/studies/findings.py",
+        "engine/studies/plan.py",
         "engine/studies/plots.py",
         "engine/studies/sections.py",
         "engine/studies/tables.py",
@@ -62,6 +73,7 @@ TESTED_IN = {
         "engine/terminal/fit.py",
         "engine/terminal/study.py",
         "engine/terminal/sweep.py",
+        "engine/terminal/tables.py",
     ),
     "engine/terminal/test_cli_refusals.py": ("engine/terminal/printing.py",),
     "engine/weights/test_logdet.py": ("engine/weights/channels.py",),
