@@ -102,7 +102,7 @@ class Took(NamedTuple):
     wall_s: float
     cpu_s: float
 
-    def rounded(self, digits: int = 3) -> dict[str, float]:
+    def rounded(self, digits: int = 5) -> dict[str, float]:
         """For a record."""
         return {name: round(value, digits) for name, value in self._asdict().items()}
 

@@ -207,6 +207,23 @@ def untested_modules() -> Iterator[str]:
             yield f"{module}: no tests/{module.rpartition('/')[0]}/test_{Path(module).name}"
 
 
+def benches_without_a_question() -> Iterator[str]:
+    """Scripts of bench/ whose docstring does not begin with a question, and those that print their
+    records without the machine.
+    """
+    for path in files("bench"):
+        source = path.read_text(encoding="utf-8")
+        if "common.run(" not in source or path.name == "common.py":
+            continue
+        question = (ast.get_docstring(tree(path)) or "").partition("\n")[0]
+        if not question.endswith("?"):
+            yield at(path, 1, "its docstring begins with no question")
+        for call in calls(path):
+            prints = isinstance(call.func, ast.Name) and call.func.id == "print"
+            if prints and not call.keywords:  # to standard output
+                yield at(path, call.lineno, "prints without common.report")
+
+
 RULES = {
     "files of the package": lambda: long_files(*LAYERS),
     "files of tests and benches": lambda: long_files("tests", "bench"),
@@ -216,6 +233,7 @@ RULES = {
     "strict zips": loose_zips,
     "named arguments": calls_by_position,
     "a file of tests for every module": untested_modules,
+    "a question for every bench": benches_without_a_question,
 }
 
 
