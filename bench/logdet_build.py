@@ -1,13 +1,14 @@
 """What does log|I - rho W| cost to prepare, and how far off is the series?
 
-    python bench/logdet_build.py [GRAPHS] [SIZES] [METHOD] [default] [threads=2] [most=128]
+    python bench/logdet_build.py [GRAPHS] [SIZES] [--method=nodes] [--threads=2] [--most=128]
+                                 [--default]
 
-Each graph and size in a fresh process. METHOD: "nodes", exact nodes over the whole interval;
+Each graph and size in a fresh process. method: "nodes", exact nodes over the whole interval;
 "stochastic", at most so many random probes; "local", 16 probes, then exact about rho = 0.8 +- 10
-standard deviations. "default": the default interval in place of (-0.99, 0.99).
+standard deviations. default: the default interval in place of (-0.99, 0.99).
 
     python bench/logdet_build.py 25000 1000000 rook
-    python bench/logdet_build.py stochastic most=16 1000000
+    python bench/logdet_build.py --method=stochastic --most=16 1000000
 
 `build`: seconds in all; `seconds`: processor seconds by phase; `nodes`; `error` at random rho
 against fresh factorisations that pivot; the peak memory and what the process held before.
@@ -133,6 +134,7 @@ def read_options(words) -> dict:
 
 def main(words: list[str]) -> None:
     """Every graph and size asked for."""
+    words = [word.removeprefix("--").removeprefix("method=") for word in words]
     graphs, (method, *_) = common.choose(words, GRAPHS, METHODS)
     sizes = [int(word) for word in words if word.isdigit()] or SIZES
     given = [word for word in words if "=" in word or word == "default"]
