@@ -24,7 +24,7 @@ def main(words: list[str]) -> None:
         matrix, design = common.ring(UNITS + i), common.Design(k=1 + i)
         fit, took = measure(lambda m=matrix, d=design: common.model("SAR", m, d).fit_ml())
         assert isinstance(fit, so.MLFit)
-        row = {"fits": i + 1, "share": programs.SHARE, "maps": programs.maps()}
+        row = {"fits": i + 1, "share": programs.SHARE, "maps": programs.count_maps()}
         report({**row, "resident_mb": round(resident_mb()), **took.rounded(2)})
 
 

@@ -1,5 +1,4 @@
-"""What depends on W alone, kept by the content of W: in memory always, and on disk where `keep` was
-called.
+"""What depends on W alone, kept by the content of W: in memory, and on disk once `keep` was called.
 
 >>> import spillover as so
 >>> so.cache.folder() is None  # nothing goes to disk unasked
@@ -15,17 +14,33 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from spillover.engine.storage.own_folder import cache_home, own_folder
+from spillover.engine.storage.reading import reason_of
 from spillover.kernels.arguments import flag, front_door, path
 from spillover.kernels.errors import SpilloverWarning
 
 Arrays = Mapping[str, np.ndarray]
 DIGEST = "digest"  # of a record on disk: the SHA-256 of its key and contents
 LARGEST = 2**26  # bytes of a file of ours, and far more than one has
+UNREADABLE = (  # what NumPy raises for files that are torn, altered, or promise what they lack
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+)
 KEPT = 10_000  # records in memory: some kilobytes each, and a sweep may have thousands of W
 
 
@@ -42,12 +57,30 @@ _shelf = _Shelf()
 
 @front_door
 def keep(folder: str | Path | None = None) -> Path:
-    """Keep records on disk from now on, so that the next Python session finds them; returns the
-    folder.
+    """Keep records on disk from now on, so that the next Python session finds them.
 
-    By default $SPILLOVER_CACHE, else a folder in the user's cache, made with mode 0700. Files are
-    some kilobytes and hold numbers only. StorageError for a folder that is another user's, that
-    others may write to, or that cannot be used.
+    A record holds numbers only: some kilobytes, and some hundred for a W of more than a million
+    units.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Where; it is made with mode 0700 if it is not there. By default $SPILLOVER_CACHE, else a
+        folder in the user's cache.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    StorageError
+        For a folder that is another user's, that others may write to, or that cannot be used.
+
+    Examples
+    --------
+    >>> keep("weights")  # doctest: +SKIP
     """
     given = os.environ.get("SPILLOVER_CACHE") or cache_home() / "spillover" / "weights"
     where = own_folder(given if folder is None else path("folder", folder))
@@ -57,13 +90,34 @@ def keep(folder: str | Path | None = None) -> Path:
 
 @front_door
 def folder() -> Path | None:
-    """The folder that records go to, None where they stay in memory."""
+    """The folder that records go to.
+
+    Returns
+    -------
+    Path or None
+        None where records stay in memory.
+
+    Examples
+    --------
+    >>> folder() is None
+    True
+    """
     return _shelf.folder
 
 
 @front_door
 def clear(*, disk: bool = False) -> None:
-    """Forget all records in memory, and with `disk` those of the folder too."""
+    """Forget all records.
+
+    Parameters
+    ----------
+    disk : bool
+        Whether those in the folder are deleted too; by default only those in memory.
+
+    Examples
+    --------
+    >>> clear()
+    """
     flag("disk", disk)
     _shelf.records.clear()
     if disk and _shelf.folder is not None:
@@ -71,22 +125,23 @@ def clear(*, disk: bool = False) -> None:
             path.unlink()
 
 
-def remembered(key: tuple, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays made for a key, by `make` the first time. The key holds all that they depend on,
-    the digest of W first.
+def recall(key: tuple[Any, ...], make: Callable[[], Arrays]) -> Arrays:
+    """The arrays for a key, made by `make` where they are not kept yet.
+
+    The key holds all that they depend on, the digest of W first.
     """
     name = hashlib.sha256(repr(key).encode()).hexdigest()
     stored = _shelf.records.get(name) or _read(name)
-    found = stored or {field: np.asarray(value) for field, value in make().items()}
-    _shelf.records[name] = found
+    arrays = stored or {field: np.asarray(value) for field, value in make().items()}
+    _shelf.records[name] = arrays
     _shelf.records.move_to_end(name)
     while len(_shelf.records) > KEPT:
         _shelf.records.popitem(last=False)
     if _shelf.folder is not None and (
         stored is None or not (_shelf.folder / f"{name}.npz").exists()
     ):
-        _keep(name, found)  # also a record made before `keep` was called, and over a torn file
-    return found
+        _keep(name, arrays)  # also a record made before `keep` was called, and over a torn file
+    return arrays
 
 
 def _keep(name: str, arrays: Arrays) -> None:
@@ -97,10 +152,9 @@ def _keep(name: str, arrays: Arrays) -> None:
     try:
         _write(_shelf.folder / f"{name}.npz", arrays, name)
     except OSError as error:
-        reason = error.strerror or str(error)
         message = (
-            f"{_shelf.folder} cannot be written to ({reason}): log-determinants are kept in memory"
-            " only from now on."
+            f"{_shelf.folder} cannot be written to ({reason_of(error)}): log-determinants are kept"
+            " in memory only from now on."
         )
         _shelf.folder = None
         warnings.warn(message, SpilloverWarning, stacklevel=2)
@@ -120,11 +174,11 @@ def _write(path: Path, arrays: Arrays, name: str) -> None:
 
 def _digest(name: str, arrays: Arrays) -> np.ndarray:
     """What tells a record from one that was altered, or that was made for another key."""
-    found = hashlib.sha256(name.encode())
+    digest = hashlib.sha256(name.encode())
     for key in sorted(arrays):
         array = np.ascontiguousarray(arrays[key])
-        found.update(repr((key, array.dtype.str, array.shape)).encode() + array.tobytes())
-    return np.frombuffer(found.digest(), np.uint8)
+        digest.update(repr((key, array.dtype.str, array.shape)).encode() + array.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def _read(name: str) -> Arrays | None:
@@ -139,14 +193,5 @@ def _read(name: str) -> Arrays | None:
             arrays = {key: file[key] for key in file.files}
         digest = arrays.pop(DIGEST)
         return arrays if np.array_equal(digest, _digest(name, arrays)) else None
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, BadZipFile):
-        return None
-    except (
-        zlib.error,
-        struct.error,
-        NotImplementedError,
-        RuntimeError,
-        MemoryError,
-    ):
-        # headers of the archive that promise otherwise
+    except UNREADABLE:
         return None

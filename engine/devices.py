@@ -12,9 +12,16 @@ from spillover.kernels.arguments import front_door, path
 
 @front_door
 def devices() -> pd.DataFrame:
-    """The devices that JAX sees, one row each: platform, kind, memory in GiB where it says, the
-    precision spillover uses there.
+    """The devices that JAX sees, one row each.
 
+    Returns
+    -------
+    DataFrame
+        Columns: `platform`; `kind`; `memory_gib`, in GiB, None where JAX does not say; `precision`,
+        which spillover uses there.
+
+    Examples
+    --------
     >>> list(devices().columns)
     ['platform', 'kind', 'memory_gib', 'precision']
     """
@@ -47,13 +54,31 @@ def cache_folder() -> Path:
 
 @front_door
 def keep_compiled(folder: str | Path | None = None) -> Path:
-    """Keep compiled programs on disk from now on, so that the next Python session skips compiling;
-    returns the folder.
+    """Keep compiled programs on disk from now on, so that the next Python session skips compiling.
 
-    `folder`: made with mode 0700; by default $JAX_COMPILATION_CACHE_DIR, else one in the user's
-    cache. Programs are run as they lie there, so StorageError, and nothing kept, for a folder that
-    is another user's, that others may write to, or that cannot be used. Sets JAX's own
-    configuration for the whole process, which is why nothing here calls it but the command line.
+    It sets the configuration of JAX for the whole process, which is why nothing in the package
+    calls it but the command line.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Where; it is made with mode 0700 if it is not there. By default $JAX_COMPILATION_CACHE_DIR,
+        else a folder in the user's cache.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    StorageError
+        For a folder that is another user's, that others may write to, or that cannot be used:
+        programs are run as they lie there. Nothing is kept then.
+
+    Examples
+    --------
+    >>> keep_compiled("compiled")  # doctest: +SKIP
     """
     given = (
         path("folder", folder)
@@ -66,12 +91,12 @@ def keep_compiled(folder: str | Path | None = None) -> Path:
         "jax_persistent_cache_min_compile_time_secs": 0.1,
     }
     for name, value in {**options, "jax_persistent_cache_min_entry_size_bytes": -1}.items():
-        jax.config.update(name, value)
+        jax.config.update(name, value)  # type: ignore[no-untyped-call]
     # JAX leaves the mode of its files to the process: those of an earlier one
     for_the_user_alone(where)
     return where
 
 
 def keep_nothing() -> None:
-    """No compiled programs on disk, whatever $JAX_COMPILATION_CACHE_DIR says."""
-    jax.config.update("jax_compilation_cache_dir", None)
+    """Keep no compiled programs on disk, whatever $JAX_COMPILATION_CACHE_DIR says."""
+    jax.config.update("jax_compilation_cache_dir", None)  # type: ignore[no-untyped-call]

@@ -1,4 +1,7 @@
-"""Labels and numbers as users give them: checked, matched, and named in errors."""
+"""Labels and numbers as users give them: checked, matched, and named in errors.
+
+An error shows a few of the culprits by name and counts the rest.
+"""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -8,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spillover.engine.recognition import alike, inexact, out_of_order, same_as_text
+from spillover.engine.recognition import find_alike, find_inexact, find_same_text, is_out_of_order
 from spillover.engine.storage.reading import shown
 from spillover.kernels.errors import DataError, WeightsError
 
@@ -144,7 +147,7 @@ def _as_float(values: Any, what: str) -> np.ndarray:
             array = np.where(pd.isna(array), np.nan, array)
         # beyond the range: infinite, which callers refuse by name
         with np.errstate(over="ignore", under="ignore"):
-            numbers = array.astype(np.float64)
+            numbers: np.ndarray = array.astype(np.float64)
     except OverflowError:
         raise WeightsError(
             f"{what} must be numbers that float64 holds: one is beyond {np.finfo(float).max:.0e}."
@@ -171,6 +174,7 @@ def _as_float(values: Any, what: str) -> np.ndarray:
 
 
 def _bare(label: Any) -> Any:
+    """A text without its capitals and the number of its blanks."""
     return " ".join(label.split()).casefold() if isinstance(label, str) else label
 
 
@@ -238,21 +242,21 @@ def check_told_apart(
     """Refuse labels that are the same unit by another type, like 1 and "1", by blanks around them,
     or for what a float holds of them.
     """
-    for found, why, way_out in (
+    for culprits, why, way_out in (
         (
-            same_as_text(labels),
+            find_same_text(labels),
             "read alike but are of several types",
             "make them all numbers, or all text",
         ),
-        (alike(labels), "differ by the blanks around them alone", "strip them"),
+        (find_alike(labels), "differ by the blanks around them alone", "strip them"),
         (
-            inexact(labels),
+            find_inexact(labels),
             "are floats too large to tell whole numbers apart",
             "read them as whole numbers or as text",
         ),
     ):
-        if found:
-            raise error(f"{what} that {why}: {few(found)}. Convert the labels: {way_out}.")
+        if culprits:
+            raise error(f"{what} that {why}: {few(culprits)}. Convert the labels: {way_out}.")
 
 
 def check_periods(periods: pd.Index, name: Any) -> None:
@@ -261,7 +265,7 @@ def check_periods(periods: pd.Index, name: Any) -> None:
     """
     check_told_apart(periods, f"periods in column {name!r}", DataError)
     try:
-        wrong = out_of_order(periods)
+        wrong = is_out_of_order(periods)
     except TypeError:
         kinds = sorted({type(label).__name__ for label in periods})
         raise DataError(
@@ -269,10 +273,10 @@ def check_periods(periods: pd.Index, name: Any) -> None:
             " convert them to one."
         ) from None
     if wrong:
-        shown = few(periods.sort_values())
+        order = few(periods.sort_values())
         way_out = f"convert them with pd.to_numeric(frame[{name!r}])"
         raise DataError(
-            f"Periods in column {name!r} are numbers stored as text, which sort as text: {shown}."
+            f"Periods in column {name!r} are numbers stored as text, which sort as text: {order}."
             f" To keep their order {way_out}."
         )
 
@@ -286,36 +290,36 @@ def align(ids: pd.Index, labels: Any) -> np.ndarray:
     >>> align(pd.Index(["a", "b", "c"]), ["c", "a", "b"])
     array([1, 2, 0])
     """
-    found = as_labels(labels)
-    if isinstance(found, pd.MultiIndex):
+    given = as_labels(labels)
+    if isinstance(given, pd.MultiIndex):
         raise WeightsError(
-            f"the data have an index of the levels {few(found.names)}: give one row a unit, indexed"
+            f"the data have an index of the levels {few(given.names)}: give one row a unit, indexed"
             " by the unit."
         )
-    if found.has_duplicates:
+    if given.has_duplicates:
         raise WeightsError(
-            f"the data repeat the units {few(found[found.duplicated()].unique())}: give one row a"
+            f"the data repeat the units {few(given[given.duplicated()].unique())}: give one row a"
             " unit."
         )
-    check_told_apart(found, "labels of the data")
-    positions = found.get_indexer(ids)
-    extra, missing = found[ids.get_indexer(found) < 0], ids[positions < 0]
+    check_told_apart(given, "labels of the data")
+    positions: np.ndarray = given.get_indexer(ids)
+    extra, missing = given[ids.get_indexer(given) < 0], ids[positions < 0]
     if len(extra) or len(missing):
         both = (("in the data but not in W", extra), ("in W but not in the data", missing))
         sides = "; ".join(f"{side}: {few(units)}" for side, units in both if len(units))
         raise WeightsError(
             "the units of the data are not those of W;"
-            f" {sides}.{type_hint(ids, found)}{_numbered(ids, found)}"
+            f" {sides}.{type_hint(ids, given)}{_hint_at_numbers(ids, given)}"
         )
     return positions
 
 
-def _numbered(ids: pd.Index, found: pd.Index) -> str:
+def _hint_at_numbers(ids: pd.Index, given: pd.Index) -> str:
     """What to do where one side has row numbers in place of labels, with a space before, else
     nothing.
     """
     ours, theirs = (
-        bool(pd.Index(labels).equals(pd.RangeIndex(len(labels)))) for labels in (ids, found)
+        bool(pd.Index(labels).equals(pd.RangeIndex(len(labels)))) for labels in (ids, given)
     )
     if theirs and not ours:
         return (

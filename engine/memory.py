@@ -56,37 +56,37 @@ def check(
         )
 
 
-def of_draws(draws: int, parameters: int) -> float:
+def estimate_draws(draws: int, parameters: int) -> float:
     """Bytes at the peak of `draws` of so many numbers each, by either sampler."""
     return FLOAT * COPIES * float(draws) * (parameters + 2)
 
 
-def of_unit_impacts(draws: int, variables: int, units: int) -> float:
+def estimate_unit_impacts(draws: int, variables: int, units: int) -> float:
     """Bytes of direct, received and sent impacts of every unit."""
     return 3.0 * FLOAT * UNIT_COPIES * draws * variables * units
 
 
-def of_order_impacts(draws: int, variables: int, orders: int) -> float:
+def estimate_order_impacts(draws: int, variables: int, orders: int) -> float:
     """Bytes of direct, indirect and total impacts by order of neighbour."""
     return 3.0 * FLOAT * UNIT_COPIES * draws * variables * (orders + 1)
 
 
-def of_sweep(members: int, columns: int, numbers: int, kept: int) -> float:
+def estimate_sweep(members: int, columns: int, numbers: int, kept: int) -> float:
     """Bytes of a sweep's results: so many `numbers` of each of the `columns` of a member, and
     `kept` draws of each.
     """
     return float(FLOAT * BLOCK_COPIES) * members * columns * (numbers + kept)
 
 
-def of_links(links: float) -> float:
+def estimate_links(links: float) -> float:
     """Bytes while a W of so many links is made."""
     return LINK * float(links)
 
 
-def plain(number: float) -> str:
+def format_count(number: float) -> str:
     """A count for people, where it may be huge.
 
-    >>> plain(12000), plain(1e12)
+    >>> format_count(12000), format_count(1e12)
     ('12,000', '1e+12')
     """
     return f"{number:,.0f}" if math.isfinite(number) and number < 1e9 else f"{number:.3g}"

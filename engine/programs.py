@@ -58,41 +58,41 @@ def enter_and_clear() -> None:
     used; what runs in another thread is held by its caller until it is done.
     """
     enter()
-    if crowded():
-        for function in ours():
+    if is_crowded():
+        for function in find_compiled():
             function.clear_cache()
         gc.collect()
-        if crowded():
-            jax.clear_caches()
+        if is_crowded():
+            jax.clear_caches()  # type: ignore[no-untyped-call]
             gc.collect()
 
 
-def crowded() -> bool:
+def is_crowded() -> bool:
     """Whether this process has more than SHARE of the maps that it may have."""
-    return maps() > SHARE * allowed()
+    return count_maps() > SHARE * count_allowed()
 
 
-def ours() -> list[Any]:
-    """The compiled functions of the modules of spillover that are loaded."""
+def find_compiled() -> list[Any]:
+    """The compiled functions in the modules of spillover that are loaded."""
     modules = [
         module
         for name, module in list(sys.modules.items())
         if name.partition(".")[0] == "spillover"
     ]
-    found = [value for module in modules for value in list(vars(module).values())]
+    values = [value for module in modules for value in list(vars(module).values())]
     return list(
         {
             id(one): one
-            for one in found
+            for one in values
             if callable(getattr(one, "clear_cache", None)) and hasattr(one, "lower")
         }.values()
     )
 
 
-def maps() -> int:
+def count_maps() -> int:
     """How many maps of memory this process has; 0 where the system does not say.
 
-    >>> maps() >= 0
+    >>> count_maps() >= 0
     True
     """
     try:
@@ -101,10 +101,10 @@ def maps() -> int:
         return 0
 
 
-def allowed() -> int:
+def count_allowed() -> int:
     """How many maps a process may have.
 
-    >>> allowed() > 0
+    >>> count_allowed() > 0
     True
     """
     try:

@@ -16,8 +16,8 @@ from rich.progress import (
 
 
 def _bar(columns: Sequence[ProgressColumn], show: bool) -> Progress:
-    """A bar that is gone when it ends. Where nobody sees it move, in a file or a pipe, it would
-    leave an empty line: there is none.
+    """A bar that vanishes when it ends; none in a file or a pipe, where it would leave an empty
+    line.
     """
     console = Console(stderr=True)
     seen = console.is_terminal or console.is_jupyter
@@ -25,9 +25,10 @@ def _bar(columns: Sequence[ProgressColumn], show: bool) -> Progress:
 
 
 @contextmanager
-def counting(label: str, total: int, done: int, *, show: bool) -> Iterator[Callable[[int], None]]:
-    """A function report(more) that moves a bar with its rate and the time left on the standard
-    error stream, or does nothing.
+def show_count(label: str, total: int, done: int, *, show: bool) -> Iterator[Callable[[int], None]]:
+    """Show how much is done, with its rate and the time left, on the standard error stream.
+
+    The block is given a function report(more), which moves the bar; it does nothing unless `show`.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -48,9 +49,13 @@ def counting(label: str, total: int, done: int, *, show: bool) -> Iterator[Calla
 
 
 @contextmanager
-def sampling(label: str, chains: int, *, show: bool) -> Iterator[Callable[[int, int, int], None]]:
-    """A function report(done, total, divergences) that moves a bar on the standard error stream, or
-    does nothing.
+def show_sampling(
+    label: str, chains: int, *, show: bool
+) -> Iterator[Callable[[int, int, int], None]]:
+    """Show how far sampling is on the standard error stream.
+
+    The block is given a function report(done, total, divergences), which moves the bar; it does
+    nothing unless `show`.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -75,9 +80,10 @@ def sampling(label: str, chains: int, *, show: bool) -> Iterator[Callable[[int, 
 
 
 @contextmanager
-def stages(names: Sequence[str], *, show: bool) -> Iterator[Callable[[str], None]]:
-    """A function start(name) that says on the standard error stream which of the stages has begun,
-    or does nothing.
+def show_stages(names: Sequence[str], *, show: bool) -> Iterator[Callable[[str], None]]:
+    """Show which of the stages has begun on the standard error stream.
+
+    The block is given a function start(name); it does nothing unless `show`.
     """
     columns = (
         TextColumn("{task.description}"),

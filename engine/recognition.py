@@ -20,13 +20,8 @@ MARKS = (
 )
 MOSTLY = 0.5  # this share of the distinct texts being numbers, the column is one of numbers
 EXACT = 2.0**53  # whole numbers beyond it are not all floats
-# as pandas calls what a column of objects holds
-NUMBERS = (
-    "integer",
-    "floating",
-    "mixed-integer-float",
-    "decimal",
-)
+# numbers, as pandas calls what a column of objects holds
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
 LATITUDE = frozenset(
     (
         "lat",
@@ -56,7 +51,7 @@ LONGITUDE = frozenset(
         "intptlong",
     )
 )
-# parts of a word
+# parts of a word, where words are not set apart
 ELSEWHERE = {
     "纬度": "latitude",
     "緯度": "latitude",
@@ -73,13 +68,13 @@ def is_number(kind: Any) -> bool:
     )
 
 
-def numbers_as_text(texts: Iterable[str]) -> tuple[list[str], list[str], list[str]] | None:
+def find_numbers(texts: Iterable[str]) -> tuple[list[str], list[str], list[str]] | None:
     """The texts that are written as numbers, those that are not, and the marks that a conversion
     stumbles over; None unless the numbers are at least half of the distinct texts.
 
-    >>> numbers_as_text(["1,234", "2,500", "n/a"])
+    >>> find_numbers(["1,234", "2,500", "n/a"])
     (['1,234', '2,500'], ['n/a'], ['commas'])
-    >>> numbers_as_text(["north", "south", "east", "7"]) is None
+    >>> find_numbers(["north", "south", "east", "7"]) is None
     True
     """
     distinct = [text for text in dict.fromkeys(texts) if text.strip()]
@@ -101,52 +96,53 @@ def how_to_convert(name: Any, marks: list[str], others: list[str]) -> str:
     return f"{', '.join([*first, 'convert it'])} with pd.to_numeric(frame[{name!r}])"
 
 
-def same_as_text(labels: pd.Index) -> list:
+def find_same_text(labels: pd.Index) -> list[Any]:
     """Labels of several types that read alike, such as 1 and "1".
 
-    >>> same_as_text(pd.Index([1, "1", 2, "x"], dtype=object))
+    >>> find_same_text(pd.Index([1, "1", 2, "x"], dtype=object))
     [1, '1']
     """
     if not labels.inferred_type.startswith("mixed"):
         return []
     texts = pd.Index([_plain(label) for label in labels.tolist()], dtype=object)
-    return labels[texts.duplicated(keep=False)].tolist()
+    twins: list[Any] = labels[texts.duplicated(keep=False)].tolist()
+    return twins
 
 
-def alike(labels: pd.Index) -> list:
+def find_alike(labels: pd.Index) -> list[Any]:
     """Texts that are the same but for blanks around them.
 
-    >>> alike(pd.Index(["a", "b ", "b"]))
+    >>> find_alike(pd.Index(["a", "b ", "b"]))
     ['b ', 'b']
     """
     if labels.inferred_type != "string":
         return []
     given = labels.tolist()
     texts = [label.strip() if isinstance(label, str) else label for label in given]
-    return (
-        []
-        if texts == given
-        else labels[pd.Index(texts, dtype=object).duplicated(keep=False)].tolist()
-    )
+    if texts == given:
+        return []
+    twins: list[Any] = labels[pd.Index(texts, dtype=object).duplicated(keep=False)].tolist()
+    return twins
 
 
-def inexact(labels: pd.Index) -> list:
+def find_inexact(labels: pd.Index) -> list[Any]:
     """Labels stored as floats where floats no longer tell whole numbers apart.
 
-    >>> inexact(pd.Index([1.0, 2.0**53]))
+    >>> find_inexact(pd.Index([1.0, 2.0**53]))
     [9007199254740992.0]
     """
     if not pd.api.types.is_float_dtype(labels.dtype):
         return []
     values = labels.to_numpy(float, na_value=np.nan)
-    return labels[(np.abs(values) >= EXACT) & np.isfinite(values)].tolist()
+    large: list[Any] = labels[(np.abs(values) >= EXACT) & np.isfinite(values)].tolist()
+    return large
 
 
-def out_of_order(periods: pd.Index) -> bool:
+def is_out_of_order(periods: pd.Index) -> bool:
     """Whether texts that are numbers sort otherwise than these numbers, as "10" does before "2";
     TypeError for labels that do not sort.
 
-    >>> out_of_order(pd.Index(["2", "10"])), out_of_order(pd.Index(["2001", "2010"]))
+    >>> is_out_of_order(pd.Index(["2", "10"])), is_out_of_order(pd.Index(["2001", "2010"]))
     (True, False)
     """
     ordered = periods.sort_values()
@@ -159,29 +155,29 @@ def out_of_order(periods: pd.Index) -> bool:
     return bool((np.diff(values) < 0).any())
 
 
-def coordinate(name: Any) -> str | None:
-    """ "latitude" or "longitude" where the name of a column says so, in one of some languages.
+def find_coordinate(name: Any) -> str | None:
+    """The coordinate that the name of a column says it holds, "latitude" or "longitude".
 
-    >>> coordinate("capital_lat"), coordinate("Lng"), coordinate("城市纬度"), coordinate("east")
-    ('latitude', 'longitude', 'latitude', None)
+    >>> find_coordinate("capital_lat"), find_coordinate("城市纬度"), find_coordinate("east")
+    ('latitude', 'latitude', None)
     """
     if not isinstance(name, str):
         return None
     words = set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
-    found = {kind for part, kind in ELSEWHERE.items() if part in name}
-    found |= {
+    kinds = {kind for part, kind in ELSEWHERE.items() if part in name}
+    kinds |= {
         kind for kind, known in (("latitude", LATITUDE), ("longitude", LONGITUDE)) if words & known
     }
-    return found.pop() if len(found) == 1 else None
+    return kinds.pop() if len(kinds) == 1 else None
 
 
-def swapped(names: Iterable[Any]) -> bool:
+def are_swapped(names: Iterable[Any]) -> bool:
     """Whether two columns, wanted as longitude and latitude, are called the other way round.
 
-    >>> swapped(["lat", "lon"]), swapped(["lon", "lat"]), swapped(["x", "y"])
+    >>> are_swapped(["lat", "lon"]), are_swapped(["lon", "lat"]), are_swapped(["x", "y"])
     (True, False, False)
     """
-    first, second = map(coordinate, names)
+    first, second = map(find_coordinate, names)
     return first != second and (first == "latitude" or second == "longitude")
 
 

@@ -17,21 +17,21 @@ from spillover.models.effects import Transformation
 MEAN = "mean({})"  # the label of a regressor's mean over time
 LAG = "W:"  # a lagged regressor's label is this before the regressor's
 INTERCEPT = "Intercept"
-# share of a column that must lie outside the others for its coefficient to have nine digits left of
-# sixteen
+# the share of a column that must lie outside the others: its coefficient loses nine of sixteen
+# digits there
 DEPENDENT = 1e-9
-# share of y that must be left over: there rounding of R moves sigma by 1e-4 of itself, and more
-# with every digit less
+# the share of y that must be left over: there the rounding of R moves sigma by 1e-4 of itself, and
+# by ten times as much with every digit less
 TIGHT = 2e-12
 
 
 @dataclass(frozen=True)
 class Design:
-    """Regressor columns in time-major order, before demeaning, with their labels.
+    """The regressors, before demeaning, with their labels.
 
-    `regressors`: (T, N, k), made as they are needed; `terms`: k labels. `own` and `lagged` give for
-    each explanatory variable the position of its own column and of its lag, -1 where there is none;
-    `variables` their names.
+    `regressors`: their description, (T, N, k), whose columns are made as they are needed. `terms`:
+    k labels. `variables`: the names of the explanatory variables. `own`, `lagged`: for each of
+    these the position of its own column and of its lag, -1 where there is none.
     """
 
     regressors: Regressors
@@ -54,10 +54,22 @@ def build(
     periods: tuple[str, ...],
     others: tuple[str, ...] = (),
 ) -> Design:
-    """X, then W X for the `lagged` names, then a dummy for each label in `periods` (the last ones).
-    x: (T, N, k).
+    """The design of X, then W X, then period dummies.
 
-    `others`: the last of the names, which have impacts of no interest, such as means over time.
+    Parameters
+    ----------
+    x : array (T, N, k)
+        X by period and unit.
+    names : tuple of str
+        Labels of the k columns.
+    lagged : tuple of str
+        Those of the names whose lag is a regressor too.
+    weights : sparse array (N, N) or None
+        W; None in a model without W X.
+    periods : tuple of str
+        Labels of the dummies, which are those of the last periods.
+    others : tuple of str, optional
+        Names whose impacts are of no interest, such as means over time.
     """
     repeated = lagged if weights is not None else ()
     terms = (*names, *(LAG + name for name in repeated), *periods)
@@ -73,29 +85,31 @@ def build(
 def average_over_time(
     x: np.ndarray, names: tuple[str, ...], weights: sparse.csr_array
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The means over time of the regressors and of their lags, (N, m), and their labels, for
-    correlated random effects.
+    """The means over time of the regressors and of their lags, (N, m), and their m labels, for
+    correlated random effects. Mundlak (1978).
 
-    Only of what varies both over time and across units: other means are regressors already, or the
-    constant. Mundlak (1978).
+    Only of regressors that vary both over time and across units. The means of the others are
+    regressors already, or the constant.
     """
     own = [i for i, name in enumerate(names) if name != INTERCEPT]
     x, labels = x[:, :, own], [names[i] for i in own]
     mean = x.mean(axis=0)
     size = np.abs(x).max(axis=(0, 1), initial=0.0)
-    kept = np.flatnonzero(
-        (np.ptp(x, axis=0).max(axis=0) > DEPENDENT * size)
-        & (np.ptp(mean, axis=0) > DEPENDENT * size)
-    )
+    over_time = np.ptp(x, axis=0).max(axis=0) > DEPENDENT * size
+    across_units = np.ptp(mean, axis=0) > DEPENDENT * size
+    kept = np.flatnonzero(over_time & across_units)
     lag = weights @ mean[:, kept]
-    return np.hstack([mean[:, kept], lag]), tuple(
-        MEAN.format(mark + labels[i]) for mark in ("", LAG) for i in kept
-    )
+    marked = tuple(MEAN.format(mark + labels[i]) for mark in ("", LAG) for i in kept)
+    return np.hstack([mean[:, kept], lag]), marked
 
 
 def check(design: Design, effects: Transformation) -> None:
-    """Refuse, by name, a column that the effects absorb or that the columns before it reproduce;
-    DataError says which and the way out.
+    """Refuse, by name, a column that the effects absorb or that the columns before it make up.
+
+    Raises
+    ------
+    DataError
+        Names the column and the way out.
     """
     factor, raw = _factorise(design.regressors, effects)
     norms = np.sqrt((factor**2).sum(axis=0))
@@ -106,8 +120,8 @@ def check(design: Design, effects: Transformation) -> None:
 
 
 def refuse_dependent(factor: np.ndarray, terms: tuple[str, ...]) -> None:
-    """Refuse, by name, a column that those before it reproduce. factor: their R, (k, k), of columns
-    that are not zero.
+    """Refuse, by name, a column that those before it make up. `factor` is R of the columns, (k, k),
+    none of which is zero.
     """
     factor = factor / np.sqrt((factor**2).sum(axis=0))
     for j, term in enumerate(terms):
@@ -128,24 +142,41 @@ def check_response(
     terms: tuple[str, ...],
     effects: Transformation,
 ) -> None:
-    """Refuse, by name, a response that leaves nothing to estimate sigma from; DataError says why
-    and the way out.
+    """Refuse, by name, a response that leaves nothing to estimate sigma from.
 
-    name: of y; size: |y| before the effects; factor, parts: R of the lag basis after them; terms:
-    of the regressors.
+    Parameters
+    ----------
+    name : str
+        Of the response.
+    size : float
+        |y| before the effects are out.
+    factor : array (q, columns)
+        R of the lag basis after they are out.
+    parts : tuple of str
+        The part that each column of R plays.
+    terms : tuple of str
+        Labels of the regressors.
+    effects : Transformation
+        How the effects leave.
+
+    Raises
+    ------
+    DataError
+        Says what makes up the response, and the way out.
     """
     base, y = factor[:, : len(terms)], factor[:, parts.index("y")]
     if np.linalg.norm(y) <= TIGHT * size:
         raise DataError(
-            f"{name!r} is absorbed by the effects, because it does not vary {_varying(effects)}:"
+            f"{name!r} is absorbed by the effects, because it does not vary {_direction(effects)}:"
             " choose other effects."
         )
     beta, rest = _least_squares(base, y)
     if np.linalg.norm(rest) <= TIGHT * size:
         shares = np.abs(beta) * np.sqrt((base**2).sum(axis=0))
-        named = ", ".join(repr(terms[i]) for i in np.flatnonzero(shares > 1e-6 * np.linalg.norm(y)))
+        makers = np.flatnonzero(shares > 1e-6 * np.linalg.norm(y))
         raise DataError(
-            f"{name!r} is a linear combination of {named}, {_nothing_left(rest, size)}: leave out"
+            f"{name!r} is a linear combination of {', '.join(repr(terms[i]) for i in makers)},"
+            f" {_nothing_left(rest, size)}: leave out"
             " what repeats it."
         )
     if "wy" not in parts:
@@ -161,12 +192,13 @@ def check_response(
 
 
 def _least_squares(base: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The coefficients of values on the columns of base, and what is left."""
+    """The coefficients of values, (q,), on the columns of base, (q, k), and what is left."""
     beta = scipy.linalg.lstsq(base, values)[0]
     return beta, values - base @ beta
 
 
 def _nothing_left(rest: np.ndarray, size: float) -> str:
+    """How little is left of a response of this size, in words."""
     return (
         f"to {np.linalg.norm(rest) / size:.0e} of its size, where the rounding of 64-bit numbers"
         " begins; nothing is left for sigma"
@@ -174,8 +206,9 @@ def _nothing_left(rest: np.ndarray, size: float) -> str:
 
 
 def _factorise(regressors: Regressors, effects: Transformation) -> tuple[np.ndarray, np.ndarray]:
-    """R of the demeaned columns, and the norms of the columns before: |x|^2 = |x - x-bar|^2 + T
-    |x-bar|^2 over periods.
+    """R of the demeaned columns, (k, k), and the norms of the columns before, (k,).
+
+    The norms come from |x|^2 = |x - x-bar|^2 + T |x-bar|^2, x-bar the mean over the periods.
     """
     periods, units, k = regressors.shape
     mean = regressors.x.mean(axis=0) if effects.over_periods else None
@@ -197,15 +230,17 @@ def _factorise(regressors: Regressors, effects: Transformation) -> tuple[np.ndar
 
 
 def _explain_absorption(term: str, effects: Transformation, *, zero: bool) -> str:
+    """Why nothing is left of a column, and the way out."""
     if zero:
         return f"Column {term!r} is zero everywhere: {_way_out(term)}"
     return (
-        f"Column {term!r} is absorbed by the effects, because it does not vary {_varying(effects)}:"
-        f" {_way_out(term)}"
+        f"Column {term!r} is absorbed by the effects, because it does not vary"
+        f" {_direction(effects)}: {_way_out(term)}"
     )
 
 
-def _varying(effects: Transformation) -> str:
+def _direction(effects: Transformation) -> str:
+    """In which direction a column has to vary to outlive the effects, in words."""
     across = [
         word
         for word, out in (("over time", effects.over_periods), ("across units", effects.over_units))
@@ -215,6 +250,7 @@ def _varying(effects: Transformation) -> str:
 
 
 def _way_out(term: str) -> str:
+    """What to do about a column that cannot stay."""
     if term.startswith(LAG):
         return f"leave {term.removeprefix(LAG)!r} out of lagged=[...]."
     return "leave it out of the formula, or choose other effects."

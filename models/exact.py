@@ -227,7 +227,8 @@ def _sample_with_lam(
     place = partial(_place_node, posterior, error)
 
     def marginal(s: jax.Array) -> jax.Array:
-        return jax.lax.map(lambda one: place(one).log_density, s, batch_size=batch)
+        value: jax.Array = jax.lax.map(lambda one: place(one).log_density, s, batch_size=batch)
+        return value
 
     ends = locate(marginal)
     s_nodes = jnp.linspace(*ends, points)

@@ -1,11 +1,12 @@
 """Coordinates in which a regression is well conditioned, whatever the scales, means and
 near-collinearity of its columns.
 
-    S_lam D = Q T,     b_y, b_wy = T^-1 Q'S_lam (y, W y),     gamma = T (beta - b_y + rho b_wy)
+    S_lam D = Q T,    b_y, b_wy = T^-1 Q'S_lam (y, W y),    gamma = T (beta - b_y + rho b_wy)
 
-The same likelihood then has the orthonormal regressors Q, and what these leave of y and W y, in
-place of D, y and W y. A covariance found there goes back to beta by triangular solves, so that the
-condition number of D enters it once; inverting an information matrix of beta squares it.
+In them the same likelihood has the orthonormal regressors Q, and what these leave of y and W y, in
+the place of D, y and W y. A covariance in these coordinates goes back to beta by triangular solves,
+so that the condition number of D enters it once. Inverting an information matrix of beta would
+square it.
 """
 
 from typing import NamedTuple
@@ -20,8 +21,9 @@ from spillover.models.likelihood import Likelihood
 
 
 class Frame(NamedTuple):
-    """beta = triangle^-1 (gamma + level - rho slope). `triangle`: T, (k, k); `level`, `slope`: T
-    b_y and T b_wy, (k,), `slope` None without rho.
+    """The map between beta and gamma: beta = T^-1 (gamma + T b_y - rho T b_wy).
+
+    `triangle`: T, (k, k). `level`, `slope`: T b_y and T b_wy, (k,); `slope` is None without rho.
     """
 
     triangle: np.ndarray
@@ -32,83 +34,73 @@ class Frame(NamedTuple):
 def whiten(
     likelihood: Likelihood, lam: float | None = None, weight: float | None = None
 ) -> tuple[Likelihood, Frame]:
-    """The likelihood in coordinates made for one (lam, w), and these. By default for lam = 0 and w
-    = 1: S_lam D is then conditioned as S_lam is, at any lam.
+    """The likelihood in a frame made for one lam and one weight w of the means, and the frame.
+
+    By default for lam = 0 and w = 1: at another lam, S_lam D is then conditioned as S_lam is.
     """
-    levels = (
-        [likelihood.moments]
-        if likelihood.between is None
-        else [likelihood.moments, likelihood.between]
+    own, between = likelihood.moments, likelihood.between
+    k = own.d.shape[1]
+    rows = _filter_columns(own, 0.0 if lam is None else lam)
+    if between is not None:
+        means = _filter_columns(between, 0.0 if lam is None else lam)
+        rows = np.vstack([rows, (1.0 if weight is None else weight) * means])
+    factor = np.asarray(np.linalg.qr(rows, mode="r"))
+    slope = None if own.wy is None else factor[:k, k + 1]
+    frame = Frame(factor[:k, :k], factor[:k, k], slope)
+    moved = likelihood._replace(
+        moments=_move(own, frame), between=None if between is None else _move(between, frame)
     )
-    shares = (1.0, 1.0 if weight is None else weight)
-    k = likelihood.moments.d.shape[1]
-    rows = [
-        share * _columns(moments, 0.0 if lam is None else lam)
-        for share, moments in zip(shares[: len(levels)], levels, strict=True)
-    ]
-    factor = np.asarray(np.linalg.qr(np.vstack(rows), mode="r"))
-    frame = Frame(
-        factor[:k, :k], factor[:k, k], None if likelihood.moments.wy is None else factor[:k, k + 1]
-    )
-    moved = [_move(moments, frame) for moments in levels]
-    return (
-        likelihood._replace(
-            moments=moved[0], between=None if likelihood.between is None else moved[1]
-        ),
-        frame,
-    )
+    return moved, frame
 
 
-def _columns(moments: Moments, lam: float) -> np.ndarray:
-    """S_lam of D, y and, where the model has it, W y."""
+def _filter_columns(moments: Moments, lam: float) -> np.ndarray:
+    """S_lam D, S_lam y and, where the model has rho, S_lam W y, side by side."""
 
-    def filtered(base: jax.Array, part: jax.Array | None) -> np.ndarray:
+    def apply(base: jax.Array, part: jax.Array | None) -> np.ndarray:
         return np.asarray(base) if part is None else np.asarray(base) - lam * np.asarray(part)
 
-    ends = [filtered(moments.y, moments.my)] + (
-        [] if moments.wy is None else [filtered(moments.wy, moments.mwy)]
-    )
-    return np.column_stack([filtered(moments.d, moments.md), *ends])
+    columns = [apply(moments.d, moments.md), apply(moments.y, moments.my)]
+    if moments.wy is not None:
+        columns.append(apply(moments.wy, moments.mwy))
+    return np.column_stack(columns)
 
 
 def _move(moments: Moments, frame: Frame) -> Moments:
-    """D T^-1 and M D T^-1 for D and M D; y - D b_y, W y - D b_wy and M times these for y, W y, M y
-    and M W y.
+    """The columns in the frame: D T^-1 and M D T^-1 for D and M D; y - D b_y and W y - D b_wy for y
+    and W y; M times these for M y and M W y.
     """
     d = transform_columns(frame, np.asarray(moments.d))
     md = None if moments.md is None else transform_columns(frame, np.asarray(moments.md))
 
-    def less(
+    def subtract(
         values: jax.Array | None, columns: np.ndarray | None, shift: np.ndarray | None
     ) -> jax.Array | None:
-        return (
-            None
-            if values is None or columns is None or shift is None
-            else leaf(np.asarray(values) - columns @ shift)
-        )
+        if values is None or columns is None or shift is None:
+            return None
+        return leaf(np.asarray(values) - columns @ shift)
 
     return Moments(
         d=leaf(d),
         md=None if md is None else leaf(md),
         y=leaf(np.asarray(moments.y) - d @ frame.level),
-        wy=less(moments.wy, d, frame.slope),
-        my=less(moments.my, md, frame.level),
-        mwy=less(moments.mwy, md, frame.slope),
+        wy=subtract(moments.wy, d, frame.slope),
+        my=subtract(moments.my, md, frame.level),
+        mwy=subtract(moments.mwy, md, frame.slope),
     )
 
 
 def transform_columns(frame: Frame, columns: np.ndarray) -> np.ndarray:
     """Columns of regressors, (..., k), in the frame: times T^-1."""
     flat = columns.reshape(-1, columns.shape[-1])
-    return solve_triangular(frame.triangle, flat.T, trans="T").T.reshape(columns.shape)
+    return np.asarray(solve_triangular(frame.triangle, flat.T, trans="T")).T.reshape(columns.shape)
 
 
 def restore_coefficients(frame: Frame, gamma: np.ndarray, rho: float | None) -> np.ndarray:
-    """beta at gamma and rho."""
+    """beta, (k,), at gamma, (k,), and rho."""
     level = gamma + frame.level
-    return solve_triangular(
-        frame.triangle, level if frame.slope is None else level - rho * frame.slope
-    )
+    if frame.slope is not None and rho is not None:
+        level = level - rho * frame.slope
+    return np.asarray(solve_triangular(frame.triangle, level))
 
 
 def restore_root(frame: Frame, root: np.ndarray) -> np.ndarray:

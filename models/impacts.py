@@ -1,12 +1,15 @@
 """Direct, indirect and total impacts of a change in each explanatory variable: LeSage & Pace
 (2009), chapters 2 and 4.
 
-dE[y]/dx_k = S(rho)^-1 (beta_k I + theta_k W);   direct: mean diagonal;   total: mean row sum;
-indirect: the difference
+    dE[y]/dx_k = S(rho)^-1 (beta_k I + theta_k W)
 
-direct_k = beta_k (1 + rho g) + theta_k g,     g(rho) = tr(S^-1 W) / N = -l'(rho) / N total_k  =
-beta_k (1 + rho m') + theta_k m',   m'(rho) = iota' S^-1 W iota / N,   1 / (1 - rho) where all rows
-of W sum to one
+The direct impact is the mean of its diagonal, the total one the mean of its row sums, the indirect
+one the difference:
+
+    direct_k = beta_k (1 + rho g) + theta_k g,     g(rho) = tr(S^-1 W) / N = -l'(rho) / N
+    total_k  = beta_k (1 + rho m') + theta_k m',   m'(rho) = iota' S^-1 W iota / N
+
+with m' = 1 / (1 - rho) where all rows of W sum to one.
 """
 
 from typing import NamedTuple
@@ -26,7 +29,7 @@ BLOCK = 256  # unit vectors solved for at a time
 
 
 class Impacts(NamedTuple):
-    """Arrays of one shape: (..., variables) and whatever follows."""
+    """Arrays of one shape, (..., variables) and whatever follows."""
 
     direct: jax.Array | np.ndarray
     indirect: jax.Array | np.ndarray
@@ -34,8 +37,10 @@ class Impacts(NamedTuple):
 
 
 class Channels(NamedTuple):
-    """What carries an impact through W: `logdet` of W itself (None without rho); `rows`: m' (None:
-    1/(1 - rho)); `mean_row_sum` of W.
+    """What carries an impact through W.
+
+    `logdet`: of W itself, None in a model without rho. `rows`: m', None where it is 1 / (1 - rho).
+    `mean_row_sum`: of W, ().
     """
 
     logdet: LogDetSeries | None
@@ -46,8 +51,10 @@ class Channels(NamedTuple):
 def split_coefficients(
     beta: jax.Array, own: ArrayLike, lagged: ArrayLike
 ) -> tuple[jax.Array, jax.Array]:
-    """beta_k and theta_k of each variable, zero where it has no lag. beta: (..., terms); own,
-    lagged: positions, -1 for none.
+    """beta_k and theta_k of each variable, (..., variables), from the coefficients of all terms,
+    (..., terms); theta_k is zero where the variable has no lag.
+
+    `own` and `lagged` hold the positions of x_k and of W x_k among the terms, -1 for none.
     """
     own, lagged = jnp.asarray(own), jnp.asarray(lagged)
     return beta[..., own], jnp.where(lagged >= 0, beta[..., lagged], 0.0)
@@ -57,7 +64,9 @@ def split_coefficients(
 def average(
     channels: Channels, beta: jax.Array, theta: jax.Array, rho: jax.Array | None
 ) -> Impacts:
-    """Average impacts. beta, theta: (..., variables); rho: (...), None for a model without it."""
+    """Average impacts, (..., variables), of beta and theta, (..., variables), and rho, (...), which
+    is None in a model without it.
+    """
     if channels.logdet is None or rho is None:
         total = beta + theta * channels.mean_row_sum
         return Impacts(beta, total - beta, total)
@@ -72,10 +81,11 @@ def average(
 def by_order(
     matrix: sparse.csr_array, orders: int, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray
 ) -> Impacts:
-    """The terms of sum_q rho^q W^q (beta I + theta W), q = 0 ... orders: (..., variables, orders +
-    1).
+    """Average impacts by order of neighbour, (..., variables, orders + 1): the terms q = 0 ...
+    orders of sum_q rho^q W^q (beta I + theta W).
 
-    The sum converges for |rho| below one over the spectral radius of W only.
+    The sum converges for |rho| below one over the spectral radius of W only. Arguments as in
+    `average`.
     """
     n = matrix.shape[0]
     power, sums, traces = sparse.eye_array(n, format="csr"), [1.0], [1.0]
@@ -91,8 +101,8 @@ def by_order(
 
 
 class UnitImpacts(NamedTuple):
-    """Impacts by unit, (draws, variables, N): on a unit of its own x (`direct`), of everyone's x on
-    it (`received`, row sums), of its x on everyone (`sent`, column sums).
+    """Impacts by unit, (draws, variables, N): `direct`, of its own x on a unit; `received`, of
+    everyone's x on it (row sums); `sent`, of its x on everyone (column sums).
     """
 
     direct: np.ndarray
@@ -103,23 +113,20 @@ class UnitImpacts(NamedTuple):
 def by_unit(
     matrix: sparse.csr_array, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray
 ) -> UnitImpacts:
-    """Diagonals, row sums and column sums of S^-1 (beta I + theta W). beta, theta: (draws,
-    variables); rho: (draws,).
+    """Diagonals, row sums and column sums of S^-1 (beta I + theta W), for beta and theta, (draws,
+    variables), and rho, (draws,).
 
-    A sparse factorisation and N solves a draw.
+    Each draw costs a sparse factorisation and N solves.
     """
     order, columns = elimination_order(matrix), matrix.tocsc()
-    # (draws, 2, 3, N)
-    s = np.array(
-        [_parts(matrix, columns, factorise(matrix, float(value), order=order)) for value in rho]
-    )
-    own, through = s[:, 0][:, :, None, :], s[:, 1][:, :, None, :]
-    return UnitImpacts(
-        *np.moveaxis(beta[:, None, :, None] * own + theta[:, None, :, None] * through, 1, 0)
-    )
+    factors = (factorise(matrix, float(value), order=order) for value in rho)
+    parts = np.array([_sum_parts(matrix, columns, factor) for factor in factors])
+    own, through = parts[:, 0][:, :, None, :], parts[:, 1][:, :, None, :]
+    both = beta[:, None, :, None] * own + theta[:, None, :, None] * through
+    return UnitImpacts(*np.moveaxis(both, 1, 0))
 
 
-def _parts(matrix: sparse.csr_array, columns: sparse.csc_array, factor: Factor) -> np.ndarray:
+def _sum_parts(matrix: sparse.csr_array, columns: sparse.csc_array, factor: Factor) -> np.ndarray:
     """Diagonal, row sums and column sums of S^-1 and of S^-1 W: (2, 3, N)."""
     n = matrix.shape[0]
     received = factor.solve(np.column_stack([np.ones(n), matrix.sum(axis=1)]))

@@ -27,11 +27,12 @@ from spillover.models.likelihood import (
 
 def unpack(likelihood: Likelihood, vector: jax.Array | np.ndarray) -> Parameters:
     """The parameters by name, from a vector (beta, rho, lam, sigma_alpha, sigma^2)."""
+    values = cast(jax.Array, vector)  # only cut: an array of NumPy stays one
     k = likelihood.moments.d.shape[1]
     end = -1 if likelihood.between is None else -2
-    spread = None if likelihood.between is None else vector[-2]
-    rho, lam = name_dependence(likelihood, tuple(vector[k:end]))
-    return Parameters(vector[:k], rho, lam, vector[-1], spread)
+    spread = None if likelihood.between is None else values[-2]
+    rho, lam = name_dependence(likelihood, tuple(values[k:end]))
+    return Parameters(values[:k], rho, lam, values[-1], spread)
 
 
 @partial(jax.jit, compiler_options=ONCE)

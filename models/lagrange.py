@@ -1,12 +1,16 @@
 """Lagrange-multiplier tests of spatial dependence in the residuals of a least-squares fit
 (docs/mathematics.md 8).
 
-    d_e = e'We / s2 + c       d_l = e'Wy / s2 + c       H = (WDb)'M(WDb) / s2 + tr,       e = M y,
-    s2 = e'e / nu
+    d_e = e'We / s2 + c,   d_l = e'Wy / s2 + c,   H = (WDb)'P(WDb) / s2 + tr
 
-    LM_error = d_e^2 / tr                                        LM_lag = d_l^2 / H RLM_error = (d_e
-    - (tr / H) d_l)^2 / (tr (1 - tr / H))       RLM_lag = (d_l - d_e)^2 / (H - tr)       SARMA =
-    LM_error + RLM_lag
+    LM_error  = d_e^2 / tr
+    LM_lag    = d_l^2 / H
+    RLM_error = (d_e - (tr / H) d_l)^2 / (tr (1 - tr / H))
+    RLM_lag   = (d_l - d_e)^2 / (H - tr)
+    SARMA     = LM_error + RLM_lag
+
+with b least squares, e = P y the residuals, P the projection off the regressors D and s2 = e'e /
+nu; c is minus the mean that e'We / s2 has without dependence, and tr its variance.
 
 Anselin (1988); Anselin, Bera, Florax & Yoon (1996); for panels Anselin, Le Gallo & Jayet (2008),
 Debarsy & Ertur (2010).
@@ -22,8 +26,8 @@ from spillover.kernels.moments import Moments
 
 
 class Centre(NamedTuple):
-    """What e'We / s2 is like without dependence: `shift`, minus its mean, and its `variance`; s2 =
-    e'e / `nu`.
+    """The moments of e'We / s2 without dependence: `shift`, minus its mean, and its `variance`; s2
+    = e'e / `nu`.
     """
 
     shift: float
@@ -42,13 +46,13 @@ class Statistics(NamedTuple):
 
 
 def centre(matrix: sparse.csr_array, *, multiplicity: int, over_units: bool, nu: float) -> Centre:
-    """The moments of e'We / s2 for `multiplicity` contrasts over time and, with Q = I - J/N where
-    the period means are out, A = QWQ:
+    """The moments of e'We / s2 without dependence.
 
-        mean = J tr(A)        variance = J tr(AA + A'A) - 2 (J tr(A))^2 / nu
+        mean = J tr(A),    variance = J tr(AA + A'A) - 2 (J tr(A))^2 / nu,    A = QWQ
 
-    For rows that sum to one tr(A) = -1 and J tr(AA + A'A) = J (tr(W'W + WW) - 1 - sum_j (column
-    sum_j)^2 / N).
+    J is the `multiplicity`, the number of contrasts over time. Q = I - iota iota' / N where the
+    means of the periods are out (`over_units`), else Q = I. For rows that sum to one tr(A) = -1 and
+    tr(AA + A'A) = tr(W'W + WW) - 1 - sum_j (column sum j)^2 / N.
     """
     n = matrix.shape[0]
     trace = float((matrix.multiply(matrix.T) + matrix.multiply(matrix)).sum())
@@ -62,8 +66,8 @@ def centre(matrix: sparse.csr_array, *, multiplicity: int, over_units: bool, nu:
 
 
 def tests(moments: Moments, about: Centre) -> Statistics:
-    """The statistics from R of [D, WD, y, Wy], D the regressors after the effects; `moments.md` and
-    `moments.my` hold the lags.
+    """The statistics from R of [D, W D, y, W y], D the regressors after the effects; `moments.md`
+    and `moments.my` hold the lags.
     """
     d, lagged, y, wy = (np.asarray(part) for part in (moments.d, moments.md, moments.y, moments.my))
     k = d.shape[1]

@@ -1,4 +1,4 @@
-"""Where a density of one or two logit variables has its mass and its peaks: a grid that zooms in,
+"""Where a density of up to three logit variables has its mass and its peaks: a grid that zooms in,
 then Newton's method.
 """
 
@@ -7,18 +7,22 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from spillover.kernels.chebyshev import END
 from spillover.kernels.errors import ConvergenceError
 
-POINTS = {1: 257, 2: 65, 3: 33}  # a side of the grid
-DEPTH = 18.0  # log units below the top that count as mass: exp(-18) = 1.5e-8
+Derivatives = tuple[ArrayLike, ArrayLike, ArrayLike]  # value, gradient (p,), Hessian (p, p)
+
+POINTS = {1: 257, 2: 65, 3: 33}  # a side of the grid, by the number of variables
+DEPTH = 18.0  # log units below the top that still count as mass: exp(-18) = 1.5e-8
 MOST = 12  # zooms; each shrinks a side up to 30-fold
 
 
 class Mass(NamedTuple):
-    """Points (m, p) with log-density `value` (m,), their normalised `weight`, and the local maxima
-    among them in `peaks` (positions).
+    """A density on the points of a grid: `points`, (m, p); `value`, the log-density there, (m,);
+    `weight`, the density normalised to sum to one, (m,); `peaks`, the positions of the local maxima
+    among the points, the highest first.
     """
 
     points: np.ndarray
@@ -29,7 +33,8 @@ class Mass(NamedTuple):
     @property
     def inside(self) -> np.ndarray:
         """The points that carry mass."""
-        return self.points[self.value > self.value.max() - DEPTH]
+        carry = self.value > self.value.max() - DEPTH
+        return np.asarray(self.points[carry])
 
 
 def explore(
@@ -37,10 +42,22 @@ def explore(
     dimensions: int,
     reach: Sequence[float] | None = None,
 ) -> Mass:
-    """A grid over the part of the logit range that carries the mass of exp(density).
+    """A grid over the part of the logit range that carries the mass of a density.
 
-    density: maps (m, p) logit variables to m log-densities. The first grid spans `reach` either
-    way, by default all but 1e-6 of the admissible interval at either end.
+    Parameters
+    ----------
+    density : callable
+        From logit variables, (m, p), to log-densities, (m,).
+    dimensions : int
+        p, at most 3.
+    reach : sequence of float, optional
+        How far the first grid goes either way from 0 in each variable. By default all of the
+        admissible interval but 1e-6 of it at either end.
+
+    Raises
+    ------
+    ConvergenceError
+        Where no point of a grid has a finite log-density.
     """
     if dimensions == 0:
         none = np.zeros((1, 0))
@@ -84,12 +101,12 @@ def _local_maxima(grid: np.ndarray) -> np.ndarray:
         window = tuple(slice(o, o + length) for o, length in zip(offset, grid.shape, strict=True))
         if set(offset) != {1}:
             best = np.maximum(best, padded[window])
-    found = np.flatnonzero((grid >= best).ravel() & np.isfinite(grid.ravel()))
-    return found[np.argsort(-grid.ravel()[found])]
+    peaks = np.flatnonzero((grid >= best).ravel() & np.isfinite(grid.ravel()))
+    return peaks[np.argsort(-grid.ravel()[peaks])]
 
 
 def centre_and_scale(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the mass, the latter at least a grid step."""
+    """Mean and standard deviation of the mass, (p,) each, the latter no less than a grid step."""
     centre = mass.weight @ mass.points
     spread = np.sqrt(mass.weight @ (mass.points - centre) ** 2)
     dimensions = mass.points.shape[1]
@@ -106,15 +123,18 @@ def centre_and_root(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
 
 
 def newton(
-    derivatives: Callable[[np.ndarray], tuple], start: np.ndarray, reach: float, steps: int = 50
+    derivatives: Callable[[np.ndarray], Derivatives],
+    start: np.ndarray,
+    reach: float,
+    steps: int = 50,
 ) -> np.ndarray:
-    """The local maximum near `start`, by Newton steps of length at most `reach`, halved until the
-    density does not fall.
+    """The local maximum near `start`, (p,), by at most `steps` Newton steps of length at most
+    `reach`, halved until the density does not fall.
 
-    derivatives: s -> (value, gradient, Hessian). Where the curvature is not that of a maximum, the
-    step follows the gradient, in units in which every variable curves alike: a tight fit knows rho
-    to 1e-10 and lam hardly at all, and their curvatures in one matrix of eigenvectors would drown
-    the smaller one.
+    `derivatives` gives value, gradient and Hessian at a point. Where the curvature is not that of a
+    maximum the step follows the gradient. Steps are taken in units in which every variable curves
+    alike: a tight fit knows rho to 1e-10 and lam hardly at all, and in one matrix of eigenvectors
+    the larger curvature would drown the smaller one.
     """
     point = start
     value, gradient, hessian = map(np.asarray, derivatives(point))

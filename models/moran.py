@@ -1,8 +1,8 @@
 """Moran's I, global and local: the statistics, their moments and their permutation distributions,
 on arrays and a sparse W.
 
-z: deviations from the mean, (n,) or (n, columns). W: scipy.sparse, (n, n), zero diagonal, not
-necessarily symmetric.
+z stands for deviations from the mean, (n,) or (n, columns), and W for a sparse array (n, n) with a
+zero diagonal, not necessarily symmetric.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,13 @@ import scipy.sparse as sparse
 import scipy.stats
 
 ALTERNATIVES = ("greater", "less", "two-sided")
-# statistics this close, relative to the size of their terms, are equal: the same sum in another
-# order
+# statistics that differ by less, relative to their terms, are equal: sums in another order
 TIE = 1e-12
 BLOCK = 2**22  # numbers (32 MB) in the largest array while permuting
 
 
 class Sums(NamedTuple):
-    """What the moments of I need of W: the number of units n that counts, S0, S1 and S2."""
+    """What the moments of I need of W: the number of units `n` that counts, S0, S1 and S2."""
 
     n: int
     s0: float
@@ -29,20 +28,19 @@ class Sums(NamedTuple):
 
 
 class MoranMoments(NamedTuple):
-    """Mean and variance of a statistic where there is no autocorrelation."""
+    """Mean and variance of a statistic where there is no spatial autocorrelation."""
 
     mean: np.ndarray
     variance: np.ndarray
 
 
 def sums(W: sparse.csr_array, n: int) -> Sums:
-    """S0 = sum_ij w_ij, S1 = sum_ij (w_ij + w_ji)^2 / 2, S2 = sum_i (sum_j w_ij + sum_j w_ji)^2,
-    for any W.
+    """The sums of any W that the moments of I need. Cliff & Ord (1981), Spatial Processes, 1.5.
+
+        S0 = sum_ij w_ij,   S1 = sum_ij (w_ij + w_ji)^2 / 2,   S2 = sum_i (w_i. + w_.i)^2
 
     >>> sums(sparse.csr_array([[0.0, 1.0], [3.0, 0.0]]), 2)
     Sums(n=2, s0=4.0, s1=16.0, s2=32.0)
-
-    Source: Cliff & Ord (1981), Spatial Processes, 1.5.
     """
     both = W + W.T
     ends = np.asarray(W.sum(axis=1)) + np.asarray(W.sum(axis=0))
@@ -51,70 +49,70 @@ def sums(W: sparse.csr_array, n: int) -> Sums:
 
 def statistic(z: np.ndarray, W: sparse.csr_array, about: Sums) -> np.ndarray:
     """I = (n / S0) z'Wz / z'z of every column of z."""
-    return about.n / about.s0 * (z * (W @ z)).sum(axis=0) / (z * z).sum(axis=0)
+    return np.asarray(about.n / about.s0 * (z * (W @ z)).sum(axis=0) / (z * z).sum(axis=0))
 
 
 def normality(about: Sums) -> MoranMoments:
-    """E[I] = -1 / (n - 1) and Var[I] for independent normal values.
+    """The moments of I for independent normal values. Cliff & Ord (1981), 2.3.
 
-    Var = (n^2 S1 - n S2 + 3 S0^2) / (S0^2 (n^2 - 1)) - E^2. Source: Cliff & Ord (1981), 2.3.
+    E = -1 / (n - 1),   Var = (n^2 S1 - n S2 + 3 S0^2) / (S0^2 (n^2 - 1)) - E^2
     """
     n, s0, s1, s2 = about
     mean = np.array(-1 / (n - 1))
-    return MoranMoments(
-        mean, (n * n * s1 - n * s2 + 3 * s0 * s0) / (s0 * s0 * (n * n - 1)) - mean**2
-    )
+    square = (n * n * s1 - n * s2 + 3 * s0 * s0) / (s0 * s0 * (n * n - 1))
+    return MoranMoments(mean, square - mean**2)
 
 
 def randomisation(z: np.ndarray, about: Sums) -> MoranMoments:
-    """E[I] = -1 / (n - 1) and Var[I] over all n! arrangements of the values, which are equally
-    likely.
+    """The moments of I over all n! arrangements of the values, which are equally likely, for n of
+    at least 4. Cliff & Ord (1981), 2.3.
 
-    Var = (n [(n^2 - 3n + 3) S1 - n S2 + 3 S0^2] - b [(n^2 - n) S1 - 2n S2 + 6 S0^2]) / ((n - 1)(n -
-    2)(n - 3) S0^2) - E^2, b = m4 / m2^2 the kurtosis of the values; n >= 4. Source: Cliff & Ord
-    (1981), 2.3.
+        E = -1 / (n - 1)
+        Var = (n [(n^2 - 3n + 3) S1 - n S2 + 3 S0^2] - b [(n^2 - n) S1 - 2n S2 + 6 S0^2])
+              / ((n - 1)(n - 2)(n - 3) S0^2) - E^2,      b = m4 / m2^2, the kurtosis of the values
     """
     n, s0, s1, s2 = about
     kurtosis = (z**4).mean(axis=0) / (z * z).mean(axis=0) ** 2
     free = n * ((n * n - 3 * n + 3) * s1 - n * s2 + 3 * s0 * s0)
     tied = (n * n - n) * s1 - 2 * n * s2 + 6 * s0 * s0
     mean = np.array(-1 / (n - 1))
-    return MoranMoments(
-        mean, (free - kurtosis * tied) / ((n - 1) * (n - 2) * (n - 3) * s0 * s0) - mean**2
-    )
+    square = (free - kurtosis * tied) / ((n - 1) * (n - 2) * (n - 3) * s0 * s0)
+    return MoranMoments(mean, square - mean**2)
 
 
 def permute(
     z: np.ndarray, W: sparse.csr_array, about: Sums, permutations: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """I of random arrangements of the values z (n,): (permutations,)."""
-    blocks = (statistic(z[order], W, about) for order in _orders(W, permutations, rng))
+    """I of random arrangements of the values z, (n,): (permutations,)."""
+    blocks = (statistic(z[order], W, about) for order in _random_orders(W, permutations, rng))
     return np.concatenate([np.empty(0), *blocks])
 
 
 def count_extremes(simulated: np.ndarray, observed: float, size: float) -> tuple[int, int]:
     """How many of the simulated statistics are at least, and how many at most, the observed one;
-    `size`: of its terms, for ties.
+    `size` is that of their terms, by which ties are told.
     """
     slack = TIE * size
     return int((simulated >= observed - slack).sum()), int((simulated <= observed + slack).sum())
 
 
 def local(z: np.ndarray, W: sparse.csr_array) -> np.ndarray:
-    """I_i = z_i (Wz)_i / m2, m2 = z'z / n, which sum to z'Wz / m2: (n,). Source: Anselin (1995,
-    Geographical Analysis 27).
+    """Local I_i = z_i (Wz)_i / m2, m2 = z'z / n, (n,), which sum to z'Wz / m2. Anselin (1995),
+    Geographical Analysis 27.
     """
-    return z * (W @ z) / (z * z).mean()
+    return np.asarray(z * (W @ z) / (z * z).mean())
 
 
 def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
-    """E[I_i] and Var[I_i] over all arrangements of the values: (n,) each.
+    """The moments of I_i over all arrangements of the values, (n,) each. Sokal, Oden & Thomson
+    (1998), Geographical Analysis 30, A3 and A4.
 
-    With w_i the row sums, v_i the row sums of squares and b = m4 / m2^2: E = -w_i / (n - 1), Var =
-    v_i (n - b) / (n - 1) + (w_i^2 - v_i)(2b - n) / ((n - 1)(n - 2)) - E^2. Source: Sokal, Oden &
-    Thomson (1998, Geographical Analysis 30), A3 and A4.
+        E = -w_i / (n - 1)
+        Var = v_i (n - b) / (n - 1) + (w_i^2 - v_i)(2b - n) / ((n - 1)(n - 2)) - E^2
+
+    with w_i the row sums of W, v_i those of its squares and b = m4 / m2^2.
     """
-    n, (total, squares) = len(z), _rows(W)
+    n, (total, squares) = len(z), _row_sums(W)
     kurtosis = (z**4).mean() / (z * z).mean() ** 2
     mean = -total / (n - 1)
     apart = (total**2 - squares) * (2 * kurtosis - n) / ((n - 1) * (n - 2))
@@ -122,19 +120,19 @@ def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
 
 
 def local_conditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
-    """E[I_i | z_i] and Var[I_i | z_i] over the arrangements of the other values around unit i: (n,)
-    each.
+    """The moments of I_i over the arrangements of the other values around unit i, (n,) each. Sokal,
+    Oden & Thomson (1998), A7 and A8.
 
-    With w_i, v_i as in `local_unconditional`: E = -z_i^2 w_i / ((n - 1) m2), Var = (z_i / m2)^2 n /
-    (n - 2) (v_i - w_i^2 / (n - 1)) (m2 - z_i^2 / (n - 1)). Source: Sokal, Oden & Thomson (1998), A7
-    and A8.
+        E = -z_i^2 w_i / ((n - 1) m2)
+        Var = (z_i / m2)^2 n / (n - 2) (v_i - w_i^2 / (n - 1)) (m2 - z_i^2 / (n - 1))
+
+    with w_i and v_i as in `local_unconditional`.
     """
-    n, (total, squares) = len(z), _rows(W)
+    n, (total, squares) = len(z), _row_sums(W)
     m2 = (z * z).mean()
     mean = -(z**2) * total / ((n - 1) * m2)
-    return MoranMoments(
-        mean, (z / m2) ** 2 * n / (n - 2) * (squares - total**2 / (n - 1)) * (m2 - z**2 / (n - 1))
-    )
+    variance = (z / m2) ** 2 * n / (n - 2) * (squares - total**2 / (n - 1))
+    return MoranMoments(mean, variance * (m2 - z**2 / (n - 1)))
 
 
 def count_local_extremes(
@@ -143,23 +141,21 @@ def count_local_extremes(
     """How many arrangements of the other values around unit i give an I_i at least, and how many
     one at most, the observed: (n,) each.
 
-    One random order serves every unit: unit i is put back in its place by an exchange with the unit
-    that stands there, which leaves the others in a uniformly random order. So a permutation costs a
-    product with W and a look-up: where j is the place that the order gave to i, w_ij (z_k - z_i)
-    for the unit k that stands at i.
+    One random order serves every unit: unit i changes places with the unit that stands at i, which
+    leaves the others in a uniformly random order. So a permutation costs one product with W and one
+    look-up. Where j is the place that the order gave to i, and k the unit that stands at i, the
+    exchange adds w_ij (z_k - z_i) to (Wz)_i.
     """
     units = np.arange(len(z))[:, None]
     lag, sign = W @ z, np.sign(z)[:, None]
     slack = (TIE * np.abs(z).max() * np.asarray(W.sum(axis=1)))[:, None]
     above, below = np.zeros(len(z), np.int64), np.zeros(len(z), np.int64)
-    for order in _orders(W, permutations, rng):
+    for order in _random_orders(W, permutations, rng):
         shuffled = W @ z[order]
         place = np.empty_like(order)
         np.put_along_axis(place, order, units, axis=0)  # where the order has put each unit
-        weight = np.asarray(W[np.broadcast_to(units, place.shape).ravel(), place.ravel()]).reshape(
-            place.shape
-        )
-        shuffled += weight * (z[order] - z[:, None])
+        weight = W[np.broadcast_to(units, place.shape).ravel(), place.ravel()]
+        shuffled += np.asarray(weight).reshape(place.shape) * (z[order] - z[:, None])
         excess = sign * (shuffled - lag[:, None])
         above += (excess >= -slack).sum(axis=1)
         below += (excess <= slack).sum(axis=1)
@@ -170,12 +166,10 @@ def p_permutation(
     above: np.ndarray | int, below: np.ndarray | int, permutations: int, alternative: str
 ) -> np.ndarray:
     """(count + 1) / (permutations + 1), the count of the tail in question; two-sided: twice the
-    smaller one, at most 1.
+    smaller one, at most 1. Davison & Hinkley (1997), Bootstrap Methods and their Application, 4.3.
 
     >>> p_permutation(49, 950, 999, "greater"), p_permutation(49, 950, 999, "two-sided")
     (array(0.05), array(0.1))
-
-    Source: Davison & Hinkley (1997), Bootstrap Methods and their Application, 4.3.
     """
     greater, less = ((np.asarray(count) + 1) / (permutations + 1) for count in (above, below))
     tails = {
@@ -189,23 +183,20 @@ def p_permutation(
 def p_normal(z: np.ndarray, alternative: str) -> np.ndarray:
     """The tail of the standard normal law beyond z; NaN stays NaN."""
     norm = scipy.stats.norm
-    return np.asarray(
-        {"greater": norm.sf(z), "less": norm.cdf(z), "two-sided": 2 * norm.sf(np.abs(z))}[
-            alternative
-        ]
-    )
+    tails = {"greater": norm.sf(z), "less": norm.cdf(z), "two-sided": 2 * norm.sf(np.abs(z))}
+    return np.asarray(tails[alternative])
 
 
-def _rows(W: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
-    """Row sums of W and of its squares."""
+def _row_sums(W: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Row sums of W and of its squares, (n,) each."""
     return np.asarray(W.sum(axis=1)), np.asarray((W * W).sum(axis=1))
 
 
-def _orders(
+def _random_orders(
     W: sparse.csr_array, permutations: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Random orders of the units, (n, width) at a time, the width by what a product
-    with W needs.
+    """Random orders of the units, (n, width) at a time, as many as a product with W has room for in
+    BLOCK.
     """
     units = np.arange(W.shape[0])
     width = max(1, BLOCK // max(W.nnz, len(units)))

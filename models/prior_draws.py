@@ -1,4 +1,4 @@
-"""Draws from the proper parts of a prior, inside its supports, to hold against the posterior."""
+"""Draws from the proper parts of a prior, inside its supports, to compare with the posterior."""
 
 import numpy as np
 import numpyro.distributions as dist
@@ -16,8 +16,25 @@ def draw(
     size: int,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Draws from the parts of the prior that are proper, by parameter: beta (size, k), sigma, and
-    `names` on their `bounds`.
+    """Draws from those parts of a prior that are proper.
+
+    Parameters
+    ----------
+    prior : Prior
+        The prior of a model.
+    bounds : tuple of array (2,)
+        The admissible intervals of rho and lam, those that the model has.
+    names : tuple of str
+        "rho" and "lam", likewise.
+    size : int
+        How many draws.
+    rng : numpy.random.Generator
+        Their source.
+
+    Returns
+    -------
+    dict of array
+        By parameter: beta (size, k), the others (size,). What is improper is missing.
     """
     drawn: dict[str, np.ndarray | None] = {}
     if prior.sigma is not None:
@@ -38,8 +55,8 @@ def draw(
 def draw_spread(
     prior: Prior, sigma: np.ndarray | None, periods: int, size: int, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Draws of sigma_alpha, (size,); None where its prior is that of a share and sigma has no
-    proper one.
+    """Draws of sigma_alpha, (size,), beside those of sigma, (size,); None where its prior is that
+    of a share and sigma has no proper one.
     """
     if isinstance(prior.level, dist.Distribution):
         return sample_within(prior.level, size, POSITIVE, rng)
@@ -50,7 +67,7 @@ def draw_spread(
 
 
 def _draw_beta(prior: Prior, sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """beta given sigma, None where part of it is flat."""
+    """beta given sigma, (size, k); None where part of it is flat."""
     root, target = np.asarray(prior.root), np.asarray(prior.target)
     k, proper = len(root), (root != 0).any(axis=1)
     covered = [position for positions in prior.beta for position in positions]

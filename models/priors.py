@@ -1,12 +1,14 @@
-"""Priors: named conjugate families, any NumPyro distribution, and the arrays a log-density needs of
-them.
+"""Priors as a user gives them: named families and any NumPyro distribution.
 
-beta | sigma^2 ~ N(b0, sigma^2 V0),    sigma^2 ~ InverseGamma(a0, d0),    rho, lam ~ Beta(a, b) on
-the admissible interval
+    beta | sigma^2 ~ N(b0, sigma^2 V0)
+    sigma^2        ~ InverseGamma(a0, d0)
+    rho, lam       ~ Beta(a, b) on the admissible interval
+
+What a log-density needs of them, once the data are known, is in `prior_arrays`.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Never, TypeAlias
 
 import numpy as np
 import numpyro.distributions as dist
@@ -18,17 +20,41 @@ from spillover.kernels.errors import PriorError
 @front_doors
 @dataclass(frozen=True)
 class Ridge:
-    """beta_j | sigma^2 ~ N(0, sigma^2 (scale s_y / (s_j s_0))^2), independent; the intercept, at
-    the means of the regressors, the same with 4 times the square root of mean(y)^2 + s_y^2 in place
-    of s_y.
+    """Independent normal priors of the coefficients, scaled to the data: the default of beta.
 
-    s_y, s_j: standard deviations of y and of regressor j after the effects; s_0^2 = (1 + k/2) s^2,
-    s the standard deviation of the errors where the model's own (rho, lam) are likeliest (on nu - k
-    degrees of freedom), k the number of coefficients: see `InverseGamma`. At sigma = s_0 one
-    standard deviation of x_j moves y by `scale` standard deviations of y; with the default prior of
-    sigma, beta_j is marginally Student's t, of this scale and two degrees of freedom. The default
-    2.5 is rstanarm's (Goodrich et al. 2024, "Prior distributions for rstanarm models"); the
-    intercept is wider, because as lam nears 1 the data tell nothing of it and its prior all.
+    ::
+
+        beta_j | sigma^2            ~ N(0, sigma^2 (scale s_y / (s_j s_0))^2)
+        alpha + m'beta | sigma^2    ~ N(0, sigma^2 (4 scale sqrt(m_y^2 + s_y^2) / s_0)^2)
+        s_0^2 = (1 + k/2) s^2
+
+    s_y and s_j are the standard deviations of y and of regressor j after the effects, m_y and m
+    their means, alpha the intercept, k the number of coefficients, and s the standard deviation of
+    the errors where the model's own (rho, lam) are likeliest, on nu - k degrees of freedom. At
+    sigma = s_0, one standard deviation of x_j moves y by `scale` standard deviations of y.
+
+    Parameters
+    ----------
+    scale : float, default 2.5
+        Prior standard deviation of a coefficient, in standard deviations of y per standard
+        deviation of the regressor. Positive.
+
+    Notes
+    -----
+    With the default prior of sigma, beta_j is marginally Student's t of this scale with two degrees
+    of freedom. The intercept is wider, because as lam nears 1 the data say nothing of it and its
+    prior everything. Why k is in s_0: see `InverseGamma`.
+
+    References
+    ----------
+    The default scale is that of rstanarm: Goodrich, B., Gabry, J., Ali, I. & Brilleman, S. (2024),
+    "Prior distributions for rstanarm models".
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> so.Priors(beta=so.Ridge(scale=1.0)).beta
+    Ridge(scale=1.0)
     """
 
     scale: float = 2.5
@@ -37,11 +63,35 @@ class Ridge:
 @front_doors
 @dataclass(frozen=True)
 class Zellner:
-    """beta | sigma^2 ~ N(0, sigma^2 g (D'D)^-1), D the regressors after the effects; g = None: the
-    number of observations.
+    """Zellner's g-prior: the covariance of least squares, g times as wide.
 
-    It shrinks the fitted values towards zero: with an uncentred intercept or a tight fit that is a
-    strong prior. Zellner (1986).
+    ::
+
+        beta | sigma^2 ~ N(0, sigma^2 g (D'D)^-1)
+
+    with D the regressors after the effects.
+
+    Parameters
+    ----------
+    g : float, optional
+        How many times wider than least squares the prior is, in variance. By default the number of
+        observations that the effects leave, so that the prior weighs as much as one of them.
+
+    Notes
+    -----
+    It shrinks the fitted values towards zero: with an intercept that is far from zero, or a tight
+    fit, that is a strong prior.
+
+    References
+    ----------
+    Zellner, A. (1986), "On assessing prior distributions and Bayesian regression analysis with
+    g-prior distributions", in Bayesian Inference and Decision Techniques, North-Holland.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> so.Priors(beta=so.Zellner(g=100)).beta
+    Zellner(g=100)
     """
 
     g: float | None = None
@@ -50,8 +100,24 @@ class Zellner:
 @front_doors
 @dataclass(frozen=True)
 class Conjugate:
-    """beta | sigma^2 ~ N(mean, sigma^2 covariance), `mean`: k values, `covariance`: k x k, in the
-    order of the model's terms.
+    """A normal prior of the coefficients with a mean and a covariance of your own.
+
+    ::
+
+        beta | sigma^2 ~ N(mean, sigma^2 covariance)
+
+    Parameters
+    ----------
+    mean : sequence of float, shape (k,)
+        Prior means, in the order of the model's terms.
+    covariance : sequence of sequences of float, shape (k, k)
+        Prior covariance divided by sigma^2: symmetric and positive definite.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> so.Priors(beta=so.Conjugate(mean=(0, 1), covariance=((4, 0), (0, 4)))).beta
+    Conjugate(mean=(0, 1), covariance=((4, 0), (0, 4)))
     """
 
     mean: tuple[float, ...]
@@ -61,21 +127,52 @@ class Conjugate:
 @front_doors
 @dataclass(frozen=True)
 class Flat:
-    """Improper: constant for beta; 1 / sigma^2 for sigma (on the scale of sigma^2). No model
-    evidence.
+    """The improper reference prior of beta or of sigma.
+
+    ::
+
+        p(beta) = constant,    p(sigma^2) = 1 / sigma^2
+
+    A model with either has no marginal likelihood.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> so.Priors(beta=so.Flat(), sigma=so.Flat()) == so.Priors.reference()
+    True
     """
 
 
 @front_doors
 @dataclass(frozen=True)
 class InverseGamma:
-    """sigma^2 ~ InverseGamma(shape, scale); scale = None is (shape + k/2) s^2, s as in `Ridge`.
+    """An inverse gamma prior of the variance of the errors: the default of sigma.
 
-    Coefficients whose prior is N(0, sigma^2 V0), far wider than they turn out, say of sigma as much
-    as k residuals of zero; k/2 in the scale takes that back: given such coefficients 1 / sigma^2
-    has mean 1 / s^2, and sigma is neither pulled up nor down. k counts the coefficients under
-    `Ridge` and `Zellner`. The scale is that of the model's own errors, whatever rho and lam; the
-    prior looks at the data for it, as it does for the scales of the regressors.
+    ::
+
+        p(sigma^2) = d^a / Gamma(a) sigma^(-2 (a + 1)) exp(-d / sigma^2),    a = shape, d = scale
+
+    Parameters
+    ----------
+    shape : float, default 1.0
+        a, positive.
+    scale : float, optional
+        d, positive, in squared units of y. By default (shape + k/2) s^2, with s as in `Ridge` and
+        k the number of coefficients under `Ridge` or `Zellner`.
+
+    Notes
+    -----
+    A coefficient with a prior N(0, sigma^2 v), far wider than the coefficient turns out, says of
+    sigma what one residual of zero would say. The k/2 in the default scale makes up for that: given
+    such coefficients, 1 / sigma^2 has the prior mean 1 / s^2, and sigma is pulled neither up nor
+    down. s is the scale of the model's own errors, whatever rho and lam are. The prior looks at the
+    data for it, as it does for the scales of the regressors.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> so.Priors(sigma=so.InverseGamma(shape=3.0, scale=2.0)).sigma
+    InverseGamma(shape=3.0, scale=2.0)
     """
 
     shape: float = 1.0
@@ -85,8 +182,30 @@ class InverseGamma:
 @front_doors
 @dataclass(frozen=True)
 class ScaledBeta:
-    """rho = lower + (upper - lower) v, v ~ Beta(a, b), on the admissible interval; a = b = 1 is
-    uniform. LeSage & Pace (2009), 5.3.2.
+    """A beta prior of rho or lam, stretched over the admissible interval.
+
+    ::
+
+        rho = lower + (upper - lower) v,    v ~ Beta(a, b)
+
+    with (lower, upper) = (1/omega_min, 1/omega_max), omega the real eigenvalues of W; for lam those
+    of M.
+
+    Parameters
+    ----------
+    a, b : float, default 1.01
+        Positive. a = b = 1 is uniform; larger ones draw rho towards the middle, and a > b towards
+        the upper end.
+
+    References
+    ----------
+    LeSage, J. & Pace, R. K. (2009), Introduction to Spatial Econometrics, section 5.3.2.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> so.Priors(rho=so.ScaledBeta(2, 2)).rho
+    ScaledBeta(a=2, b=2)
     """
 
     a: float = 1.01
@@ -96,21 +215,49 @@ class ScaledBeta:
 @front_doors
 @dataclass(frozen=True)
 class Uniform:
-    """Uniform on the admissible interval (1/omega_min, 1/omega_max)."""
+    """A uniform prior of rho or lam on the admissible interval: the default of both.
+
+    ::
+
+        p(rho) = 1 / (upper - lower),    lower < rho < upper
+
+    with the interval of `ScaledBeta`.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> so.Priors(rho=so.Uniform()).rho
+    Uniform()
+    """
 
 
 @front_doors
 @dataclass(frozen=True)
 class Shrinkage:
-    """sigma^2 / (sigma^2 + T sigma_alpha^2) uniform on (0, 1): the share by which the mean of a
-    unit is drawn towards the others.
+    """A prior of the spread of random effects by a uniform share: the default of sigma_alpha.
 
-    Proper, without a scale of its own, and hardly informative. Strawderman (1971); Daniels (1999),
-    Canadian Journal of Statistics 27.
+    ::
+
+        sigma^2 / (sigma^2 + T sigma_alpha^2) ~ Uniform(0, 1)
+
+    The share is that by which the mean of a unit over its T periods is drawn towards the mean of
+    all units. The prior is proper, needs no scale and is hardly informative.
+
+    References
+    ----------
+    Strawderman, W. (1971), "Proper Bayes minimax estimators of the multivariate normal mean",
+    Annals of Mathematical Statistics 42. Daniels, M. (1999), "A prior for the variance in
+    hierarchical models", Canadian Journal of Statistics 27.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> so.Priors().sigma_alpha
+    Shrinkage()
     """
 
 
-LARGE = 1e80  # of scales: more leaves the range of 64-bit floats with its square
+LARGE = 1e80  # of scales: the square of a larger one leaves the range of 64-bit floats
 MOST = {"shape": 1e12, "a": 1e12, "b": 1e12}  # beyond which a prior is one point
 
 FAMILIES = {
@@ -121,22 +268,54 @@ FAMILIES = {
     "sigma_alpha": (Shrinkage,),
 }
 
+# the same for a type checker, with the distributions
+BetaPrior: TypeAlias = (
+    Ridge | Zellner | Conjugate | Flat | dist.Distribution | dict[str, dist.Distribution]
+)
+SigmaPrior: TypeAlias = InverseGamma | Flat | dist.Distribution
+DependencePrior: TypeAlias = Uniform | ScaledBeta | dist.Distribution
+SpreadPrior: TypeAlias = Shrinkage | dist.Distribution
+
 
 @front_doors
 @dataclass(frozen=True, init=False, repr=False)
 class Priors:
-    """The priors of a model; what is not given keeps the weakly informative conjugate default,
-    scaled to the data.
+    """The priors of a model: what is not given keeps its weakly informative default.
 
-    beta: `Ridge`, `Zellner`, `Conjugate`, `Flat`, a NumPyro distribution for every coefficient, or
-    a dict from term to distribution, the other terms keeping the default. sigma: `InverseGamma`,
-    `Flat` or a distribution of sigma. rho, lam: `Uniform`, `ScaledBeta` or a distribution, cut to
-    the admissible interval. sigma_alpha, the standard deviation of random effects: `Shrinkage` or a
-    distribution. Distributions may have hard bounds, each number its own, which every draw keeps.
-    PriorError for an unknown parameter or a family that does not fit.
+    ::
 
+        beta | sigma^2 ~ N(b0, sigma^2 V0),    sigma^2 ~ InverseGamma(a0, d0),    rho, lam ~ Beta
+
+    The defaults are conjugate and scaled to the data, so that `sampler="exact"` and the marginal
+    likelihood are to be had. Any NumPyro distribution takes their place; those with hard bounds
+    keep every draw inside them.
+
+    Parameters
+    ----------
+    beta : Ridge, Zellner, Conjugate, Flat, distribution or dict, default ``Ridge()``
+        Prior of the coefficients. A distribution is the prior of every coefficient, or of all
+        together where it has shape (k,). A dict gives a distribution to each of the terms that it
+        names; the others keep the default.
+    sigma : InverseGamma, Flat or distribution, default ``InverseGamma()``
+        Prior of the standard deviation of the errors, in units of y. A distribution is one of
+        sigma, not of its square.
+    rho, lam : Uniform, ScaledBeta or distribution, default ``Uniform()``
+        Priors of the dependence in y and in the errors. A distribution is cut to the admissible
+        interval.
+    sigma_alpha : Shrinkage or distribution, default ``Shrinkage()``
+        Prior of the standard deviation of random effects, in units of y.
+
+    Raises
+    ------
+    PriorError
+        For a parameter that does not exist, a family that is not one of the parameter's, and
+        numbers out of range.
+
+    Examples
+    --------
     >>> import numpyro.distributions as dist
-    >>> Priors(rho=ScaledBeta(2, 2), sigma=dist.HalfNormal(1.0))
+    >>> import spillover as so
+    >>> so.Priors(rho=so.ScaledBeta(2, 2), sigma=dist.HalfNormal(1.0))
     Priors
       beta        Ridge(scale=2.5)
       sigma       HalfNormal(scale=1.0)
@@ -145,44 +324,57 @@ class Priors:
       sigma_alpha Shrinkage()
     """
 
-    beta: Any
-    sigma: Any
-    rho: Any
-    lam: Any
-    sigma_alpha: Any
+    beta: BetaPrior
+    sigma: SigmaPrior
+    rho: DependencePrior
+    lam: DependencePrior
+    sigma_alpha: SpreadPrior
 
-    def __init__(self, **families: Any) -> None:
-        defaults = {
-            "beta": Ridge(),
-            "sigma": InverseGamma(),
-            "rho": Uniform(),
-            "lam": Uniform(),
-            "sigma_alpha": Shrinkage(),
+    def __init__(
+        self,
+        *,
+        beta: BetaPrior = Ridge(),
+        sigma: SigmaPrior = InverseGamma(),
+        rho: DependencePrior = Uniform(),
+        lam: DependencePrior = Uniform(),
+        sigma_alpha: SpreadPrior = Shrinkage(),
+        **unknown: Never,
+    ) -> None:
+        families = {
+            "beta": beta,
+            "sigma": sigma,
+            "rho": rho,
+            "lam": lam,
+            "sigma_alpha": sigma_alpha,
         }
-        unknown = [name for name in families if name not in defaults]
-        if unknown:
-            near = suggestion(unknown[0], defaults)
+        for name in unknown:
+            near = suggestion(name, families)
             raise PriorError(
-                f"There is no parameter {unknown[0]!r}; priors are for"
-                f" {', '.join(defaults)}{f': {near}?' if near else '.'}"
+                f"There is no parameter {name!r}; priors are for"
+                f" {', '.join(families)}{f': {near}?' if near else '.'}"
             )
-        for name, family in {**defaults, **families}.items():
-            allowed = isinstance(family, (*FAMILIES[name], dist.Distribution)) or (
-                name == "beta" and isinstance(family, dict)
-            )
-            if not allowed:
-                names = ", ".join(kind.__name__ for kind in FAMILIES[name])
-                raise PriorError(
-                    f"The prior of {name} is {_describe(family)}: give one of {names} or a NumPyro"
-                    " distribution."
-                )
+        for name, family in families.items():
             _check(name, family)
             object.__setattr__(self, name, family)
 
     @classmethod
     def reference(cls) -> "Priors":
-        """beta flat, 1 / sigma^2, rho and lam uniform: for comparison with other programs.
-        Improper, so no model evidence.
+        """The reference priors, for comparison with other programs.
+
+        ::
+
+            p(beta) = constant,    p(sigma^2) = 1 / sigma^2,    rho, lam uniform
+
+        Returns
+        -------
+        Priors
+            Improper ones, so that there is no marginal likelihood.
+
+        Examples
+        --------
+        >>> import spillover as so
+        >>> so.Priors.reference().beta
+        Flat()
         """
         return cls(beta=Flat(), sigma=Flat())
 
@@ -205,16 +397,20 @@ def _show(family: Any) -> str:
 
 
 def _check(name: str, family: Any) -> None:
-    """Refuse numbers out of range, distributions of more than one number for sigma, rho and lam,
-    and what is none for a term of beta.
+    """Refuse what is no prior of this parameter: another's family, numbers out of range, and
+    distributions of the wrong shape.
     """
+    allowed = isinstance(family, (*FAMILIES[name], dist.Distribution)) or (
+        name == "beta" and isinstance(family, dict)
+    )
+    if not allowed:
+        names = ", ".join(kind.__name__ for kind in FAMILIES[name])
+        raise PriorError(
+            f"The prior of {name} is {_describe(family)}: give one of {names} or a NumPyro"
+            " distribution."
+        )
     if isinstance(family, dict):
-        for term, distribution in family.items():
-            if not isinstance(distribution, dist.Distribution):
-                raise PriorError(
-                    f"The prior of {show(term)} is {_describe(distribution)}: give a NumPyro"
-                    " distribution, such as dist.Normal(0, 1)."
-                )
+        _check_terms(family)
     elif isinstance(family, dist.Distribution):
         if name != "beta" and family.batch_shape + family.event_shape != ():
             raise PriorError(
@@ -223,17 +419,30 @@ def _check(name: str, family: Any) -> None:
             )
     elif isinstance(family, Conjugate):
         _check_conjugate(family)
-    elif isinstance(family, Ridge | Zellner | InverseGamma | ScaledBeta):
-        for entry in fields(family):
-            value = getattr(family, entry.name)
-            if (value is not None or entry.default is not None) and not _is_positive(
-                value, MOST.get(entry.name, LARGE)
-            ):
-                given = f"{type(family).__name__}({entry.name}={_describe(value)})"
-                raise PriorError(
-                    f"The prior of {name} is {given}: its numbers must be positive, at most"
-                    f" {MOST.get(entry.name, LARGE):g}."
-                )
+    else:
+        _check_numbers(name, family)
+
+
+def _check_terms(priors: dict[str, Any]) -> None:
+    """Refuse what is no distribution of a term."""
+    for term, distribution in priors.items():
+        if not isinstance(distribution, dist.Distribution):
+            raise PriorError(
+                f"The prior of {show(term)} is {_describe(distribution)}: give a NumPyro"
+                " distribution, such as dist.Normal(0, 1)."
+            )
+
+
+def _check_numbers(name: str, family: Any) -> None:
+    """Refuse numbers of a family that are not positive or too large."""
+    for entry in fields(family):
+        value, most = getattr(family, entry.name), MOST.get(entry.name, LARGE)
+        by_default = value is None and entry.default is None
+        if not by_default and not _is_positive(value, most):
+            given = f"{type(family).__name__}({entry.name}={_describe(value)})"
+            raise PriorError(
+                f"The prior of {name} is {given}: its numbers must be positive, at most {most:g}."
+            )
 
 
 def _check_conjugate(family: Conjugate) -> None:

@@ -1,11 +1,12 @@
 """The scale of the errors, in NumPy: what the default priors are scaled to.
 
-    s^2 = SSR(rho, lam) / (nu - k)     where     L(rho, lam) - (nu - k)/2 log SSR(rho, lam) - 1/2
-    log|D_lam' D_lam| + log |d(rho, lam)/ds|
+    s^2 = SSR(rho, lam) / (nu - k)     at the (rho, lam) that maximise
 
-is largest: at the mode of the logit variables s of (rho, lam) under the reference prior. A
-least-squares fit that ignores rho and lam has residuals many times as large where dependence is
-strong; one that takes W y for a regressor has none at all where W is nearly complete, and the
+    L(rho, lam) - (nu - k)/2 log SSR(rho, lam) - 1/2 log |D_lam' D_lam| + log |d(rho, lam)/ds|
+
+which is the mode of the logit variables s of (rho, lam) under the reference prior. Simpler scales
+fail. Least squares that ignore rho and lam have residuals many times as large where dependence is
+strong. Least squares with W y for a regressor have none at all where W is nearly complete. And the
 likelihood itself, without the terms in k, may have no maximum there.
 """
 
@@ -22,17 +23,14 @@ from spillover.kernels.logit import to_rho
 from spillover.models.likelihood import Likelihood
 
 SIDE = {1: (65, 9), 2: (33, 9)}  # points a side of the first grid and of those that close in
-# log units between the best point and those beside it, from where a parabola finds the mode
-NEAR = {
-    1: 1e-2,
-    2: 1e-5,
-}
+# log units between the best point and those beside it, below which a parabola finds the mode
+NEAR = {1: 1e-2, 2: 1e-5}
 MOST = 60  # grids
-RANK = 1e-10  # a regressor that others explain but for this share of its size does not count
+RANK = 1e-10  # a regressor does not count when the others explain all but this share of it
 
 
 class Grid(NamedTuple):
-    """At every lam (rows) and rho (columns): the log density, up to a constant, and SSR."""
+    """At every lam (rows) and rho (columns): the log `density`, up to a constant, and `ssr`."""
 
     density: np.ndarray
     ssr: np.ndarray
@@ -41,11 +39,11 @@ class Grid(NamedTuple):
 def residual_scale(likelihood: Likelihood) -> float:
     """s, the standard deviation of the errors at the mode, on nu - k degrees of freedom.
 
-    The mode is sought on grids that close in, and by a parabola at the end. Random effects are not
-    looked at: pass the moments of the contrasts over time, with the counts of these.
+    The mode is sought on grids that close in, and by a parabola at the end. For random effects pass
+    the moments of the contrasts over time with their counts; `between` is not looked at.
     """
     host: Likelihood = jax.tree.map(np.asarray, likelihood._replace(between=None))
-    kept = _independent(np.asarray(host.moments.d))
+    kept = _find_independent(np.asarray(host.moments.d))
     there = [host.error is not None, host.lag is not None]
     (side, later), near = SIDE[max(sum(there), 1)], NEAR[max(sum(there), 1)]
     centre, half = np.zeros(2), END
@@ -75,9 +73,9 @@ def residual_scale(likelihood: Likelihood) -> float:
 
 
 def _vertex(density: np.ndarray, best: tuple[np.intp, ...]) -> tuple[np.ndarray, float]:
-    """How many steps from the best point of a grid the parabolas through it and its neighbours have
-    their tops, axis by axis, and the largest difference from a neighbour; at the edge of the grid
-    the point itself.
+    """Where the parabolas through the best point of a grid and its neighbours have their tops, in
+    steps from it, axis by axis, and the largest difference of the density from a neighbour. At the
+    edge of the grid the top is the point itself.
     """
     vertex, drop = np.zeros(2), 0.0
     for axis, i in enumerate(best):
@@ -91,45 +89,41 @@ def _vertex(density: np.ndarray, best: tuple[np.intp, ...]) -> tuple[np.ndarray,
     return vertex, drop
 
 
-def _independent(d: np.ndarray) -> np.ndarray:
-    """Positions of the columns, but for those that others make up: what is constant over time is
-    nothing after demeaning.
+def _find_independent(d: np.ndarray) -> np.ndarray:
+    """Positions of the columns of d, (q, k), that the others do not make up. (A column that is
+    constant over time is nothing after demeaning.)
     """
     factor, order = scipy.linalg.qr(d, mode="r", pivoting=True)
     size = np.abs(np.diagonal(factor))
-    return np.sort(
-        order[: int((size > RANK * np.linalg.norm(d, axis=0)[order][: len(size)]).sum())]
-    )
+    rank = int((size > RANK * np.linalg.norm(d, axis=0)[order][: len(size)]).sum())
+    return np.sort(order[:rank])
 
 
 def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np.ndarray) -> Grid:
-    """The density at every pair of logit variables, each axis of one point where the model lacks
-    the parameter.
+    """The density at every pair of logit variables; an axis has one point where the model lacks the
+    parameter.
     """
     d, md, y, wy, my, mwy = host.moments
-    columns, rest = (
-        np.column_stack([d[:, kept], np.zeros_like(y) if wy is None else wy, y])[None],
-        np.zeros(len(lam_axis)),
-    )
+    columns = np.column_stack([d[:, kept], np.zeros_like(y) if wy is None else wy, y])[None]
+    rest = np.zeros(len(lam_axis))
     if host.error is not None and md is not None and my is not None:
         lagged = np.column_stack([md[:, kept], np.zeros_like(y) if mwy is None else mwy, my])
         columns = columns - to_rho(lam_axis, np.asarray(host.error.bounds))[:, None, None] * lagged
-        rest = _dependence(host, host.error, lam_axis)
+        rest = _log_dependence(host, host.error, lam_axis)
     k = len(kept)
     factor = np.asarray(np.linalg.qr(columns, mode="r"))
     rest = rest - np.log(np.abs(np.diagonal(factor[:, :k, :k], axis1=1, axis2=2))).sum(axis=1)
     rho, own = np.zeros(1), np.zeros(1)
     if host.lag is not None:
-        rho, own = (
-            to_rho(rho_axis, np.asarray(host.lag.bounds)),
-            _dependence(host, host.lag, rho_axis),
-        )
+        rho = to_rho(rho_axis, np.asarray(host.lag.bounds))
+        own = _log_dependence(host, host.lag, rho_axis)
     ssr = ((factor[:, None, k:, k + 1] - rho[:, None] * factor[:, None, k:, k]) ** 2).sum(axis=2)
     return Grid(rest[:, None] + own - 0.5 * (host.nu - k) * np.log(ssr), ssr)
 
 
-def _dependence(host: Likelihood, part: LogDetSeries, s: np.ndarray) -> np.ndarray:
-    """The log-determinant of S(rho) or S_lam and the slope of rho or lam, at logit variables s:
-    (m,).
+def _log_dependence(host: Likelihood, part: LogDetSeries, s: np.ndarray) -> np.ndarray:
+    """The log-determinant of S(rho) or S_lam, as often as it counts, plus the log slope of rho or
+    lam, at logit variables s: (m,) each.
     """
-    return host.multiplicity * evaluate_on_host(part, s) + log_expit(2 * s) + log_expit(-2 * s)
+    logdet = np.asarray(host.multiplicity) * evaluate_on_host(part, s)
+    return np.asarray(logdet + log_expit(2 * s) + log_expit(-2 * s))

@@ -37,36 +37,31 @@ TRUTH: Mapping[str, float] = MappingProxyType(
         "rho": 0.396,
     }
 )
-CONTROLS: Mapping[str, tuple[float, float]] = (
-    MappingProxyType(  # between which values each control lies: shares, but for openness
-        {
-            "government": (0.08, 0.65),
-            "openness": (0.02, 1.2),
-            "human_capital": (0.06, 0.55),
-            "industry": (0.3, 0.85),
-            "technology": (0.0, 0.3),
-        }
-    )
+# between which values each control lies: shares, but for openness
+CONTROLS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "government": (0.08, 0.65),
+        "openness": (0.02, 1.2),
+        "human_capital": (0.06, 0.55),
+        "industry": (0.3, 0.85),
+        "technology": (0.0, 0.3),
+    }
 )
-# of shocks from year to year; of units to their neighbours, as the rho of a spatial filter
-PERSISTENCE, NEARNESS = (
-    0.6,
-    0.7,
-)
-# how far an indicator may stand from its index, as a share of the distance to the nearer end of [0,
-# 1]
+PERSISTENCE = 0.6  # of shocks from year to year
+NEARNESS = 0.7  # of units to their neighbours: the rho of a spatial filter
+# how far an indicator may lie from its index, as a share of the way to the nearer end of [0, 1]
 SPREAD = 0.4
 
 
 @dataclass(frozen=True, eq=False)
 class Prosperity:
-    """A simulated study: for all units and periods, y = rho W y + x beta + W x theta + effects +
-    noise, with the coefficients TRUTH.
+    """A simulated study: y = rho W y + x beta + W x theta + effects + noise in all units and
+    periods, with the coefficients TRUTH.
 
-    `y`: (T, N), the prosperity index; `x`: (T, N, 6), integration and the controls in the order of
-    TRUTH; `effects`: (T, N), the sum of an effect of the unit and one of the period; `noise`: (T,
-    N); `indicators` of y, (T, N, k), and of integration, `parts` (T, N, m), all in [0, 1] with more
-    being better: the entropy index of the former is y and that of the latter x[..., 0].
+    `y`: the index of prosperity, (T, N). `x`: integration and the controls in the order of TRUTH,
+    (T, N, 6). `effects`: the sum of an effect of the unit and one of the period, (T, N). `noise`:
+    (T, N). `indicators`: of y, (T, N, k), and `parts`: of integration, (T, N, m), all in [0, 1]
+    with more being better. The entropy index of the former is y, that of the latter x[..., 0].
     """
 
     y: np.ndarray
@@ -78,19 +73,18 @@ class Prosperity:
 
 
 def simulate_gdp(level: np.ndarray, periods: int, rng: np.random.Generator) -> np.ndarray:
-    """Gross domestic product a person, (T, N), in yuan: growth of about 7 % a year from a level
-    that rises with `level` (N,), in any units.
+    """Gross domestic product per head in yuan, (T, N), which grows by about 7 % a year from a start
+    that is the higher the higher the `level` of a unit, (N,), in any units.
 
     >>> import numpy as np
-    >>> gdp_per_capita(np.arange(3.0), 2, np.random.default_rng(0)).shape
+    >>> simulate_gdp(np.arange(3.0), 2, np.random.default_rng(0)).shape
     (2, 3)
     """
     n = len(level)
-    start = np.log(42_000) + 0.3 * _standard(level) + 0.2 * rng.standard_normal(n)
+    start = np.log(42_000) + 0.3 * _standardise(level) + 0.2 * rng.standard_normal(n)
     growth = rng.normal(0.07, 0.01, n)
-    return np.exp(
-        start + growth * np.arange(periods)[:, None] + 0.02 * rng.standard_normal((periods, n))
-    )
+    shocks = 0.02 * rng.standard_normal((periods, n))
+    return np.asarray(np.exp(start + growth * np.arange(periods)[:, None] + shocks))
 
 
 def simulate_prosperity(
@@ -104,55 +98,72 @@ def simulate_prosperity(
     """A panel study in which composite indices, as the entropy method works them out, obey a
     spatial Durbin model exactly.
 
-    y = S(rho)^-1 (x beta + W x theta + alpha_i + xi_t + sigma e),   min y = 0, max y = 1,   y =
-    entropy index of `indicators[0]` series
+        y = S(rho)^-1 (x beta + W x theta + alpha_i + xi_t + sigma e),    min y = 0,  max y = 1
 
-    `weights`: the W of the model, (N, N), row-standardised; `gdp`: (T, N), whose mean over time
-    sets how developed a unit is, and which is not in the model; `sigma`: of the errors, in units of
-    y; `indicators`: how many make y, and how many make integration.
+    Parameters
+    ----------
+    weights : sparse array (N, N)
+        W, row-standardised.
+    gdp : array (T, N)
+        Its mean over time says how developed a unit is. It is not in the model.
+    rng : numpy.random.Generator
+        Source of all that is random.
+    sigma : float, default 0.008
+        Standard deviation of the errors, in units of y.
+    indicators : tuple of int, default (10, 5)
+        How many indicators make y, and how many make integration.
 
-    Raises ConvergenceError where the part of y that the effects cannot move is wider than [0, 1]:
-    then lower sigma.
+    Returns
+    -------
+    Prosperity
+        The data and what made them.
 
+    Raises
+    ------
+    ConvergenceError
+        Where the part of y that the effects cannot move is wider than [0, 1]; then lower sigma.
+
+    Examples
+    --------
     >>> import numpy as np, scipy.sparse as sparse
     >>> ring = sparse.csr_array(
     ...     np.roll(np.eye(8), 1, axis=1) / 2 + np.roll(np.eye(8), -1, axis=1) / 2
     ... )
-    >>> study = prosperity(
-    ...     ring, np.exp(np.random.default_rng(1).normal(size=(5, 8))), np.random.default_rng(0)
-    ... )
+    >>> gdp = np.exp(np.random.default_rng(1).normal(size=(5, 8)))
+    >>> study = simulate_prosperity(ring, gdp, np.random.default_rng(0))
     >>> float(study.y.min()), float(study.y.max()), study.x.shape
     (0.0, 1.0, (5, 8, 6))
     """
     shape = gdp.shape
-    rank = _standard(np.log(gdp.mean(axis=0)))
-    common = _latent(weights, rank, (shape[0], 1), rng, pace=0.4)
+    rank = _standardise(np.log(gdp.mean(axis=0)))
+    common = _simulate_series(weights, rank, (shape[0], 1), rng, pace=0.4)
     parts = scipy.special.expit(
-        0.7 * common + 0.6 * _latent(weights, rank, (shape[0], indicators[1]), rng, pace=0.4)
+        0.7 * common
+        + 0.6 * _simulate_series(weights, rank, (shape[0], indicators[1]), rng, pace=0.4)
     )
     integration, _ = entropy.index(entropy.rescale(parts.reshape(-1, indicators[1])))
     low, high = np.array(list(CONTROLS.values())).T
     controls = low + (high - low) * scipy.special.expit(
-        _latent(weights, rank, (shape[0], len(CONTROLS)), rng) - 0.7
+        _simulate_series(weights, rank, (shape[0], len(CONTROLS)), rng) - 0.7
     )
     x = np.concatenate([integration.reshape(*shape, 1), controls], axis=-1)
     noise = sigma * rng.standard_normal(shape)
-    y, effects = _solve(weights, x, noise, rank, rng)
-    return Prosperity(y, x, effects, noise, _around(y, indicators[0], rng), parts)
+    y, effects = _solve_response(weights, x, noise, rank, rng)
+    series = _simulate_indicators(y, indicators[0], rng)
+    return Prosperity(y=y, x=x, effects=effects, noise=noise, indicators=series, parts=parts)
 
 
-def _solve(
+def _solve_response(
     weights: sparse.csr_array,
     x: np.ndarray,
     noise: np.ndarray,
     rank: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """y (T, N) of range [0, 1], and the two-way effects (T, N) that give it this range.
+    """y, (T, N), of range [0, 1], and the two-way effects, (T, N), that give it this range.
 
-    The effects first take out the unit and period means of all else, then put in a pattern of the
-    model's choosing, times an amplitude: the range of y is convex in it, so that one amplitude
-    gives 1.
+    The effects take out the means of units and periods of all else, and put in a pattern of their
+    own times an amplitude. The range of y is convex in the amplitude, so that one value gives 1.
     """
     coefficients = np.array(list(TRUTH.values()))
     rho, k = TRUTH["rho"], x.shape[-1]
@@ -163,7 +174,7 @@ def _solve(
         - explained.mean(axis=1, keepdims=True)
         + explained.mean()
     )
-    unit = _standard(rank + 0.5 * _near(weights, rng.standard_normal((len(rank), 1)))[:, 0])
+    unit = _standardise(rank + 0.5 * _smooth(weights, rng.standard_normal((len(rank), 1)))[:, 0])
     period = 0.6 * np.linspace(-1, 1, len(x))[:, None] + 0.1 * rng.standard_normal((len(x), 1))
     factor = factorise(weights, rho)
     bare, pattern = factor.solve(within.T).T, factor.solve((unit + period).T).T
@@ -180,15 +191,15 @@ def _solve(
     return y, y - rho * (y @ weights.T) - explained
 
 
-def _around(y: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Indicators z (T, N, count) in [0, 1] whose entropy index is y (T, N), of range exactly [0,
-    1].
+def _simulate_indicators(y: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Indicators z, (T, N, count), in [0, 1] whose entropy index is y, (T, N), of range [0, 1].
 
-    z_j = y + e_j - sum_k w_k e_k with |e_j| <= 0.4 min(y, 1 - y): all z_j are 0 where y is 0 and 1
-    where it is 1, so that rescaling changes nothing, and sum_j w_j z_j = y. The entropy weights w
-    hang on z in turn: a fixed point, of which w is a smooth function.
+        z_j = y + e_j - sum_k w_k e_k,    |e_j| <= 0.4 min(y, 1 - y)
+
+    All z_j are 0 where y is 0 and 1 where it is 1, so that rescaling changes nothing, and sum_j w_j
+    z_j = y. The entropy weights w depend on z in turn, smoothly: what is wanted is a fixed point.
     """
-    lean = rng.uniform(-0.5, 0.5, count)  # for good: what makes the weights differ
+    lean = rng.uniform(-0.5, 0.5, count)  # the same at all times: it makes the weights differ
     shape = (
         lean
         + 0.42 * rng.uniform(-1, 1, (y.shape[1], count))
@@ -197,7 +208,7 @@ def _around(y: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     e = SPREAD * np.minimum(y, 1 - y)[..., None] * shape
     w = np.full(count, 1 / count)
     for _ in range(100):
-        z = y[..., None] + e - (e @ w)[..., None]
+        z = np.asarray(y[..., None] + e - (e @ w)[..., None])
         previous, w = w, entropy.index(z.reshape(-1, count))[1]
         if np.abs(w - previous).max() < 1e-14:
             return z
@@ -207,22 +218,22 @@ def _around(y: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     )
 
 
-def _latent(
+def _simulate_series(
     weights: sparse.csr_array,
     rank: np.ndarray,
     size: tuple[int, int],
     rng: np.random.Generator,
     pace: float = 1.0,
 ) -> np.ndarray:
-    """Series (T, N, count) around 0, for `size` (T, count): persistent units, nearer ones more
-    alike, the developed ahead; then, times `pace`, trends and shocks that die away.
+    """Series around 0, (T, N, count), for a `size` (T, count): units that persist, the nearer more
+    alike and the developed ahead; on top, times `pace`, trends and shocks that die away.
     """
     n, (periods, count) = len(rank), size
-    unit = 0.6 * rank[:, None] + 0.7 * _near(weights, rng.standard_normal((n, count)))
+    unit = 0.6 * rank[:, None] + 0.7 * _smooth(weights, rng.standard_normal((n, count)))
     trend = np.linspace(-0.5, 0.5, periods)[:, None, None] * (
         0.8 + 0.4 * rng.standard_normal((n, count))
     )
-    shocks = 0.3 * _near(weights, rng.standard_normal((n, periods * count))).reshape(
+    shocks = 0.3 * _smooth(weights, rng.standard_normal((n, periods * count))).reshape(
         n, periods, count
     ).transpose(1, 0, 2)
     for t in range(1, periods):
@@ -230,10 +241,11 @@ def _latent(
     return unit + pace * (trend + shocks + 0.1 * rng.standard_normal((periods, 1, count)))
 
 
-def _near(weights: sparse.csr_array, values: np.ndarray) -> np.ndarray:
-    """Values (N, k) that are more alike the nearer two units are."""
+def _smooth(weights: sparse.csr_array, values: np.ndarray) -> np.ndarray:
+    """Values, (N, k), filtered so that they are the more alike the nearer two units are."""
     return factorise(weights, NEARNESS).solve(values)
 
 
-def _standard(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / values.std()
+def _standardise(values: np.ndarray) -> np.ndarray:
+    """Values of mean 0 and standard deviation 1."""
+    return np.asarray((values - values.mean()) / values.std())

@@ -1,6 +1,6 @@
-"""Data from any model of the family, with known parameters.
+"""Data from any model of the family, with parameters that are known.
 
-y_t = S(rho)^-1 (X_t beta + W X_t theta + alpha + xi_t iota + u_t),      u_t = S_lam^-1 e_t
+y_t = S(rho)^-1 (X_t beta + W X_t theta + alpha + xi_t iota + u_t),    u_t = S_lam^-1 e_t
 """
 
 from typing import Any
@@ -29,38 +29,83 @@ def simulate(
     error_weights: sparse.csr_array | None = None,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """y, (T, N), for x: (T, N, k); beta, theta: (k,); effects: anything that broadcasts to (T, N).
+    """Draw the response of a spatial panel model with known parameters.
 
+    ::
+
+        y_t = (I - rho W)^-1 (X_t beta + W X_t theta + c_t + u_t)
+        u_t = (I - lam M)^-1 e_t,    e_it ~ N(0, sigma^2)
+
+    Parameters
+    ----------
+    weights : sparse array (N, N)
+        W, such as ``W.to_scipy()`` of a `Weights`.
+    x : array (T, N, k)
+        The regressors by period and unit, a constant among them where one is wanted; T = 1 for a
+        cross-section.
+    beta : array (k,)
+        Coefficients of X.
+    theta : array (k,), optional
+        Coefficients of W X. By default there is no lag of X.
+    rho : float, default 0.0
+        Dependence in y, inside the admissible interval of W.
+    lam : float, default 0.0
+        Dependence in the errors, inside the admissible interval of M.
+    sigma : float, default 1.0
+        Standard deviation of e, in units of y. Zero gives y without noise.
+    effects : array or float, default 0.0
+        c, the effects of units and periods: anything that broadcasts to (T, N), in units of y.
+    error_weights : sparse array (N, N), optional
+        M. By default W.
+    rng : numpy.random.Generator
+        Source of the errors.
+
+    Returns
+    -------
+    array (T, N)
+        The response y.
+
+    Raises
+    ------
+    DataError
+        Where shapes do not go together, and where rho or lam lies outside its admissible interval.
+    SpecificationError
+        Where rho, lam or sigma is no number, and where sigma is negative.
+    WeightsError
+        Where weights or error_weights are no matrix of N units.
+
+    Examples
+    --------
     >>> import numpy as np, scipy.sparse as sparse
+    >>> import spillover as so
     >>> w = sparse.csr_array(np.array([[0, 1.0], [1.0, 0]]))
-    >>> simulate(
-    ...     w,
-    ...     np.ones((1, 2, 1)),
-    ...     beta=np.array([2.0]),
-    ...     rho=0.5,
-    ...     sigma=0.0,
-    ...     rng=np.random.default_rng(0),
-    ... )
+    >>> x, rng = np.ones((1, 2, 1)), np.random.default_rng(0)
+    >>> so.simulate(w, x, beta=np.array([2.0]), rho=0.5, sigma=0.0, rng=rng)
     array([[4., 4.]])
+
+    References
+    ----------
+    LeSage, J. & Pace, R. K. (2009), Introduction to Spatial Econometrics, chapter 2.
     """
-    _check(weights, x, beta, theta, error_weights, rng)
-    _check_numbers(rho, lam, sigma, weights, weights if error_weights is None else error_weights)
+    _check_arrays(weights, x, beta, theta, error_weights)
+    expect("rng", rng, np.random.Generator, "give one of NumPy's, np.random.default_rng(0)")
+    m = weights if error_weights is None else error_weights
+    _check_numbers(rho, lam, sigma, weights, m)
     periods, n, _ = x.shape
-    effects = _effects(effects, periods, n)
+    shifts = _broadcast_effects(effects, periods, n)
     errors = sigma * rng.standard_normal((periods, n)).T
     if lam:
-        m = weights if error_weights is None else error_weights
         errors = solve_on_host(m, lam, errors)
-    signal = (x @ beta).T + effects.T
+    signal = (x @ beta).T + shifts.T
     if theta is not None:
         signal = signal + weights @ (x @ theta).T
-    y = signal + errors
+    y = np.asarray(signal + errors)
     if rho:
         y = solve_on_host(weights, rho, y)
     return y.T
 
 
-def _check(weights: Any, x: Any, beta: Any, theta: Any, error_weights: Any, rng: Any) -> None:
+def _check_arrays(weights: Any, x: Any, beta: Any, theta: Any, error_weights: Any) -> None:
     """Refuse arrays that are none, or whose shapes do not go together."""
     if not isinstance(x, np.ndarray) or x.ndim != 3 or x.dtype.kind not in "biuf":
         raise DataError(
@@ -85,25 +130,20 @@ def _check(weights: Any, x: Any, beta: Any, theta: Any, error_weights: Any, rng:
                 f"{name} is {kind_of(values)}{_shape(values)}: give an array of {k} numbers, one"
                 " for each regressor."
             )
-    expect("rng", rng, np.random.Generator, "give one of NumPy's, np.random.default_rng(0)")
 
 
 def _check_numbers(rho: Any, lam: Any, sigma: Any, weights: Any, error_weights: Any) -> None:
     """Refuse a negative sigma, and rho and lam outside the admissible interval of their weights."""
     real("sigma", sigma, 0, closed=True, example=1)
     for name, value, matrix in (("rho", rho, weights), ("lam", lam, error_weights)):
-        reach = abs(real(name, value, example=0.5)) * min(
-            abs(matrix).sum(axis=0).max(), abs(matrix).sum(axis=1).max()
-        )
-        if reach < 1:
+        norm = min(abs(matrix).sum(axis=0).max(), abs(matrix).sum(axis=1).max())
+        if abs(real(name, value, example=0.5)) * norm < 1:
             continue
-        found = sparse.csr_array(matrix)
-        if (
-            csgraph.connected_components(found, connection="strong", return_labels=False)
-            == found.shape[0]
-        ):
-            continue  # no unit is reached from itself: every value will do
-        lower, upper = admissible.interval(found)
+        graph = sparse.csr_array(matrix)
+        count = csgraph.connected_components(graph, connection="strong", return_labels=False)
+        if count == graph.shape[0]:
+            continue  # without a cycle no eigenvalue bounds rho: every value will do
+        lower, upper = admissible.interval(graph)
         if not lower < value < upper:
             raise DataError(
                 f"{name}={value:g} is not inside the admissible interval ({lower:.6g}, {upper:.6g})"
@@ -111,7 +151,8 @@ def _check_numbers(rho: Any, lam: Any, sigma: Any, weights: Any, error_weights: 
             )
 
 
-def _effects(effects: Any, periods: int, n: int) -> np.ndarray:
+def _broadcast_effects(effects: Any, periods: int, n: int) -> np.ndarray:
+    """The effects as an array (T, N)."""
     try:
         return np.broadcast_to(np.asarray(effects, float), (periods, n))
     except (TypeError, ValueError):
@@ -122,9 +163,10 @@ def _effects(effects: Any, periods: int, n: int) -> np.ndarray:
 
 
 def _has_shape(array: Any, shape: tuple[int, ...]) -> bool:
-    """Whether it holds real numbers in this shape."""
-    return array.shape == shape and array.dtype.kind in "biuf"
+    """Whether an array holds real numbers in this shape."""
+    return bool(array.shape == shape and array.dtype.kind in "biuf")
 
 
 def _shape(values: Any) -> str:
+    """The shape of an array in words, nothing for other objects."""
     return f" of shape {values.shape}" if isinstance(getattr(values, "shape", None), tuple) else ""

@@ -1,14 +1,15 @@
 """The family of models: three flags, not eight classes.
 
-S_lam [ S(rho) y - X beta - W X theta ] = e,      S(rho) = I - rho W,   S_lam = I - lam M,   e ~
-N(0, sigma^2 I)
+S_lam [S(rho) y - X beta - W X theta] = e,    S(rho) = I - rho W,  S_lam = I - lam M,
+e ~ N(0, sigma^2 I)
 """
 
 from dataclasses import dataclass
 
 from spillover.kernels.arguments import choice
 
-FLAGS = {  # name: (rho, theta, lam). LeSage & Pace (2009); Elhorst (2014)
+# name: (rho, theta, lam). LeSage & Pace (2009); Elhorst (2014)
+FLAGS = {
     "OLS": (False, False, False),
     "SLX": (False, True, False),
     "SAR": (True, False, False),
@@ -25,7 +26,7 @@ LIKELIHOODS = ("transformed", "direct", "lsdv")
 
 @dataclass(frozen=True)
 class Spec:
-    """A model's name, which of rho, theta and lam it has, and its effects."""
+    """The name of a model, which says which of rho, theta and lam it has, and its effects."""
 
     name: str
     effects: str = "none"
@@ -52,7 +53,13 @@ class Spec:
 
 
 def specify(name: str, effects: str) -> Spec:
-    """The checked specification; SpecificationError names what is unknown and what there is."""
+    """The specification of a known model and known effects.
+
+    Raises
+    ------
+    SpecificationError
+        Names what is unknown, and what there is.
+    """
     return Spec(
         choice("is no model", name, FLAGS), choice("are no effects", effects, EFFECTS + RANDOM)
     )

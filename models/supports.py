@@ -1,14 +1,16 @@
 """Hard bounds of priors: the support of a distribution as an interval, and coordinates that stay
 inside it.
 
-    rho, lam:     the logit variable on the intersection of the support with the admissible interval
-    sigma, beta:  the normals of the unbounded geometry, cut to the interval (`kernels.truncated`),
-    one coefficient after the other
+    rho, lam     the logit variable on the intersection of the support with the admissible interval
+    sigma, beta  the normals of the geometry without bounds, cut to the interval
+                 (`kernels.truncated`), one coefficient after the other
 
-Cut so, coefficients are as near to normal as the data make them: the geometry is that without
-bounds wherever these are far away, and what is left of the density is the probability that each
-coefficient has of its interval. Geweke (1991), "Efficient simulation from the multivariate normal
-and Student-t distributions subject to linear constraints"; Keane (1994), Econometrica 62.
+Cut like this, coefficients are as near to normal as the data make them. Where the bounds are far
+away the geometry is that without bounds, and what is left of the density is the probability that
+each coefficient has of its interval.
+
+Geweke (1991), "Efficient simulation from the multivariate normal and Student-t distributions
+subject to linear constraints"; Keane (1994), Econometrica 62.
 """
 
 from typing import Any, NamedTuple
@@ -36,19 +38,19 @@ from spillover.models.likelihood import (
 )
 
 WHOLE, POSITIVE = (-np.inf, np.inf), (0.0, np.inf)
-MORE = 20  # draws for one that is wanted, where some fall outside
+MORE = 20  # draws for each one that is wanted, where some fall outside
 UNIT = np.array([0.0, 1.0])  # the interval of w
-# of the logit variable on a narrowed interval: mass may pile up against its ends, where nothing is
-# singular
+# how far the logit variable may go on a narrowed interval: nothing is singular at its ends, so that
+# mass may pile up against them
 NARROW = 12.0
 
 
 class Supports(NamedTuple):
-    """The ends of what the priors allow, infinite where open; None where a parameter is as free as
+    """The ends of what the priors allow: infinite where open, None where a parameter is as free as
     without a prior.
 
-    `beta`: (k, 2); `sigma`, `level` (of sigma_alpha): (2,); `dependence`: (2,) for each of rho and
-    lam.
+    `beta`: (k, 2). `sigma`, `level` (of sigma_alpha): (2,). `dependence`: (2,) for each of rho and
+    lam, those that the model has.
     """
 
     beta: jax.Array | None
@@ -64,33 +66,48 @@ def supports(
     dependence: dict[str, Any],
     terms: tuple[str, ...],
 ) -> Supports | None:
-    """The supports of the distributions among these priors, None where none of them has a hard
+    """The supports of the distributions among these priors, None where no distribution has a hard
     bound of its own.
 
-    beta: distributions by the positions of their terms; dependence: priors by name. PriorError
-    names a distribution that is discrete, has a support of several dimensions, such as a simplex,
-    or allows no positive sigma.
+    Parameters
+    ----------
+    beta : dict
+        Distributions by the positions of their terms.
+    sigma, level : object
+        Priors of sigma and sigma_alpha. What is no distribution has no bounds.
+    dependence : dict
+        Priors of rho and lam by name, those that the model has.
+    terms : tuple of str
+        Labels of the k regressors.
+
+    Raises
+    ------
+    PriorError
+        Names a distribution that is discrete, whose support ties several numbers together, such as
+        a simplex, or that allows no positive sigma.
     """
     box = np.tile(WHOLE, (len(terms), 1))
     for positions, distribution in beta.items():
         name = f"{terms[positions[0]]!r}" if len(positions) == 1 else "beta"
         box[list(positions)] = np.broadcast_to(interval(distribution, name), (len(positions), 2))
-    found = Supports(
+    bounds = Supports(
         beta=leaf(box) if np.isfinite(box).any() else None,
         sigma=_positive(sigma, "sigma"),
         level=_positive(level, "sigma_alpha"),
-        dependence=tuple(_of(family, name) for name, family in dependence.items()),
+        dependence=tuple(_ends_in(family, name) for name, family in dependence.items()),
     )
-    return None if _free(found) else found
+    return None if _is_open(bounds) else bounds
 
 
-def _free(found: Supports) -> bool:
+def _is_open(bounds: Supports) -> bool:
     """Whether there is no hard bound."""
-    return all(part is None for part in (found.beta, found.sigma, found.level, *found.dependence))
+    return all(
+        part is None for part in (bounds.beta, bounds.sigma, bounds.level, *bounds.dependence)
+    )
 
 
-def _of(family: Any, name: str) -> jax.Array | None:
-    """The ends of a distribution of one number; None for a family of our own and for the whole
+def _ends_in(family: Any, name: str) -> jax.Array | None:
+    """The ends of a distribution of one number, (2,); None for a family of ours and for the whole
     line.
     """
     if not isinstance(family, dist.Distribution):
@@ -100,8 +117,8 @@ def _of(family: Any, name: str) -> jax.Array | None:
 
 
 def _positive(family: Any, name: str) -> jax.Array | None:
-    """The ends of a distribution of a standard deviation, None for (0, inf)."""
-    ends = _of(family, name)
+    """The ends of a distribution of a standard deviation, (2,); None for (0, inf)."""
+    ends = _ends_in(family, name)
     if ends is None:
         return None
     low, high = max(float(ends[0]), 0.0), float(ends[1])
@@ -114,8 +131,12 @@ def _positive(family: Any, name: str) -> jax.Array | None:
 
 
 def interval(distribution: dist.Distribution, name: str) -> np.ndarray:
-    """The ends of the support, (..., 2), of every number of the distribution of `name`; PriorError
-    where there is more to it.
+    """The ends of the support of every number of a distribution, (..., 2).
+
+    Raises
+    ------
+    PriorError
+        Names the parameter, `name`, whose distribution has another kind of support.
     """
     shape = distribution.batch_shape + distribution.event_shape
     try:
@@ -137,12 +158,15 @@ def interval(distribution: dist.Distribution, name: str) -> np.ndarray:
 
 
 def _name_of(distribution: dist.Distribution) -> str:
+    """The family of a distribution."""
     return type(distribution).__name__
 
 
 def _ends(distribution: Any) -> tuple[Any, Any]:
-    """Ends of the support; TypeError for another kind of support. What is transformed goes through
-    the transforms, for their codomain need not know where the base ends.
+    """The ends of the support; TypeError for a support of another kind.
+
+    Of a transformed distribution they are the images of the ends of its base: the codomain of a
+    transform need not know where the base ends.
     """
     if isinstance(distribution, dist.Delta | dist.ImproperUniform):
         raise TypeError
@@ -171,6 +195,7 @@ def _ends(distribution: Any) -> tuple[Any, Any]:
 
 
 def _bounds_of(support: Any) -> tuple[Any, Any]:
+    """The bounds that a constraint of NumPyro has; TypeError where it is no interval."""
     while hasattr(support, "base_constraint"):
         support = support.base_constraint
     bounded = hasattr(support, "lower_bound") or hasattr(support, "upper_bound")
@@ -180,15 +205,18 @@ def _bounds_of(support: Any) -> tuple[Any, Any]:
 
 
 def narrow(
-    found: Supports, names: tuple[str, ...], admissible: tuple[tuple[float, float], ...]
+    bounds: Supports, names: tuple[str, ...], admissible: tuple[tuple[float, float], ...]
 ) -> Supports | None:
-    """The supports with those of rho and lam cut to their admissible intervals, None where these
-    are all allowed.
+    """The supports, with those of rho and lam cut to their admissible intervals; None where nothing
+    is bounded any more.
 
-    PriorError for a support that lies outside.
+    Raises
+    ------
+    PriorError
+        For a support that lies outside the admissible interval.
     """
     cut: list[jax.Array | None] = []
-    for name, ends, (lower, upper) in zip(names, found.dependence, admissible, strict=True):
+    for name, ends, (lower, upper) in zip(names, bounds.dependence, admissible, strict=True):
         if ends is None or (ends[0] <= lower and ends[1] >= upper):
             cut.append(None)
             continue
@@ -200,8 +228,8 @@ def narrow(
                 f" {upper:.6g}) of these weights: give one that overlaps it."
             )
         cut.append(leaf((low, high)))
-    kept = found._replace(dependence=tuple(cut))
-    return None if _free(kept) else kept
+    kept = bounds._replace(dependence=tuple(cut))
+    return None if _is_open(kept) else kept
 
 
 def sample_within(
@@ -210,8 +238,8 @@ def sample_within(
     within: tuple[float, float],
     rng: np.random.Generator,
 ) -> np.ndarray | None:
-    """`size` draws, those outside `within` left out; None where hardly any of the distribution lies
-    there, and there is nothing to show.
+    """`size` draws from what lies of a distribution inside `within`; None where that is hardly
+    anything of it, so that there is nothing to show.
     """
     ends, key = interval(distribution, "a parameter"), jax.random.key(int(rng.integers(2**31)))
     if (ends[..., 0] >= within[0]).all() and (ends[..., 1] <= within[1]).all():
@@ -222,14 +250,16 @@ def sample_within(
 
 
 def intersect(ends: ArrayLike, bounds: ArrayLike) -> jax.Array:
-    """The intersection of two intervals."""
+    """The intersection of two intervals, (2,) each."""
     ends, bounds = jnp.asarray(ends), jnp.asarray(bounds)
     return jnp.stack([jnp.maximum(ends[0], bounds[0]), jnp.minimum(ends[1], bounds[1])])
 
 
 def widen(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
-    """The logit variable on the bounds, of s, that on their intersection with `ends`; from the
-    nearer end, so that nothing cancels.
+    """From s, the logit variable on the intersection of `bounds` with `ends`, to the one on the
+    bounds.
+
+    Both ends are measured from the nearer one, so that nothing cancels.
     """
     s = jnp.asarray(s)
     if ends is None:
@@ -248,8 +278,8 @@ def rho_at(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array
 def cut_normal(
     v: jax.Array, ends: jax.Array, centre: jax.Array, rate: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """centre + z / rate within `ends`, z, and the log probability of the interval: z is v, normal,
-    cut to it.
+    """centre + z / rate inside `ends`, z, and the log probability that it has of lying there, where
+    z is the standard normal v cut to what the ends leave.
     """
     known = jnp.isfinite(ends)
     low, high = jnp.where(
@@ -262,14 +292,16 @@ def cut_normal(
 def cut_coefficients(
     fit: Regression, sigma: jax.Array, v: jax.Array, box: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """beta, each within its row of the box, at normal coordinates v, (k,), and the log
-    probabilities that they have of it, summed.
+    """beta, (k,), each inside its row of the box, (k, 2), at normal coordinates v, (k,), and the
+    sum of the log probabilities that they have of it.
 
-    R (beta - b) = sigma z, from the last coefficient to the first, each z cut to what the
+    R (beta - b) = sigma z is solved from the last coefficient to the first, each z cut to what the
     coefficients after it leave.
     """
 
-    def step(apart: jax.Array, row: tuple) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    def step(
+        apart: jax.Array, row: tuple[jax.Array, ...]
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         j, weights, normal, ends = row
         own = weights[j]
         beta, _, log_mass = cut_normal(
@@ -284,19 +316,22 @@ def cut_coefficients(
 
 def cut_sigma_and_beta(
     likelihood: Likelihood, bounds: Supports, point: Point, fit: Regression, flat: jax.Array
-) -> tuple[jax.Array, ...]:
-    """sigma and beta inside their bounds at normal coordinates (k + 1,) or more, and what that adds
-    to the log Jacobian of both: the log probabilities that they have of their intervals, and (w^2 -
-    v^2) / 2 of the cut w, whose square the density lacks.
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """sigma and beta inside their bounds at the normal coordinates z, v of a flat vector, (k + 1,)
+    or more, and what the bounds add to the log Jacobian of both.
+
+    That is the log probabilities that they have of their intervals and, for sigma, (u^2 - v^2) / 2,
+    where u is v cut to its interval. For beta such a term is in the density already, whose
+    quadratic form is that of z before the cut.
     """
     k, root = fit.beta.shape[0], jnp.sqrt(2 * likelihood.nu)
     centre, ends = 0.5 * jnp.log(fit.ssr / likelihood.nu), _sigma_ends(likelihood, bounds, point)
     if ends is None:
         sigma, log_mass = jnp.exp(centre + flat[k] / root), jnp.zeros(())
     else:
-        log_sigma, w, log_mass = cut_normal(flat[k], jnp.log(ends), centre, root)
+        log_sigma, u, log_mass = cut_normal(flat[k], jnp.log(ends), centre, root)
         sigma = jnp.clip(jnp.exp(log_sigma), ends[0], ends[1])
-        log_mass += 0.5 * (w**2 - flat[k] ** 2)
+        log_mass += 0.5 * (u**2 - flat[k] ** 2)
     if bounds.beta is None:
         return sigma, fit.beta + sigma * solve_triangular(fit.triangle, flat[:k]), log_mass
     beta, of_beta = cut_coefficients(fit, sigma, flat[:k], bounds.beta)
@@ -304,7 +339,7 @@ def cut_sigma_and_beta(
 
 
 def _sigma_ends(likelihood: Likelihood, bounds: Supports, point: Point) -> jax.Array | None:
-    """The ends of sigma: its own, and given w those of sigma_alpha, which is a multiple of it."""
+    """The ends of sigma: its own, and at a given w also those of sigma_alpha, a multiple of it."""
     if bounds.level is None or point.weight is None:
         return bounds.sigma
     implied = bounds.level / sigma_alpha(jnp.ones(()), point.weight, likelihood.multiplicity)
@@ -312,9 +347,7 @@ def _sigma_ends(likelihood: Likelihood, bounds: Supports, point: Point) -> jax.A
 
 
 def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
-    """The ends of w where bounds of both sigma and sigma_alpha leave only some ratios
-    of the two.
-    """
+    """The ends of w, where bounds of both sigma and sigma_alpha leave only some ratios of them."""
     if bounds.sigma is None or bounds.level is None:
         return None
     ratios = jnp.stack([bounds.level[1] / bounds.sigma[0], bounds.level[0] / bounds.sigma[1]])
@@ -322,24 +355,23 @@ def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
 
 
 def _ends_of(likelihood: Likelihood, bounds: Supports) -> list[tuple[jax.Array | None, ArrayLike]]:
-    """The ends, None without hard bounds, and the whole interval of each logit variable: of rho,
-    lam and w, those that the model has.
+    """The ends, None without hard bounds, and the whole interval of rho, lam and w, those that the
+    model has.
     """
-    pairs: list[tuple[jax.Array | None, ArrayLike]] = []
-    pairs += [
+    pairs: list[tuple[jax.Array | None, ArrayLike]] = [
         (ends, part.bounds)
         for ends, part in zip(bounds.dependence, dependence(likelihood), strict=True)
     ]
-    return (
-        pairs if likelihood.between is None else [*pairs, (weight_ends(likelihood, bounds), UNIT)]
-    )
+    if likelihood.between is not None:
+        pairs.append((weight_ends(likelihood, bounds), UNIT))
+    return pairs
 
 
 def locate_point(
     likelihood: Likelihood, bounds: Supports | None, s: jax.Array
 ) -> tuple[Point, jax.Array]:
-    """The point at logit variables s, each on what the supports leave of its interval, and its
-    logit variables on the whole ones.
+    """The point at logit variables s, (p,), each on what the supports leave of its interval, and
+    the logit variables of this point on the whole intervals, (p,).
     """
     if bounds is None or not s.shape[0]:
         return point_at(likelihood, s), s
@@ -352,23 +384,17 @@ def locate_point(
 
 
 def widen_points(likelihood: Likelihood, bounds: Supports | None, points: np.ndarray) -> np.ndarray:
-    """Logit variables (m, p), each on what the supports leave of its interval, as those on the
-    whole ones.
+    """From logit variables, (m, p), each on what the supports leave of its interval, to those on
+    the whole intervals.
     """
     if bounds is None or not points.shape[1]:
         return points
-    return np.column_stack(
-        [
-            np.asarray(widen(s, *pair))
-            for s, pair in zip(points.T, _ends_of(likelihood, bounds), strict=True)
-        ]
-    )
+    pairs = zip(points.T, _ends_of(likelihood, bounds), strict=True)
+    return np.column_stack([np.asarray(widen(s, *pair)) for s, pair in pairs])
 
 
 def reach(likelihood: Likelihood, bounds: Supports | None) -> tuple[float, ...] | None:
-    """How far out the logit variables may go, each of them; None where that is as usual."""
-    return (
-        None
-        if bounds is None
-        else tuple(END if ends is None else NARROW for ends, _ in _ends_of(likelihood, bounds))
-    )
+    """How far from 0 each of the logit variables may go; None where that is as usual."""
+    if bounds is None:
+        return None
+    return tuple(END if ends is None else NARROW for ends, _ in _ends_of(likelihood, bounds))

@@ -13,9 +13,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spillover.engine.whole import complete
+from spillover.engine.arviz_parts import finish_loading
 
-complete()
+finish_loading()
 __version__ = "0.2.0.dev0"
 
 # where each public name lives; a module loads when one of its names is first used, which keeps the
@@ -69,7 +69,7 @@ _HOMES = {
     "spillover.engine.sweeps.results": ("Sweep", "open_sweep"),
     "spillover.engine.terminal.study": ("study",),
     "spillover.engine.weights.weights": ("Weights",),
-    "spillover.engine.weights.files": ("read_weights",),
+    "spillover.engine.weights.reading": ("read_weights",),
     "spillover.kernels.errors": (
         "ConvergenceError",
         "DataError",
@@ -147,8 +147,8 @@ if TYPE_CHECKING:
     from spillover.engine.sweeps.results import open_sweep as open_sweep
     from spillover.engine.sweeps.sweep import sweep as sweep
     from spillover.engine.terminal.study import study as study
-    from spillover.engine.weights.files import read_weights as read_weights
     from spillover.engine.weights.logdet import LogDet as LogDet
+    from spillover.engine.weights.reading import read_weights as read_weights
     from spillover.engine.weights.weights import Weights as Weights
     from spillover.kernels.errors import ConvergenceError as ConvergenceError
     from spillover.kernels.errors import DataError as DataError
@@ -171,7 +171,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    complete()
+    finish_loading()
     if name in _MODULES:
         return import_module(_MODULES[name])
     if name not in _HOME:

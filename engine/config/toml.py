@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spillover.engine.config.keys import INSIDE, PATH, Key, Want, check, choice, whole
-from spillover.engine.weights.files import read_weights
+from spillover.engine.weights.reading import read_weights
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import SpecificationError
 

@@ -34,9 +34,9 @@ from spillover.engine.config.keys import (
 from spillover.engine.config.toml import SHARED, standardized
 from spillover.engine.data.tables import read_table
 from spillover.engine.labels import as_numbers, few
-from spillover.engine.recognition import swapped
+from spillover.engine.recognition import are_swapped
 from spillover.engine.storage.reading import check_file
-from spillover.engine.weights.files import read_weights
+from spillover.engine.weights.reading import read_weights
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError, WeightsError
 
@@ -248,7 +248,7 @@ def places(table: Entry, given: Material) -> pd.DataFrame:
     file = table["file"]
     frame = read_table(given.base / file)
     unit, x, y = (_column(frame, table[key], file) for key in ("unit", "x", "y"))
-    if swapped((x, y)):
+    if are_swapped((x, y)):
         raise WeightsError(
             f"coordinates of {file}: x = {x!r}, y = {y!r}, but x is the longitude and y the"
             " latitude: swap them."

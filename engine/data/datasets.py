@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from spillover.engine.weights.builders import as_places
+from spillover.engine.weights.places import as_places
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import flag, front_door
 from spillover.kernels.arguments import seed as as_seed

@@ -13,7 +13,7 @@ from spillover.engine.data.formula_text import quote_text
 from spillover.engine.data.grammar import parse_factor
 from spillover.engine.data.sources import collect_values
 from spillover.engine.labels import few
-from spillover.engine.recognition import NUMBERS, how_to_convert, numbers_as_text
+from spillover.engine.recognition import NUMBERS, find_numbers, how_to_convert
 from spillover.kernels.errors import DataError
 
 # columns of one term beyond the number of rows: the check of the design names what is collinear
@@ -58,7 +58,7 @@ def check_levels(plan: FormulaPlan, name: str, levels: pd.Index) -> None:
     kind = pd.api.types.infer_dtype(values, skipna=True)
     quoted = name if name.isidentifier() else f"`{name}`"
     or_coded = "" if name == plan.response else f", or write C({quoted}) for categories"
-    read = numbers_as_text(values) if kind == "string" else None
+    read = find_numbers(values) if kind == "string" else None
     if read:
         numbers, others, marks = read
         but = f" (beside {few(others)})" if others else ""

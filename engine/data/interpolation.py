@@ -9,7 +9,7 @@ import pandas as pd
 
 from spillover.engine.data.columns import check_columns, list_names, read_numbers
 from spillover.engine.labels import check_told_apart, few
-from spillover.engine.recognition import NUMBERS, how_to_convert, is_number, numbers_as_text
+from spillover.engine.recognition import NUMBERS, find_numbers, how_to_convert, is_number
 from spillover.kernels.arguments import front_door, label
 from spillover.kernels.errors import DataError
 
@@ -206,7 +206,7 @@ def _refuse_text_with_gaps(frame: pd.DataFrame, unit: str, period: str) -> None:
         if is_number(kind) or name in (unit, period) or len(values) == len(frame):
             continue
         held = pd.api.types.infer_dtype(values)
-        read = numbers_as_text(values.unique()) if held == "string" else None
+        read = find_numbers(values.unique()) if held == "string" else None
         if read or held in NUMBERS:
             marks, others = (read[2], read[1]) if read else ([], [])
             way_out = f"{how_to_convert(name, marks, others)}, or say which columns= to fill"

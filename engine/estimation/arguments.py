@@ -6,8 +6,7 @@ import numpy as np
 
 from spillover.engine.data.panel import Panel
 from spillover.engine.labels import few
-from spillover.engine.weights.checks import how_to_make
-from spillover.engine.weights.weights import Weights
+from spillover.engine.weights.weights import Weights, as_weights
 from spillover.kernels.arguments import expect, label, real, whole
 from spillover.kernels.arguments import seed as as_seed
 from spillover.kernels.errors import DataError, WeightsError
@@ -48,9 +47,9 @@ def check_model(
     """Refuse what is no weights, no priors or no label of a column; what formula and data are, the
     panel says.
     """
-    expect(name, weights, Weights, how_to_make(weights))
+    as_weights(name, weights)
     if error_weights is not None:
-        expect("error_weights", error_weights, Weights, how_to_make(error_weights))
+        as_weights("error_weights", error_weights)
     expect("priors", priors, Priors, "make it spillover.Priors(...)")
     for role, column in (("unit", unit), ("period", period)):
         if column is not None:

@@ -15,7 +15,7 @@ import scipy.stats
 
 from spillover.engine.estimation.problem import Density, Problem, place
 from spillover.engine.weights.channels import channels
-from spillover.engine.weights.logdet import LogDet
+from spillover.engine.weights.logdet import find_bounds
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import choice, front_doors, whole
 from spillover.kernels.arguments import seed as as_seed
@@ -261,7 +261,7 @@ class MLFit:
         noise = np.random.default_rng(seed).standard_normal((draws, len(self.params)))
         vectors = self.params.to_numpy() + noise @ self.root.T
         if self.spec.lag:
-            rho, (lower, upper) = vectors[:, terms], LogDet.build(self.weights).bounds
+            rho, (lower, upper) = vectors[:, terms], find_bounds(self.weights)
             vectors = vectors[(rho > lower) & (rho < upper)]
         if len(vectors) < draws / 2:
             raise ConvergenceError(

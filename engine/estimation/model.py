@@ -26,7 +26,7 @@ from spillover.engine.estimation.problem import (
     with_method,
 )
 from spillover.engine.estimation.results import Draws, Fit, build_tree, warn_of_trouble
-from spillover.engine.progress import sampling
+from spillover.engine.progress import show_sampling
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import choice, flag, front_door, front_doors
 from spillover.kernels.errors import SpecificationError
@@ -208,7 +208,7 @@ class Model:
         """NUTS, and with random effects the evidence where there is one; for fixed effects the
         exact sampler has it.
         """
-        with sampling(self.spec.name, plan.chains, show=progress) as report:
+        with show_sampling(self.spec.name, plan.chains, show=progress) as report:
             chains = nuts.sample(self.problem, plan, report)
         flat = nuts.parameters(self.problem.placed.posterior, chains.flat)
         parameters = {name: np.asarray(values) for name, values in flat.items()}
@@ -221,10 +221,10 @@ class Model:
     def _check_memory(self, draws: int, chains: int, max_memory: float | None) -> None:
         """SpecificationError for more draws than there is memory for."""
         terms = len(self.design.terms)
-        need = memory.of_draws(draws * chains, terms + len(self.problem.dependence) + 1)
+        need = memory.estimate_draws(draws * chains, terms + len(self.problem.dependence) + 1)
         what = (
-            f"{memory.plain(draws)} draws of {memory.plain(chains)} chains with {terms}"
-            " coefficients"
+            f"{memory.format_count(draws)} draws of {memory.format_count(chains)} chains with"
+            f" {terms} coefficients"
         )
         memory.check(need, what, "take fewer draws", max_memory)
 

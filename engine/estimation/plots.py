@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from spillover.engine.arviz_parts import load_arviz
 from spillover.engine.estimation.results import PARAMETERS, Fit
-from spillover.engine.whole import arviz
 from spillover.kernels.arguments import expect, front_door, real
 from spillover.kernels.errors import SpecificationError
 
@@ -68,7 +68,7 @@ def trace(fit: Fit) -> "Figure":
     """Densities and traces of every parameter by chain (arviz-plots' trace_dist)."""
     _check(fit)
     return _figure(
-        arviz("plots").plot_trace_dist(
+        load_arviz("plots").plot_trace_dist(
             fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)
         )
     )
@@ -81,7 +81,7 @@ def rank(fit: Fit) -> "Figure":
     """
     _check(fit)
     return _figure(
-        arviz("plots").plot_rank_dist(
+        load_arviz("plots").plot_rank_dist(
             fit.tree, compact=False, **_options(fit, _names(fit), across=2, height=1.6)
         )
     )
@@ -102,7 +102,9 @@ def prior_posterior(fit: Fit) -> "Figure":
     shared = [name for name in _names(fit) if name in fit.tree["prior"]]
     options = _options(fit, shared, across=ACROSS, height=2.2)
     return _figure(
-        arviz("plots").plot_prior_posterior(_clipped(fit.tree, shared), col_wrap=ACROSS, **options)
+        load_arviz("plots").plot_prior_posterior(
+            _clipped(fit.tree, shared), col_wrap=ACROSS, **options
+        )
     )
 
 

@@ -16,7 +16,7 @@ import scipy.sparse as sparse
 from spillover.engine.data.panel import Panel
 from spillover.engine.estimation.arguments import check_sizes
 from spillover.engine.weights.channels import on_contrasts
-from spillover.engine.weights.logdet import LogDet, build_covering, improved
+from spillover.engine.weights.logdet import LogDet, build_covering, find_bounds, improve
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import choice, texts
 from spillover.kernels.arrays import leaf
@@ -166,7 +166,7 @@ class Problem:
         prior = resolve(self.priors, terms, scale, dependent, random=self.spec.random)
         if prior.supports is None:
             return prior
-        admissible = tuple(LogDet.build(weights).bounds for weights in self.spatial)
+        admissible = tuple(find_bounds(weights) for weights in self.spatial)
         return prior._replace(supports=narrow(prior.supports, dependent, admissible))
 
     @cached_property
@@ -316,7 +316,7 @@ def place(
     mass = explore(density_of(likelihood), likelihood.dimensions, reach(likelihood, bounds))
     full = mass._replace(points=widen_points(likelihood, bounds, mass.points))
     better = tuple(
-        improved(weights, logdet, full, i)
+        improve(weights, logdet, full, i)
         for i, (weights, logdet) in enumerate(zip(problem.spatial, usual, strict=True))
     )
     if all(one is other for one, other in zip(better, usual, strict=True)):

@@ -17,13 +17,13 @@ import scipy.sparse as sparse
 import xarray as xr
 
 from spillover.engine import memory, programs
+from spillover.engine.arviz_parts import load_arviz
 from spillover.engine.data.provenance import hash_panel, hash_weights, versions
 from spillover.engine.estimation.problem import Problem
 from spillover.engine.estimation.saving import check_tree, read_tree, write_tree
 from spillover.engine.weights.channels import channels
 from spillover.engine.weights.checks import spectral_radius
 from spillover.engine.weights.weights import Weights
-from spillover.engine.whole import arviz
 from spillover.kernels.arguments import choice, front_door, front_doors, show, whole
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverWarning, WeightsError
 from spillover.models import impacts as formulas
@@ -119,11 +119,11 @@ class Fit:
         """ArviZ's summary of the parameters, unrounded unless `round_to` is given; `options` go to
         `arviz_stats.summary`.
         """
-        known = list(inspect.signature(arviz("stats").summary).parameters)[1:]
+        known = list(inspect.signature(load_arviz("stats").summary).parameters)[1:]
         for name in options:
             choice("is no option", name, known)
         try:
-            return arviz("stats").summary(self.posterior, **{"round_to": "none", **options})
+            return load_arviz("stats").summary(self.posterior, **{"round_to": "none", **options})
         except (
             TypeError,
             ValueError,
@@ -296,7 +296,7 @@ def build_tree(problem: Problem, draws: Draws, prior: dict[str, np.ndarray]) -> 
         "period": _plain(problem.panel.periods),
         "regressor": np.array(problem.design.variables, dtype=str),
     }
-    tree = arviz("base").from_dict(groups, coords=coords, dims=dims)
+    tree = load_arviz("base").from_dict(groups, coords=coords, dims=dims)
     if scalars:
         tree["sample_stats"] = xr.DataTree(xr.Dataset(scalars))
     tree.attrs.update(_describe(problem) | draws.about)
@@ -355,10 +355,14 @@ def _check_memory(by: str | None, draws: int, data: xr.Dataset, orders: int) -> 
     variables, units = data.sizes["regressor"], data.sizes["unit"]
     if by == "unit":
         what = f"Impacts of {units:,} units at {draws:,} draws"
-        memory.check(memory.of_unit_impacts(draws, variables, units), what, "give fewer draws=")
+        memory.check(
+            memory.estimate_unit_impacts(draws, variables, units), what, "give fewer draws="
+        )
     if by == "order":
-        what = f"Impacts of {memory.plain(orders)} orders at {draws:,} draws"
-        memory.check(memory.of_order_impacts(draws, variables, orders), what, "give fewer orders=")
+        what = f"Impacts of {memory.format_count(orders)} orders at {draws:,} draws"
+        memory.check(
+            memory.estimate_order_impacts(draws, variables, orders), what, "give fewer orders="
+        )
 
 
 def _plain(labels: pd.Index) -> np.ndarray:
@@ -390,7 +394,7 @@ def warn_of_trouble(tree: xr.DataTree) -> None:
         )
     if tree["posterior"].sizes["draw"] < 4:
         return
-    table = arviz("stats").summary(tree, kind="diagnostics", round_to="none")
+    table = load_arviz("stats").summary(tree, kind="diagnostics", round_to="none")
     r_hat = table["r_hat"].dropna()  # one chain has none
     if r_hat.max() > RHAT:
         worst = f"R-hat of {r_hat.idxmax()} is {r_hat.max():.3f}"

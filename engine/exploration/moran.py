@@ -11,9 +11,9 @@ import scipy.stats
 
 from spillover.engine.data.columns import check_columns
 from spillover.engine.labels import align, as_numbers, check_periods, check_told_apart, few
-from spillover.engine.weights.checks import SAME, how_to_make
-from spillover.engine.weights.weights import Weights
-from spillover.kernels.arguments import choice, expect, flag, front_door, label, real, whole
+from spillover.engine.weights.checks import SAME
+from spillover.engine.weights.weights import Weights, as_weights
+from spillover.kernels.arguments import choice, flag, front_door, label, real, whole
 from spillover.kernels.arguments import seed as as_seed
 from spillover.kernels.errors import DataError
 from spillover.models import moran as moran_formulas
@@ -555,7 +555,7 @@ def _check_values(values: np.ndarray, ids: pd.Index, names: pd.Index, *, several
 
 
 def _check_options(W: Any, permutations: Any, seed: Any, alternative: Any) -> None:
-    expect("W", W, Weights, how_to_make(W))
+    as_weights("W", W)
     if len(W.islands) == W.n:
         raise DataError("No unit has neighbours: W is zero.")
     whole("permutations", permutations, least=0, most=MOST_PERMUTATIONS, example=999)

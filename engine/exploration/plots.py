@@ -8,7 +8,7 @@ import scipy.stats
 
 from spillover.engine.exploration.moran import NOWHERE, UNCLEAR, Moran, MoranLocal, MoranPanel
 from spillover.engine.labels import as_labels, as_numbers, few, type_hint
-from spillover.engine.recognition import swapped
+from spillover.engine.recognition import are_swapped
 from spillover.kernels.arguments import front_door, kind_of, real, show, suggestion, text, whole
 from spillover.kernels.errors import DataError, SpecificationError
 
@@ -521,7 +521,7 @@ def _match_places(labels: pd.Index, places: Any) -> tuple[Any, Any]:
     order = _match_labels(labels, as_labels(places.index))
     if areas is not None and has_areas:
         return areas.iloc[order], None
-    if swapped(places.columns):
+    if are_swapped(places.columns):
         raise DataError(
             f"places has the columns {few(places.columns)}: x, the longitude, is wanted first, then"
             " y, the latitude."

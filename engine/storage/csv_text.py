@@ -38,7 +38,7 @@ def csv_text(frame: pd.DataFrame, *, index: bool = True) -> str:
     safe = pd.concat(columns, axis=1) if columns else frame.copy()
     safe.columns = _labels(frame.columns)
     safe.index = _labels(frame.index)
-    text = safe.to_csv(index=index, lineterminator="\n")
+    text: str = safe.to_csv(index=index, lineterminator="\n")
     # which Python's writer before 3.13 leaves bare: readers would begin a row there
     if "\r" in text:
         text = safe.to_csv(index=index, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)

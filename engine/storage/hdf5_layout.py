@@ -55,4 +55,5 @@ def _bytes_of_array(array: h5py.Dataset, name: str, path: Path) -> int:
     text = h5py.check_string_dtype(array.dtype) is not None
     if not text and array.dtype.kind not in "biuf":
         raise StorageError(f"{path} is no file of a fit: {name} holds neither numbers nor text.")
-    return int(array.size or 0) * max(array.dtype.itemsize, TEXT if text else 1)
+    each = max(int(array.dtype.itemsize), TEXT if text else 1)
+    return int(array.size or 0) * each

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from spillover.engine.storage.quoting import quote, shorten
+from spillover.engine.storage.reading import reason_of
 from spillover.engine.storage.whole import REPLACED, UNFINISHED, sha256, whole_file, whole_folder
 from spillover.kernels.errors import StorageError
 
@@ -58,7 +59,7 @@ def check_output(folder: Path, overwrite: bool = False) -> bool:
         found = next(foreign(folder), None)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise StorageError(
-            f"The output {folder} cannot be looked at: {getattr(error, 'strerror', None) or error}."
+            f"The output {folder} cannot be looked at: {reason_of(error)}."
         ) from error
     if found and not overwrite:
         raise StorageError(

@@ -9,10 +9,10 @@ alone, checked before each use.
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
+from spillover.engine.storage.failures import explain_failures
 from spillover.kernels.errors import StorageError
 
 ROOT = 0  # the administrator, whom nobody keeps out
@@ -30,7 +30,7 @@ def own_folder(path: str | Path) -> Path:
         raise StorageError(
             f"{path} is no folder of this machine: give one that only you can write to."
         )
-    with _refusals(given):
+    with explain_failures(given, "cannot be used as a folder", ": give another", bad_names=True):
         place = Path(os.path.realpath(given))
         _make(place)
         if not place.is_dir():
@@ -93,14 +93,3 @@ def _check(given: Path, place: Path) -> None:
             raise StorageError(
                 f"{given} is in {above}, which everybody can write to: give a folder elsewhere."
             )
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StorageError(
-            f"{path} cannot be used as a folder ({reason}): give another."
-        ) from error

@@ -71,6 +71,15 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONG else f"{text[:LONG]} …"
 
 
+def reason_of(failure: Exception) -> str:
+    """Why the operating system refused, in its own words.
+
+    >>> reason_of(FileNotFoundError(2, "No such file or directory"))
+    'No such file or directory'
+    """
+    return getattr(failure, "strerror", None) or str(failure)
+
+
 def as_path(path: Any, what: str, error: Failure = DataError) -> Path:
     """The path that a user gave as text or as a path; `error` for anything else."""
     if not isinstance(path, str | os.PathLike) or path == "":
@@ -210,5 +219,4 @@ def _encoding(found: bytes, at: int) -> str:
 
 
 def _unreadable(path: Path, failure: Exception, error: Failure) -> NoReturn:
-    reason = getattr(failure, "strerror", None) or str(failure)
-    raise error(f"{named(path)} cannot be read: {reason}.") from failure
+    raise error(f"{named(path)} cannot be read: {reason_of(failure)}.") from failure

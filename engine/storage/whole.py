@@ -19,12 +19,13 @@ import socket
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
 
+from spillover.engine.storage.failures import explain_failures
 from spillover.engine.storage.reading import named
 from spillover.kernels.errors import StorageError
 
@@ -68,7 +69,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     if there and not os.access(place, os.W_OK):
         raise StorageError(f"{named(given)} is read-only: it is left as it is; give another name.")
     beside = place.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{place.name}")
-    with _refusals(given):
+    with _explain_failures(given):
         try:
             yield beside
             _to_disk(beside)
@@ -95,7 +96,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     if _exists(place) and not place.is_dir():
         raise StorageError(f"{named(given)} is a file: give the name of a folder.")
     beside = place.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{place.name}")
-    with _refusals(given):
+    with _explain_failures(given):
         place.parent.mkdir(parents=True, exist_ok=True)
         restore(place)
         beside.mkdir()
@@ -170,7 +171,7 @@ def locked(file: Path, what: str) -> Iterator[None]:
     what it guards, as errors call it.
     """
     owner = file.with_name(f"{file.name}.owner")
-    with _refusals(file):
+    with _explain_failures(file):
         lock = filelock.FileLock(file)
         try:
             lock.acquire(timeout=0)
@@ -179,7 +180,7 @@ def locked(file: Path, what: str) -> Iterator[None]:
                 f"{what} is in use by {_owner(owner)}: wait for it, end it, or give another place."
             ) from error
     try:
-        with _refusals(file), whole_file(owner) as beside:
+        with _explain_failures(file), whole_file(owner) as beside:
             beside.write_text(_myself(), encoding="utf-8")
         yield
     finally:
@@ -234,13 +235,5 @@ def _names_to_disk(folder: Path) -> None:
             os.close(handle)
 
 
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    """What the disk refuses, as StorageError with the name of what was to be written."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(
-            f"{named(path)} could not be written ({reason}): what was there before is untouched."
-        ) from error
+def _explain_failures(path: Path) -> AbstractContextManager[None]:
+    return explain_failures(path, "could not be written", ": what was there before is untouched")

@@ -15,7 +15,7 @@ from spillover.engine.estimation.model import SDM, Model
 from spillover.engine.estimation.results import Fit
 from spillover.engine.exploration.moran import MoranLocal, MoranPanel, moran, moran_local
 from spillover.engine.labels import align, few
-from spillover.engine.progress import stages
+from spillover.engine.progress import show_stages
 from spillover.engine.reporting.page import write_report
 from spillover.engine.specification.selection import Selection, select_model, variant
 from spillover.engine.storage.output import check_output, publish
@@ -202,7 +202,7 @@ def run_study(plan: StudyPlan, *, progress: bool = True) -> Study:
         For what does not fit together, by name; before anything is fitted, as far as it can be
         known by then.
     """
-    with stages(STAGES, show=progress) as start:
+    with show_stages(STAGES, show=progress) as start:
         start("data and indices")
         filled = fill_gaps(plan)
         indices = {

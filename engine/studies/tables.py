@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spillover.engine.arviz_parts import load_arviz
 from spillover.engine.estimation.ml import MLFit
 from spillover.engine.estimation.results import PARAMETERS
 from spillover.engine.studies.findings import Findings
 from spillover.engine.sweeps.chunk import EFFECTS
-from spillover.engine.whole import arviz
 from spillover.kernels.errors import ConvergenceError
 from spillover.models.design import INTERCEPT, LAG, MEAN
 from spillover.models.effects import QUASI
@@ -285,7 +285,7 @@ def _measure_fit(fit: MLFit | ConvergenceError) -> dict[str, Any]:
 def tabulate_diagnostics(findings: Findings) -> pd.DataFrame:
     """Effective sample sizes, R-hat and Monte Carlo errors of the parameters."""
     return (
-        arviz("stats")
+        load_arviz("stats")
         .summary(findings.fit.posterior, kind="diagnostics", round_to="none")
         .rename_axis("parameter")
     )

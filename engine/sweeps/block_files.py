@@ -8,8 +8,7 @@ nobody looked at.
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -21,6 +20,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
+from spillover.engine.storage.failures import prefix_errors
 from spillover.engine.storage.sealed import Broken, content_of, parse, seal, unseal
 from spillover.engine.sweeps.chunk import ARRAYS, EFFECTS, LEVELS, SCORES, STATISTICS, Block
 
@@ -80,7 +80,7 @@ def manifest(folder: Path) -> dict[str, Any]:
     """What the manifest of a block says. Broken where there is none, or not as it was written."""
     if not folder.is_dir():
         raise Broken("it is not a folder")
-    with _of(MANIFEST):
+    with prefix_errors(Broken, MANIFEST):
         about = unseal(content_of(folder / MANIFEST))
         if {name: type(value) for name, value in about.items()} != FIELDS:
             raise Broken("not a manifest of a block")
@@ -164,7 +164,7 @@ def unpack(files: Mapping[str, bytes], may_lack: Sequence[str] = ()) -> Block:
 
 def _failure(files: Mapping[str, bytes]) -> tuple[str, ...]:
     """The reasons of the members that failed, from the attributes of the group."""
-    with _of("zarr.json"):
+    with prefix_errors(Broken, "zarr.json"):
         found: Any = parse(files.get("zarr.json", b"")).get("attributes")
         try:
             reasons = json.loads(found["failure"])
@@ -179,7 +179,7 @@ def _chunks(name: str, files: Mapping[str, bytes]) -> list[str]:
     """The names of the chunks of an array. Broken unless it has the type and the codecs of ours,
     and chunks no larger than itself.
     """
-    with _of(f"{name}/zarr.json"):
+    with prefix_errors(Broken, f"{name}/zarr.json"):
         about = parse(files.get(f"{name}/zarr.json", b""))
         try:
             shape = [int(size) for size in about["shape"]]
@@ -200,15 +200,6 @@ def _chunks(name: str, files: Mapping[str, bytes]) -> list[str]:
             raise Broken("larger than any block")
         counts = [-(-size // part) for size, part in zip(shape, chunk, strict=True)]
     return ["/".join([name, "c", *map(str, at)]) for at in product(*map(range, counts))]
-
-
-@contextmanager
-def _of(name: str) -> Iterator[None]:
-    """The name of the file in front of what is wrong with it."""
-    try:
-        yield
-    except Broken as error:
-        raise Broken(f"{name}: {error}") from error
 
 
 def check_fit(block: Block, about: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ import xarray as xr
 from scipy.special import ndtr, ndtri
 
 from spillover.engine import programs
+from spillover.engine.arviz_parts import load_arviz
 from spillover.engine.estimation import exact, ml, nuts
 from spillover.engine.estimation.arguments import SamplingPlan
 from spillover.engine.estimation.problem import Placed, Problem, Reach
@@ -20,7 +21,6 @@ from spillover.engine.sweeps import stacking
 from spillover.engine.sweeps.plan import SweepData, member_of, problem_of, route_of
 from spillover.engine.sweeps.stacking import Member
 from spillover.engine.weights.logdet import covers
-from spillover.engine.whole import arviz
 from spillover.kernels.errors import ConvergenceError, SpilloverError
 from spillover.models.design import INTERCEPT, LAG
 from spillover.models.exact import Quality
@@ -445,7 +445,7 @@ def _diagnose(draws: Mapping[str, np.ndarray]) -> dict[str, float]:
     )
     if data.sizes["draw"] < 4:
         return {}
-    stats = arviz("stats")
+    stats = load_arviz("stats")
     return {
         "r_hat": max(float(part.max()) for part in stats.rhat(data).data_vars.values()),
         "ess": min(float(part.min()) for part in stats.ess(data).data_vars.values()),

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spillover.engine.data.provenance import versions
+from spillover.engine.storage.failures import explain_failures
 from spillover.engine.storage.reading import named
 from spillover.engine.storage.sealed import (
     SEAL,
@@ -52,6 +53,7 @@ BLOCKS = "blocks"
 DAMAGED = "damaged"
 LOCK = ".lock"
 NAME = re.compile(r"\d{8,}-\d+")
+REFUSED = "cannot be used as a store"
 AGAIN = "run the sweep again with the same store"
 NAMED = 10  # blocks in a message
 GROUP = {"zarr_format": 3, "node_type": "group"}
@@ -98,7 +100,7 @@ def open_store(
     Raises ------ DataError : the place holds another sweep, or something else. StorageError :
     another process has it, it cannot be written to, or it is damaged beyond knowing whose it is.
     """
-    with _io(path):
+    with explain_failures(path, REFUSED):
         _refuse_other_things(path)
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK | os.X_OK):
@@ -106,7 +108,7 @@ def open_store(
                 f"{named(path)} is read-only: give another store; so.open_sweep reads it."
             )
     with locked(path / LOCK, f"The store {named(path)}"):
-        with _io(path):
+        with explain_failures(path, REFUSED):
             _clear(path)
             _settle_root(path, about)
             kept = _whole_blocks(path, about, parts)
@@ -119,7 +121,7 @@ def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
     """The finished blocks of a stored sweep, and what it is. DataError for a path that is none,
     StorageError for a damaged one.
     """
-    with _io(path):
+    with explain_failures(path, REFUSED):
         about = description(path)
         if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
             raise StorageError(
@@ -436,14 +438,3 @@ def _tell_unfinished(path: Path, kept: Sequence[Kept], about: Mapping[str, Any])
 
 def _warn(message: str) -> None:
     warnings.warn(message, SpilloverWarning, stacklevel=6)
-
-
-@contextmanager
-def _io(path: Path) -> Iterator[None]:
-    """What the operating system refuses, as StorageError."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{named(path)} cannot be used as a store ({error.strerror or error})."
-        ) from error

@@ -14,7 +14,7 @@ import pandas as pd
 from spillover.engine import memory
 from spillover.engine.data.provenance import hash_panel, hash_weights, versions
 from spillover.engine.estimation.arguments import plan_sampling
-from spillover.engine.progress import counting
+from spillover.engine.progress import show_count
 from spillover.engine.storage.reading import named
 from spillover.engine.sweeps.chunk import (
     LEVELS,
@@ -150,14 +150,14 @@ def _check_memory(source: SweepData, settings: SweepSettings, max_memory: float 
     )
     way_out = "take fewer members, or draws, or keep_draws=False" if kept else "take fewer members"
     memory.check(
-        memory.of_sweep(count, columns, numbers, kept),
+        memory.estimate_sweep(count, columns, numbers, kept),
         f"A sweep of {count:,} members",
         way_out,
         max_memory,
     )
     size = min(STACK, count)
     memory.check(
-        size * memory.of_draws(settings.draws * settings.chains, columns),
+        size * memory.estimate_draws(settings.draws * settings.chains, columns),
         f"{size} members at a time",
         "take fewer draws",
         max_memory,
@@ -221,7 +221,7 @@ def _fit_missing(
         if client is None
         else _on_cluster(client, source, todo, settings)
     )
-    with counting(f"sweep of {total} members", total, len(done), show=progress) as report:
+    with show_count(f"sweep of {total} members", total, len(done), show=progress) as report:
         for block in blocks:
             yield block
             report(len(block.index))

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
+from spillover.engine.arviz_parts import load_arviz
 from spillover.engine.estimation.compare import compare
 from spillover.engine.estimation.ml import MLFit
 from spillover.engine.estimation.model import Model
 from spillover.engine.estimation.results import Fit
 from spillover.engine.storage.csv_text import csv_text
 from spillover.engine.terminal.tables import draw_table
-from spillover.engine.whole import arviz
 from spillover.kernels.errors import ConvergenceError
 
 PICTURES = ("impacts", "trace", "prior_posterior")  # functions of spillover.engine.estimation.plots
@@ -33,7 +33,7 @@ def make_tables(fit: Fit, ml: MLFit | ConvergenceError) -> dict[str, pd.DataFram
     fits: dict[str, Fit | MLFit] = (
         {"Bayes": fit, "ML": ml} if isinstance(ml, MLFit) else {"Bayes": fit}
     )
-    impacts = arviz("stats").summary(fit.impacts(), round_to="none")
+    impacts = load_arviz("stats").summary(fit.impacts(), round_to="none")
     return {"coefficients": fit.summary(), "impacts": impacts, "comparison": compare(fits)}
 
 

@@ -1,10 +1,11 @@
-"""Spatial weights made from places, polygons, and numbers of the units: matrices and labels for the
-constructors of `Weights`.
+"""Spatial weights made from polygons, places, and numbers of the units.
+
+Each function serves a constructor of `Weights`, and returns the matrix (N, N) and the labels (N,)
+from which that makes the weights.
 """
 
 import math
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,46 +15,22 @@ from scipy.spatial import cKDTree
 
 from spillover.engine import memory
 from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
-from spillover.engine.recognition import coordinate, swapped
 from spillover.engine.storage.reading import shown
-from spillover.engine.weights.checks import how_to_make
-from spillover.engine.weights.files import Labelled, libpysal_links
-from spillover.engine.weights.weights import Weights
+from spillover.engine.weights.checks import Labelled
+from spillover.engine.weights.libpysal_objects import read_libpysal
+from spillover.engine.weights.places import FARTHEST, RADIUS, Places, as_places
 from spillover.kernels.arguments import kind_of
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 WHOLE, REAL = (int, np.integer), (int, float, np.integer, np.floating)
 LARGEST = float(np.finfo(float).max)
-METRICS = ("euclidean", "haversine")
-DEGREES = ((-180, 360), (-90, 90))  # of longitude and latitude
-# km: (2a + b) / 3 of the ellipsoid GRS80, adopted by the IUGG; Moritz (2000), J. Geodesy 74,
-# 128-133
-RADIUS = 6371.0088
 FEW = 1_000_000  # links that are made without asking whether there is room for them
 BLOCK = 4_000_000  # distances worked out at a time
-FARTHEST = 1e150  # of coordinates: the squares of their distances are floats
-FAR = 10  # times the greatest distance, a cutoff is in another unit
+FAR = 10  # a cutoff this many times the greatest distance is taken to be in another unit
 EQUAL = 1e-12  # distances this close, relative to themselves, are equal
-EPS = 8 * np.finfo(float).eps  # and so are those within the rounding of the largest coordinate
 
 
-@dataclass(frozen=True)
-class Places:
-    """Units as points: `points` (n, d) in a space where straight lines are as long as the way or,
-    on the unit sphere, grow with it.
-    """
-
-    points: np.ndarray
-    ids: pd.Index
-    sphere: bool = False
-
-    @property
-    def rounding(self) -> float:
-        """How far a straight line may be off."""
-        return EPS * float(np.abs(self.points).max(initial=0.0))
-
-
-def contiguity(geodataframe: Any, rook: bool) -> Labelled:
+def link_contiguous(geodataframe: Any, rook: bool) -> Labelled:
     """Links of 1 between polygons that share a vertex, or an edge: `Weights.contiguity`."""
     try:
         import geopandas
@@ -86,11 +63,11 @@ def contiguity(geodataframe: Any, rook: bool) -> Labelled:
             f"no polygon, or an empty one: {few(ids[wrong])}. Give each unit its area, or leave it"
             " out."
         )
-    return libpysal_links(Graph.build_contiguity(polygons, rook=rook))
+    return read_libpysal(Graph.build_contiguity(polygons, rook=rook))
 
 
-def knn(
-    coordinates: Any, k: Any, ids: Any, metric: str, max_memory: float | None = None
+def link_nearest(
+    coordinates: Any, k: Any, ids: Any, metric: str, max_memory: float | None
 ) -> Labelled:
     """Links of 1 to the k nearest units: `Weights.knn`."""
     places = as_places(coordinates, ids, metric)
@@ -136,8 +113,8 @@ def _nearest(
     return chosen, (distance[:, -1] > last + slack) | (width == n)
 
 
-def distance_band(
-    coordinates: Any, threshold: Any, ids: Any, metric: str, max_memory: float | None = None
+def link_within(
+    coordinates: Any, threshold: Any, ids: Any, metric: str, max_memory: float | None
 ) -> Labelled:
     """Links of 1 up to a distance: `Weights.distance_band`."""
     places = as_places(coordinates, ids, metric)
@@ -147,13 +124,13 @@ def distance_band(
     return _both_ways(rows, columns, np.ones_like(distance), places.ids)
 
 
-def inverse_distance(
+def weigh_by_distance(
     coordinates: Any,
     power: Any,
     cutoff: Any,
     ids: Any,
     metric: str,
-    max_memory: float | None = None,
+    max_memory: float | None,
 ) -> Labelled:
     """1 / d^power, of all pairs or up to a cutoff: `Weights.inverse_distance`."""
     places, power = as_places(coordinates, ids, metric), _positive(power, "power")
@@ -176,7 +153,7 @@ def inverse_distance(
     return _both_ways(rows, columns, _inverse(distance, power), places.ids)
 
 
-def economic(values: Any, power: Any, max_memory: float | None = None) -> Labelled:
+def weigh_by_difference(values: Any, power: Any, max_memory: float | None) -> Labelled:
     """1 / |x_i - x_j|^power of all pairs: `Weights.economic`."""
     x, ids = _by_unit(values), as_index(values.index)
     places, power = Places(x[:, None], ids), _positive(power, "power")
@@ -190,190 +167,29 @@ def economic(values: Any, power: Any, max_memory: float | None = None) -> Labell
     return _all_pairs(places, power)
 
 
-def economic_geography(geography: Weights, values: Any) -> sparse.csr_array:
-    """w_ij x_j / mean(x): `Weights.economic_geography`."""
-    _check_weights(geography, "geography")
-    x = _by_unit(values)[align(geography.ids, values.index)]
+def scale_by_size(matrix: sparse.csr_array, ids: pd.Index, values: Any) -> sparse.csr_array:
+    """w_ij x_j / mean(x), for `Weights.economic_geography`.
+
+    Parameters
+    ----------
+    matrix : csr_array, shape (N, N)
+        The weights w.
+    ids : Index, shape (N,)
+        The labels of its units.
+    values : Series, shape (N,)
+        The size x > 0 of each unit, matched to `ids` by its index.
+    """
+    x = _by_unit(values)[align(ids, values.index)]
     low = x <= 0
     if low.any():
-        shown = few([f"{few(geography.ids[[i]])} = {x[i]:g}" for i in np.flatnonzero(low)], str)
+        culprits = few([f"{few(ids[[i]])} = {x[i]:g}" for i in np.flatnonzero(low)], str)
         raise WeightsError(
-            f"values of 0 or less: {shown}. They scale the weights, so give positive ones, levels"
-            " and not logs or growth."
+            f"values of 0 or less: {culprits}. They scale the weights, so give positive ones,"
+            " levels and not logs or growth."
         )
-    scaled = geography.to_scipy()
+    scaled = matrix.copy()
     scaled.data *= (x / x.mean())[scaled.indices]
     return scaled
-
-
-def nested(a: Weights, b: Weights, share: Any) -> sparse.csr_array:
-    """share * a + (1 - share) * b, both row-standardised, in the order of a: `Weights.nested`."""
-    _check_weights(a, "a")
-    _check_weights(b, "b")
-    if not isinstance(share, REAL) or isinstance(share, bool) or not 0 <= share <= 1:
-        raise WeightsError(
-            f"share={shown(share)}: give the share of the first weights, a number from 0 to 1."
-        )
-    ours, theirs = a.ids.difference(b.ids, sort=False), b.ids.difference(a.ids, sort=False)
-    if len(ours) or len(theirs):
-        sides = "; ".join(
-            f"only in {name}: {few(units)}"
-            for name, units in (("a", ours), ("b", theirs))
-            if len(units)
-        )
-        raise WeightsError(
-            f"a and b have other units; {sides}. Take those of both: a[ids] and"
-            f" b[ids].{type_hint(a.ids, b.ids)}"
-        )
-    return (
-        float(share) * a.row_standardize().matrix
-        + (1 - float(share)) * b[a.ids].row_standardize().matrix
-    )
-
-
-def as_places(coordinates: Any, ids: Any, metric: str) -> Places:
-    """The places of n units from (n, 2) coordinates: x and y, or longitude and latitude in degrees
-    for the metric "haversine".
-    """
-    if not isinstance(metric, str) or metric not in METRICS:
-        raise WeightsError(f"metric={shown(metric)}: choose one of {', '.join(METRICS)}.")
-    coordinates = _from_points(coordinates, metric)
-    given = as_numbers(coordinates, "coordinates")
-    if given.ndim != 2 or given.shape[1] != 2 or not len(given):
-        raise WeightsError(
-            f"the coordinates have shape {given.shape}: give (n, 2), one row a unit, x and y or"
-            " longitude and latitude."
-        )
-    named = isinstance(coordinates, pd.DataFrame)
-    if named:
-        if ids is not None:
-            raise WeightsError(
-                "a DataFrame carries its ids, its index: leave ids out, or give frame.to_numpy()"
-                " with ids."
-            )
-        ids = coordinates.index
-    labels = as_index(np.arange(len(given)) if ids is None else ids, len(given))
-    bad = ~np.isfinite(given).all(axis=1)
-    if bad.any():
-        raise WeightsError(
-            f"coordinates that are missing or infinite: {few(labels[bad])}. Fill them in, or leave"
-            " these units out."
-        )
-    far = (np.abs(given) > FARTHEST).any(axis=1)
-    if far.any():
-        raise WeightsError(
-            f"coordinates beyond {FARTHEST:g}, whose distances no float holds: {few(labels[far])}."
-            " Change the unit."
-        )
-    if metric == "euclidean":
-        if named:
-            _warn_of_degrees(given, list(coordinates.columns))
-        return Places(given, labels)
-    if named and swapped(coordinates.columns):
-        first, second = coordinates.columns
-        way_out = f"frame[[{second!r}, {first!r}]] puts them right"
-        raise WeightsError(
-            f"the columns are {first!r}, then {second!r}, and the longitude is wanted first, then"
-            f" the latitude: {way_out}."
-        )
-    _check_globe(given, labels)
-    lam, phi = np.deg2rad(given).T
-    return Places(
-        np.column_stack((np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi))),
-        labels,
-        sphere=True,
-    )
-
-
-def _from_points(coordinates: Any, metric: str) -> Any:
-    """A frame of x and y where points with a coordinate reference system were given, which must
-    suit the metric; else what was given.
-    """
-    points: Any = getattr(coordinates, "geometry", None)
-    if not isinstance(coordinates, pd.DataFrame | pd.Series) or not hasattr(points, "crs"):
-        return coordinates
-    wrong = (points.geom_type != "Point").to_numpy() | points.is_empty.to_numpy()
-    if wrong.any():
-        raise WeightsError(
-            f"no point, or an empty one: {few(points.index[wrong])}. Take their centroids first:"
-            " frame.centroid."
-        )
-    if points.crs is not None and points.crs.is_geographic != (metric == "haversine"):
-        what, way_out = (
-            ("degrees", 'say metric="haversine"')
-            if points.crs.is_geographic
-            else ("a projection", 'say metric="euclidean"')
-        )
-        other = "to_crs() a projection" if points.crs.is_geographic else "to_crs(4326)"
-        raise WeightsError(
-            f"the points are in {what} ({points.crs.name}), which metric={metric!r} misreads:"
-            f" {way_out}, or {other}."
-        )
-    return pd.DataFrame({"x": points.x, "y": points.y}, index=points.index)
-
-
-def _check_globe(given: np.ndarray, labels: pd.Index) -> None:
-    """Refuse what is no longitude and latitude in degrees, and say what it looks like."""
-    outside = [
-        (values < low) | (values > high)
-        for values, (low, high) in zip(given.T, DEGREES, strict=True)
-    ]
-    for values, out, what, (low, high) in zip(
-        given.T, outside, ("longitude", "latitude"), DEGREES, strict=True
-    ):
-        if not out.any():
-            continue
-        shown = few(
-            [f"{few(labels[[i]])} = {values[i]:g}" for i in np.flatnonzero(out).tolist()], str
-        )
-        hint = ""
-        if (np.abs(given) <= 90)[:, 0].all() and (np.abs(given[:, 1]) <= 360).all():
-            hint = " The columns look swapped: every number of the first is a latitude."
-        elif (np.abs(given).max(axis=1) > 360).all():
-            hint = (
-                ' These look like projected coordinates, metres perhaps: say metric="euclidean", or'
-                " project them back to degrees."
-            )
-        raise WeightsError(
-            f"{what} outside [{low}, {high}]: {shown}. Give degrees, first the longitude, then the"
-            f" latitude.{hint}"
-        )
-
-
-def _warn_of_degrees(given: np.ndarray, names: list) -> None:
-    """Warn of columns called latitude or longitude whose numbers are degrees: a degree of longitude
-    is shorter than one of latitude.
-    """
-    kinds = [coordinate(name) for name in names]
-    order = [1, 0] if kinds[0] == "latitude" or kinds[1] == "longitude" else [0, 1]
-    in_degrees = all(
-        low <= values.min() and values.max() <= high
-        for values, (low, high) in zip(given.T[order], DEGREES, strict=True)
-    )
-    if any(kinds) and in_degrees:
-        shorter = math.cos(math.radians(float(np.abs(given[:, order[1]]).mean())))
-        warnings.warn(
-            f"Straight distances between degrees: a degree of longitude is {shorter:.2f} of one of"
-            " latitude at these places. "
-            'Say metric="haversine" for km, with the columns as longitude, latitude; the columns'
-            f" are {few(names)}.",
-            SpilloverWarning,
-            stacklevel=6,
-        )
-
-
-def distance(places: Places, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The distances between the points a and b (…, d): straight, or in km along the sphere.
-
-    A chord of the unit sphere spans the angle 2 atan(|a - b| / |a + b|), which is exact for near
-    points and for antipodes alike.
-    """
-    straight = np.linalg.norm(a - b, axis=-1)
-    return (
-        2 * RADIUS * np.arctan2(straight, np.linalg.norm(a + b, axis=-1))
-        if places.sphere
-        else straight
-    )
 
 
 def _within(
@@ -390,7 +206,7 @@ def _within(
             links, f"{what}={limit:g} for {n} units", f"choose a smaller {what}", max_memory
         )
     rows, columns = tree.query_pairs(reach, output_type="ndarray").T
-    apart = distance(places, places.points[rows], places.points[columns])
+    apart = places.distance(places.points[rows], places.points[columns])
     slack = EQUAL * limit + places.rounding * (RADIUS if places.sphere else 1.0)
     near = apart <= limit + slack
     every = n > 2 and 2 * near.sum() == n * (n - 1)
@@ -422,7 +238,7 @@ def _all_pairs(places: Places, power: float) -> Labelled:
         rows = np.arange(start, min(start + step, n))
         others = rows[:, None] != np.arange(n)
         part = slice(start * (n - 1), (rows[-1] + 1) * (n - 1))
-        values[part] = _inverse(distance(places, points[rows, None], points[None])[others], power)
+        values[part] = _inverse(places.distance(points[rows, None], points[None])[others], power)
         columns[part] = np.nonzero(others)[1]
     return sparse.csr_array((values, columns, np.arange(n + 1) * (n - 1)), shape=(n, n)), places.ids
 
@@ -470,16 +286,15 @@ def _check_distinct(places: Places, what: str, way_out: str) -> None:
         raise WeightsError(f"units {what}: {few(places.ids[again][order])}. {way_out}")
 
 
-def _check_weights(weights: Any, what: str) -> None:
-    if not isinstance(weights, Weights):
-        raise WeightsError(f"{what} is {kind_of(weights)}: {how_to_make(weights)}.")
-
-
 def _check_size(links: int, what: str, way_out: str, max_memory: float | None) -> None:
     """Refuse more links than there is memory for, before any is made."""
     if links > FEW or max_memory is not None:
         memory.check(
-            memory.of_links(links), f"{what}, {links:,} links", way_out, max_memory, WeightsError
+            memory.estimate_links(links),
+            f"{what}, {links:,} links",
+            way_out,
+            max_memory,
+            WeightsError,
         )
 
 
@@ -503,3 +318,27 @@ def _positive(value: Any, name: str) -> float:
     if not isinstance(value, REAL) or isinstance(value, bool) or not 0 < value <= LARGEST:
         raise WeightsError(f"{name}={shown(value)}: give a positive number.")
     return float(value)
+
+
+def as_share(share: Any) -> float:
+    """The share of the first of two weights, from 0 to 1, for `Weights.nested`."""
+    if not isinstance(share, REAL) or isinstance(share, bool) or not 0 <= share <= 1:
+        raise WeightsError(
+            f"share={shown(share)}: give the share of the first weights, a number from 0 to 1."
+        )
+    return float(share)
+
+
+def check_same_units(a: pd.Index, b: pd.Index) -> None:
+    """Refuse two weights that are not of the same units, naming those of one only."""
+    ours, theirs = a.difference(b, sort=False), b.difference(a, sort=False)
+    if len(ours) or len(theirs):
+        sides = "; ".join(
+            f"only in {name}: {few(units)}"
+            for name, units in (("a", ours), ("b", theirs))
+            if len(units)
+        )
+        raise WeightsError(
+            f"a and b have other units; {sides}. Take those of both: a[ids] and"
+            f" b[ids].{type_hint(a, b)}"
+        )

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spillover.engine import cache
-from spillover.engine.weights.logdet import LogDet, build_covering
+from spillover.engine.weights.logdet import LogDet, build_covering, find_bounds
 from spillover.engine.weights.weights import Weights
 from spillover.kernels import logdet as kernel
 from spillover.kernels import multiplier
@@ -26,7 +26,7 @@ def _mean_row_sum(weights: Weights, found: LogDet) -> Multiplier:
     low, high = (float(end) for end in np.asarray(found.record.ends))
     key = (weights.digest, weights.given_bounds, "mean row sum", low, high)
     with jax.enable_x64(True):
-        arrays = cache.remembered(
+        arrays = cache.recall(
             key, lambda: multiplier.build(weights.matrix, found.bounds, (low, high))._asdict()
         )
     return Multiplier(*(leaf(arrays[name]) for name in Multiplier._fields))
@@ -46,7 +46,7 @@ def channels(weights: Weights, rho: ArrayLike | None) -> Channels:
     mean_row_sum = weights.matrix.sum() / weights.n
     if rho is None:
         return Channels(None, None, mean_row_sum)
-    a, b = LogDet.build(weights).bounds
+    a, b = find_bounds(weights)
     values = np.clip(rho, np.nextafter(a, b), np.nextafter(b, a))
     low, high = (0.5 * float(np.log((end - a) / (b - end))) for end in (values.min(), values.max()))
     found = build_covering(weights, low, high)

@@ -17,6 +17,7 @@ from spillover.kernels.errors import SpilloverWarning, WeightsError
 STANDARD = 1e-10  # a row sum this close to 1 is 1
 SAME = 1e-12  # numbers this close, relative to the largest, are equal
 Bounds = tuple[float, float] | None
+Labelled = tuple[sparse.csr_array, pd.Index]  # a matrix (N, N) and the labels (N,) of its units
 
 
 def as_csr(matrix: Any) -> sparse.csr_array:
@@ -197,9 +198,7 @@ def spectral_radius(matrix: sparse.csr_array) -> float:
 
 def acyclic(matrix: sparse.csr_array) -> bool:
     """Whether no unit is reached from itself along the links, so that every eigenvalue is 0."""
-    return (
-        csgraph.connected_components(
-            matrix, directed=True, connection="strong", return_labels=False
-        )
-        == matrix.shape[0]
+    count: int = csgraph.connected_components(
+        matrix, directed=True, connection="strong", return_labels=False
     )
+    return bool(count == matrix.shape[0])

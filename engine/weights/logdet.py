@@ -1,8 +1,7 @@
 """log|I - rho W| of any W: which method, how good, how long it took."""
 
 import time
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -12,16 +11,22 @@ from numpy.typing import ArrayLike
 
 from spillover.engine import cache, programs
 from spillover.engine.labels import as_numbers
-from spillover.engine.weights.checks import how_to_make
-from spillover.engine.weights.weights import Weights
-from spillover.kernels import admissible, local_logdet, spectrum, stochastic_logdet
-from spillover.kernels import logdet as kernel
-from spillover.kernels import sparse_logdet as nodes
-from spillover.kernels.arguments import choice, expect, front_doors, items, real, show
+from spillover.engine.weights.weights import Weights, as_weights
+from spillover.kernels import (
+    admissible,
+    local_logdet,
+    logdet,
+    sparse_logdet,
+    spectrum,
+    stochastic_logdet,
+)
+from spillover.kernels.arguments import choice, front_doors, items, real, show
 from spillover.kernels.arrays import leaf
 from spillover.kernels.chebyshev import END
-from spillover.kernels.errors import SpecificationError, WeightsError
+from spillover.kernels.errors import FactorMemoryError, SpecificationError, WeightsError
+from spillover.kernels.logdet import LogDetSeries
 from spillover.kernels.logit import to_rho
+from spillover.kernels.stochastic_logdet import Expansion
 from spillover.models.mode_search import Mass
 
 METHODS = ("auto", "eigenvalues", "sparse", "stochastic")
@@ -29,32 +34,58 @@ LARGE = 1_000_000  # units beyond which exact nodes over the whole interval take
 TARGET = 0.02  # standard deviations that a stochastic log-determinant may move a posterior by
 NARROWEST = 1e-6  # standard deviation of a posterior
 ROUNDING = 1e-6  # of the logit variable
-STORED = "logdet 2"  # what is kept on disk: another number for other arrays or other bounds
+STORED = "logdet 3"  # what is kept on disk: another number for other arrays or other bounds
 OUTERMOST = 1e-6  # share of the interval left out where a posterior needs all of it
+Pair = tuple[float, float]
 
 
 @front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class LogDet:
-    """l(rho) = log|I - rho W| on the admissible interval, with its derivative, at a cost that does
-    not depend on N.
+    """The log-determinant l(rho) = log|I - rho W| as a function whose cost does not depend on N.
 
-    `record`: the arrays that models evaluate (`spillover.kernels.logdet.LogDetSeries`); `method`:
-    "eigenvalues" (all of them), "sparse" (exact factorisations at `nodes` values of rho),
-    "stochastic" (random probes, `nodes` of them) or "local" (these, refined by `nodes`
-    factorisations around a posterior); `error`: of l, measured at rho not used, for "stochastic"
-    and "local" its standard error; `shift`: what the error of l' can move the mode of a posterior
-    by, in its standard deviations, 0 where l is exact; `interval`: where both hold; `cautious`:
-    `bounds` may be short of the lowest admissible rho; `seconds`: of processor time it took to
-    make.
+    `LogDet.build` makes one. It holds on the admissible interval of rho, and its derivative is::
 
-    The bounds are (1/omega_min, 1/omega_max) by the extreme real eigenvalues, the upper one always
-    to 1e-6. The lower one is that of all eigenvalues, or where W is similar to a symmetric matrix
-    that of Lanczos iterations, up to 0.1 % short; else that of Arnoldi and inverse iterations,
-    which find the lowest real eigenvalue but prove nothing. Where they end without one, the lower
-    bound is `cautious`. det(I - rho W) > 0 is certain from minus the upper bound on, and was seen
-    at every node.
+        l'(rho) = -tr((I - rho W)^-1 W)
 
+    Attributes
+    ----------
+    record : spillover.kernels.logdet.LogDetSeries
+        The arrays that models evaluate.
+    method : str
+        "eigenvalues" (all of them), "sparse" (exact factorisations at some values of rho),
+        "stochastic" (random probes), or "local" (probes, refined by factorisations around a
+        posterior).
+    nodes : int
+        How many eigenvalues, factorisations or probes.
+    shift : float
+        How far the error of l' can move the mode of a posterior, in its standard deviations; 0
+        where l is exact.
+    seconds : float
+        Processor time it took to make.
+    interval : (float, float)
+        The values of rho for which `error` and `shift` hold.
+    cautious : bool
+        Whether the lower bound may lie above the lowest admissible rho.
+    expansion : spillover.kernels.stochastic_logdet.Expansion or None
+        What the probes told, from which a "stochastic" one can be refined.
+
+    Notes
+    -----
+    The bounds are (1/omega_min, 1/omega_max) for the extreme real eigenvalues of W. The upper one
+    is always good to 1e-6. The lower one comes from all eigenvalues, or from Lanczos iterations
+    where W is similar to a symmetric matrix, up to 0.1 % short; else from Arnoldi and inverse
+    iterations, which find the lowest real eigenvalue but prove nothing. Where they end without one
+    the lower bound is `cautious`. det(I - rho W) > 0 is certain from minus the upper bound on, and
+    was seen at every node.
+
+    References
+    ----------
+    Ord, J. K. (1975). Estimation methods for models of spatial interaction. Journal of the American
+    Statistical Association 70, 120-126.
+
+    Examples
+    --------
     >>> import spillover as so
     >>> W = so.Weights([[0, 1, 1], [1, 0, 0], [1, 0, 0]]).row_standardize()
     >>> ld = so.LogDet.build(W)
@@ -62,13 +93,14 @@ class LogDet:
     -0.287682
     """
 
-    record: kernel.LogDetSeries
+    record: LogDetSeries
     method: str
     nodes: int
     shift: float
     seconds: float
-    interval: tuple[float, float]
+    interval: Pair
     cautious: bool = False
+    expansion: Expansion | None = None
 
     @classmethod
     def build(
@@ -76,36 +108,99 @@ class LogDet:
         W: Weights,
         method: str = "auto",
         *,
-        interval: tuple[float, float] | None = None,
+        interval: Pair | None = None,
         tol: float | None = None,
     ) -> "LogDet":
-        """The log-determinant of W, from memory where it was made before.
+        """The log-determinant of W, from the cache where it was made before.
 
-        `method`: "auto" takes all eigenvalues up to 500 units and for dense W, sparse
-        factorisations up to 10^6 units as far as memory goes, random probes beyond. `interval`: of
-        rho, to be covered to within `tol`; by default all but the outermost ends, which
-        "eigenvalues" always covers. `tol`: of l; for "stochastic" of `shift`, by default 0.02.
+        Parameters
+        ----------
+        W : Weights
+            The weights of N units.
+        method : {"auto", "eigenvalues", "sparse", "stochastic"}
+            "auto" (default) takes all eigenvalues up to 500 units and for dense W, sparse
+            factorisations up to 10^6 units as far as memory goes, and random probes beyond.
+        interval : (float, float), optional
+            The values of rho to cover to within `tol`; by default all but the outermost ends.
+            "eigenvalues" always covers everything.
+        tol : float, optional
+            The error of l allowed on the interval; for "stochastic" that of `shift`, by default
+            0.02.
 
-        WeightsError for weights whose method or interval cannot be had. Ord (1975); Barry & Pace
-        (1999); Pace & LeSage (2009), chapter 4.
+        Returns
+        -------
+        LogDet
+
+        Raises
+        ------
+        WeightsError
+            For weights whose method or interval cannot be had.
+        SpecificationError
+            For an argument of another kind.
+
+        References
+        ----------
+        Ord, J. K. (1975). Estimation methods for models of spatial interaction. Journal of the
+        American Statistical Association 70, 120-126.
+
+        Barry, R. P. & Pace, R. K. (1999). Monte Carlo estimates of the log determinant of large
+        sparse matrices. Linear Algebra and its Applications 289, 41-54.
+
+        LeSage, J. & Pace, R. K. (2009). Introduction to Spatial Econometrics. CRC Press, chapter 4.
+
+        Examples
+        --------
+        >>> W = Weights([[0, 1, 1], [1, 0, 0], [1, 0, 0]]).row_standardize()
+        >>> LogDet.build(W, "eigenvalues").bounds
+        (-1.0, 1.0)
         """
-        expect("W", W, Weights, how_to_make(W))
+        W = as_weights("W", W)
         choice("is no method", method, METHODS)
-        interval = None if interval is None else _interval(interval)
+        interval = None if interval is None else _as_interval(interval)
         tol = None if tol is None else real("tol", tol, 0, 1, example=1e-6)
         key = (W.digest, W.given_bounds, STORED, method, interval, tol)
-        found = cache.remembered(key, lambda: _arrays(_build(W, method, interval, tol)))
-        return _from_arrays(found)
+        return _from_arrays(cache.recall(key, lambda: _to_arrays(_build(W, method, interval, tol))))
 
     def __call__(self, rho: ArrayLike) -> Any:
-        """l(rho), for rho of any shape inside the bounds."""
-        return self._evaluated(lambda record, rho: record(rho), rho)
+        """l(rho), for rho of any shape inside the bounds.
+
+        Parameters
+        ----------
+        rho : float or array
+            Values inside the bounds; WeightsError for others.
+
+        Returns
+        -------
+        float or array, of the shape of `rho`
+        """
+        values = self._inside(rho)
+        with jax.enable_x64(True):
+            return np.asarray(self.record(jnp.asarray(values)))[()]
 
     def derivative(self, rho: ArrayLike) -> Any:
-        """l'(rho) = -tr((I - rho W)^-1 W)."""
-        return self._evaluated(kernel.derivative, rho)
+        """l'(rho) = -tr((I - rho W)^-1 W), for rho of any shape inside the bounds.
 
-    def _evaluated(self, function: Any, rho: ArrayLike) -> Any:
+        Parameters
+        ----------
+        rho : float or array
+            Values inside the bounds; WeightsError for others.
+
+        Returns
+        -------
+        float or array, of the shape of `rho`
+
+        Examples
+        --------
+        >>> W = Weights([[0, 1, 1], [1, 0, 0], [1, 0, 0]]).row_standardize()
+        >>> round(float(LogDet.build(W).derivative(0.5)), 6)  # -2 rho / (1 - rho^2)
+        -1.333333
+        """
+        values = self._inside(rho)
+        with jax.enable_x64(True):
+            return np.asarray(logdet.derivative(self.record, jnp.asarray(values)))[()]
+
+    def _inside(self, rho: ArrayLike) -> np.ndarray:
+        """The values of rho as numbers, all inside the bounds."""
         values = as_numbers(rho, "rho")
         a, b = self.bounds
         if not ((values > a) & (values < b)).all():
@@ -113,20 +208,20 @@ class LogDet:
                 f"rho={show(rho)} is not inside the admissible interval ({a:.6g}, {b:.6g})."
             )
         programs.enter()
-        with jax.enable_x64(True):
-            found = np.asarray(function(self.record, jnp.asarray(values)))
-        return found[()]
+        return values
 
     @property
-    def bounds(self) -> tuple[float, float]:
+    def bounds(self) -> Pair:
         """The admissible interval of rho."""
         a, b = np.asarray(self.record.bounds)
         return float(a), float(b)
 
     @property
     def error(self) -> float:
-        """Of l, on the interval: towards the bounds, l goes on as a straight line in the logit of
-        rho.
+        """The error of l on `interval`, for "stochastic" and "local" its standard error.
+
+        It is measured at values of rho that were not used. Towards the bounds, l goes on as a
+        straight line in the logit of rho.
         """
         return float(self.record.error)
 
@@ -155,7 +250,7 @@ class LogDet:
         )
 
 
-def _interval(given: Any) -> tuple[float, float]:
+def _as_interval(given: Any) -> Pair:
     """Two numbers in order; whether they are admissible, the kernels say."""
     pair = items("interval", given, example="(-0.5, 0.5)")
     low, high = (real("interval", end) for end in pair) if len(pair) == 2 else (0.0, 0.0)
@@ -167,9 +262,16 @@ def _interval(given: Any) -> tuple[float, float]:
     return low, high
 
 
+def find_bounds(W: Weights) -> Pair:
+    """The admissible interval of rho that models of W use: that of its log-determinant, which is
+    made once for each content of W and looked up after that.
+    """
+    return LogDet.build(W).bounds
+
+
 def build_covering(W: Weights, low: float, high: float) -> LogDet:
-    """The log-determinant, good for logit variables from `low` to `high`: the usual one, or one of
-    all but OUTERMOST of the interval.
+    """The log-determinant, good for logit variables of rho from `low` to `high`: the usual one
+    where that reaches so far, else one of all but OUTERMOST of the interval.
     """
     usual = LogDet.build(W)
     if covers(usual.record, low, high):
@@ -178,60 +280,42 @@ def build_covering(W: Weights, low: float, high: float) -> LogDet:
     return LogDet.build(W, interval=(a + OUTERMOST * (b - a), b - OUTERMOST * (b - a)))
 
 
-def improved(W: Weights, usual: LogDet, mass: Mass, dimension: int) -> LogDet:
-    """The log-determinant for a posterior whose mass, by the usual one, lies there: the usual one,
-    one that reaches further, or beyond LARGE units one that is exact around it.
+def improve(W: Weights, usual: LogDet, mass: Mass, dimension: int) -> LogDet:
+    """The log-determinant for a posterior that was located by the usual one.
+
+    Parameters
+    ----------
+    W : Weights
+        The weights.
+    usual : LogDet
+        Its log-determinant by `LogDet.build`.
+    mass : Mass
+        Where the posterior of the dependence parameters lies.
+    dimension : int
+        Which of the parameters belongs to W.
+
+    Returns
+    -------
+    LogDet
+        `usual` itself where it is good enough; one that reaches further; or, where `usual` comes
+        from random probes, one that is exact around the posterior.
     """
     s = mass.inside[:, dimension]
     if usual.method != "stochastic":
-        return (
-            usual
-            if covers(usual.record, float(s.min()), float(s.max()))
-            else build_covering(W, float(s.min()), float(s.max()))
-        )
+        low, high = float(s.min()), float(s.max())
+        return usual if covers(usual.record, low, high) else build_covering(W, low, high)
     with jax.enable_x64(True):
         rho = np.asarray(to_rho(mass.points[:, dimension], usual.record.bounds))
     centre = float(mass.weight @ rho)
     sd = max(float(np.sqrt(mass.weight @ (rho - centre) ** 2)), NARROWEST)
     key = (W.digest, W.given_bounds, STORED, "local", round(centre / sd), sd)
     try:
-        return _from_arrays(cache.remembered(key, lambda: _arrays(_local(W, centre, sd))))
-    except WeightsError as error:
-        # factors of this W do not fit: the probes tell how far off the posterior may be
-        if "memory" not in str(error):
-            raise
+        return _from_arrays(cache.recall(key, lambda: _to_arrays(refine(W, usual, centre, sd))))
+    except FactorMemoryError:  # the probes' own `shift` tells how far off the posterior may be
         return usual
 
 
-def _local(W: Weights, centre: float, sd: float) -> LogDet:
-    """The pilot with exact factorisations around the posterior."""
-    start = time.process_time()
-    structure, pilot = _pilot(W, None, None, TARGET)
-    made = local_logdet.refine(structure, pilot, centre, sd)
-    _pilot.cache_clear()  # it holds another copy of W
-    record = kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends)
-    return LogDet(
-        record, "local", made.nodes, 0.0, time.process_time() - start, made.window, pilot.cautious
-    )
-
-
-@lru_cache(maxsize=1)
-def _pilot(
-    W: Weights,
-    bounds: tuple[float, float] | None,
-    interval: tuple[float, float] | None,
-    target: float,
-) -> tuple[Any, Any]:
-    """The stochastic log-determinant, and what was learnt of W on the way: kept until it is
-    refined.
-    """
-    structure = stochastic_logdet.prepare(W.matrix)
-    return structure, stochastic_logdet.stochastic_logdet(
-        structure, bounds=bounds, interval=interval, target=target
-    )
-
-
-def covers(record: kernel.LogDetSeries, low: float, high: float) -> bool:
+def covers(record: LogDetSeries, low: float, high: float) -> bool:
     """Whether logit variables from `low` to `high` lie on the series, or as far out as any series
     goes.
     """
@@ -239,112 +323,164 @@ def covers(record: kernel.LogDetSeries, low: float, high: float) -> bool:
     return bool(max(low, -END) >= ends[0] - ROUNDING and min(high, END) <= ends[1] + ROUNDING)
 
 
-def _build(
-    W: Weights, method: str, interval: tuple[float, float] | None, tol: float | None
-) -> LogDet:
+def _build(W: Weights, method: str, interval: Pair | None, tol: float | None) -> LogDet:
     programs.enter()
     start = time.process_time()
     given = None if W.given_bounds is None else W.bounds  # the property checks them
     with jax.enable_x64(True):
-        route = _automatic if method == "auto" else _ROUTES[method]
-        record, name, count, shift, held, cautious = route(W, given, interval, tol)
+        made = _MAKERS[method](W, given, interval, tol)
+    return replace(made, seconds=time.process_time() - start)
+
+
+def _make_automatically(
+    W: Weights, bounds: Pair | None, interval: Pair | None, tol: float | None
+) -> LogDet:
+    dense = W.matrix.nnz > admissible.FULL * W.n**2
+    if W.n <= admissible.DENSE or (dense and W.n <= spectrum.DENSE_LIMIT):
+        return _make_from_eigenvalues(W, bounds, interval, tol)
+    if W.n > LARGE or dense:
+        return _make_from_probes(W, bounds, interval, tol)
+    try:
+        return _make_from_factors(W, bounds, interval, tol)
+    except FactorMemoryError:
+        return _make_from_probes(W, bounds, interval, tol)
+
+
+def _make_from_eigenvalues(
+    W: Weights, bounds: Pair | None, interval: Pair | None, tol: float | None
+) -> LogDet:
+    values = spectrum.eigenvalues(W.matrix)
+    bounds, cautious = (bounds, False) if bounds else spectrum.cautious_interval(W.matrix, values)
+    record = logdet.from_eigenvalues(values, bounds, W.matrix)
     return LogDet(
-        record, name, count, shift, time.process_time() - start, held or _covered(record), cautious
+        record,
+        "eigenvalues",
+        nodes=W.n,
+        shift=0.0,
+        seconds=0.0,
+        interval=_covered(record),
+        cautious=cautious,
     )
 
 
-def _covered(record: kernel.LogDetSeries) -> tuple[float, float]:
+def _make_from_factors(
+    W: Weights, bounds: Pair | None, interval: Pair | None, tol: float | None
+) -> LogDet:
+    made = sparse_logdet.sparse_logdet(W.matrix, bounds=bounds, interval=interval, tolerance=tol)
+    record = logdet.from_series(made.coef, made.bounds, W.n, made.error, made.ends)
+    return LogDet(
+        record,
+        "sparse",
+        nodes=made.nodes,
+        shift=0.0,
+        seconds=0.0,
+        interval=_covered(record),
+        cautious=made.cautious,
+    )
+
+
+def _make_from_probes(
+    W: Weights, bounds: Pair | None, interval: Pair | None, tol: float | None
+) -> LogDet:
+    made = stochastic_logdet.stochastic_logdet(
+        W.matrix, bounds=bounds, interval=interval, target=TARGET if tol is None else tol
+    )
+    return LogDet(
+        logdet.from_series(made.coef, made.bounds, W.n, made.error, made.ends),
+        "stochastic",
+        nodes=made.probes,
+        shift=made.shift,
+        seconds=0.0,
+        interval=made.held,
+        cautious=made.cautious,
+        expansion=made.expansion,
+    )
+
+
+_MAKERS = {
+    "auto": _make_automatically,
+    "eigenvalues": _make_from_eigenvalues,
+    "sparse": _make_from_factors,
+    "stochastic": _make_from_probes,
+}
+
+
+def refine(W: Weights, usual: LogDet, centre: float, sd: float) -> LogDet:
+    """The log-determinant by probes, made exact around a posterior of this centre and standard
+    deviation by factorisations.
+    """
+    start = time.process_time()
+    assert usual.expansion is not None  # every one by probes has it
+    ends = np.asarray(usual.record.ends)
+    pilot = stochastic_logdet.StochasticResult(
+        coef=np.asarray(usual.record.coef),
+        ends=(float(ends[0]), float(ends[1])),
+        bounds=usual.bounds,
+        error=usual.error,
+        shift=usual.shift,
+        probes=usual.nodes,
+        seconds={},
+        how="Chebyshev" if usual.expansion.symmetric else "powers",
+        expansion=usual.expansion,
+        held=usual.interval,
+        cautious=usual.cautious,
+    )
+    made = local_logdet.refine(W.matrix, pilot, centre, sd)
+    return LogDet(
+        logdet.from_series(made.coef, made.bounds, W.n, made.error, made.ends),
+        "local",
+        nodes=made.nodes,
+        shift=0.0,
+        seconds=time.process_time() - start,
+        interval=made.window,
+        cautious=usual.cautious,
+    )
+
+
+def _covered(record: LogDetSeries) -> Pair:
     """The rho between the ends of a series."""
     with jax.enable_x64(True):
         low, high = np.asarray(to_rho(record.ends, record.bounds))
     return float(low), float(high)
 
 
-Found = tuple[kernel.LogDetSeries, str, int, float, tuple[float, float] | None, bool]
-
-
-def _automatic(
-    W: Weights,
-    bounds: tuple[float, float] | None,
-    interval: tuple[float, float] | None,
-    tol: float | None,
-) -> Found:
-    dense = W.matrix.nnz > admissible.FULL * W.n**2
-    if W.n <= admissible.DENSE or (dense and W.n <= spectrum.DENSE_LIMIT):
-        return _eigenvalues(W, bounds, interval, tol)
-    if W.n > LARGE or dense:
-        return _stochastic(W, bounds, interval, tol)
-    try:
-        return _sparse(W, bounds, interval, tol)
-    except WeightsError as error:
-        if "memory" not in str(error):
-            raise
-        return _stochastic(W, bounds, interval, tol)
-
-
-def _eigenvalues(
-    W: Weights,
-    bounds: tuple[float, float] | None,
-    interval: tuple[float, float] | None,
-    tol: float | None,
-) -> Found:
-    values = spectrum.eigenvalues(W.matrix)
-    bounds, cautious = (bounds, False) if bounds else spectrum.cautious_interval(W.matrix, values)
-    return (
-        kernel.from_eigenvalues(values, bounds, W.matrix),
-        "eigenvalues",
-        W.n,
-        0.0,
-        None,
-        cautious,
-    )
-
-
-def _sparse(
-    W: Weights,
-    bounds: tuple[float, float] | None,
-    interval: tuple[float, float] | None,
-    tol: float | None,
-) -> Found:
-    made = nodes.sparse_logdet(W.matrix, bounds=bounds, interval=interval, tolerance=tol)
-    return (
-        kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends),
-        "sparse",
-        made.nodes,
-        0.0,
-        None,
-        made.cautious,
-    )
-
-
-def _stochastic(
-    W: Weights,
-    bounds: tuple[float, float] | None,
-    interval: tuple[float, float] | None,
-    tol: float | None,
-) -> Found:
-    made = _pilot(W, bounds, interval, TARGET if tol is None else tol)[1]
-    record = kernel.from_series(made.coef, made.bounds, W.n, made.error, made.ends)
-    return record, "stochastic", made.probes, made.shift, made.held, made.cautious
-
-
-_ROUTES = {"eigenvalues": _eigenvalues, "sparse": _sparse, "stochastic": _stochastic}
-
-
-def _arrays(made: LogDet) -> dict[str, np.ndarray]:
-    about = {"method": np.array(made.method), "nodes": np.array(made.nodes)}
-    about |= {"shift": np.array(made.shift), "seconds": np.array(made.seconds)}
-    about |= {"interval": np.array(made.interval), "cautious": np.array(made.cautious)}
-    return {**{name: np.asarray(leaf) for name, leaf in made.record._asdict().items()}, **about}
+def _to_arrays(made: LogDet) -> dict[str, np.ndarray]:
+    """The log-determinant as the cache keeps it: arrays by the names of the fields."""
+    arrays = {name: np.asarray(value) for name, value in made.record._asdict().items()}
+    for name in ("method", "nodes", "shift", "seconds", "interval", "cautious"):
+        arrays[name] = np.asarray(getattr(made, name))
+    if made.expansion is not None:
+        for name, value in made.expansion._asdict().items():
+            arrays[f"expansion {name}"] = np.asarray(value)
+    return arrays
 
 
 def _from_arrays(arrays: cache.Arrays) -> LogDet:
-    record = kernel.LogDetSeries(*(leaf(arrays[name]) for name in kernel.LogDetSeries._fields))
+    """The log-determinant that `_to_arrays` took apart."""
     low, high = arrays["interval"]
-    about = (
+    return LogDet(
+        LogDetSeries(*(leaf(arrays[name]) for name in LogDetSeries._fields)),
         str(arrays["method"]),
-        int(arrays["nodes"]),
-        float(arrays["shift"]),
-        float(arrays["seconds"]),
+        nodes=int(arrays["nodes"]),
+        shift=float(arrays["shift"]),
+        seconds=float(arrays["seconds"]),
+        interval=(float(low), float(high)),
+        cautious=bool(arrays["cautious"]),
+        expansion=_expansion_from(arrays),
     )
-    return LogDet(record, *about, (float(low), float(high)), bool(arrays["cautious"]))
+
+
+def _expansion_from(arrays: cache.Arrays) -> Expansion | None:
+    if "expansion size" not in arrays:
+        return None
+    parts = {name: arrays[f"expansion {name}"] for name in Expansion._fields}
+    own, norm = parts["spread"]
+    return Expansion(
+        size=int(parts["size"]),
+        centre=float(parts["centre"]),
+        half=float(parts["half"]),
+        symmetric=bool(parts["symmetric"]),
+        moments=parts["moments"],
+        noise=parts["noise"],
+        spread=(float(own), float(norm)),
+    )

@@ -163,10 +163,10 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
 
 
 def _read(file: Any, count: int) -> bytes:
-    found = file.read(count)
-    if len(found) < count:
+    content: bytes = file.read(count)
+    if len(content) < count:
         raise BrokenArchive("it is cut short")
-    return found
+    return content
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: Header) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Spatial weights: one frozen record of a checked matrix and the labels of its units."""
+"""Spatial weights: one frozen record of a checked matrix and the labels of its units.
+
+It knows the makers of matrices (builders, tables, libpysal's objects), which know nothing of it.
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,6 +15,7 @@ import scipy.sparse as sparse
 
 from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
 from spillover.engine.storage.reading import shown
+from spillover.engine.weights import builders
 from spillover.engine.weights.checks import (
     SAME,
     STANDARD,
@@ -22,45 +26,70 @@ from spillover.engine.weights.checks import (
     check_admissible,
     check_islands,
     check_values,
+    how_to_make,
     spectral_radius,
     warn_of_short_floats,
 )
+from spillover.engine.weights.libpysal_objects import make_libpysal, read_libpysal
+from spillover.engine.weights.tables import read_edges, read_square
 from spillover.kernels import admissible
-from spillover.kernels.arguments import front_doors
-from spillover.kernels.errors import WeightsError
+from spillover.kernels.arguments import expect, front_doors
+from spillover.kernels.errors import SpecificationError, SpilloverError, WeightsError
 
 
 @front_doors
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Weights:
-    """A spatial weights matrix W (n, n), w_ij >= 0 the influence of unit j on unit i, w_ii = 0,
-    with a label for each unit.
+    """A spatial weights matrix W and the labels of its N units.
 
-    (W x)_i = sum_j w_ij x_j: row i holds the neighbours of unit i. The values are kept as they are
-    given, in float64; `row_standardize` and `spectral_standardize` return new weights.
+    w_ij >= 0 is the influence of unit j on unit i, and w_ii = 0::
 
-    Parameters: `matrix`, scipy.sparse, an (n, n) array, or a DataFrame with the units as its index
-    and its columns; `ids`, n unique labels (default 0 … n-1); `islands`, "error" or "allow" for
-    units without neighbours; `bounds`, an interval of rho around 0 to use in place of the one
-    worked out from the eigenvalues (an acyclic W needs it).
+        (W x)_i = sum_j w_ij x_j
 
-    True counts as 1, masked as NaN; entries that a sparse matrix stores more than once are summed,
-    as SciPy does. Rows that sum to 1 in float32 only are warned of: in float64 W is not
-    row-standardised.
+    so that row i holds the neighbours of unit i. Weights never change: `row_standardize` and
+    `spectral_standardize` return new ones.
 
-    Raises WeightsError for a matrix that is not square, holds NaN, infinite or negative values, a
-    non-zero diagonal or anything but numbers, for islands, and for ids that are missing, repeated,
-    unordered (a set), of the wrong number, or the same but for their type or blanks, like 1 and
-    "1".
+    Parameters
+    ----------
+    matrix : sparse array, array or DataFrame, shape (N, N)
+        The weights, kept as they are given, in float64. A DataFrame has the units as its index and
+        as its columns, in any order. True counts as 1, and a masked value as NaN. Entries that a
+        sparse matrix stores more than once are summed, as SciPy does.
+    ids : sequence of N labels, optional
+        The labels of the units in the order of the rows; by default 0 … N - 1. A DataFrame brings
+        its own.
+    islands : {"error", "allow"}
+        Whether units without neighbours are refused (default) or kept as zero rows.
+    bounds : (float, float), optional
+        An interval of rho around 0, to use in place of the one worked out from the eigenvalues. A W
+        without cycles of links needs it.
 
+    Raises
+    ------
+    WeightsError
+        For a matrix that is not square, holds NaN, infinite or negative values, a non-zero diagonal
+        or anything but numbers; for islands; and for ids that are missing, repeated, without an
+        order (a set), of the wrong number, or the same but for their type or blanks, like 1 and
+        "1".
+
+    Warns
+    -----
+    SpilloverWarning
+        For rows that sum to 1 in float32 only: in float64 such a W is not row-standardised.
+
+    References
+    ----------
+    LeSage, J. & Pace, R. K. (2009). Introduction to Spatial Econometrics. CRC Press, sections 1.2
+    and 4.3.2.
+
+    Examples
+    --------
     >>> W = Weights([[0, 1, 1], [1, 0, 0], [2, 0, 0]], ids=["a", "b", "c"])
     >>> W.row_standardize() @ pd.Series({"c": 4.0, "b": 2.0, "a": 1.0})
     c    1.0
     b    1.0
     a    3.0
     dtype: float64
-
-    Source: LeSage & Pace (2009), Introduction to Spatial Econometrics, 1.2 and 4.3.2.
     """
 
     matrix: sparse.csr_array  # read-only: sorted indices, no explicit zeros
@@ -74,9 +103,7 @@ class Weights:
     ) -> None:
         check_islands(islands)
         if isinstance(matrix, pd.DataFrame):
-            from spillover.engine.weights.files import square
-
-            matrix, ids = square(matrix, ids)
+            matrix, ids = read_square(matrix, ids)
         checked = as_csr(matrix)
         labels = as_index(np.arange(checked.shape[0]) if ids is None else ids, checked.shape[0])
         check_values(checked, labels)
@@ -110,14 +137,36 @@ class Weights:
         islands: str = "error",
         bounds: Bounds = None,
     ) -> "Weights":
-        """Weights from a table with one link a row: w_ij is the weight of the row with origin i and
-        destination j (default 1).
+        """Weights from a table with one link in each row.
 
-        `ids` gives the units and their order (default: the sorted union of the labels of both
-        columns). A self-link of weight 0 declares a unit and adds no link. Raises WeightsError for
-        columns that are not there, missing or empty labels, labels that are the same but for their
-        type or blanks, labels not in `ids` and repeated links.
+        Parameters
+        ----------
+        frame : DataFrame
+            The links.
+        origin, destination : str
+            The columns with the labels of units i and j of w_ij.
+        weight : str, optional
+            The column of the weights w_ij; by default all are 1.
+        ids : sequence of labels, optional
+            The units and their order; by default the sorted labels of both columns. A link of a
+            unit to itself with weight 0 declares the unit and adds no link.
+        islands : {"error", "allow"}
+            Whether units without neighbours are refused (default) or kept as zero rows.
+        bounds : (float, float), optional
+            As for `Weights`.
 
+        Returns
+        -------
+        Weights
+
+        Raises
+        ------
+        WeightsError
+            For columns that are not there, labels that are missing, empty or the same but for their
+            type or blanks, labels not in `ids`, and links given twice.
+
+        Examples
+        --------
         >>> edges = pd.DataFrame(
         ...     {"from": ["a", "b", "b"], "to": ["b", "a", "c"], "trade": [2.0, 1.0, 3.0]}
         ... )
@@ -126,49 +175,83 @@ class Weights:
                [1., 0., 3.],
                [0., 0., 0.]])
         """
-        from spillover.engine.weights.files import table_links
-
-        return cls(
-            *table_links(frame, origin, destination, weight, ids), islands=islands, bounds=bounds
-        )
+        matrix, labels = read_edges(frame, origin, destination, weight, ids)
+        return cls(matrix, labels, islands=islands, bounds=bounds)
 
     @classmethod
     def from_libpysal(
         cls, w_or_graph: Any, *, islands: str = "error", bounds: Bounds = None
     ) -> "Weights":
-        """Weights from a `libpysal.weights.W` or a `libpysal.graph.Graph`: its values under its
-        present transform, its units in its order.
+        """Weights from an object of libpysal.
 
+        Parameters
+        ----------
+        w_or_graph : libpysal.weights.W or libpysal.graph.Graph
+            Its values are taken under its present transform, its units in its order.
+        islands : {"error", "allow"}
+            Whether units without neighbours are refused (default) or kept as zero rows.
+        bounds : (float, float), optional
+            As for `Weights`.
+
+        Returns
+        -------
+        Weights
+
+        Raises
+        ------
+        WeightsError
+            For anything else.
+
+        Examples
+        --------
         >>> from libpysal.weights import W as PysalW
         >>> Weights.from_libpysal(PysalW({"a": ["b"], "b": ["a", "c"], "c": ["b"]}))
         Weights(n=3, links=4, mean neighbours=1.33, max neighbours=2, islands=0, transform='raw')
         """
-        from spillover.engine.weights.files import libpysal_links
-
-        return cls(*libpysal_links(w_or_graph), islands=islands, bounds=bounds)
+        matrix, labels = read_libpysal(w_or_graph)
+        return cls(matrix, labels, islands=islands, bounds=bounds)
 
     @classmethod
     def contiguity(
         cls, geodataframe: Any, *, rook: bool = False, islands: str = "error"
     ) -> "Weights":
-        """w_ij = 1 for polygons that share a vertex (queen) or, with `rook`, an edge; ids from the
-        frame's index; needs the `geo` extra.
+        """Weights of 1 between polygons that share a border.
 
-        A border counts where both polygons have its vertices. Raises WeightsError for repeated
-        labels, for what is no polygon, and for islands.
+        It needs the `geo` extra. A border counts where both polygons have its vertices.
 
+        Parameters
+        ----------
+        geodataframe : geopandas.GeoDataFrame or GeoSeries
+            One polygon for each unit; its index gives the ids.
+        rook : bool
+            False (default, "queen"): a shared vertex is a border. True: a shared edge is.
+        islands : {"error", "allow"}
+            Whether units without neighbours are refused (default) or kept as zero rows.
+
+        Returns
+        -------
+        Weights
+
+        Raises
+        ------
+        WeightsError
+            For repeated labels, for geometries that are not polygons, and for islands.
+
+        References
+        ----------
+        Anselin, L. (1988). Spatial Econometrics: Methods and Models. Kluwer, chapter 3.
+
+        Examples
+        --------
         >>> import geopandas, shapely
         >>> squares = geopandas.GeoDataFrame(
         ...     geometry=[shapely.box(x, 0, x + 1, 1) for x in range(3)], index=["a", "b", "c"]
         ... )
         >>> Weights.contiguity(squares, rook=True)
         Weights(n=3, links=4, mean neighbours=1.33, max neighbours=2, islands=0, transform='raw')
-
-        Source: Anselin (1988), Spatial Econometrics, chapter 3; libpysal compares the vertices.
         """
-        from spillover.engine.weights import builders
-
-        return cls(*builders.contiguity(geodataframe, rook), islands=islands)
+        matrix, ids = builders.link_contiguous(geodataframe, rook)
+        return cls(matrix, ids, islands=islands)
 
     @classmethod
     def knn(
@@ -180,28 +263,56 @@ class Weights:
         metric: str = "euclidean",
         max_memory: float | None = None,
     ) -> "Weights":
-        """w_ij = 1 for the k units j nearest to i, in general asymmetric; of units equally far, to
-        rounding, the first in the order of ids.
+        """Weights of 1 to the k nearest units, in general asymmetric.
 
-        `coordinates`: (n, 2), or a DataFrame of two columns or points of a GeoDataFrame or
-        GeoSeries, whose index gives the ids. `metric`: "euclidean", or "haversine" for longitude,
-        then latitude, in degrees, with distances in km on a sphere of radius 6371.0088 km, the mean
-        one of the earth. `max_memory`: bytes that making W may take, by default what is free; some
-        50 a link. Raises WeightsError for coordinates that are missing or off the globe, for
-        columns called latitude, then longitude, for points whose coordinate reference system does
-        not suit the metric, and for k outside 1 … n - 1. Warns (SpilloverWarning) of straight
-        distances between columns called latitude or longitude that hold degrees; an array without
-        names may be anything.
+        Of units equally far, to rounding, the first in the order of ids is taken.
 
+        Parameters
+        ----------
+        coordinates : array, shape (N, 2), DataFrame of two columns, or points of GeoPandas
+            x and y, or for `metric="haversine"` longitude, then latitude, in degrees. The index of
+            a table gives the ids.
+        k : int
+            The number of neighbours of each unit, 1 … N - 1.
+        ids : sequence of N labels, optional
+            The labels of the rows of an array; by default 0 … N - 1.
+        metric : {"euclidean", "haversine"}
+            Straight distances (default), or distances in km on a sphere with the earth's mean
+            radius, 6371.0088 km.
+        max_memory : float, optional
+            Bytes that making W may take, some 50 for each link; by default what is free.
+
+        Returns
+        -------
+        Weights
+
+        Raises
+        ------
+        WeightsError
+            For coordinates that are missing or off the globe, for columns called latitude, then
+            longitude, for points whose coordinate reference system does not suit the metric, for
+            `k` out of range, and for more links than there is memory for.
+
+        Warns
+        -----
+        SpilloverWarning
+            For straight distances between columns called latitude or longitude that hold degrees.
+            An array has no names and may hold anything.
+
+        References
+        ----------
+        Getis, A. & Aldstadt, J. (2004). Constructing the spatial weights matrix using a local
+        statistic. Geographical Analysis 36, 90-104.
+
+        Moritz, H. (2000). Geodetic Reference System 1980. Journal of Geodesy 74, 128-133.
+
+        Examples
+        --------
         >>> Weights.knn([[0, 0], [1, 0], [5, 0]], 1).to_scipy().indices
         array([1, 0, 1], dtype=int32)
-
-        Source: Getis & Aldstadt (2004), Geographical Analysis 36, 90-104; the radius: Moritz
-        (2000), Journal of Geodesy 74, 128-133.
         """
-        from spillover.engine.weights import builders
-
-        return cls(*builders.knn(coordinates, k, ids, metric, max_memory))
+        matrix, labels = builders.link_nearest(coordinates, k, ids, metric, max_memory)
+        return cls(matrix, labels)
 
     @classmethod
     def distance_band(
@@ -214,23 +325,52 @@ class Weights:
         islands: str = "error",
         max_memory: float | None = None,
     ) -> "Weights":
-        """w_ij = 1 where d_ij <= threshold, to rounding; coordinates, metric, unit and errors as
-        for `knn`, and islands.
+        """Weights of 1 between units no farther apart than a threshold::
 
-        Raises WeightsError for more km than half way round the earth; warns of a threshold that
-        links every unit to every other.
+            w_ij = 1 where d_ij <= threshold, to rounding
 
+        Parameters
+        ----------
+        coordinates : array, shape (N, 2), DataFrame of two columns, or points of GeoPandas
+            As for `knn`.
+        threshold : float
+            The greatest distance between neighbours, in the unit of the coordinates, or in km for
+            `metric="haversine"`.
+        ids : sequence of N labels, optional
+            The labels of the rows of an array; by default 0 … N - 1.
+        metric : {"euclidean", "haversine"}
+            Straight distances (default), or distances in km on the sphere.
+        islands : {"error", "allow"}
+            Whether units without neighbours are refused (default) or kept as zero rows.
+        max_memory : float, optional
+            Bytes that making W may take; by default what is free.
+
+        Returns
+        -------
+        Weights
+
+        Raises
+        ------
+        WeightsError
+            As `knn`, for islands, and for a threshold beyond half way round the earth.
+
+        Warns
+        -----
+        SpilloverWarning
+            As `knn`, and for a threshold that links every unit to every other.
+
+        References
+        ----------
+        Getis, A. & Aldstadt, J. (2004). Constructing the spatial weights matrix using a local
+        statistic. Geographical Analysis 36, 90-104.
+
+        Examples
+        --------
         >>> Weights.distance_band([[0, 0], [1, 0], [3, 0]], 2).to_scipy().toarray()[0]
         array([0., 1., 0.])
-
-        Source: Getis & Aldstadt (2004), Geographical Analysis 36, 90-104.
         """
-        from spillover.engine.weights import builders
-
-        return cls(
-            *builders.distance_band(coordinates, threshold, ids, metric, max_memory),
-            islands=islands,
-        )
+        matrix, labels = builders.link_within(coordinates, threshold, ids, metric, max_memory)
+        return cls(matrix, labels, islands=islands)
 
     @classmethod
     def inverse_distance(
@@ -244,96 +384,192 @@ class Weights:
         islands: str = "error",
         max_memory: float | None = None,
     ) -> "Weights":
-        """w_ij = 1 / d_ij^power, of all pairs or where d_ij <= cutoff; coordinates, metric, unit
-        and errors as for `knn`.
+        """Weights that fall with a power of the distance::
 
-        Raises WeightsError for units in the same place, for a cutoff of more km than half way round
-        the earth, and for more links than there is memory for; warns of a cutoff above ten times
-        the greatest distance.
+            w_ij = 1 / d_ij^power
 
+        Parameters
+        ----------
+        coordinates : array, shape (N, 2), DataFrame of two columns, or points of GeoPandas
+            As for `knn`.
+        power : float
+            The exponent, positive; by default 1.
+        cutoff : float, optional
+            The distance beyond which w_ij = 0, in the unit of the coordinates, or in km for
+            `metric="haversine"`; by default all pairs are linked.
+        ids : sequence of N labels, optional
+            The labels of the rows of an array; by default 0 … N - 1.
+        metric : {"euclidean", "haversine"}
+            Straight distances (default), or distances in km on the sphere.
+        islands : {"error", "allow"}
+            Whether units without neighbours are refused (default) or kept as zero rows.
+        max_memory : float, optional
+            Bytes that making W may take; by default what is free.
+
+        Returns
+        -------
+        Weights
+
+        Raises
+        ------
+        WeightsError
+            As `knn`, for islands, for units in the same place, and for a cutoff beyond half way
+            round the earth.
+
+        Warns
+        -----
+        SpilloverWarning
+            As `knn`, and for a cutoff above ten times the greatest distance.
+
+        References
+        ----------
+        Getis, A. & Aldstadt, J. (2004). Constructing the spatial weights matrix using a local
+        statistic. Geographical Analysis 36, 90-104.
+
+        Examples
+        --------
         >>> Weights.inverse_distance(
         ...     [[0, 0], [2, 0], [6, 0]], power=2, cutoff=5
         ... ).to_scipy().toarray()[1]
         array([0.25  , 0.    , 0.0625])
-
-        Source: Getis & Aldstadt (2004), Geographical Analysis 36, 90-104.
         """
-        from spillover.engine.weights import builders
-
-        return cls(
-            *builders.inverse_distance(coordinates, power, cutoff, ids, metric, max_memory),
-            islands=islands,
+        matrix, labels = builders.weigh_by_distance(
+            coordinates, power, cutoff, ids=ids, metric=metric, max_memory=max_memory
         )
+        return cls(matrix, labels, islands=islands)
 
     @classmethod
     def economic(
         cls, values: pd.Series, *, power: float = 1, max_memory: float | None = None
     ) -> "Weights":
-        """`w_ij = 1 / |x_i - x_j|^power` for `values` x, a Series indexed by unit, such as a mean
-        over periods.
+        """Weights that fall with the difference between units in a variable x::
 
-        Raises WeightsError for missing and for equal values, and for more links than there is
-        memory for.
+            w_ij = 1 / |x_i - x_j|^power
 
+        Parameters
+        ----------
+        values : Series, shape (N,)
+            x, indexed by unit, such as a mean over periods; no two values are equal.
+        power : float
+            The exponent, positive; by default 1.
+        max_memory : float, optional
+            Bytes that making W may take; by default what is free.
+
+        Returns
+        -------
+        Weights
+
+        Raises
+        ------
+        WeightsError
+            For missing and for equal values, and for more links than there is memory for.
+
+        References
+        ----------
+        Case, A. C., Rosen, H. S. & Hines, J. R. (1993). Budget spillovers and fiscal policy
+        interdependence. Journal of Public Economics 52, 285-307.
+
+        Examples
+        --------
         >>> Weights.economic(pd.Series({"a": 1.0, "b": 3.0, "c": 4.0})).to_scipy().toarray()[1]
         array([0.5, 0. , 1. ])
-
-        Source: Case, Rosen & Hines (1993), Journal of Public Economics 52, 285-307.
         """
-        from spillover.engine.weights import builders
-
-        return cls(*builders.economic(values, power, max_memory))
+        matrix, ids = builders.weigh_by_difference(values, power, max_memory)
+        return cls(matrix, ids)
 
     @classmethod
     def economic_geography(cls, geography: "Weights", values: pd.Series) -> "Weights":
-        """w_ij x_j / mean(x): weights w as they stand times the size x > 0 of unit j, a Series
-        matched to their ids by its index.
+        """Weights scaled by the size x of the neighbour::
 
-        Raises WeightsError for values that are missing or not positive, and for other units.
+            v_ij = w_ij x_j / mean(x)
 
+        Parameters
+        ----------
+        geography : Weights
+            The weights w, as they stand.
+        values : Series, shape (N,)
+            The size x > 0 of each unit, matched to the ids of `geography` by its index.
+
+        Returns
+        -------
+        Weights
+            With the units and the islands of `geography`.
+
+        Raises
+        ------
+        WeightsError
+            For values that are missing or not positive, and for other units.
+
+        Examples
+        --------
         >>> Weights.economic_geography(
         ...     Weights([[0, 1], [1, 0]], ["a", "b"]), pd.Series({"b": 3.0, "a": 1.0})
         ... ).to_scipy().toarray()
         array([[0. , 1.5],
                [0.5, 0. ]])
         """
-        from spillover.engine.weights import builders
-
-        matrix = builders.economic_geography(geography, values)
+        geography = as_weights("geography", geography, error=WeightsError)
+        matrix = builders.scale_by_size(geography.matrix, geography.ids, values)
         return cls(matrix, geography.ids, islands="allow" if geography.islands_allowed else "error")
 
     @classmethod
     def nested(cls, a: "Weights", b: "Weights", share: float = 0.5) -> "Weights":
-        """share A + (1 - share) B of the row-standardised A and B, row-standardised, units in the
-        order of a.
+        """The mean of two weights A and B of the same units, all row-standardised::
 
-        A unit that is an island of one has its row in the other. WeightsError for other units and
-        for a share outside [0, 1].
+            share A + (1 - share) B
 
+        A unit that is an island of one has its row in the other.
+
+        Parameters
+        ----------
+        a, b : Weights
+            Two weights of the same N units, in any order.
+        share : float
+            The share of `a`, from 0 to 1; by default 0.5.
+
+        Returns
+        -------
+        Weights
+            With the units in the order of `a`.
+
+        Raises
+        ------
+        WeightsError
+            For other units in `a` than in `b`, and for a share outside [0, 1].
+
+        References
+        ----------
+        Debarsy, N. & LeSage, J. (2018). Flexible dependence modeling using convex combinations of
+        different types of connectivity structures. Regional Science and Urban Economics 69, 48-68.
+
+        Examples
+        --------
         >>> Weights.nested(
         ...     Weights([[0, 1, 1], [1, 0, 0], [1, 0, 0]]),
         ...     Weights([[0, 1, 0], [0, 0, 1], [1, 0, 0]]),
         ... ).to_scipy().toarray()[0]
         array([0.  , 0.75, 0.25])
-
-        Source: Debarsy & LeSage (2018), Regional Science and Urban Economics 69, 48-68.
         """
-        from spillover.engine.weights import builders
-
-        matrix = builders.nested(a, b, share)
-        return cls(
-            matrix, a.ids, islands="allow" if a.islands_allowed or b.islands_allowed else "error"
-        ).row_standardize()
+        a = as_weights("a", a, error=WeightsError)
+        b = as_weights("b", b, error=WeightsError)
+        first = builders.as_share(share)
+        builders.check_same_units(a.ids, b.ids)
+        matrix = (
+            first * a.row_standardize().matrix + (1 - first) * b[a.ids].row_standardize().matrix
+        )
+        islands = "allow" if a.islands_allowed or b.islands_allowed else "error"
+        return cls(matrix, a.ids, islands=islands).row_standardize()
 
     @property
     def n(self) -> int:
         """The number of units."""
-        return self.matrix.shape[0]
+        return int(self.matrix.shape[0])
 
     @property
-    def islands(self) -> list:
+    def islands(self) -> list[Any]:
         """The labels of the units without neighbours."""
-        return self.ids[np.diff(self.matrix.indptr) == 0].tolist()
+        lonely: list[Any] = self.ids[np.diff(self.matrix.indptr) == 0].tolist()
+        return lonely
 
     @cached_property
     def is_symmetric(self) -> bool:
@@ -342,14 +578,17 @@ class Weights:
 
     @cached_property
     def is_row_standardized(self) -> bool:
-        """Whether every row sums to 1 within 1e-10, however it came to; False with islands."""
+        """Whether every row sums to 1 within 1e-10, by whatever way; False with islands."""
         return bool((np.abs(self.matrix.sum(axis=1) - 1) <= STANDARD).all())
 
     @cached_property
     def row_sum(self) -> float | None:
-        """The sum that all rows have, within 1e-10 of it, None where they differ: such a W keeps
-        what is the same for all units the same.
+        """The sum that all rows have, within 1e-10 of it; None where they differ.
 
+        Where rows have one sum, W x is the same for all units if x is.
+
+        Examples
+        --------
         >>> Weights([[0, 2], [2, 0]]).row_sum
         2.0
         """
@@ -359,15 +598,21 @@ class Weights:
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
-        """The admissible interval (1/omega_min, 1/omega_max) of rho, or the one given if it lies
-        inside.
+        """The admissible interval of rho: (1/omega_min, 1/omega_max), or the one given.
 
-        omega are the extreme real eigenvalues; where a sign is missing, -1 or +1 over the spectral
-        radius. Above 500 units of sparse W the lower end may be up to 0.1 % short, and more where
-        the eigenvalue furthest left is complex and no real one is found: `LogDet.build(W).cautious`
-        tells. Raises WeightsError for an acyclic W without given bounds, and for given bounds shown
-        to reach a singular I - rho W.
+        omega_min and omega_max are the extreme real eigenvalues; where W has none of a sign, -1 or
+        +1 over the spectral radius stands in. For a sparse W of more than 500 units the lower end
+        may be up to 0.1 % short, and more where the eigenvalue furthest left is complex and no real
+        one was found, which `LogDet.build(W).cautious` tells.
 
+        Raises
+        ------
+        WeightsError
+            For a W without cycles and without given bounds, and for given bounds that were shown to
+            reach a singular I - rho W.
+
+        Examples
+        --------
         >>> Weights([[0, 2], [2, 0]]).bounds
         (-0.5, 0.5)
         """
@@ -378,9 +623,7 @@ class Weights:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of shape, indptr, indices and data, in hex: equal for equal matrices, whatever
-        their labels.
-        """
+        """The SHA-256 of the matrix in hexadecimal; the labels play no part."""
         parts = (np.array(self.matrix.shape), self.matrix.indptr, self.matrix.indices)
         content = (
             b"".join(part.astype("<i8").tobytes() for part in parts)
@@ -389,10 +632,18 @@ class Weights:
         return hashlib.sha256(content).hexdigest()
 
     def row_standardize(self) -> "Weights":
-        """w_ij / sum_j w_ij: every row sums to 1, islands stay zero rows.
+        """The weights with rows that sum to 1; islands stay zero rows::
 
-        Given bounds do not carry over (they were for other values) unless W is acyclic.
+            w_ij / sum_j w_ij
 
+        Bounds given for W do not carry over, as they were for other values, unless W has no cycles.
+
+        Returns
+        -------
+        Weights
+
+        Examples
+        --------
         >>> Weights([[0, 1, 3], [1, 0, 0], [1, 0, 0]]).row_standardize().to_scipy().toarray()[0]
         array([0.  , 0.25, 0.75])
         """
@@ -406,12 +657,29 @@ class Weights:
         )
 
     def spectral_standardize(self) -> "Weights":
-        """`W / max |omega|`: spectral radius 1, the ratios of all weights kept; given bounds are
-        scaled along.
+        """The weights over their spectral radius, which is then 1::
 
-        Raises WeightsError for an acyclic W, whose spectral radius is 0. Source: Kelejian & Prucha
-        (2010, J. Econometrics 157).
+            W / max |omega|
 
+        The ratios of all weights stay as they are; given bounds are scaled along.
+
+        Returns
+        -------
+        Weights
+
+        Raises
+        ------
+        WeightsError
+            For a W without cycles, whose spectral radius is 0.
+
+        References
+        ----------
+        Kelejian, H. H. & Prucha, I. R. (2010). Specification and estimation of spatial
+        autoregressive models with autoregressive and heteroskedastic disturbances. Journal of
+        Econometrics 157, 53-67.
+
+        Examples
+        --------
         >>> Weights([[0, 4], [1, 0]]).spectral_standardize().to_scipy().toarray()
         array([[0. , 2. ],
                [0.5, 0. ]])
@@ -431,13 +699,26 @@ class Weights:
         return self._derived(self.matrix / radius, self.ids, "spectral", bounds)
 
     def lag(self, x: Any) -> Any:
-        """W x, the weighted sum over each unit's neighbours; also written W @ x.
+        """The spatial lag W x, the weighted sum over each unit's neighbours; also W @ x.
 
-        `x`: an array (n,) or (n, k) in the order of `ids`, or a Series or DataFrame in any order,
-        matched to `ids` by its index and returned with that index in that order. A NaN spreads to
-        the units it is a neighbour of. Raises WeightsError for another shape, for values that are
-        not numbers and for labels that do not match.
+        Parameters
+        ----------
+        x : array, shape (N,) or (N, k), Series or DataFrame
+            An array is in the order of `ids`. A Series or DataFrame is matched to `ids` by its
+            index, in any order. A NaN spreads to the units that it is a neighbour of.
 
+        Returns
+        -------
+        array, Series or DataFrame
+            As `x`, with the index of `x` in its order.
+
+        Raises
+        ------
+        WeightsError
+            For another shape, for values that are not numbers and for labels that do not match.
+
+        Examples
+        --------
         >>> Weights([[0, 1], [2, 0]]).lag(np.array([10.0, 1.0]))
         array([ 1., 20.])
         """
@@ -462,12 +743,27 @@ class Weights:
     __array_ufunc__ = None  # array @ W is an error, not an attempt to broadcast
 
     def __getitem__(self, labels: Any) -> "Weights":
-        """The weights among the units named, in the order named: W[["b", "a"]].
+        """The weights among some of the units, in the order named: W[["b", "a"]].
 
-        Raises WeightsError for unknown or repeated labels, and for islands that arise unless
-        islands="allow" was set. Leaving units out undoes a standardisation: `transform` is then
-        "raw" again.
+        Leaving units out undoes a standardisation: `transform` is then "raw" again.
 
+        Parameters
+        ----------
+        labels : list, Index or array of labels
+            The units to keep.
+
+        Returns
+        -------
+        Weights
+
+        Raises
+        ------
+        WeightsError
+            For unknown and for repeated labels, and for islands that arise unless islands="allow"
+            was set.
+
+        Examples
+        --------
         >>> Weights([[0, 1, 2], [3, 0, 4], [5, 6, 0]], ids=list("abc"))[
         ...     ["c", "a"]
         ... ].to_scipy().toarray()
@@ -503,16 +799,24 @@ class Weights:
         return self._derived(part, self.ids[where], self.transform if whole else "raw", bounds)
 
     def to_scipy(self) -> sparse.csr_array:
-        """A copy of the matrix, free to change."""
+        """A copy of the matrix, free to change.
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (N, N)
+        """
         return self.matrix.copy()
 
     def to_libpysal(self) -> Any:
-        """The same weights as a `libpysal.weights.W` (for a graph: `libpysal.graph.Graph.from_W`);
-        needs the `geo` extra.
-        """
-        from spillover.engine.weights.files import libpysal_weights
+        """The same weights as an object of libpysal; needs the `geo` extra.
 
-        return libpysal_weights(self)
+        `libpysal.graph.Graph.from_W` makes a graph of it.
+
+        Returns
+        -------
+        libpysal.weights.W
+        """
+        return make_libpysal(self.matrix, self.ids)
 
     def _derived(
         self, matrix: sparse.csr_array, ids: pd.Index, transform: str, bounds: Bounds
@@ -542,3 +846,19 @@ class Weights:
             f" neighbours={k.max()}"
         )
         return f"Weights({size}, islands={(k == 0).sum()}, transform={self.transform!r})"
+
+
+def as_weights(
+    name: str, value: Any, *, error: type[SpilloverError] = SpecificationError
+) -> Weights:
+    """The argument `name` as weights; `error` says of anything else how to make weights of it.
+
+    >>> as_weights("W", [[0, 1], [1, 0]])
+    Traceback (most recent call last):
+    ...
+    spillover.kernels.errors.SpecificationError: W is a list: make it one with
+    spillover.Weights(matrix, ids).
+    """
+    expect(name, value, Weights, how_to_make(value), error=error)
+    weights: Weights = value
+    return weights

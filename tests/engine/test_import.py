@@ -80,8 +80,8 @@ ORDERS = {
         "import spillover as so; lazily('jax'); lazily('numpyro'); import arviz_base; so.SDM"
     ),
     "saved fits first": (
-        "import spillover as so; so.load; from spillover.engine.whole import arviz; arviz('base');"
-        " so.SDM"
+        "import spillover as so; so.load; from spillover.engine.arviz_parts import load_arviz;"
+        " load_arviz('base'); so.SDM"
     ),
 }
 

@@ -141,7 +141,7 @@ def test_the_memory_of_draws_is_predicted(k):
     )
     assert done.returncode == 0, done.stderr
     measured, parameters = json.loads(done.stdout.splitlines()[-1])
-    assert 0.5 < memory.of_draws(draws, parameters) / measured < 2
+    assert 0.5 < memory.estimate_draws(draws, parameters) / measured < 2
 
 
 LINKS = """
@@ -164,4 +164,4 @@ def test_the_memory_of_links_is_predicted():
     )
     assert done.returncode == 0, done.stderr
     measured, links = map(int, done.stdout.split())
-    assert 0.5 < memory.of_links(links) / measured < 2
+    assert 0.5 < memory.estimate_links(links) / measured < 2

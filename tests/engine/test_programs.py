@@ -24,15 +24,15 @@ FRAME = pd.DataFrame({"y": RNG.normal(size=30), "x": RNG.normal(size=30)})
 def test_many_maps_let_old_programs_go(monkeypatch):
     cleared = []
     own = SimpleNamespace(clear_cache=lambda: cleared.append("ours"))
-    monkeypatch.setattr(programs, "ours", lambda: [own])
+    monkeypatch.setattr(programs, "find_compiled", lambda: [own])
     monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append("all"))
-    monkeypatch.setattr(programs, "allowed", lambda: 65_530)
+    monkeypatch.setattr(programs, "count_allowed", lambda: 65_530)
     for maps, wanted in [
         ([26_000], []),
         ([27_000, 20_000], ["ours"]),
         ([27_000, 27_000], ["ours", "all"]),
     ]:
-        monkeypatch.setattr(programs, "maps", iter(maps).__next__)
+        monkeypatch.setattr(programs, "count_maps", iter(maps).__next__)
         programs.enter_and_clear()
         assert cleared == wanted
         cleared.clear()
@@ -41,7 +41,7 @@ def test_many_maps_let_old_programs_go(monkeypatch):
 def test_our_programs_are_found_and_no_others():
     from spillover.models import posterior
 
-    names = {getattr(one, "__module__", "") for one in programs.ours()}
+    names = {getattr(one, "__module__", "") for one in programs.find_compiled()}
     assert names
     assert all(name.startswith("spillover") for name in names)
     assert posterior
@@ -49,11 +49,11 @@ def test_our_programs_are_found_and_no_others():
 
 def test_the_limits_of_the_system_are_read():
     if not programs.MAPS.exists():
-        assert programs.maps() == 0
-        assert programs.allowed() == programs.USUAL
+        assert programs.count_maps() == 0
+        assert programs.count_allowed() == programs.USUAL
     else:
-        assert programs.maps() == len(programs.MAPS.read_text().splitlines())
-        assert programs.allowed() == int(programs.MOST.read_text())
+        assert programs.count_maps() == len(programs.MAPS.read_text().splitlines())
+        assert programs.count_allowed() == int(programs.MOST.read_text())
 
 
 FORK = """
@@ -95,7 +95,7 @@ def test_numbers_are_the_same_when_programs_go_under_way(monkeypatch):
         for name, k in (("a", 3), ("b", 4), ("c", 5))
     }
     before = so.sweep("y ~ x", FRAME, frames, **given)
-    monkeypatch.setattr(programs, "allowed", lambda: 0)  # every chunk of every thread clears
+    monkeypatch.setattr(programs, "count_allowed", lambda: 0)  # every chunk of every thread clears
     stop = threading.Event()
 
     def clear() -> None:

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from spillover.engine.recognition import (
-    alike,
-    coordinate,
-    inexact,
-    numbers_as_text,
-    out_of_order,
-    same_as_text,
-    swapped,
+    are_swapped,
+    find_alike,
+    find_coordinate,
+    find_inexact,
+    find_numbers,
+    find_same_text,
+    is_out_of_order,
 )
 
 NUMBERS = [
@@ -58,18 +58,18 @@ WORDS = [
 
 @pytest.mark.parametrize("text", NUMBERS)
 def test_what_is_written_as_a_number(text):
-    assert numbers_as_text([text]) is not None
+    assert find_numbers([text]) is not None
 
 
 @pytest.mark.parametrize("text", WORDS)
 def test_what_is_not(text):
-    assert numbers_as_text([text]) is None
+    assert find_numbers([text]) is None
 
 
 def test_a_column_is_one_of_numbers_where_half_of_its_texts_are():
-    assert numbers_as_text(["1", "2", "n/a", "-", "1"]) == (["1", "2"], ["n/a", "-"], [])
-    assert numbers_as_text(["1", "south", "north"]) is None
-    assert numbers_as_text([]) is None
+    assert find_numbers(["1", "2", "n/a", "-", "1"]) == (["1", "2"], ["n/a", "-"], [])
+    assert find_numbers(["1", "south", "north"]) is None
+    assert find_numbers([]) is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_column_is_one_of_numbers_where_half_of_its_texts_are():
 def test_the_marks_in_the_way_of_a_conversion_are_named(text, mark):
     with pytest.raises(ValueError, match="Unable to parse"):
         pd.to_numeric(pd.Series([text]))
-    assert numbers_as_text([text])[2] == [mark]
+    assert find_numbers([text])[2] == [mark]
 
 
 LATITUDES = [
@@ -118,7 +118,7 @@ NEITHER = [
 @pytest.mark.parametrize("name", LATITUDES + LONGITUDES + NEITHER)
 def test_names_of_coordinates(name):
     want = "latitude" if name in LATITUDES else "longitude" if name in LONGITUDES else None
-    assert coordinate(name) == want
+    assert find_coordinate(name) == want
 
 
 @pytest.mark.parametrize(
@@ -132,25 +132,25 @@ def test_names_of_coordinates(name):
     ],
 )
 def test_columns_the_other_way_round(names, want):
-    assert swapped(names) is want
+    assert are_swapped(names) is want
 
 
 def test_labels_that_read_alike():
-    assert same_as_text(pd.Index([1, "1", 2, 2.5, "2.0"], dtype=object)) == [1, "1"]
-    assert same_as_text(pd.Index([1.0, "1", "x"], dtype=object)) == [1.0, "1"]
-    assert same_as_text(pd.Index(["1", "01", "1.0"])) == same_as_text(pd.Index([1, 2])) == []
-    assert alike(pd.Index(["a", " a", "b"])) == ["a", " a"]
-    assert alike(pd.Index(["a", "A"])) == []
+    assert find_same_text(pd.Index([1, "1", 2, 2.5, "2.0"], dtype=object)) == [1, "1"]
+    assert find_same_text(pd.Index([1.0, "1", "x"], dtype=object)) == [1.0, "1"]
+    assert find_same_text(pd.Index(["1", "01", "1.0"])) == find_same_text(pd.Index([1, 2])) == []
+    assert find_alike(pd.Index(["a", " a", "b"])) == ["a", " a"]
+    assert find_alike(pd.Index(["a", "A"])) == []
 
 
 def test_floats_that_are_no_whole_numbers_any_more():
     assert (
-        inexact(pd.Index([1.5, 2.0**53 - 1]))
-        == inexact(pd.Index([2**60]))
-        == inexact(pd.Index([np.inf]))
+        find_inexact(pd.Index([1.5, 2.0**53 - 1]))
+        == find_inexact(pd.Index([2**60]))
+        == find_inexact(pd.Index([np.inf]))
         == []
     )
-    assert inexact(pd.Index([float(2**53 + 1), 4.0])) == [2.0**53]
+    assert find_inexact(pd.Index([float(2**53 + 1), 4.0])) == [2.0**53]
 
 
 @pytest.mark.parametrize(
@@ -167,4 +167,4 @@ def test_floats_that_are_no_whole_numbers_any_more():
     ],
 )
 def test_periods_stored_as_text(periods, want):
-    assert out_of_order(pd.Index(periods)) is want
+    assert is_out_of_order(pd.Index(periods)) is want

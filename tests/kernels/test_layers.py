@@ -1,8 +1,12 @@
-"""The layers kernels <- models <- engine, read from the source, and what an import may not do."""
+"""The layers kernels <- models <- engine and the rooms of engine, read from the source, and what an
+import may not do.
+"""
 
 import ast
 import subprocess
 import sys
+import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -68,6 +72,82 @@ def test_layers_depend_downwards_only(name):
             assert head in OUTSIDE[layer] | sys.stdlib_module_names, (
                 f"{name}: {layer} imports {module}"
             )
+
+
+# The rooms of engine: an import goes to a room further up in this list only. What lies right in
+# engine/ is ground that every room but storage stands on.
+GROUND = "ground"
+ROOMS = (
+    "storage",
+    GROUND,
+    "weights",
+    "data",
+    "exploration",
+    "estimation",
+    "specification",
+    "sweeps",
+    "reporting",
+    "studies",
+    "config",
+    "terminal",
+)
+
+
+def dotted(path):
+    """The name by which a file of the package is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(["spillover", *parts]).removesuffix(".__init__")
+
+
+MODULES = {dotted(path): name for name, path in FILES.items() if "_root" not in path.parts}
+
+
+def our_imports(name):
+    """The modules of the package that a file imports, lazily and for type checking too."""
+    for node in ast.walk(parsed(name)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                if inner in MODULES or node.module in MODULES:
+                    yield inner if inner in MODULES else node.module
+
+
+def room_of(module):
+    """The room of a module of engine, None for one of the layers below."""
+    _, layer, *rest = module.split(".")
+    if layer != "engine":
+        return None
+    return rest[0] if rest and rest[0] in ROOMS else GROUND
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room_of(name)])
+def test_an_import_goes_to_a_room_further_up(module):
+    room = ROOMS.index(room_of(module))
+    for other in our_imports(MODULES[module]):
+        if room_of(other) not in (None, room_of(module)):
+            assert ROOMS.index(room_of(other)) < room, f"{module} imports {other}"
+
+
+def test_no_module_is_imported_by_what_it_imports():
+    graph = {module: set(our_imports(name)) - {module} for module, name in MODULES.items()}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
+
+
+def test_every_room_says_what_it_is_and_is_installed():
+    folders = {path.parent.name for path in (ROOT / "engine").glob("*/__init__.py")} - {"_root"}
+    assert folders == set(ROOMS) - {GROUND}
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "packages"
+    ]
+    assert {f"spillover.engine.{room}" for room in folders} <= set(packages)
+    for room in folders:
+        words = ast.get_docstring(ast.parse((ROOT / "engine" / room / "__init__.py").read_text()))
+        assert "import" in words.split("\n\n")[1], room
 
 
 def at_import(tree):

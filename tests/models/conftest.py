@@ -55,7 +55,7 @@ class Case(NamedTuple):
         """Dependence parameters at these shares of their intervals."""
         return [
             lower + share * (upper - lower)
-            for (lower, upper), share in zip(self.bounds, shares, strict=False)
+            for (lower, upper), share in zip(self.bounds, shares[: len(self.bounds)], strict=True)
         ]
 
     def loglik(self, beta, rho, lam, sigma2):

@@ -38,9 +38,9 @@ def build(x=None, names=NAMES, lagged=(), periods=(), matrix=W):
 
 def test_columns_are_x_then_its_lags_then_dummies_of_the_last_periods():
     x = panel()
-    found = build(x, lagged=("b", "a"), periods=("t[2]", "t[3]"))
-    assert found.terms == (*NAMES, "W:b", "W:a", "t[2]", "t[3]")
-    flat = found.columns.reshape(T * N, -1)
+    actual = build(x, lagged=("b", "a"), periods=("t[2]", "t[3]"))
+    assert actual.terms == (*NAMES, "W:b", "W:a", "t[2]", "t[3]")
+    flat = actual.columns.reshape(T * N, -1)
     np.testing.assert_array_equal(flat[:, :3], x.reshape(T * N, 3))
     np.testing.assert_allclose(
         flat[:, 3:5], dense.lag(W, x.reshape(T * N, 3)[:, [2, 1]], T), atol=1e-14
@@ -49,9 +49,9 @@ def test_columns_are_x_then_its_lags_then_dummies_of_the_last_periods():
 
 
 def test_a_dummy_for_every_period():
-    found = build(periods=tuple(f"t[{i}]" for i in range(T)))
+    actual = build(periods=tuple(f"t[{i}]" for i in range(T)))
     np.testing.assert_array_equal(
-        found.columns.reshape(T * N, -1)[:, 3:], dense.dummies("period", N, T)
+        actual.columns.reshape(T * N, -1)[:, 3:], dense.dummies("period", N, T)
     )
 
 
@@ -73,12 +73,12 @@ POSITIONS = [
 
 @pytest.mark.parametrize(("lagged", "own", "lags"), POSITIONS)
 def test_positions_of_own_and_lagged_columns(lagged, own, lags):
-    found = build(lagged=lagged, periods=("t[3]",))
-    assert found.variables == ("a", "b")
-    np.testing.assert_array_equal(found.own, own)
-    np.testing.assert_array_equal(found.lagged, lags)
-    for variable, position in zip(found.variables, found.own, strict=True):
-        assert found.terms[position] == variable
+    actual = build(lagged=lagged, periods=("t[3]",))
+    assert actual.variables == ("a", "b")
+    np.testing.assert_array_equal(actual.own, own)
+    np.testing.assert_array_equal(actual.lagged, lags)
+    for variable, position in zip(actual.variables, actual.own, strict=True):
+        assert actual.terms[position] == variable
 
 
 def test_no_lags_without_weights():

@@ -30,34 +30,34 @@ TABLE = {  # effects: observations and multiplicity
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 def test_the_table_of_effects(effects, closed):
-    found = choose_transformation(Spec("SAR", effects), N, T, closed=closed)
-    assert (found.nu, found.multiplicity, found.dummies) == (*TABLE[effects], 0)
-    assert found.contrasts == (effects in ("period", "twoway"))
-    assert found.quasi == (found.contrasts and not closed)
-    assert found.over_periods == (effects in ("unit", "twoway"))
-    assert found.over_units == found.contrasts
-    assert found.lag_first
+    actual = choose_transformation(Spec("SAR", effects), N, T, closed=closed)
+    assert (actual.nu, actual.multiplicity, actual.dummies) == (*TABLE[effects], 0)
+    assert actual.contrasts == (effects in ("period", "twoway"))
+    assert actual.quasi == (actual.contrasts and not closed)
+    assert actual.over_periods == (effects in ("unit", "twoway"))
+    assert actual.over_units == actual.contrasts
+    assert actual.lag_first
 
 
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("kind", ["direct", "lsdv"])
 def test_direct_and_lsdv_keep_all_observations(kind, effects, closed):
-    found = choose_transformation(Spec("SAC", effects), N, T, closed=closed, likelihood=kind)
-    assert not found.quasi
+    actual = choose_transformation(Spec("SAC", effects), N, T, closed=closed, likelihood=kind)
+    assert not actual.quasi
     as_dummies = kind == "lsdv" and not closed and effects in ("period", "twoway")
     dummies = (T - 1 if effects == "twoway" else T) if as_dummies else 0
-    assert (found.nu, found.multiplicity, found.dummies, found.contrasts) == (
+    assert (actual.nu, actual.multiplicity, actual.dummies, actual.contrasts) == (
         N * T,
         T,
         dummies,
         False,
     )
-    assert (found.over_periods, found.over_units) == (
+    assert (actual.over_periods, actual.over_units) == (
         effects in ("unit", "twoway"),
         effects in ("period", "twoway") and not as_dummies,
     )
-    assert found.lag_first == (kind == "lsdv")
+    assert actual.lag_first == (kind == "lsdv")
 
 
 def combination(case, beta, rho, lam):
@@ -79,8 +79,8 @@ def check_sum_of_squares(case, seed):
         residual = dense.residual(
             case.problem, beta[:k], rho, lam, beta[k:] if len(beta) > k else None
         )
-        found = case.factor @ combination(case, beta, rho, lam)
-        assert found @ found == pytest.approx(residual @ residual, rel=1e-11)
+        actual = case.factor @ combination(case, beta, rho, lam)
+        assert actual @ actual == pytest.approx(residual @ residual, rel=1e-11)
 
 
 @pytest.mark.cover
@@ -175,26 +175,26 @@ def test_r_does_not_depend_on_the_blocks(model, kind, effects, name, monkeypatch
         sparse.csr_array(A) if there else None
         for A, there in ((W, model != "OLS"), (W.copy(), model == "GNS"))
     )
-    found = choose_transformation(
+    actual = choose_transformation(
         Spec(model, effects), n, T, closed=dense.row_standardised(W), likelihood=kind
     )
     y, x = rng.normal(size=(T, n)), rng.normal(size=(T, n, 2)) + rng.normal(size=(n, 2))
-    described = Regressors(x, sparse.csr_array(W), () if model == "OLS" else (1, 0), found.dummies)
+    described = Regressors(x, sparse.csr_array(W), () if model == "OLS" else (1, 0), actual.dummies)
 
     def within(values):
-        return demean(values, over_periods=found.over_periods, over_units=found.over_units)
+        return demean(values, over_periods=actual.over_periods, over_units=actual.over_units)
 
     data = (
         (y, described.whole())
-        if found.lag_first
+        if actual.lag_first
         else (within(y[:, :, None])[:, :, 0], within(described.whole()))
     )
     basis, parts = whole_arrays.lag_basis(*data, lag, error)
-    z = (within(basis) if found.lag_first else basis).reshape(n * T, -1)
+    z = (within(basis) if actual.lag_first else basis).reshape(n * T, -1)
     for rows in (1, 7, n, 2 * n + 1, 10**6):
         monkeypatch.setattr(moments, "ROWS", rows)
         for regressors in (described, described.whole()):
-            factor, named = factorize(y, regressors, found, lag, error)
+            factor, named = factorize(y, regressors, actual, lag, error)
             assert named == parts
             np.testing.assert_allclose(factor.T @ factor, z.T @ z, rtol=1e-11, atol=1e-11)
 

@@ -33,9 +33,9 @@ def test_every_step_is_the_definition(name, negative):
     np.testing.assert_allclose(
         entropy.entropies(entropy.shares(z)), entropies, rtol=1e-12, atol=1e-15
     )
-    found, w = entropy.index(z)
+    actual, w = entropy.index(z)
     np.testing.assert_allclose(w, weights, rtol=1e-10, atol=1e-15)
-    np.testing.assert_allclose(found, values, rtol=1e-10, atol=1e-15)
+    np.testing.assert_allclose(actual, values, rtol=1e-10, atol=1e-15)
 
 
 def test_a_column_with_all_in_one_row_has_entropy_zero_and_the_most_weight():

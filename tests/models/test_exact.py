@@ -101,8 +101,8 @@ def drawn(posterior, seed=0, points=POINTS, **options):
     }, quality
 
 
-def near(found, expected, error, what):
-    assert abs(found - expected) < 4.5 * error, (what, found, expected, error)
+def near(actual, expected, error, what):
+    assert abs(actual - expected) < 4.5 * error, (what, actual, expected, error)
 
 
 def assert_moments(draws, mean, sd, what):
@@ -339,12 +339,14 @@ def around(case, prior, copies):
     """
     bounds, log_prior = list(case.bounds), beta_law(case)
     for _ in range(12):
-        found = grid.grid(case.problem, bounds, prior, log_prior, (1, 40), copies)
-        at = np.unravel_index(np.argmax(found.weight / np.outer(*found.widths)), found.weight.shape)
-        pairs = [(axis, i) for axis, i in zip(found.axes, at, strict=True) if len(axis) > 1]
+        actual = grid.grid(case.problem, bounds, prior, log_prior, (1, 40), copies)
+        at = np.unravel_index(
+            np.argmax(actual.weight / np.outer(*actual.widths)), actual.weight.shape
+        )
+        pairs = [(axis, i) for axis, i in zip(actual.axes, at, strict=True) if len(axis) > 1]
         bounds = [(axis[max(i - 4, 0)], axis[min(i + 4, 39)]) for axis, i in pairs]
         width = [
-            12 * found.moments(which)[1] for which, axis in enumerate(found.axes) if len(axis) > 1
+            12 * actual.moments(which)[1] for which, axis in enumerate(actual.axes) if len(axis) > 1
         ]
         if all(hi - lo < w for (lo, hi), w in zip(bounds, width, strict=True)):
             break

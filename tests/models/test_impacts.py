@@ -53,10 +53,10 @@ def draws(count):
 def test_average_impacts_are_those_of_the_dense_inverse(channels_of, name):
     channels = channels_of(name)
     rho, (beta, theta) = inside(channels), draws(len(SHARES))
-    found = impacts.average(channels, jnp.asarray(beta), jnp.asarray(theta), jnp.asarray(rho))
+    actual = impacts.average(channels, jnp.asarray(beta), jnp.asarray(theta), jnp.asarray(rho))
     for i, value in enumerate(rho):
         expected = dense.impacts(beta[i], theta[i], value, HOSTILE[name])
-        rows = np.array([found.direct[i], found.indirect[i], found.total[i]]).T
+        rows = np.array([actual.direct[i], actual.indirect[i], actual.total[i]]).T
         np.testing.assert_allclose(rows, expected, rtol=2e-7, atol=2e-7)
 
 
@@ -65,15 +65,15 @@ def test_average_impacts_keep_the_axes_of_the_draws(channels_of, name):
     channels = channels_of(name)
     rho = jnp.asarray(inside(channels, SHARES[:4])).reshape(2, 2)
     beta, theta = (jnp.asarray(values).reshape(2, 2, 3) for values in draws(4))
-    found = impacts.average(channels, beta, theta, rho)
+    actual = impacts.average(channels, beta, theta, rho)
     one = impacts.average(channels, beta[1, 0], theta[1, 0], rho[1, 0])
-    for whole, single in zip(found, one, strict=True):
+    for whole, single in zip(actual, one, strict=True):
         assert whole.shape == (2, 2, 3)
         np.testing.assert_allclose(whole[1, 0], single, rtol=1e-12)
     batch = jax.vmap(jax.vmap(impacts.average, in_axes=(None, 0, 0, 0)), in_axes=(None, 0, 0, 0))(
         channels, beta, theta, rho
     )
-    np.testing.assert_allclose(batch.total, found.total, rtol=1e-12)
+    np.testing.assert_allclose(batch.total, actual.total, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -82,17 +82,17 @@ def test_without_rho_the_lag_of_x_is_all_that_spills_over(name):
     W = HOSTILE[name]
     channels = impacts.Channels(None, None, jnp.asarray(W.sum() / len(W)))
     for theta in (THETA, np.zeros(3)):
-        found = impacts.average(channels, jnp.asarray(BETA), jnp.asarray(theta), None)
+        actual = impacts.average(channels, jnp.asarray(BETA), jnp.asarray(theta), None)
         np.testing.assert_allclose(
-            np.array(found).T, dense.impacts(BETA, theta, 0.0, W), rtol=1e-12, atol=1e-12
+            np.array(actual).T, dense.impacts(BETA, theta, 0.0, W), rtol=1e-12, atol=1e-12
         )
 
 
 @pytest.mark.parametrize("name", ["contiguity", "sinks"])
 def test_a_model_without_rho_has_no_rho_in_its_impacts_whatever_the_channels(channels_of, name):
-    found = impacts.average(channels_of(name), jnp.asarray(BETA), jnp.asarray(THETA), None)
+    actual = impacts.average(channels_of(name), jnp.asarray(BETA), jnp.asarray(THETA), None)
     np.testing.assert_allclose(
-        np.array(found).T, dense.impacts(BETA, THETA, 0.0, HOSTILE[name]), rtol=1e-12, atol=1e-12
+        np.array(actual).T, dense.impacts(BETA, THETA, 0.0, HOSTILE[name]), rtol=1e-12, atol=1e-12
     )
 
 
@@ -115,8 +115,8 @@ def shrunk(W, share=0.6):
 def test_orders_are_the_terms_of_the_power_series(name):
     W = HOSTILE[name]
     rho, (beta, theta) = shrunk(W), draws(2)
-    found = impacts.by_order(sparse.csr_array(W), 4, beta, theta, rho)
-    assert found.total.shape == (2, 3, 5)
+    actual = impacts.by_order(sparse.csr_array(W), 4, beta, theta, rho)
+    assert actual.total.shape == (2, 3, 5)
     for i, value in enumerate(rho):
         for q in range(5):
             power = value**q * np.linalg.matrix_power(W, q)
@@ -124,7 +124,7 @@ def test_orders_are_the_terms_of_the_power_series(name):
                 P = power @ (beta[i, k] * np.eye(len(W)) + theta[i, k] * W)
                 expected = np.trace(P) / len(W), (P.sum() - np.trace(P)) / len(W), P.sum() / len(W)
                 np.testing.assert_allclose(
-                    [part[i, k, q] for part in found], expected, rtol=1e-10, atol=1e-12
+                    [part[i, k, q] for part in actual], expected, rtol=1e-10, atol=1e-12
                 )
 
 
@@ -132,9 +132,9 @@ def test_orders_are_the_terms_of_the_power_series(name):
 def test_orders_add_up_to_the_impacts(name):
     W = HOSTILE[name]
     rho, (beta, theta) = shrunk(W), draws(2)
-    found = impacts.by_order(sparse.csr_array(W), 60, beta, theta, rho)
+    actual = impacts.by_order(sparse.csr_array(W), 60, beta, theta, rho)
     for i, value in enumerate(rho):
-        summed = np.array([part[i].sum(axis=-1) for part in found]).T
+        summed = np.array([part[i].sum(axis=-1) for part in actual]).T
         np.testing.assert_allclose(
             summed,
             dense.impacts(beta[i], theta[i], value, W),
@@ -144,21 +144,21 @@ def test_orders_add_up_to_the_impacts(name):
 
 
 def test_order_zero_without_dependence():
-    found = impacts.by_order(
+    actual = impacts.by_order(
         sparse.csr_array(HOSTILE["knn"]), 3, BETA[None], 0 * THETA[None], np.zeros(1)
     )
-    np.testing.assert_array_equal(found.direct[0], np.pad(BETA[:, None], ((0, 0), (0, 3))))
-    assert not found.indirect.any()
+    np.testing.assert_array_equal(actual.direct[0], np.pad(BETA[:, None], ((0, 0), (0, 3))))
+    assert not actual.indirect.any()
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_unit_impacts_are_diagonals_row_sums_and_column_sums(name):
     W = HOSTILE[name]
     rho, (beta, theta) = np.array([*shrunk(W), 0.0]), draws(3)
-    found = impacts.by_unit(sparse.csr_array(W), beta, theta, rho)
+    actual = impacts.by_unit(sparse.csr_array(W), beta, theta, rho)
     for i, value in enumerate(rho):
         expected = dense.unit_impacts(beta[i], theta[i], value, W)
-        for part, column in zip(found, range(3), strict=True):
+        for part, column in zip(actual, range(3), strict=True):
             assert part.shape == (3, 3, len(W))
             np.testing.assert_allclose(part[i], expected[:, column], rtol=1e-9, atol=1e-11)
 

@@ -28,12 +28,12 @@ def kept(case, size):
     ]
 
 
-def compare(found, expected, tolerance):
+def compare(actual, expected, tolerance):
     scale = np.sqrt(np.abs(np.diag(expected)))
     np.testing.assert_allclose(
-        found / np.outer(scale, scale), expected / np.outer(scale, scale), rtol=0, atol=tolerance
+        actual / np.outer(scale, scale), expected / np.outer(scale, scale), rtol=0, atol=tolerance
     )
-    np.testing.assert_allclose(found, found.T, rtol=1e-9, atol=1e-9 * np.abs(found).max())
+    np.testing.assert_allclose(actual, actual.T, rtol=1e-9, atol=1e-9 * np.abs(actual).max())
 
 
 OBSERVED = [
@@ -53,12 +53,12 @@ def test_observed_information_is_minus_the_dense_hessian(case, model, effects, n
     _, there = chosen.named(values)
     expected = dense.observed_information(chosen.problem, beta, sigma2, *there)
     at = kept(chosen, len(beta))
-    found = np.asarray(
+    actual = np.asarray(
         information.observed_information(
             chosen.likelihood, np.concatenate([beta, values, [sigma2]])
         )
     )
-    compare(found, expected[np.ix_(at, at)], 1e-8)
+    compare(actual, expected[np.ix_(at, at)], 1e-8)
 
 
 @pytest.mark.parametrize("model", ["SAR", "GNS"])
@@ -130,10 +130,10 @@ WITHOUT_EFFECTS = [  # a quasi-likelihood's depends on the effects
 def test_expected_information_is_the_dense_one(case, model, effects, name, other):
     chosen = case(name, model, effects, other=other)
     beta, values, sigma2 = parameters(chosen, POINT[effects])
-    found, there = expected_of(chosen, beta, values, sigma2)
+    actual, there = expected_of(chosen, beta, values, sigma2)
     at = kept(chosen, len(beta))
     compare(
-        found,
+        actual,
         dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)],
         1e-9,
     )
@@ -145,10 +145,10 @@ def test_expected_information_is_the_dense_one(case, model, effects, name, other
 def test_expected_information_of_the_direct_likelihood(case, model, effects):
     chosen = case("knn", model, effects, kind="direct")
     beta, values, sigma2 = parameters(chosen, 5)
-    found, there = expected_of(chosen, beta, values, sigma2)
+    actual, there = expected_of(chosen, beta, values, sigma2)
     at = kept(chosen, len(beta))
     compare(
-        found,
+        actual,
         dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)],
         1e-9,
     )
@@ -165,8 +165,8 @@ def test_expected_information_of_the_dummy_likelihood(case, name, model, effects
     beta, values, sigma2 = parameters(chosen, 6)
     k, q = len(beta), chosen.problem.D.shape[1]
     coef = np.concatenate([beta, np.random.default_rng(7).normal(size=q)])
-    found, there = expected_of(chosen, beta, values, sigma2)
+    actual, there = expected_of(chosen, beta, values, sigma2)
     whole = dense.expected_information(chosen.problem, coef, sigma2, *there)
     at, dummies = [i if i < k else i + q for i in kept(chosen, k)], range(k, k + q)
     inner = np.linalg.solve(whole[np.ix_(dummies, dummies)], whole[np.ix_(dummies, at)])
-    compare(found, whole[np.ix_(at, at)] - whole[np.ix_(at, dummies)] @ inner, 1e-8)
+    compare(actual, whole[np.ix_(at, at)] - whole[np.ix_(at, dummies)] @ inner, 1e-8)

@@ -30,8 +30,8 @@ NARROW = [
 @pytest.mark.parametrize(("centre", "sd"), NARROW)
 def test_explore_finds_a_peak_of_any_width(centre, sd):
     mass = mode_search.explore(gaussian(centre, sd), len(centre))
-    found, spread = mode_search.centre_and_scale(mass)
-    np.testing.assert_allclose(found, centre, atol=0.02 * min(sd))
+    actual, spread = mode_search.centre_and_scale(mass)
+    np.testing.assert_allclose(actual, centre, atol=0.02 * min(sd))
     np.testing.assert_allclose(
         spread, [truncated_sd(*pair) for pair in zip(centre, sd, strict=True)], rtol=0.05
     )
@@ -132,14 +132,14 @@ def test_no_dimension_is_one_point():
 @pytest.mark.parametrize("shape", [(7,), (5, 6)])
 def test_local_maxima_are_the_points_not_below_a_neighbour(shape):
     grid = np.random.default_rng(1).normal(size=shape)
-    found = mode_search._local_maxima(grid)
+    actual = mode_search._local_maxima(grid)
     expected = []
     for at in np.ndindex(*shape):
         window = tuple(slice(max(i - 1, 0), i + 2) for i in at)
         if grid[at] >= grid[window].max():
             expected.append(np.ravel_multi_index(at, shape))
-    assert sorted(found) == expected
-    assert list(grid.ravel()[found]) == sorted(grid.ravel()[found], reverse=True)
+    assert sorted(actual) == expected
+    assert list(grid.ravel()[actual]) == sorted(grid.ravel()[actual], reverse=True)
 
 
 def single(dimensions):
@@ -191,9 +191,9 @@ PROBLEMS = {  # a function, a start, and its maximum there
 def test_newton_climbs_to_the_maximum(name):
     function, start, expected = PROBLEMS[name]
     derivatives = derivatives_of(function)
-    found = mode_search.newton(derivatives, np.array(start), reach=1.0)
-    np.testing.assert_allclose(found, expected, atol=1e-8)
-    value, gradient, hessian = derivatives(found)
+    actual = mode_search.newton(derivatives, np.array(start), reach=1.0)
+    np.testing.assert_allclose(actual, expected, atol=1e-8)
+    value, gradient, hessian = derivatives(actual)
     assert float(value) >= float(derivatives(np.array(start))[0])
     assert np.abs(gradient).max() < 1e-6 * np.abs(hessian).max()
     assert np.linalg.eigvalsh(hessian).max() < 0

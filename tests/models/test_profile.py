@@ -29,8 +29,8 @@ def test_strong_dependence_does_not_count_as_error(assembled, model, sigma):
     e = dense.lag(inverse_error, sigma * rng.standard_normal((n * periods, 1)), periods)
     y = dense.lag(inverse, X @ [[1.0], [1.0], [-0.5]] + e, periods)[:, 0]
     chosen = assembled(dense.problem(y, X, W, model, "none", periods))
-    found = residual_scale(chosen.likelihood)
-    assert abs(found / sigma - 1) < 4.5 / np.sqrt(2 * n * periods)
+    actual = residual_scale(chosen.likelihood)
+    assert abs(actual / sigma - 1) < 4.5 / np.sqrt(2 * n * periods)
 
 
 def test_a_complete_w_does_not_leave_no_error(assembled):

@@ -9,9 +9,9 @@ from spillover.models import spec
 
 @pytest.mark.parametrize("name", dense.MODELS)
 def test_flags_of_every_model(name):
-    found = spec.specify(name, "unit")
-    assert (found.lag, found.durbin, found.error) == dense.MODELS[name]
-    assert found.effects == "unit"
+    actual = spec.specify(name, "unit")
+    assert (actual.lag, actual.durbin, actual.error) == dense.MODELS[name]
+    assert actual.effects == "unit"
 
 
 def test_the_family_is_complete():

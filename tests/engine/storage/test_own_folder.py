@@ -144,7 +144,7 @@ def shelf(tmp_path, monkeypatch):
     """
     monkeypatch.setattr(cache, "_shelf", cache._Shelf())
     cache.keep(tmp_path / "kept")
-    cache.remembered(("a",), lambda: ARRAYS)
+    cache.recall(("a",), lambda: ARRAYS)
     cache._shelf.records.clear()
     (path,) = (tmp_path / "kept").iterdir()
     return path
@@ -169,13 +169,11 @@ def test_a_record_that_was_altered_is_made_again(shelf):
 
 
 def test_a_record_that_was_made_for_another_key_is_not_believed(shelf):
-    cache.remembered(("b",), lambda: {"nodes": np.zeros(7)})
+    cache.recall(("b",), lambda: {"nodes": np.zeros(7)})
     (other,) = (path for path in shelf.parent.iterdir() if path != shelf)
     other.replace(shelf)
     cache._shelf.records.clear()
-    np.testing.assert_array_equal(
-        cache.remembered(("a",), lambda: ARRAYS)["nodes"], ARRAYS["nodes"]
-    )
+    np.testing.assert_array_equal(cache.recall(("a",), lambda: ARRAYS)["nodes"], ARRAYS["nodes"])
     assert mode(shelf) == 0o600
     # one of an earlier version, or a forged one without a digest
     np.savez(shelf, nodes=np.zeros(7))
@@ -192,9 +190,9 @@ def test_a_full_disk_is_a_warning(shelf, monkeypatch):
     with pytest.warns(
         SpilloverWarning, match=r"kept cannot be written to \(No space left on device\): "
     ):
-        found = cache.remembered(("b",), lambda: ARRAYS)
+        found = cache.recall(("b",), lambda: ARRAYS)
     np.testing.assert_array_equal(found["nodes"], ARRAYS["nodes"])
     assert [path.name for path in shelf.parent.iterdir()] == [shelf.name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cache.remembered(("c",), lambda: ARRAYS)  # once said is enough
+        cache.recall(("c",), lambda: ARRAYS)  # once said is enough

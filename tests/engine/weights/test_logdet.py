@@ -13,6 +13,7 @@ from oracles.hostile import knn, ring, row_standardise
 import spillover as so
 from spillover.engine.weights import logdet
 from spillover.kernels import admissible, sparse_logdet
+from spillover.kernels.errors import FactorMemoryError
 
 HOSTILE = {name: W for name, (W, _) in dense.hostile().items()}
 GIVEN = {"acyclic": (-1.5, 2.5)}
@@ -98,7 +99,7 @@ def test_the_claims_of_probes_are_for_the_interval_that_is_told():
     exact = so.LogDet.build(W, "eigenvalues")
     rho = np.linspace(*ld.interval, 9)
     assert np.abs(ld(rho) - exact(rho)).max() <= 4 * ld.error
-    around = logdet._local(W, 0.5, 0.01)
+    around = logdet.refine(W, ld, 0.5, 0.01)
     assert around.interval == pytest.approx((0.4, 0.6))
     rho = np.linspace(*around.interval, 9)
     assert np.abs(around(rho) - exact(rho)).max() <= 2 * around.error + exact.error
@@ -132,7 +133,7 @@ def test_the_same_content_is_worked_out_once(monkeypatch):
     """Whatever the labels; other bounds or another method are another record."""
     made = []
     monkeypatch.setattr(
-        logdet.nodes,
+        logdet.sparse_logdet,
         "sparse_logdet",
         lambda *a, real=sparse_logdet.sparse_logdet, **k: made.append(1) or real(*a, **k),
     )
@@ -153,7 +154,7 @@ def test_on_disk_for_the_next_session(tmp_path, monkeypatch):
     W = lattice(25)
     first = so.LogDet.build(W)
     so.cache.clear()
-    monkeypatch.setattr(logdet.nodes, "sparse_logdet", None)  # would fail if it were called
+    monkeypatch.setattr(logdet.sparse_logdet, "sparse_logdet", None)  # would fail if it were called
     again = so.LogDet.build(W)
     assert repr(again) == repr(first)
     for one, other in zip(again.record, first.record, strict=True):
@@ -255,14 +256,14 @@ def test_beyond_a_size_a_pilot_is_refined_where_the_posterior_lies(monkeypatch, 
 def test_where_factors_do_not_fit_the_probes_remain(monkeypatch):
     W = lattice(30)
     monkeypatch.setattr(
-        logdet.nodes,
+        logdet.sparse_logdet,
         "sparse_logdet",
-        lambda *_, **__: (_ for _ in ()).throw(so.WeightsError("do not fit into memory")),
+        lambda *_, **__: (_ for _ in ()).throw(FactorMemoryError("they do not fit")),
     )
     monkeypatch.setattr(
         logdet.local_logdet,
         "refine",
-        lambda *_, **__: (_ for _ in ()).throw(so.WeightsError("do not fit into memory")),
+        lambda *_, **__: (_ for _ in ()).throw(FactorMemoryError("they do not fit")),
     )
     assert so.LogDet.build(W).method == "stochastic"
     fit = so.SAR("y ~ x", frame_of(W, 0.5), W).fit_ml()
@@ -279,3 +280,27 @@ def test_columbus_as_other_programs_have_it(columbus, reference, program, method
     np.testing.assert_allclose(ld(stored["rho"]), stored["value"], rtol=1e-10, atol=1e-11)
     if "derivative" in stored:
         np.testing.assert_allclose(ld.derivative(stored["rho"]), stored["derivative"], rtol=1e-8)
+
+
+def test_given_bounds_hold_after_a_refinement(monkeypatch):
+    monkeypatch.setattr(logdet, "LARGE", 100)
+    W = so.Weights(lattice(25).to_scipy(), bounds=(-0.5, 0.9))
+    usual = so.LogDet.build(W)
+    refined = logdet.refine(W, usual, 0.3, 0.02)
+    assert (usual.method, refined.method) == ("stochastic", "local")
+    assert usual.bounds == refined.bounds == (-0.5, 0.9)
+    exact = so.LogDet.build(W, "sparse")
+    rho = np.linspace(0.2, 0.4, 5)
+    np.testing.assert_allclose(refined(rho), exact(rho), atol=1e-6)
+
+
+def test_what_the_probes_told_is_kept_with_the_record(tmp_path, monkeypatch):
+    """So that a posterior found in another session is refined without new probes."""
+    monkeypatch.setattr(so.cache._shelf, "folder", None)
+    so.cache.keep(tmp_path)
+    W = lattice(25)
+    first = logdet.refine(W, so.LogDet.build(W, "stochastic"), 0.3, 0.02)
+    so.cache.clear()
+    monkeypatch.setattr(logdet.stochastic_logdet, "stochastic_logdet", None)
+    again = logdet.refine(W, so.LogDet.build(W, "stochastic"), 0.3, 0.02)
+    np.testing.assert_array_equal(again.record.coef, first.record.coef)

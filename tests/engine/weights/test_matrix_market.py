@@ -10,8 +10,8 @@ import pytest
 import scipy.io
 import scipy.sparse as sparse
 
-from spillover.engine.weights.files import read_weights
 from spillover.engine.weights.matrix_market import read_matrix_market
+from spillover.engine.weights.reading import read_weights
 from spillover.kernels.errors import WeightsError
 
 RNG = np.random.default_rng(8)

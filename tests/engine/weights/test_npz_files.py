@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from spillover.engine.weights.files import read_weights
 from spillover.engine.weights.npz_files import read_npz
+from spillover.engine.weights.reading import read_weights
 from spillover.kernels.errors import WeightsError
 
 RNG = np.random.default_rng(4)

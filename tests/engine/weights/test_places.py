@@ -2,6 +2,7 @@
 of, and others are not.
 """
 
+import math
 import re
 import warnings
 
@@ -11,6 +12,7 @@ import pytest
 
 import spillover as so
 from spillover.engine.config.weights import weights_table
+from spillover.engine.weights.places import RADIUS as OURS
 
 CITIES = {
     "beijing": (116.41, 39.90),
@@ -84,6 +86,43 @@ def test_nothing_is_said_without_evidence(places):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         so.Weights.knn(places, 2)
+
+
+# of GRS80, km: Moritz (2000), Geodetic Reference System 1980, J. Geodesy 74
+EQUATORIAL, FLATTENING = (
+    6378.137,
+    1 / 298.257222101,
+)
+RADIUS = EQUATORIAL * (3 - FLATTENING) / 3  # (2a + b) / 3
+
+
+def test_the_radius_is_the_mean_one_of_the_ellipsoid():
+    assert pytest.approx(RADIUS, abs=5e-5) == OURS
+
+
+R = OURS
+WAYS = {
+    "a quarter of a meridian": ((17, 0), (17, 90), math.pi * R / 2),
+    "antipodes": ((10, -30), (190, 30), math.pi * R),
+    "nearly antipodes": ((0, 0), (180, 1e-5), (math.pi - math.radians(1e-5)) * R),
+    "poles": ((33, 90), (-120, -90), math.pi * R),
+    "across the date line": ((179.5, 0), (-179.5, 0), math.radians(1) * R),
+    "a longitude counted on": ((359, 0), (1, 0), math.radians(2) * R),
+    "an octant": ((0, 0), (90, 0), math.pi * R / 2),
+    "a few metres": ((5, 45), (5, 45.0001), math.radians(1e-4) * R),
+    "the corners of a regular tetrahedron": (
+        (0, 90),
+        (40, math.degrees(math.asin(-1 / 3))),
+        math.acos(-1 / 3) * R,
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_great_circles(way):
+    start, end, length = WAYS[way]
+    W = so.Weights.inverse_distance([start, end], metric="haversine")
+    assert 1 / W.to_scipy()[0, 1] == pytest.approx(length, rel=1e-10)
 
 
 def test_arrays_that_look_swapped_or_projected_are_refused_and_say_so():

@@ -1,0 +1,57 @@
+"""Failures told in one way: what the operating system refuses, and which file an error is of.
+
+>>> from pathlib import Path
+>>> with explain_failures(Path("/nowhere"), "cannot be read"):
+...     _ = Path("/nowhere").read_text()
+Traceback (most recent call last):
+...
+spillover.kernels.errors.StorageError: /nowhere cannot be read (No such file or directory).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spillover.engine.storage.reading import named, reason_of
+from spillover.kernels.errors import StorageError
+
+
+@contextmanager
+def explain_failures(
+    path: Path, complaint: str, way_out: str = "", *, bad_names: bool = False
+) -> Iterator[None]:
+    """Raise what the operating system refuses in the block as a StorageError.
+
+    Parameters
+    ----------
+    path : Path
+        What the block works on.
+    complaint : str
+        What cannot be done with it, as "cannot be used as a folder".
+    way_out : str
+        What to do about it, as ": give another"; by default nothing.
+    bad_names : bool
+        Whether a ValueError is one of the name of the path too, such as a null character in it.
+        Not so by default: the block may do other things that raise one.
+    """
+    kinds = (OSError, ValueError) if bad_names else (OSError,)
+    try:
+        yield
+    except kinds as error:
+        raise StorageError(f"{named(path)} {complaint} ({reason_of(error)}){way_out}.") from error
+
+
+@contextmanager
+def prefix_errors(kind: type[Exception], prefix: object) -> Iterator[None]:
+    """Put the name of a file before what an error of this kind says in the block.
+
+    >>> with prefix_errors(KeyError, "panel.csv"):
+    ...     raise KeyError("no such column")
+    Traceback (most recent call last):
+    ...
+    KeyError: "panel.csv: 'no such column'"
+    """
+    try:
+        yield
+    except kind as error:
+        raise kind(f"{prefix}: {error}") from error.__cause__
