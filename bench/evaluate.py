@@ -1,59 +1,42 @@
-"""What a log-determinant and a log-density cost to evaluate inside a compiled program, and to
-compile.
+"""What does it cost to evaluate, and to compile, a log-determinant inside a compiled program?
 
-    python bench/evaluate.py        one JSON line a case and contender, each in a fresh process
-    python bench/evaluate.py 96     these cases only
+    python bench/evaluate.py [CASES]        each case and contender in a fresh process
 
 Cases: "64" and "96", so many coefficients over all of the interval; "sparse", the record of 2,500
-units by kernels.nodes on its default interval; "density", models.posterior.log_density of an SDM
-with 12 coefficients. Contenders for the series:
-"package", kernels.chebyshev as it is; Clenshaw's recurrence by "scan" so many steps at a time, or
-"unrolled"; the terms of each k mod m apart, a recurrence in T_m, as m numbers ("chains") or a
-vector ("lanes"); "basis", all T_k by doubling, then a dot product. Their derivative rule sums the
-differentiated series, and one of zeros for coefficients that have no tangent; "lean" leaves the
-latter out; "dual" differentiates the recurrence instead of the coefficients, for the first
-derivative. A call depends on the one before it; all numbers of the record are arguments of the
-program. `value_us`, `gradient_us` (value and gradient), `hessian_us` (the second derivative): CPU
+units on its default interval; "density", the log-density of an SDM with 12 coefficients, of which
+the log-determinant is a part.
+
+Contenders for the series: "package", kernels.chebyshev as it is; Clenshaw's recurrence by "scan" so
+many steps at a time, or "unrolled"; the terms of each k mod m apart, a recurrence in T_m, as m
+numbers ("chains") or a vector ("lanes"); "basis", all T_k by doubling, then a dot product. Their
+derivative rule sums the differentiated series, and one of zeros for coefficients that have no
+tangent; "lean" leaves the latter out; "dual" differentiates the recurrence instead of the
+coefficients, for the first derivative.
+
+A call depends on the one before it; all numbers of the record are arguments of the program.
+`value_us`, `gradient_us` (value and gradient), `hessian_us` (the second derivative): CPU
 microseconds a call, the best of REPEATS; `*_compile_s`: CPU seconds to trace, lower and compile it,
 alone, in a process that has compiled before. Targets for the series: value at most 0.15, value and
 gradient at most 0.25, compilation at most 0.5.
 """
 
-import json
-import subprocess
-import sys
-import time
-
+import common
 import numpy as np
-import scipy.sparse as sparse
+from common import measure, report
 
 CONTENDERS = (
-    "package",
-    "scan 1",
-    "scan 8",
-    "scan 8 lean",
-    "unrolled",
-    "unrolled lean",
-    "chains 2 lean",
-    "chains 3 lean",
-    "chains 4 lean",
+    *("package", "scan 1", "scan 8", "scan 8 lean", "unrolled", "unrolled lean"),
+    *("chains 2 lean", "chains 3 lean", "chains 4 lean"),
+    *("lanes 4 lean", "lanes 4 dual", "lanes 8 lean", "basis lean"),
 )
-CONTENDERS += ("lanes 4 lean", "lanes 4 dual", "lanes 8 lean", "basis lean")
 SERIES = ("64", "96", "sparse")
-DENSITIES = {"density": 20_000}
-CALLS = 200_000
-REPEATS = 7
+DENSITY = "density"
+CALLS, DENSITY_CALLS, REPEATS = (2_000, 200, 2) if common.SMALL else (200_000, 20_000, 7)
 
 
-def timed(function) -> tuple[object, float]:
-    """The result, and CPU seconds."""
-    start = time.process_time()
-    result = function()
-    return result, time.process_time() - start
-
-
-def in_loop(function, record, start, calls: int) -> tuple[float, float]:
+def time_loop(function, record, start, calls: int) -> tuple[float, float]:
     """CPU microseconds of a call in a loop of dependent ones, and CPU seconds to compile one call.
+
     function: (record, point) -> point.
     """
     import jax
@@ -63,13 +46,12 @@ def in_loop(function, record, start, calls: int) -> tuple[float, float]:
             0, calls, lambda _, point: start + 1e-9 * function(record, point), start
         )
 
-    _, seconds = timed(lambda: jax.jit(function).lower(record, start).compile())
+    _, compiling = measure(lambda: jax.jit(function).lower(record, start).compile())
     compiled = jax.jit(program).lower(record, start).compile()
-    jax.block_until_ready(compiled(record, start))
-    best = min(
-        timed(lambda: jax.block_until_ready(compiled(record, start)))[1] for _ in range(REPEATS)
+    _, least = common.measure_warm(
+        lambda: jax.block_until_ready(compiled(record, start)), repeats=REPEATS
     )
-    return 1e6 * best / calls, seconds
+    return 1e6 * least.cpu_s / calls, compiling.cpu_s
 
 
 def figures(function, record, start, calls: int) -> dict:
@@ -90,11 +72,11 @@ def figures(function, record, start, calls: int) -> dict:
     if jnp.ndim(start) == 0:
         programs["hessian"] = jax.hessian(function, argnums=1)
     jax.jit(lambda point: 2 * point)(start).block_until_ready()
-    found = {}
+    row = {}
     for name, program in programs.items():
-        microseconds, seconds = in_loop(program, record, start, calls)
-        found |= {f"{name}_us": round(microseconds, 4), f"{name}_compile_s": round(seconds, 3)}
-    return found
+        microseconds, seconds = time_loop(program, record, start, calls)
+        row |= {f"{name}_us": round(microseconds, 4), f"{name}_compile_s": round(seconds, 3)}
+    return row
 
 
 def clenshaw(coef, t, unroll):
@@ -115,10 +97,10 @@ def basis(t, count):
     """T_0(t), ..., T_(count - 1)(t) by T_(m + j) = 2 T_m T_j - T_(m - j)."""
     import jax.numpy as jnp
 
-    found = jnp.stack([jnp.ones_like(t), t])
-    while (m := len(found) - 1) < count - 1:
-        found = jnp.concatenate([found, 2 * found[m] * found[1:] - found[m - 1 :: -1]])
-    return found[:count]
+    known = jnp.stack([jnp.ones_like(t), t])
+    while (m := len(known) - 1) < count - 1:
+        known = jnp.concatenate([known, 2 * known[m] * known[1:] - known[m - 1 :: -1]])
+    return known[:count]
 
 
 def lanes(coef, t, m):
@@ -202,122 +184,53 @@ def polynomial(contender: str):
     return ruled
 
 
-def neighbours(n: int, k: int) -> sparse.csr_array:
-    """Row-standardised k nearest neighbours of n uniform points."""
-    from scipy.spatial import cKDTree
-
-    near = cKDTree(np.random.default_rng(0).uniform(size=(n, 2))).query(
-        np.random.default_rng(0).uniform(size=(n, 2)), k + 1
-    )[1][:, 1:]
-    return sparse.csr_array(
-        (np.full(n * k, 1 / k), (np.repeat(np.arange(n), k), near.ravel())), shape=(n, n)
-    )
-
-
-def series(case: str):
+def build_series(case: str):
     """The record of a case."""
     import jax.numpy as jnp
 
     from spillover.kernels import chebyshev, logdet, sparse_logdet
 
     if case == "sparse":
-        made = sparse_logdet.sparse_logdet(neighbours(2_500, 6))
+        made = sparse_logdet.sparse_logdet(common.neighbours(2_500))
         return logdet.from_series(made.coef, made.bounds, 2_500, made.error, made.ends)
     coef = np.random.default_rng(0).normal(size=int(case)) * 0.7 ** np.arange(int(case))
-    return logdet.LogDetSeries(
-        *(jnp.asarray(a) for a in (coef, [-1.0, 1.0], 1e3, 0.0, np.zeros((0, 2)), chebyshev.FULL))
-    )
+    parts = (coef, [-1.0, 1.0], 1e3, 0.0, np.zeros((0, 2)), chebyshev.FULL)
+    return logdet.LogDetSeries(*map(jnp.asarray, parts))
 
 
-def posterior():
-    """The posterior of an SDM of 49 units and 5 regressors, with the default priors: 12 numbers
-    and sigma.
-    """
-    import jax
-    import jax.numpy as jnp
-
-    from spillover.kernels import logdet, moments, spectrum
-    from spillover.models import (
-        effects,
-        likelihood,
-        mode_search,
-        posterior,
-        prior_arrays,
-        priors,
-    )
-    from spillover.models.design import INTERCEPT
-    from spillover.models.spec import Spec
-
-    rng, n, W = np.random.default_rng(0), 49, neighbours(49, 4)
-    x = rng.normal(size=(n, 5))
-    columns = np.column_stack([np.ones(n), x, W @ x])
-    y = np.linalg.solve(np.eye(n) - 0.4 * W.toarray(), columns @ np.ones(11) + rng.normal(size=n))
-    table = effects.choose_transformation(Spec("SDM"), n, 1, closed=True)
-    factor, parts = effects.factorize(y[None], columns[None], table, W, None)
-    terms = (INTERCEPT, *(f"x{j}" for j in range(10)))
-    prior = prior_arrays.resolve(
-        priors.Priors(), terms, prior_arrays.measure_scales(factor, parts, terms, 1.0, n), ("rho",)
-    )
-    data = moments.split(
-        moments.append_rows(factor, parts, np.asarray(prior.root), np.asarray(prior.target)), parts
-    )
-    record = logdet.from_eigenvalues(spectrum.eigenvalues(W))
-    whole = likelihood.Likelihood(data, record, None, jnp.asarray(float(n)), jnp.asarray(1.0))
-    mass = mode_search.explore(
-        lambda s: jax.lax.map(
-            lambda at: posterior.collapsed_log_density(whole, prior, at), jnp.asarray(s)
-        ),
-        1,
-    )
-    centre, root = mode_search.centre_and_root(mass)
-    return posterior.Posterior(whole, prior, jnp.asarray(centre), jnp.asarray(root[0]))
-
-
-def measure(case: str, contender: str) -> dict:
+def child(case: str, contender: str) -> dict:
     """One case and contender in this process."""
     import jax
     import jax.numpy as jnp
+    import samplers
 
     from spillover.kernels import chebyshev
     from spillover.models import posterior as posteriors
 
     with jax.enable_x64(True):
-        if case in SERIES:
-            record = series(case)
-            if contender != "package":
-                chebyshev.polynomial = polynomial(contender)
-            shown = {
-                "coefficients": int(record.coef.shape[0]),
-                "used": int(np.max(np.flatnonzero(record.coef))) + 1,
-            }
-            return shown | figures(lambda record, s: record.at(s), record, jnp.asarray(0.3), CALLS)
-        built = posterior()
-        start = jnp.full(posteriors.flat_size(built), 0.1)
-        return figures(
-            lambda at, flat: posteriors.log_density(at, flat), built, start, DENSITIES[case]
-        )
+        if case == DENSITY:
+            design = common.Design(theta=0.5)
+            posterior = samplers.place(
+                common.model("SDM", common.neighbours(49, 4), design)
+            ).posterior
+            start = jnp.full(posteriors.flat_size(posterior), 0.1)
+            return figures(posteriors.log_density, posterior, start, DENSITY_CALLS)
+        record = build_series(case)
+        if contender != "package":
+            chebyshev.polynomial = polynomial(contender)
+        used = int(np.max(np.flatnonzero(record.coef))) + 1
+        shown = {"coefficients": int(record.coef.shape[0]), "used": used}
+        return shown | figures(lambda record, s: record.at(s), record, jnp.asarray(0.3), CALLS)
 
 
-def main() -> None:
+def main(words: list[str]) -> None:
     """All cases and contenders."""
-    from machine import machine
-
-    if sys.argv[1:2] == ["--child"]:
-        print(json.dumps(measure(*sys.argv[2:])))
-        return
-    for case in sys.argv[1:] or [*SERIES, *DENSITIES]:
-        for contender in CONTENDERS if case in SERIES else ("package",):
-            command = [sys.executable, __file__, "--child", case, contender]
-            out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            print(
-                json.dumps(
-                    {"case": case, "contender": contender}
-                    | json.loads(out.strip().splitlines()[-1])
-                ),
-                flush=True,
-            )
-    print(json.dumps({"machine": machine()}))
+    (cases,) = common.choose(words, (*SERIES, DENSITY))
+    for case in cases:
+        for contender in CONTENDERS if case in SERIES else CONTENDERS[:1]:
+            about = {"case": case, "contender": contender}
+            report({**about, **common.ask_child(__file__, case, contender)})
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main, child)

@@ -1,25 +1,22 @@
-"""Kills, full and read-only disks, flipped bits, missing files and dead workers: what is lost, and
-what comes out of a restart.
+"""What is lost by kills, full disks, damaged files and dead workers, and what does a restart give?
 
-    python bench/faults.py                  50 kills, and the faults of the disk: a JSON line each,
-    then the sum python bench/faults.py --kills 5 --flips 10
+    python bench/faults.py [--kills 50] [--disks 12] [--flips 60] [--workers 4] [--seed 0]
 
-The work: a sweep of eight members with a store, a fit and a study, of small data, by the command
-line. "kill": SIGKILL at a random moment of the time that an undisturbed run takes, then a restart.
-"full disk": no file may grow beyond a random size (RLIMIT_FSIZE), then a restart with room;
-"read-only disk": the output folder cannot be written (left out for root, who can). "flip",
-"missing", "short": a bit of a file of a store, or of a saved fit, is flipped, the file deleted or
-cut, and read again. "workers": a worker of a Dask cluster is killed in a sweep.
+A record a fault, then the sum; exit code 1 where anything is lost or different. The work: a sweep
+of eight members with a store, a fit and a study, of small data, by the command line. "kill":
+SIGKILL at a random moment of the time that an undisturbed run takes, then a restart. "full disk":
+no file may grow beyond a random size (RLIMIT_FSIZE), then a restart with room; "read-only disk":
+the output folder cannot be written (left out for root, who can). "flip", "missing", "short": a bit
+of a file of a store, or of a saved fit, is flipped, the file deleted or cut, and read again.
+"workers": a worker of a Dask cluster is killed in a sweep.
 
-"outcome": "identical" (the numbers of the undisturbed run, bit for bit), or a SpilloverError by its
+`outcome`: "identical" (the numbers of the undisturbed run, bit for bit), or a SpilloverError by its
 class where nothing but an error can come; or what must not be: "different", "raw", "crash",
-"timeout", "lost" (something that had been finished is gone or damaged). Exit code 1 where there is
-any of these.
+"timeout", "lost" (something that had been finished is gone or damaged).
 """
 
 import argparse
 import hashlib
-import json
 import os
 import random
 import resource
@@ -32,33 +29,71 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+import common
 from children import Child
+from common import report
 
-KILLS, FLIPS, DISKS, SEED = 50, 60, 12, 0
+KILLS, DISKS, FLIPS, WORKERS = (1, 1, 2, 0) if common.SMALL else (50, 12, 60, 4)
+SEED = 0
 TIMEOUT = 300  # seconds for a run, imports and compiling included
 MEMORY = 8 << 30  # bytes of address space of a child
 BAD = ("different", "raw", "crash", "timeout", "lost")
-SHARED = 'data = "d.csv"\nunit = "unit"\nperiod = "year"\n'
 CONFIGS = {
-    "sweep": (
-        SHARED
-        + 'formula = "y ~ x + z"\nmodels = ["SAR", "SDM"]\neffects = ["unit", "none"]\noutput ='
-        ' "out"\n[weights]\na = "a.csv"\nb = "b.csv"\n[sampler]\nsampler = "exact"\ndraws ='
-        " 50\nseed = 1\n"
-    ),
-    "fit": (
-        SHARED
-        + 'formula = "y ~ x + z"\nweights = "a.csv"\nmodel = "SAR"\neffects = "unit"\noutput ='
-        ' "out"\n[sampler]\nsampler = "exact"\ndraws = 200\nchains = 2\nseed = 1\n'
-    ),
-    "study": (
-        SHARED + 'title = "t"\noutput = "out"\nseed = 1\n[weights]\na = "a.csv"\nb ='
-        ' "b.csv"\n[model]\nformula = "y ~ x + z"\nweights = "a"\nname = "SAR"\neffects ='
-        ' "unit"\n[sampler]\ndraws = 100\ntune = 100\nchains = 1\n[sweep]\nmodels ='
-        ' ["SAR"]\ndraws = 50\n'
-    ),
+    "sweep": """\
+data = "d.csv"
+unit = "unit"
+period = "year"
+formula = "y ~ x + z"
+models = ["SAR", "SDM"]
+effects = ["unit", "none"]
+output = "out"
+[weights]
+a = "a.csv"
+b = "b.csv"
+[sampler]
+sampler = "exact"
+draws = 50
+seed = 1
+""",
+    "fit": """\
+data = "d.csv"
+unit = "unit"
+period = "year"
+formula = "y ~ x + z"
+weights = "a.csv"
+model = "SAR"
+effects = "unit"
+output = "out"
+[sampler]
+sampler = "exact"
+draws = 200
+chains = 2
+seed = 1
+""",
+    "study": """\
+data = "d.csv"
+unit = "unit"
+period = "year"
+title = "t"
+output = "out"
+seed = 1
+[weights]
+a = "a.csv"
+b = "b.csv"
+[model]
+formula = "y ~ x + z"
+weights = "a"
+name = "SAR"
+effects = "unit"
+[sampler]
+draws = 100
+tune = 100
+chains = 1
+[sweep]
+models = ["SAR"]
+draws = 50
+""",
 }
 READ = """
 import hashlib, resource, sys, warnings
@@ -118,7 +153,7 @@ if __name__ == "__main__":
 """
 
 
-def limited(size: int | None = None) -> Callable[[], None]:
+def limit_child(size: int | None = None) -> Callable[[], None]:
     """What bounds a child before it starts: memory, no core file, and the size of a file."""
 
     def limit() -> None:
@@ -179,7 +214,7 @@ class Work:
         self, arguments: list[str], place: Path, size: int | None = None
     ) -> subprocess.Popen:
         pipe = subprocess.PIPE
-        command, limit = [sys.executable, *arguments], limited(size)
+        command, limit = [sys.executable, *arguments], limit_child(size)
         return subprocess.Popen(
             command,
             cwd=place,
@@ -195,7 +230,7 @@ class Work:
         """A run to its end: "done", "SpilloverError" (one line and exit code 1), or what must not
         be.
         """
-        return said(self.start(kind, place, size))
+        return read_status(self.start(kind, place, size))
 
     def read(self, kind: str, place: Path) -> tuple[str, str]:
         """The digest of what a run left, read back by the public API, or the error."""
@@ -218,12 +253,12 @@ class Work:
     def cluster(self, place: Path, moment: float) -> tuple[str, str]:
         """The sweep on two workers, of which one is killed."""
         (place / "out").mkdir()
-        return answered(
+        return read_answer(
             self._child([str(self.folder / "cluster.py"), str(moment), "out/sweep.zarr"], place)
         )
 
 
-def ended(process: subprocess.Popen) -> tuple[str, str] | None:
+def wait_for(process: subprocess.Popen) -> tuple[str, str] | None:
     """What a process wrote; None where it did not end."""
     try:
         return process.communicate(timeout=TIMEOUT)
@@ -233,9 +268,9 @@ def ended(process: subprocess.Popen) -> tuple[str, str] | None:
         return None
 
 
-def said(process: subprocess.Popen) -> tuple[str, str]:
+def read_status(process: subprocess.Popen) -> tuple[str, str]:
     """How a command ended."""
-    texts = ended(process)
+    texts = wait_for(process)
     if texts is None:
         return "timeout", ""
     if process.returncode == 0:
@@ -247,9 +282,9 @@ def said(process: subprocess.Popen) -> tuple[str, str]:
     return ("SpilloverError" if clean else "raw"), last[0][:200]
 
 
-def answered(process: subprocess.Popen) -> tuple[str, str]:
+def read_answer(process: subprocess.Popen) -> tuple[str, str]:
     """What a script of ours answered on the line that begins with NUL."""
-    texts = ended(process)
+    texts = wait_for(process)
     if texts is None:
         return "timeout", ""
     lines = [line[1:] for line in texts[0].splitlines() if line.startswith("\0")]
@@ -300,14 +335,14 @@ class Faults:
                     raise SystemExit(f"the undisturbed {kind} failed: {outcome}: {text}")
             self.good[kind] = place, work.read(kind, place)[1]
 
-    def compared(self, kind: str, place: Path) -> tuple[str, str]:
+    def compare(self, kind: str, place: Path) -> tuple[str, str]:
         """What is there, against the undisturbed run."""
         outcome, text = self.work.read(kind, place)
         if outcome != "result":
             return outcome, text
         return ("identical" if text == self.good[kind][1] else "different"), ""
 
-    def restarted(self, kind: str, place: Path) -> tuple[str, str]:
+    def restart(self, kind: str, place: Path) -> tuple[str, str]:
         """A run in a folder that an earlier one left; what finished chunks there were must be there
         still, byte for byte.
         """
@@ -317,7 +352,7 @@ class Faults:
             return outcome, text
         after = snapshot(place)
         gone = [name for name, digest in before.items() if after.get(name) != digest]
-        return ("lost", ", ".join(gone[:3])) if gone else self.compared(kind, place)
+        return ("lost", ", ".join(gone[:3])) if gone else self.compare(kind, place)
 
     def kill(self, kind: str) -> tuple[str, str]:
         """SIGKILL at a random moment; half of the time in a folder where an earlier run had
@@ -332,9 +367,9 @@ class Faults:
         time.sleep(moment)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        if again and (outcome := self.compared(kind, place))[0] != "identical":
+        if again and (outcome := self.compare(kind, place))[0] != "identical":
             return "lost", f"after {moment:.1f} s: {' '.join(outcome)}"
-        outcome, text = self.restarted(kind, place)
+        outcome, text = self.restart(kind, place)
         return outcome, f"killed after {moment:.1f} s{': ' + text if text else ''}"
 
     def disk(self, kind: str) -> tuple[str, str]:
@@ -348,9 +383,9 @@ class Faults:
         outcome, text = self.work.finish(kind, place, size)
         if outcome not in ("done", "SpilloverError"):
             return outcome, f"{size} bytes: {text}"
-        if kind != "sweep" and (earlier := self.compared(kind, place))[0] != "identical":
+        if kind != "sweep" and (earlier := self.compare(kind, place))[0] != "identical":
             return "lost", f"{size} bytes: {' '.join(earlier)}"
-        found, more = self.restarted(kind, place)
+        found, more = self.restart(kind, place)
         return found, f"{size} bytes: {outcome} {text}; then {found} {more}".strip()
 
     def read_only(self, kind: str) -> tuple[str, str]:
@@ -361,7 +396,7 @@ class Faults:
         place.chmod(0o755)
         return ("raw", "it was written") if outcome[0] == "done" else outcome
 
-    def damaged(self, kind: str, how: str) -> tuple[str, str]:
+    def damage(self, kind: str, how: str) -> tuple[str, str]:
         """A file flipped, missing or short: an error or the same numbers, never others; a sweep
         then mends itself.
         """
@@ -384,10 +419,10 @@ class Faults:
             content[self.rng.randrange(len(content))] ^= 1 << self.rng.randrange(8)
             path.write_bytes(content)
         name = str(path.relative_to(place / "out"))
-        outcome, text = self.compared(kind, place)
+        outcome, text = self.compare(kind, place)
         if kind == "sweep" and outcome not in BAD:
             again, more = self.work.finish(kind, place)
-            after, rest = self.compared(kind, place) if again == "done" else (again, more)
+            after, rest = self.compare(kind, place) if again == "done" else (again, more)
             return (
                 after if again == "done" or again in BAD else again
             ), f"{name}: read {outcome}; then {after} {more} {rest}".strip()
@@ -397,7 +432,7 @@ class Faults:
         """One of two workers killed in the middle."""
         place = self.work.place()
         outcome, text = self.work.cluster(place, self.rng.uniform(0.5, 8.0))
-        return self.compared(kind, place) if outcome == "result" else (outcome, text)
+        return self.compare(kind, place) if outcome == "result" else (outcome, text)
 
 
 def cases(
@@ -418,66 +453,36 @@ def cases(
         kind, how = ("sweep", "fit")[i % 2], ("flip", "flip", "missing", "short")[i // 2 % 4]
         if kind == "fit" and how == "missing":
             how = "flip"
-        yield how, kind, lambda kind=kind, how=how: faults.damaged(kind, how)
+        yield how, kind, lambda kind=kind, how=how: faults.damage(kind, how)
     for _ in range(asked.workers):
         yield "workers", "sweep", lambda: faults.workers("sweep")
 
 
-def main() -> None:
+def main(words: list[str]) -> None:
     """All faults; the sum; what must not be."""
-    from machine import machine
-
     parser = argparse.ArgumentParser()
-    for name, value in (
-        ("kills", KILLS),
-        ("disks", DISKS),
-        ("flips", FLIPS),
-        ("workers", 4),
-        ("seed", SEED),
-    ):
+    usual = {"kills": KILLS, "disks": DISKS, "flips": FLIPS, "workers": WORKERS, "seed": SEED}
+    for name, value in usual.items():
         parser.add_argument(f"--{name}", type=int, default=value)
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
     start, total = time.perf_counter(), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         faults = Faults(Work(Path(folder)), random.Random(asked.seed))
-        print(
-            json.dumps(
-                {"undisturbed_s": {kind: round(value, 1) for kind, value in faults.seconds.items()}}
-            ),
-            flush=True,
-        )
-        for fault, kind, run in cases(faults, asked):
-            outcome, text = run()
+        report({"undisturbed_s": {kind: round(took, 1) for kind, took in faults.seconds.items()}})
+        for fault, kind, inflict in cases(faults, asked):
+            outcome, text = inflict()
             total[outcome] += 1
-            row: dict[str, Any] = {
-                "fault": fault,
-                "work": kind,
-                "outcome": outcome,
-                "detail": text.replace(folder, ""),
-            }
-            print(json.dumps(row), flush=True)
+            about = {"fault": fault, "work": kind, "outcome": outcome}
+            report({**about, "detail": text.replace(folder, "")})
             shutil.rmtree(Path(folder) / f"run-{faults.work.count}", ignore_errors=True)
         if faults.work.reader is not None:
             faults.work.reader.end()
     bad = sum(total[name] for name in BAD)
-    about = {
-        "faults": sum(total.values()),
-        "seed": asked.seed,
-        "bad": bad,
-        "outcomes": dict(sorted(total.items())),
-    }
-    print(
-        json.dumps(
-            about
-            | {
-                "wall_s": round(time.perf_counter() - start, 1),
-                "load": os.getloadavg(),
-                "machine": machine(),
-            }
-        )
-    )
+    about = {"faults": sum(total.values()), "seed": asked.seed, "bad": bad}
+    outcomes = dict(sorted(total.items()))
+    report({**about, "outcomes": outcomes, "wall_s": round(time.perf_counter() - start, 1)})
     raise SystemExit(bool(bad))
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -1,8 +1,9 @@
-"""10,000 mutated files and hostile calls, counted by what came of them: nothing but results and
-SpilloverErrors is to come.
+"""What comes of 10,000 mutated files and hostile calls?
 
-    python bench/hostile.py                  10,000 cases: a JSON line a kind of case, those that
-    are neither in full, then the sum python bench/hostile.py --count 300 --seed 5 --workers 2
+    python bench/hostile.py [--count 10000] [--seed 0] [--workers 2]
+
+Nothing but results and SpilloverErrors is to come: exit code 1 where there is anything else. A
+record a kind of case; those that are neither in full; then the sum.
 
 Files: weights (.gal .gwt .csv .mtx .npz), data (.csv .parquet), the TOML of a fit, sweep and study,
 a saved fit (.nc) and the files of a sweep's store, each with bytes flipped, cut, doubled or
@@ -11,14 +12,12 @@ by a hostile value. Cases run in child processes with bounds of memory and time,
 child that dies or hangs counts for the case it was at, and the rest goes on in another. The same
 seed, the same cases.
 
-"outcome": "result", a SpilloverError by its class, "raw" (another exception, or what pandas or
-SciPy warn of as one), "crash" (the process died), "timeout". Exit code 1 where there is any of the
-last three.
+`outcome`: "result", a SpilloverError by its class, "raw" (another exception, or what pandas or
+SciPy warn of as one), "crash" (the process died), "timeout".
 """
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -27,10 +26,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import common
 from children import Child
+from common import report
 from hostile_cases import kind_of
 
-COUNT, SEED, WORKERS = 10_000, 0, 2
+COUNT, SEED, WORKERS = (20 if common.SMALL else 10_000), 0, 2
 TIMEOUT = 60  # seconds a case, compiling included
 START = 180  # seconds until the first case: imports, and the files to be mutated
 MEMORY = 6 << 30  # bytes of address space of a child
@@ -42,13 +43,13 @@ ACCEPTED = (
 )
 
 
-def started(seed: int, folder: Path) -> Child:
+def start_child(seed: int, folder: Path) -> Child:
     """A process that runs cases."""
     cases = str(Path(__file__).with_name("hostile_cases.py"))
     return Child([sys.executable, cases, str(seed), str(folder), str(MEMORY)], folder, START)
 
 
-def run(child: Child, number: int) -> dict[str, Any]:
+def run_case(child: Child, number: int) -> dict[str, Any]:
     """What came of a case."""
     answer = child.ask(str(number), TIMEOUT)
     if answer not in (None, Child.TIMEOUT):
@@ -58,70 +59,51 @@ def run(child: Child, number: int) -> dict[str, Any]:
     return {"case": number, "outcome": outcome, **about}
 
 
-def batch(numbers: range, seed: int) -> list[dict[str, Any]]:
+def run_batch(numbers: range, seed: int) -> list[dict[str, Any]]:
     """The cases of a batch, in as many children as it takes."""
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
-        child = started(seed, Path(folder))
+        child = start_child(seed, Path(folder))
         for number in numbers:
             if child.process.poll() is not None:  # of the case before
-                child = started(seed, Path(folder))
-            row = {"kind": kind_of(seed, number), **run(child, number)}
-            found.append(row)
+                child = start_child(seed, Path(folder))
+            row = {"kind": kind_of(seed, number), **run_case(child, number)}
+            rows.append(row)
             if row["outcome"] in ("crash", Child.TIMEOUT):
                 # at once: each costs a new child
                 print(json.dumps(row), file=sys.stderr, flush=True)
         child.end()
-    return found
+    return rows
 
 
-def main() -> None:
+def main(words: list[str]) -> None:
     """All cases; the table; the offenders."""
-    from machine import machine
-
     parser = argparse.ArgumentParser()
     for name, value in (("count", COUNT), ("seed", SEED), ("workers", WORKERS)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
     start = time.perf_counter()
-    parts = [
-        range(first, min(first + BATCH, asked.count)) for first in range(0, asked.count, BATCH)
-    ]
+    firsts = range(0, asked.count, BATCH)
+    parts = [range(first, min(first + BATCH, asked.count)) for first in firsts]
     table: dict[str, Counter] = defaultdict(Counter)
     offenders: dict[str, dict[str, Any]] = {}
     with ThreadPoolExecutor(asked.workers) as pool:
-        for rows in pool.map(lambda numbers: batch(numbers, asked.seed), parts):
+        for rows in pool.map(lambda numbers: run_batch(numbers, asked.seed), parts):
             for row in rows:
                 table[row["kind"]][row["outcome"]] += 1
                 if row["outcome"] not in ACCEPTED:
                     first = offenders.setdefault(row["alike"], row | {"times": 0})
                     first["times"] += 1
     for kind, counts in sorted(table.items()):
-        print(json.dumps({"kind": kind, **dict(sorted(counts.items()))}))
+        report({"kind": kind, **dict(sorted(counts.items()))})
     for row in sorted(offenders.values(), key=lambda row: -row["times"])[:SHOWN]:
-        print(
-            json.dumps({name: row[name] for name in ("case", "kind", "outcome", "times", "detail")})
-        )
+        report({name: row[name] for name in ("case", "kind", "outcome", "times", "detail")})
     total = sum(table.values(), Counter())
+    about = {"cases": asked.count, "seed": asked.seed, "outcomes": dict(sorted(total.items()))}
     count = sum(row["times"] for row in offenders.values())
-    about = {
-        "cases": asked.count,
-        "seed": asked.seed,
-        "offenders": count,
-        "outcomes": dict(sorted(total.items())),
-    }
-    print(
-        json.dumps(
-            about
-            | {
-                "wall_s": round(time.perf_counter() - start, 1),
-                "load": os.getloadavg(),
-                "machine": machine(),
-            }
-        )
-    )
+    report({**about, "offenders": count, "wall_s": round(time.perf_counter() - start, 1)})
     raise SystemExit(bool(offenders))
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

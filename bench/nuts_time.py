@@ -1,53 +1,35 @@
-"""How long 4 x (1,000 + 1,000) draws of a 12-coefficient SDM take, cold (compiling) and warm,
-beside NumPyro's usual way of writing it.
+"""How long does NUTS take on an SDM, beside NumPyro's usual way of writing the model?
 
-    python bench/nuts_time.py        one JSON line a contender, each in a fresh process without a
-    compilation cache; then the ratios
+    python bench/nuts_time.py        each contender in a fresh process, in turn; then the ratios
 
-Contenders: "flat", `Model.fit`; "named", the same likelihood with a site for every parameter under
-numpyro.infer.MCMC.
+4 x (1,000 + 1,000) draws of 12 coefficients, cold (compiling) and warm, without a compilation cache
+on disk. A row-standardised ring of 49 units with 5 regressors, their lags and an intercept, and
+rho. Contenders: "flat", `Model.fit`; "named", the same likelihood with a site for every parameter
+under numpyro.infer.MCMC.
 """
 
-import json
-import subprocess
-import sys
-import time
-
-import numpy as np
-import pandas as pd
+import common
+from common import measure, report
 
 CONTENDERS = ("flat", "named")
-REPEATS = 3
+KEYS = ("cold_s", "warm_s")
+REPEATS, WARM = (1, 1) if common.SMALL else (3, 2)
+TUNE, DRAWS = (50, 50) if common.SMALL else (1000, 1000)
 
 
-def problem():
-    """A row-standardised ring of 49 units with 5 regressors, their lags and an intercept, and rho:
-    12 coefficients with rho.
-    """
-    import spillover as so
-
-    rng = np.random.default_rng(0)
-    n = 49
-    matrix = 0.5 * (np.roll(np.eye(n), 1, axis=1) + np.roll(np.eye(n), -1, axis=1))
-    weights = so.Weights(matrix)
-    x = rng.standard_normal((1, n, 5))
-    y = so.simulate(weights.matrix, x, beta=np.ones(5), theta=0.5 * np.ones(5), rho=0.4, rng=rng)
-    frame = pd.DataFrame(x[0], columns=list("abcde")).assign(y=y[0])
-    return so.SDM("y ~ a + b + c + d + e", frame, weights)
-
-
-def flat(model, seed: int) -> None:
+def sample_flat(model, seed: int, _: dict) -> None:
     """Our sampler."""
-    model.fit(seed=seed, progress=False)
+    model.fit(tune=TUNE, draws=DRAWS, seed=seed, progress=False)
 
 
-def named(model, seed: int, kept: dict) -> None:
+def sample_named(model, seed: int, kept: dict) -> None:
     """A textbook NumPyro model: beta, rho and sigma as sites, the same R factor and
     log-determinant.
     """
     import jax
     import numpyro
     import numpyro.distributions as dist
+    import samplers
     from numpyro.infer import MCMC, NUTS
 
     from spillover.models.likelihood import Parameters, log_likelihood
@@ -61,55 +43,34 @@ def named(model, seed: int, kept: dict) -> None:
 
     with jax.enable_x64(True):
         if not kept:
-            kept["likelihood"] = model.problem.placed.posterior.likelihood
-            options = {
-                "num_warmup": 1000,
-                "num_samples": 1000,
-                "num_chains": 4,
-                "chain_method": "vectorized",
-                "progress_bar": False,
-            }
-            kept["mcmc"] = MCMC(NUTS(sites), jit_model_args=True, **options)
+            kept["likelihood"] = samplers.place(model).posterior.likelihood
+            lengths = {"num_warmup": TUNE, "num_samples": DRAWS, "num_chains": 4}
+            how = {"chain_method": "vectorized", "progress_bar": False, "jit_model_args": True}
+            kept["mcmc"] = MCMC(NUTS(sites), **lengths, **how)
         kept["mcmc"].run(jax.random.PRNGKey(seed), kept["likelihood"])
         jax.block_until_ready(kept["mcmc"].get_samples())
 
 
-def measure(contender: str) -> dict:
+def child(contender: str) -> dict:
     """Cold and warm wall seconds in this process."""
-    model, kept = problem(), {}
-    seconds = []
-    for seed in range(3):
-        start = time.perf_counter()
-        flat(model, seed) if contender == "flat" else named(model, seed, kept)
-        seconds.append(time.perf_counter() - start)
-    return {"contender": contender, "cold_s": seconds[0], "warm_s": min(seconds[1:])}
+    import warnings
+
+    warnings.simplefilter("ignore")  # of the short chains of --small
+    sample = {"flat": sample_flat, "named": sample_named}[contender]
+    model, kept = common.model("SDM", common.ring(49), common.Design(theta=0.5)), {}
+    seconds = [
+        measure(lambda seed=seed: sample(model, seed, kept))[1].wall_s for seed in range(1 + WARM)
+    ]
+    return {"cold_s": seconds[0], "warm_s": min(seconds[1:])}
 
 
-def main() -> None:
-    """All contenders, interleaved, and the ratio of the best of each."""
-    from machine import machine
-
-    if len(sys.argv) > 1:
-        print(json.dumps(measure(sys.argv[1])))
-        return
-    rows = []
-    for _ in range(REPEATS):
-        for contender in CONTENDERS:
-            out = subprocess.run(
-                [sys.executable, __file__, contender], capture_output=True, text=True, check=True
-            ).stdout
-            rows.append(json.loads(out.strip().splitlines()[-1]))
-            print(json.dumps(rows[-1]), flush=True)
-    best = {
-        name: {
-            key: min(row[key] for row in rows if row["contender"] == name)
-            for key in ("cold_s", "warm_s")
-        }
-        for name in CONTENDERS
-    }
-    ratio = {key: best["flat"][key] / best["named"][key] for key in ("cold_s", "warm_s")}
-    print(json.dumps({"question": "flat over named", **ratio, "machine": machine()}))
+def main(_: list[str]) -> None:
+    """All contenders, and the ratio of the best of each."""
+    contenders = {name: (name,) for name in CONTENDERS}
+    least = common.take_turns(__file__, contenders, REPEATS, KEYS)
+    ratio = {key: least["flat"][key] / least["named"][key] for key in KEYS}
+    report({"question": "flat over named", **least, "ratio": ratio})
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main, child)

@@ -1,46 +1,32 @@
-"""Memory maps and memory of one process over fits of different shapes: python bench/programs.py
-[fits] [share] > programs.jsonl.
+"""How many memory maps and how much memory does one process use over fits of different shapes?
+
+    python bench/programs.py [FITS] [SHARE]
+
+Maximum likelihood of SAR, each fit with one unit and one regressor more than the one before, so
+that every fit compiles. SHARE: of the memory maps allowed, that from which compiled programs are
+let go; 1 never does. `maps`: in use after the fit; `resident_mb`: memory of the process.
 """
 
-import json
-import sys
-import time
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
+import common
+from common import measure, report, resident_mb
 
 import spillover as so
 from spillover.engine import programs
 
-
-def resident() -> int:
-    """Bytes of this process in memory."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+FITS, UNITS = (3 if common.SMALL else 300), 400
 
 
-def main(fits: int, share: float) -> None:
-    """`share`: of the maps allowed from which programs are let go; 1 never does."""
-    programs.SHARE = share
-    rng, start = np.random.default_rng(0), time.perf_counter()
+def main(words: list[str]) -> None:
+    """A record a fit."""
+    fits = int(words[0]) if words else FITS
+    programs.SHARE = float(words[1]) if len(words) > 1 else programs.SHARE
     for i in range(fits):
-        n, k = 400 + i, 1 + i
-        ring = np.roll(np.eye(n), 1, axis=1)
-        frame = pd.DataFrame(
-            rng.standard_normal((n, k)), columns=[f"x{j}" for j in range(k)]
-        ).assign(y=rng.standard_normal(n))
-        so.SAR(
-            "y ~ " + " + ".join(frame.columns[:k]),
-            frame,
-            so.Weights(ring + ring.T).row_standardize(),
-        ).fit_ml()
-        row = {"fits": i + 1, "share": share, "maps": programs.count_maps(), "resident": resident()}
-        print(json.dumps({**row, "seconds": round(time.perf_counter() - start, 1)}), flush=True)
+        matrix, design = common.ring(UNITS + i), common.Design(k=1 + i)
+        fit, took = measure(lambda m=matrix, d=design: common.model("SAR", m, d).fit_ml())
+        assert isinstance(fit, so.MLFit)
+        row = {"fits": i + 1, "share": programs.SHARE, "maps": programs.count_maps()}
+        report({**row, "resident_mb": round(resident_mb()), **took.rounded(2)})
 
 
 if __name__ == "__main__":
-    main(
-        int(sys.argv[1]) if len(sys.argv) > 1 else 300,
-        float(sys.argv[2]) if len(sys.argv) > 2 else programs.SHARE,
-    )
+    common.run(main)

@@ -12,7 +12,7 @@ import jax
 import jaxlib
 import pandas as pd
 import pytest
-from tables import among
+from covering import among
 
 import spillover as so
 

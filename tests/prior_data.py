@@ -1,7 +1,7 @@
 """Data far from centred, and what the priors of a model of them resolve to."""
 
 import numpy as np
-import whole as whole_data
+import whole_arrays
 
 from spillover.models import prior_arrays
 from spillover.models.design import INTERCEPT
@@ -24,7 +24,7 @@ def scales_of(d, y, terms=TERMS):
     parts = ("d",) * d.shape[1] + ("y",)
     e = y - d @ np.linalg.lstsq(d, y, rcond=None)[0]
     return prior_arrays.measure_scales(
-        whole_data.r_factor(np.column_stack([d, y])),
+        whole_arrays.r_factor(np.column_stack([d, y])),
         parts,
         terms,
         np.sqrt(e @ e / (len(y) - d.shape[1])),

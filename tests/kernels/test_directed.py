@@ -5,9 +5,9 @@ what is claimed holds.
 import numpy as np
 import pytest
 import scipy.sparse as sparse
-from graphs import evaluated
 from oracles import directed
 from oracles.hostile import ring, rook, row_standardise
+from sparse_graphs import evaluated
 
 from spillover.kernels import (
     admissible,

@@ -5,7 +5,7 @@ same things made whole.
 import numpy as np
 import pytest
 import scipy.sparse as sparse
-import whole as whole_data
+import whole_arrays
 from oracles import dense
 from oracles.hostile import knn
 
@@ -82,5 +82,5 @@ def test_unit_means_are_the_means_of_the_rows(name):
         lag_basis.unit_means(pieces), rows.mean(axis=1, keepdims=True), rtol=1e-12, atol=1e-12
     )
     np.testing.assert_allclose(
-        rows, whole_data.lag_basis(y, regressors.whole(), W, M)[0], rtol=1e-12, atol=1e-12
+        rows, whole_arrays.lag_basis(y, regressors.whole(), W, M)[0], rtol=1e-12, atol=1e-12
     )

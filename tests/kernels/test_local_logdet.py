@@ -4,7 +4,7 @@ everywhere.
 
 import numpy as np
 import pytest
-from graphs import GRAPHS, evaluated, exact, nearest, row_standardised
+from sparse_graphs import GRAPHS, evaluated, exact, nearest, row_standardised
 
 from spillover.kernels import local_logdet, sparse_logdet, stochastic_logdet
 from spillover.kernels.errors import WeightsError

@@ -5,7 +5,9 @@ factorisations at rho the builder never saw.
 import numpy as np
 import pytest
 import scipy.sparse as sparse
-from graphs import (
+from oracles import dense
+from oracles.hostile import ring
+from sparse_graphs import (
     by_eigenvalues,
     evaluated,
     lattice,
@@ -14,8 +16,6 @@ from graphs import (
     row_standardised,
     without_rows,
 )
-from oracles import dense
-from oracles.hostile import ring
 
 from spillover.kernels import admissible, factor, ordering, sparse_logdet, spectrum, structure
 from spillover.kernels.errors import FactorMemoryError, WeightsError

@@ -12,8 +12,17 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 import scipy.sparse.linalg
-from graphs import ALL, GRAPHS, eigenvalues, evaluated, exact, lattice, nearest, row_standardised
 from oracles import dense
+from sparse_graphs import (
+    ALL,
+    GRAPHS,
+    eigenvalues,
+    evaluated,
+    exact,
+    lattice,
+    nearest,
+    row_standardised,
+)
 
 from spillover.kernels import (
     admissible,

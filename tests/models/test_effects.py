@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 import scipy.sparse as sparse
-import whole as whole_data
+import whole_arrays
 from oracles import dense
 from oracles.hostile import knn
 
@@ -189,7 +189,7 @@ def test_r_does_not_depend_on_the_blocks(model, kind, effects, name, monkeypatch
         if actual.lag_first
         else (within(y[:, :, None])[:, :, 0], within(described.whole()))
     )
-    basis, parts = whole_data.lag_basis(*data, lag, error)
+    basis, parts = whole_arrays.lag_basis(*data, lag, error)
     z = (within(basis) if actual.lag_first else basis).reshape(n * T, -1)
     for rows in (1, 7, n, 2 * n + 1, 10**6):
         monkeypatch.setattr(moments, "ROWS", rows)

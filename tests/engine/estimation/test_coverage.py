@@ -5,9 +5,9 @@ more panels, in bench/coverage.py.
 
 import warnings
 
-import calibration
 import numpy as np
 import pytest
+import rank_calibration
 import replicates
 from replicates import Truth
 from scipy import stats
@@ -151,6 +151,8 @@ def test_posteriors_are_calibrated(name, effects, count):
     draws = 99 if effects == "random" else DRAWS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", so.SpilloverWarning)  # of short chains
-        found = calibration.ranks(name, effects, count, draws, seed=2)
-    for quantity, p in calibration.p_values(found, draws, cells=20 if count > 100 else 5).items():
+        found = rank_calibration.ranks(name, effects, count, draws, seed=2)
+    for quantity, p in rank_calibration.p_values(
+        found, draws, cells=20 if count > 100 else 5
+    ).items():
         assert p > P_VALUE, (quantity, p)

@@ -10,8 +10,8 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 import xarray as xr
+from dense_posterior import assert_dense_posterior
 from oracles import dense, grid
-from posteriors import assert_dense_posterior
 from scipy import stats
 
 import spillover as so

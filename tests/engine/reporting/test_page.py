@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from pages import assert_same, read_tables
+from page_tables import assert_same, read_tables
 
 from spillover.engine.reporting.page import Picture, Report, Section, Table, to_html, write_report
 from spillover.kernels.errors import SpecificationError

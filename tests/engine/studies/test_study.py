@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import browser
 import numpy as np
-import pages
+import page_tables
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -88,10 +88,10 @@ def model(by_hand, name="SDM", effects="twoway"):
 def test_every_table_stands_in_the_page_and_in_the_files(ran):
     """Each number of the page, to its last digit."""
     study, _, folder = ran
-    page = pages.read_tables((folder / "report.html").read_text(encoding="utf-8"))
+    page = page_tables.read_tables((folder / "report.html").read_text(encoding="utf-8"))
     assert set(page) == set(study.tables)
     for name, table in study.tables.items():
-        pages.assert_same(page[name], table)
+        page_tables.assert_same(page[name], table)
         stored = pd.read_csv(folder / "tables" / f"{name}.csv")
         assert len(stored) >= len(table)
         assert (folder / "tables" / f"{name}.tex").read_text().startswith(r"\begin{table}")

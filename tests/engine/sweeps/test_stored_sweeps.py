@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from sweeps import assert_same, swept, weights_of
+from small_sweeps import assert_same, run_sweep, weights_of
 
 import spillover as so
 from spillover.engine.data import provenance
@@ -22,7 +22,7 @@ from spillover.engine.sweeps import chunk, store
 from spillover.engine.sweeps import sweep as sweeps
 
 
-def stored(case, weights, path, **options) -> so.Sweep:
+def store_sweep(case, weights, path, **options) -> so.Sweep:
     options = {
         "models": ["OLS", "SAR"],
         "effects": ["unit"],
@@ -31,7 +31,7 @@ def stored(case, weights, path, **options) -> so.Sweep:
         "lagged": None,
         "store": path,
     } | options
-    return swept(case, weights, **options)
+    return run_sweep(case, weights, **options)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def one_by_one(monkeypatch):
 def test_a_stored_sweep_is_the_one_returned(small, tmp_path, one_by_one):
     case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity")
     weights["elsewhere"] = so.Weights(small("OLS").W, [f"v{i}" for i in range(13)])
-    out = stored(case, weights, tmp_path / "new" / "out.zarr")
+    out = store_sweep(case, weights, tmp_path / "new" / "out.zarr")
     assert len(out.failures) == 2
     assert_same(so.open_sweep(tmp_path / "new" / "out.zarr"), out)
     assert so.open_sweep(tmp_path / "new" / "out.zarr").about == out.about
@@ -54,7 +54,7 @@ def test_a_stored_sweep_is_the_one_returned(small, tmp_path, one_by_one):
 def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_by_one, monkeypatch):
     """Only what is missing is fitted, and the numbers are those of a sweep never stopped."""
     case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn", "contiguity")
-    whole = stored(case, weights, None)
+    whole = store_sweep(case, weights, None)
     path, written, fitted = tmp_path / "out.zarr", [], []
     with monkeypatch.context() as patch:
 
@@ -69,7 +69,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_b
             KeyboardInterrupt,
             match=f"{after} of 4 members are kept in .*out.zarr: the same call goes on",
         ):
-            stored(case, weights, path)
+            store_sweep(case, weights, path)
     if after:
         with pytest.warns(
             so.SpilloverWarning, match=f"{4 - after} of the 4 members in .* are not finished"
@@ -86,9 +86,9 @@ def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_b
             fitted.extend(part) or chunk.run(source, part, settings)
         ),
     )
-    assert_same(stored(case, weights, path), whole)
+    assert_same(store_sweep(case, weights, path), whole)
     assert len(fitted) == 4 - after
-    assert_same(stored(case, weights, path), whole)
+    assert_same(store_sweep(case, weights, path), whole)
     assert len(fitted) == 4 - after
     # read as zeros, if one let Zarr
     path.joinpath("blocks", "00000002-1", "impacts", "c", "0", "0", "0", "0").unlink()
@@ -100,7 +100,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_b
     with pytest.warns(
         so.SpilloverWarning, match="00000002-1 .*fitted again; the other 3 members are kept"
     ):
-        assert_same(stored(case, weights, path), whole)
+        assert_same(store_sweep(case, weights, path), whole)
     assert fitted[4 - after :] == [2]
     (path / "blocks" / "00000002-1").rename(tmp_path / "gone")
 
@@ -112,21 +112,21 @@ def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_b
         so.StorageError,
         match=r"The disk is full\. 3 of 4 members are kept in .*: the same call goes on",
     ):
-        stored(case, weights, path)
+        store_sweep(case, weights, path)
 
 
 def test_what_was_swept_is_told_by_digests(small, tmp_path, one_by_one):
     """The SHA-256 of the data and of each W, and the versions, with a store and without."""
     case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn")
-    fit = single(case, weights["knn"])
+    fit = build_single(case, weights["knn"])
     for path in (None, tmp_path / "out.zarr"):
-        about = stored(case, weights, path, models=["OLS"]).about
+        about = store_sweep(case, weights, path, models=["OLS"]).about
         assert about["data"] == [provenance.hash_panel(fit.panel)]
         assert about["weights"] == {"knn": provenance.hash_weights(weights["knn"])}
         assert about["versions"] == [provenance.versions()]
 
 
-def single(case, weights: so.Weights) -> so.Model:
+def build_single(case, weights: so.Weights) -> so.Model:
     return so.OLS(case.formula, case.frame, weights, effects="unit", unit="unit", period="year")
 
 
@@ -135,7 +135,7 @@ def test_a_store_of_another_sweep_is_refused(change, small, tmp_path):
     """Any change: also one of the 12th digit of the data or of a prior."""
     case, weights = small("SAR", "unit", "knn"), weights_of(small, "knn")
     options = {"models": ["OLS"], "priors": so.Priors(rho=dist.TruncatedNormal(0.5, 0.1, low=0.0))}
-    stored(case, weights, tmp_path / "out.zarr", **options)
+    store_sweep(case, weights, tmp_path / "out.zarr", **options)
     if change == "data":
         case = replace(case, frame=case.frame.assign(y=case.frame["y"] * (1 + 1e-12)))
     elif change == "weights":
@@ -145,7 +145,7 @@ def test_a_store_of_another_sweep_is_refused(change, small, tmp_path):
     else:
         options |= {"draws": {"draws": 101}, "models": {"models": ["SLX"]}}[change]
     with pytest.raises(so.DataError, match="another sweep"):
-        stored(case, weights, tmp_path / "out.zarr", **options)
+        store_sweep(case, weights, tmp_path / "out.zarr", **options)
 
 
 def test_a_place_that_is_no_store_is_refused(small, tmp_path):
@@ -155,7 +155,7 @@ def test_a_place_that_is_no_store_is_refused(small, tmp_path):
     (tmp_path / "folder" / "mine").touch()
     for name in ("file", "folder"):
         with pytest.raises(so.DataError, match="not a sweep"):
-            stored(case, weights, tmp_path / name, models=["OLS"])
+            store_sweep(case, weights, tmp_path / name, models=["OLS"])
         with pytest.raises(so.DataError, match="not a stored sweep"):
             so.open_sweep(tmp_path / name)
     assert (tmp_path / "file").read_text() == "mine"
@@ -208,8 +208,8 @@ def test_a_killed_process_leaves_a_store_that_goes_on(small, tmp_path, one_by_on
     with pytest.warns(so.SpilloverWarning, match="1 of the 3 members"):
         part = so.open_sweep(path)
     assert int(np.isfinite(part.summary["mean"].sel(parameter="rho")).sum()) == 2
-    resumed = stored(case, weights, path, models=["SAR"])
-    assert_same(resumed, stored(case, weights, None, models=["SAR"]))
+    resumed = store_sweep(case, weights, path, models=["SAR"])
+    assert_same(resumed, store_sweep(case, weights, None, models=["SAR"]))
     assert not list(path.glob("**/.writing-*"))
 
 
@@ -223,7 +223,7 @@ def test_four_devices_give_the_numbers_of_one(small, tmp_path, one_by_one):
     assert jax.local_device_count() == 1
     found, wanted = (
         so.open_sweep(tmp_path / "out.zarr"),
-        stored(case, weights, None, models=["SAR"]),
+        store_sweep(case, weights, None, models=["SAR"]),
     )
     assert_same(found, wanted)
     np.testing.assert_array_equal(found.draws["total"], wanted.draws["total"])
@@ -270,7 +270,7 @@ def test_a_worker_killed_in_the_middle_costs_only_its_chunk(
         write(place, block)
 
     monkeypatch.setattr(store, "write_block", write)
-    found = stored(case, weights, tmp_path / "out.zarr", client=client)
+    found = store_sweep(case, weights, tmp_path / "out.zarr", client=client)
     assert sorted(written) == list(range(6))
     assert os.getpid() not in pids
-    assert_same(found, stored(case, weights, None))
+    assert_same(found, store_sweep(case, weights, None))

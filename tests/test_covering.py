@@ -5,7 +5,7 @@
 from itertools import product
 
 import pytest
-from tables import among, covering
+from covering import among, covering
 
 TABLE = [
     dict(zip(("model", "effects", "w"), row, strict=True))

@@ -6,6 +6,8 @@ import xarray as xr
 import spillover as so
 
 DRAWS = 2000
+MODELS = ("OLS", "SLX", "SAR", "SEM", "SDM", "SAC")
+KINDS = ("direct", "indirect", "total")
 PANEL = {"unit": "unit", "period": "year", "progress": False}
 
 
@@ -15,10 +17,18 @@ def weights_of(small, *names: str) -> dict[str, so.Weights]:
     return {name: so.Weights(small("OLS", w=name).W, ids, islands="allow") for name in names}
 
 
-def swept(case, weights, **options) -> so.Sweep:
+def run_sweep(case, weights, **options) -> so.Sweep:
     """A sweep over a small panel."""
     options = {"draws": DRAWS, "seed": 3, "lagged": ["x1"]} | PANEL | options
     return so.sweep(case.formula, case.frame, weights, **options)
+
+
+def build_single(case, weights: so.Weights, model: str, effects: str) -> so.Model:
+    """The same member by itself."""
+    options = {"lagged": ["x1"]} if model in ("SLX", "SDM") else {}
+    return getattr(so, model)(
+        case.formula, case.frame, weights, effects=effects, unit="unit", period="year", **options
+    )
 
 
 def assert_same(one: so.Sweep, other: so.Sweep) -> None:
