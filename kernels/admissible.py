@@ -54,8 +54,7 @@ class Admissible(NamedTuple):
         1 over the least and over the greatest real part of all eigenvalues, complex ones included:
         no eigenvalue has a real part further out.
     outer : tuple of float
-        An interval that is known to reach a singular I - rho W at its ends; infinite where no such
-        end is known.
+        Bounds beyond these certainly reach a singular I - rho W; infinite where nothing is known.
     cautious : bool
         Whether the lower bound may be short of the lowest admissible rho, because no eigenvalue was
         found at it.

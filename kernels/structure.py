@@ -1,5 +1,5 @@
-"""What factorisations and random probes use of W: the part that determines log|I - rho W|, in a form
-that rounding does little harm to.
+"""What factorisations and random probes use of W: the part that determines log|I - rho W|, in a
+form that rounding does little harm to.
 """
 
 from typing import NamedTuple
