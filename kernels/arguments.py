@@ -88,15 +88,15 @@ def _misfit(
 
 class _Call(NamedTuple):
     """A call in the words of a message: `name` of the function; the `places` that arguments without
-    a name may take; all `known` arguments and those that are `needed`; the `count` of arguments
-    `given` without a name, and the `words` of the others.
+    a name may take; all `known` arguments and those that are `needed`; how many are
+    `placed`, given without a name, and the `words` of the others.
     """
 
     name: str
     places: list[str]
     known: list[str]
     needed: list[str]
-    count: int
+    placed: int
     words: list[str]
 
 
@@ -116,7 +116,7 @@ def _explain(
         places=[one.name for one in own if one.kind is one.POSITIONAL_OR_KEYWORD],
         known=known,
         needed=[one.name for one in own if one.name in known and one.default is one.empty],
-        count=max(len(args) - bound, 0),
+        placed=max(len(args) - bound, 0),
         words=list(kwargs),
     )
     reasons = (_say_misspelt, _say_superfluous, _say_doubled, _say_missing)
@@ -135,7 +135,7 @@ def _say_misspelt(call: _Call) -> str:
 
 
 def _say_superfluous(call: _Call) -> str:
-    if call.count <= len(call.places):
+    if call.placed <= len(call.places):
         return ""
     by_name = [word for word in call.known if word not in call.places]
     rest = f"; give others by name, such as {by_name[0]}=" if by_name else ""
@@ -143,18 +143,18 @@ def _say_superfluous(call: _Call) -> str:
         there = f"only {_join(call.places)} without a name"
     else:
         there = "nothing without a name" if by_name else "no argument"
-    return f"{call.name} takes {there}, not {call.count} values{rest}."
+    return f"{call.name} takes {there}, not {call.placed} values{rest}."
 
 
 def _say_doubled(call: _Call) -> str:
-    twice = [word for word in call.places[: call.count] if word in call.words]
+    twice = [word for word in call.places[: call.placed] if word in call.words]
     if not twice:
         return ""
     return f"{call.name} has {twice[0]!r} twice, by its place and by its name: give it once."
 
 
 def _say_missing(call: _Call) -> str:
-    filled = {*call.places[: call.count], *call.words}
+    filled = {*call.places[: call.placed], *call.words}
     missing = [word for word in call.needed if word not in filled]
     if not missing:
         return ""

@@ -125,7 +125,7 @@ def refine(
         ends=ends,
         bounds=pilot.bounds,
         error=search.error + stochastic_logdet.TAIL * float(np.abs(coef).max()),
-        nodes=search.count,
+        nodes=search.nodes,
         nnz=search.stored,
         seconds=lap.seconds,
         how=how,
@@ -152,13 +152,13 @@ def _window(
 
 
 class _Search(NamedTuple):
-    """The corrected `expansion`, its `error` on the window, the `count` of factorisations, and
+    """The corrected `expansion`, its `error` on the window, the `nodes` factored at, and
     nnz(L + U), `stored`, of one.
     """
 
     expansion: stochastic_logdet.Expansion
     error: float
-    count: int
+    nodes: int
     stored: int
 
 

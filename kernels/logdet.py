@@ -62,11 +62,11 @@ class LogDetSeries(NamedTuple):
     pairs: jax.Array
     ends: jax.Array
 
-    def __call__(self, rho: ArrayLike) -> jax.Array:
+    def __call__(self, rho: jax.Array | logit.Host) -> jax.Array:
         """l(rho) for rho of any shape inside the bounds."""
         return self.at(logit.to_s(rho, self.bounds))
 
-    def at(self, s: ArrayLike) -> jax.Array:
+    def at(self, s: jax.Array | logit.Host) -> jax.Array:
         """l at the logit variable s = 1/2 log((rho - a)/(b - rho))."""
         smooth: jax.Array = chebyshev.evaluate(chebyshev.Series(self.coef, self.ends), s)
         if not self.pairs.shape[0]:
@@ -87,10 +87,11 @@ def evaluate_on_host(logdet: LogDetSeries, s: np.ndarray) -> np.ndarray:
     # the slope of the series at the end that t lies beyond
     slope = np.where(t < 0, -((-1.0) ** k * k**2 @ coef), k**2 @ coef)
     inside: np.ndarray = np.cos(np.arccos(np.clip(t, -1, 1))[:, None] * k) @ coef
-    value = inside + np.where(np.abs(t) > 1, slope * (t - np.sign(t)), 0.0)
+    value: np.ndarray = inside + np.where(np.abs(t) > 1, slope * (t - np.sign(t)), 0.0)
     real, imaginary = np.asarray(logdet.pairs).T
     rho = logit.to_rho(s, np.asarray(logdet.bounds))[:, None]
-    return value + np.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2).sum(axis=1)
+    value = value + np.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2).sum(axis=1)
+    return value
 
 
 @jax.jit
@@ -143,8 +144,8 @@ def from_eigenvalues(
     within = np.delete(values, np.concatenate([apart, conjugates]).astype(int))
 
     def function(s: np.ndarray) -> np.ndarray:
-        logs: np.ndarray = np.log(np.abs(_factors(within, s, a, b)))
-        return logs.sum(axis=1)
+        logs: np.ndarray = np.log(np.abs(_factors(within, s, a, b))).sum(axis=1)
+        return logs
 
     tolerance = TOLERANCE * len(values)
     coef, error = chebyshev.interpolate(function, tolerance)
@@ -184,7 +185,8 @@ def _pinches(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
     """The logit variables of the real rho nearest to the singular points of complex eigenvalues."""
     rho = np.real(1 / values)
     inside = rho[(rho > bounds[0]) & (rho < bounds[1])]
-    return np.clip(logit.to_s(inside, bounds), *chebyshev.FULL)
+    s: np.ndarray = np.clip(logit.to_s(inside, bounds), *chebyshev.FULL)
+    return s
 
 
 def _measure_error(record: LogDetSeries, matrix: sparse.csr_array, pinches: np.ndarray) -> float:

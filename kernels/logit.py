@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special as special
 
-Host = float | np.floating | np.ndarray | Sequence[float]
+Host = float | np.number | np.bool | np.ndarray | Sequence[float]  # what is computed on the host
 
 
 class _Library(NamedTuple):
@@ -35,7 +35,9 @@ _DEVICE = _Library(jnp.asarray, jnp.log, jnp.where, jax.nn.sigmoid, jax.nn.log_s
 @overload
 def to_s(rho: Host, bounds: Host) -> np.ndarray: ...
 @overload
-def to_s(rho: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array: ...
+def to_s(rho: jax.Array, bounds: jax.Array | Host) -> jax.Array: ...
+@overload
+def to_s(rho: Host, bounds: jax.Array) -> jax.Array: ...
 def to_s(rho: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array | np.ndarray:
     """The logit variable of rho.
 
@@ -66,7 +68,9 @@ def to_s(rho: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array | np.ndar
 @overload
 def to_rho(s: Host, bounds: Host) -> np.ndarray: ...
 @overload
-def to_rho(s: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array: ...
+def to_rho(s: jax.Array, bounds: jax.Array | Host) -> jax.Array: ...
+@overload
+def to_rho(s: Host, bounds: jax.Array) -> jax.Array: ...
 def to_rho(s: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array | np.ndarray:
     """The rho of a logit variable, computed from the nearer end so that nothing cancels there.
 
@@ -98,7 +102,9 @@ def to_rho(s: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array | np.ndar
 @overload
 def log_slope(s: Host, bounds: Host) -> np.ndarray: ...
 @overload
-def log_slope(s: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array: ...
+def log_slope(s: jax.Array, bounds: jax.Array | Host) -> jax.Array: ...
+@overload
+def log_slope(s: Host, bounds: jax.Array) -> jax.Array: ...
 def log_slope(s: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array | np.ndarray:
     """The log of d rho / d s, which turns a density of rho into one of s.
 

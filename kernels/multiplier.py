@@ -61,9 +61,10 @@ class Multiplier(NamedTuple):
         rho = jnp.asarray(rho)
         a, b = self.bounds
         series = chebyshev.Series(self.coef, self.ends)
-        smooth = chebyshev.evaluate(series, logit.to_s(rho, self.bounds))
-        poles: jax.Array = (4 * (rho - a) * (b - rho) / (b - a) ** 2) ** self.order
-        return smooth / (b - a) / poles
+        smooth: jax.Array = chebyshev.evaluate(series, logit.to_s(rho, self.bounds))
+        poles = (4 * (rho - a) * (b - rho) / (b - a) ** 2) ** self.order
+        value: jax.Array = smooth / (b - a) / poles
+        return value
 
 
 def build(
@@ -94,8 +95,9 @@ def build(
 
     def function(s: np.ndarray, order: float = 1.0) -> np.ndarray:
         rho = logit.to_rho(s, bounds)
-        scaled: np.ndarray = np.array([mean(value) for value in rho]) * (b - a)
-        return scaled / np.cosh(s) ** (2 * order)
+        means = np.array([mean(value) for value in rho])
+        scaled: np.ndarray = means * (b - a) / np.cosh(s) ** (2 * order)
+        return scaled
 
     at_end = function(np.array([low, low + 1, high - 1, high]))
     growth = max(abs(at_end[0] / at_end[1]), abs(at_end[3] / at_end[2])) if at_end.all() else 1.0
@@ -139,8 +141,9 @@ def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
 
         def slope(s: np.ndarray) -> np.ndarray:
             t = (2 * s - (low + high)) / (high - low)
-            values: np.ndarray = np.polynomial.chebyshev.chebval(t, coef)
-            return values * np.cosh(s) ** (2 * beyond)
+            f = np.polynomial.chebyshev.chebval(t, coef)
+            values: np.ndarray = f * np.cosh(s) ** (2 * beyond)
+            return values
 
         steepest = np.abs(slope(np.array([low, high]))).max()
         amplified = error * np.cosh(max(-low, high)) ** (2 * beyond)

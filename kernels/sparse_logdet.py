@@ -361,7 +361,8 @@ class NodePlan(NamedTuple):
     def logdet(self, values: np.ndarray, rho: np.ndarray) -> np.ndarray:
         """l(rho) by the values of p at the first nodes."""
         p = barycentric(self.x[: len(values)], values, self.variable(rho))
-        return first_terms(self.traces, rho) + rho**self.power * p
+        value: np.ndarray = first_terms(self.traces, rho) + rho**self.power * p
+        return value
 
 
 def _plan(

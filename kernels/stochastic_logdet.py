@@ -141,14 +141,15 @@ def weights(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
 
 def value(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     """l(rho), (m,), for rho of shape (m,)."""
-    from_traces: np.ndarray = weights(expansion, rho) @ expansion.moments
-    return trace_free_part(expansion, rho) + from_traces
+    from_traces = weights(expansion, rho) @ expansion.moments
+    sums: np.ndarray = trace_free_part(expansion, rho) + from_traces
+    return sums
 
 
 def slope(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     """l'(rho), (m,), by a complex step. Squire & Trapp (1998)."""
-    imaginary: np.ndarray = value(expansion, rho + STEP * 1j).imag
-    return imaginary / STEP
+    slopes: np.ndarray = value(expansion, rho + STEP * 1j).imag / STEP
+    return slopes
 
 
 def standard_errors(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -232,7 +233,9 @@ def mode_shift(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     information on rho.
     """
     total = standard_errors(expansion, rho)[1] + truncation(expansion, rho)[1]
-    return np.multiply(total, deviation(expansion, rho), out=np.zeros_like(total), where=total > 0)
+    shifts: np.ndarray = np.zeros_like(total)
+    np.multiply(total, deviation(expansion, rho), out=shifts, where=total > 0)
+    return shifts
 
 
 def prepare(matrix: sparse.csr_array) -> Structure:
@@ -481,7 +484,8 @@ def _signs(slots: sparse_operator.Ell, words: jax.Array) -> jax.Array:
 
 def _apply(slots: sparse_operator.Ell, x: jax.Array) -> jax.Array:
     """X x."""
-    return x - sparse_operator.subtract_lag(slots, jnp.ones((), x.dtype), x)
+    rest: jax.Array = sparse_operator.subtract_lag(slots, jnp.ones((), x.dtype), x)
+    return x - rest
 
 
 def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
