@@ -272,7 +272,8 @@ def widen(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
 
 def rho_at(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
     """rho at s, the logit variable on the intersection of the bounds with `ends`."""
-    return to_rho(s, bounds if ends is None else intersect(ends, bounds))
+    rho: jax.Array = to_rho(s, bounds if ends is None else intersect(ends, bounds))
+    return rho
 
 
 def cut_normal(
