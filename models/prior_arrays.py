@@ -173,8 +173,10 @@ def resolve(
 
 
 def _log_constant(a0: float, d0: float, rank: float, around: tuple[Any, ...], level: Any) -> float:
-    """The constants of the proper parts: of sigma, of the normal of beta, and of rho, lam and w,
-    whose densities `log_dependence` takes times B(a, b).
+    """The constants of the proper parts.
+
+    Of sigma, of the normal of beta, and of rho, lam and w, whose densities `log_dependence` takes
+    times B(a, b).
     """
     constant = np.log(2) + a0 * np.log(d0) - scipy.special.gammaln(a0) if a0 > 0 else 0.0
     constant -= 0.5 * rank * np.log(2 * np.pi)
@@ -237,8 +239,9 @@ def _conjugate_rows(
 
 
 def _check_conjugate(family: Conjugate, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean, (k,), and covariance, (k, k), as arrays; PriorError where they are not of k terms or
-    the covariance is none.
+    """Mean, (k,), and covariance, (k, k), as arrays.
+
+    PriorError where they are not of k terms or the covariance is none.
     """
     mean, covariance = np.asarray(family.mean, float), np.asarray(family.covariance, float)
     if mean.shape != (k,) or covariance.shape != (k, k):
