@@ -26,7 +26,6 @@ TESTED_IN = {
     "kernels/test_sparse_logdet.py": ("kernels/ordering.py", "kernels/structure.py"),
     "kernels/test_layers.py": ("kernels/arrays.py",),
     "kernels/test_stochastic_logdet.py": ("kernels/laps.py",),
-    "models/test_priors.py": ("models/prior_arrays.py", "models/prior_draws.py"),
     "engine/estimation/test_hard_bounds.py": ("models/supports.py",),
     "engine/specification/test_hypothesis_tests.py": ("models/lagrange.py",),
     "engine/test_refusals.py": (
