@@ -19,7 +19,7 @@ from typing import Any
 
 from spillover.engine.storage.quoting import quote, shorten
 from spillover.engine.storage.reading import reason_of
-from spillover.engine.storage.whole import REPLACED, UNFINISHED, sha256, whole_file, whole_folder
+from spillover.engine.storage.whole import REPLACED, UNFINISHED, hash_file, whole_file, whole_folder
 from spillover.kernels.errors import StorageError
 
 MARKER = ".spillover.json"
@@ -56,14 +56,14 @@ def check_output(folder: Path, overwrite: bool = False) -> bool:
             )
         if there != folder or not any(folder.iterdir()):
             return False
-        found = next(foreign(folder), None)
+        alien = next(list_foreign(folder), None)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise StorageError(
             f"The output {folder} cannot be looked at: {reason_of(error)}."
         ) from error
-    if found and not overwrite:
+    if alien and not overwrite:
         raise StorageError(
-            f"The output {folder} holds {found}: give another folder by --output, or --overwrite"
+            f"The output {folder} holds {alien}: give another folder by --output, or --overwrite"
             " (overwrite=True) to write into this one, over files of the same names."
         )
     return True
@@ -80,7 +80,7 @@ def _there(path: Path) -> bool:
     return True
 
 
-def foreign(folder: Path) -> Iterator[str]:
+def list_foreign(folder: Path) -> Iterator[str]:
     """What a folder holds that is not ours, each with the reason."""
     about = _read(folder)
     listed, apart = about["files"], about["apart"]
@@ -88,10 +88,10 @@ def foreign(folder: Path) -> Iterator[str]:
         name = path.relative_to(folder).as_posix()
         if name not in listed or path.is_symlink() or not path.is_file():
             yield f"{shorten(quote(name))}, which spillover did not write"
-        elif listed[name] is not None and sha256(path) != listed[name]:
+        elif listed[name] is not None and hash_file(path) != listed[name]:
             yield f"{shorten(quote(name))}, which was changed since spillover wrote it"
     for inner in _inner(folder, apart):
-        yield from foreign(inner)
+        yield from list_foreign(inner)
 
 
 def publish(folder: Path, write: Callable[[Path], list[Path]], *, whole: bool = True) -> list[Path]:
@@ -109,7 +109,7 @@ def publish(folder: Path, write: Callable[[Path], list[Path]], *, whole: bool = 
             _mark(
                 fresh,
                 {
-                    path.relative_to(fresh).as_posix(): sha256(path)
+                    path.relative_to(fresh).as_posix(): hash_file(path)
                     for path in _walk(fresh, fresh, ())
                 },
                 (),
@@ -146,7 +146,7 @@ def _move_all(fresh: Path, folder: Path, *, stale: bool) -> None:
     """
     about = _read(folder)
     names = [path.relative_to(fresh).as_posix() for path in _walk(fresh, fresh, ())]
-    digests = {name: sha256(fresh / name) for name in names}
+    digests = {name: hash_file(fresh / name) for name in names}
     _mark(folder, about["files"] | dict.fromkeys(names), about["apart"])
     root = Path(os.path.realpath(folder))
     for name in names:
@@ -164,7 +164,7 @@ def _move_all(fresh: Path, folder: Path, *, stale: bool) -> None:
         else {name: digest for name, digest in about["files"].items() if name not in digests}
     )
     for name in (about["files"].keys() - digests.keys()) if stale else ():
-        if (folder / name) in _walk(folder, folder, about["apart"]) and sha256(
+        if (folder / name) in _walk(folder, folder, about["apart"]) and hash_file(
             folder / name
         ) == about["files"][name]:
             (folder / name).unlink()
@@ -186,7 +186,7 @@ def _replaceable(folder: Path) -> bool:
     ):
         return False
     return (
-        next(foreign(place), None) is None
+        next(list_foreign(place), None) is None
         and not _read(place)["apart"]
         and not list(_inner(place, ()))
     )

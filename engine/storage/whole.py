@@ -38,7 +38,7 @@ AT_ONCE = 16  # files under way to the disk
 _ASIDE = re.compile(f"^{re.escape(REPLACED)}[0-9a-f]{{32}}-")
 
 
-def sha256(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -163,7 +163,7 @@ def _exchange(new: Path, place: Path) -> None:
 
 
 @contextmanager
-def locked(file: Path, what: str) -> Iterator[None]:
+def hold_lock(file: Path, what: str) -> Iterator[None]:
     """Hold the lock `file` for the block. It goes with the process that holds it, however that
     ends.
 

@@ -171,12 +171,12 @@ def check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> No
         or reach * min(matrix.sum(axis=0).max(), matrix.sum(axis=1).max()) <= 1 + SAME
     ):
         return
-    found = admissible.limits(matrix)
-    lower, upper = found.outer
+    limits = admissible.limits(matrix)
+    lower, upper = limits.outer
     if given[0] < lower * (1 + STANDARD) or given[1] > upper * (1 + STANDARD):
         raise WeightsError(
-            f"bounds={given} reach beyond the admissible ({found.bounds[0]:.6g},"
-            f" {found.bounds[1]:.6g}): narrow them, or leave them out."
+            f"bounds={given} reach beyond the admissible ({limits.bounds[0]:.6g},"
+            f" {limits.bounds[1]:.6g}): narrow them, or leave them out."
         )
 
 
