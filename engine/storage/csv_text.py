@@ -14,13 +14,21 @@ STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def csv_text(frame: pd.DataFrame, *, index: bool = True) -> str:
-    """The table as CSV, every digit of it. Text that a spreadsheet would run, in cells, headings
-    and labels, gets a ' before it.
+    """The table as CSV, with every digit.
 
-    Parameters: `frame`: any table; `index`: whether its labels are written. Numbers stay as they
-    are, negative ones too.
+    Text that a spreadsheet would run, in cells, headings and labels, gets a ' before it. Numbers
+    stay as they are, negative ones too.
 
-    Source: OWASP, CSV injection (owasp.org/www-community/attacks/CSV_Injection).
+    Parameters
+    ----------
+    frame : DataFrame
+        Any table.
+    index : bool
+        Whether its labels are written.
+
+    References
+    ----------
+    OWASP, CSV Injection, owasp.org/www-community/attacks/CSV_Injection.
     """
     columns = [_disarm_column(frame.iloc[:, i]) for i in range(frame.shape[1])]
     safe = pd.concat(columns, axis=1) if columns else frame.copy()

@@ -1,5 +1,4 @@
-"""A folder for what is read back and trusted, so nobody else's to write to: made for the user
-alone, checked before each use.
+"""Folders whose contents are trusted: made for the user alone, and checked before each use.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as folder:
@@ -20,10 +19,10 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_own_folder(path: str | Path) -> Path:
-    """The folder, made with mode 0700 where it is not there; `path` may be a link to it.
+    """A folder of the user's own, made with mode 0700 where it is not there.
 
-    StorageError where it is no folder, cannot be made or written to, is another user's, or others
-    may write to it: what they put there would be run, or believed.
+    `path` may be a link to it. StorageError where it is no folder, cannot be made or written to, is
+    another user's, or others may write to it: what they put there would be run, or believed.
     """
     given = Path(path)
     if "://" in str(path):
@@ -53,8 +52,9 @@ def find_cache_home() -> Path:
 
 
 def restrict_to_user(folder: Path) -> None:
-    """Take from others the right to read or write the files of a folder. What cannot be changed
-    stays: the folder keeps them out.
+    """Take from others the right to read or write the files of a folder.
+
+    What cannot be changed stays as it is: the folder keeps others out.
     """
     with suppress(OSError):
         for path in folder.iterdir():

@@ -57,8 +57,8 @@ def named(path: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as errors show it, on one line, without characters that a terminal would act on, cut
-    where it is long.
+    """A value as errors show it: on one line, cut where it is long, without characters that a
+    terminal would act on.
 
     >>> shown([1, 2]), shown("\\x1b[31m"), shown("x" * 100)[-5:]
     ('[1, 2]', "'\\\\x1b[31m'", 'xxx …')
@@ -93,8 +93,9 @@ def as_path(path: Any, what: str, error: Failure = DataError) -> Path:
 
 
 def check_file(path: Path, what: str, error: Failure = DataError) -> int:
-    """The size in bytes of the file at `path`; `error` where there is none, and for a folder, pipe,
-    socket or device, by name.
+    """The size in bytes of the file at `path`.
+
+    `error` where there is none, and for a folder, pipe, socket or device, by name.
     """
     try:
         status = os.stat(path)
@@ -109,11 +110,18 @@ def check_file(path: Path, what: str, error: Failure = DataError) -> int:
 
 
 def open_file(path: Path, what: str, error: Failure = DataError, times: float = 1.0) -> BinaryIO:
-    """The file at `path` open for reading, never a pipe or a device, which may have no end; `what`
-    it should hold, as errors call it.
+    """The file at `path` open for reading; never a pipe or a device, which may have no end.
 
-    `times`: the bytes of memory that reading takes for each byte of the file; `error` for a file
-    too large by that measure.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what : str
+        What it should hold, as errors call it.
+    error : type of SpilloverError
+        What is raised where it cannot be read, or is too large for the memory there is.
+    times : float
+        Bytes of memory that reading takes for each byte of the file.
     """
     check_memory(path, times * check_file(path, what, error), what, error)
     try:  # not to wait for ever where a pipe took the file's place since

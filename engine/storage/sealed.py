@@ -1,5 +1,4 @@
-"""JSON that tells whether a bit of it was altered: it holds the SHA-256 of the rest, and is written
-in one way only.
+"""JSON that holds its own SHA-256 and is written in one way only, so that any change shows.
 
 >>> unseal(seal({"seed": 3}))
 {'seed': 3}
@@ -19,13 +18,11 @@ MOST = 1 << 28  # bytes that are read as JSON
 
 
 class Broken(Exception):
-    """What was read is not what was written; for the reader to tell with the name of the file."""
+    """What was read is not what was written; the caller adds the name of the file."""
 
 
 def read_content(path: Path) -> bytes:
-    """The bytes of a file of JSON. Broken where there is no file, or one larger than any that was
-    written.
-    """
+    """The bytes of a file of JSON. Broken where there is none, or one larger than any of ours."""
     if not path.is_file():
         raise Broken("not a file" if path.exists() else "missing")
     if path.stat().st_size > MOST:
@@ -34,7 +31,7 @@ def read_content(path: Path) -> bytes:
 
 
 def encode(document: Any) -> bytes:
-    """The one way in which a document is written."""
+    """The bytes of a document, in the one way in which it is written."""
     return json.dumps(document, indent=1).encode() + b"\n"
 
 

@@ -1,5 +1,6 @@
-"""Weights written as text: .gal, .gwt and .csv, an edge list or a square matrix; every fault is
-named with its line.
+"""Weights written as text: .gal, .gwt, and .csv with an edge list or a square matrix.
+
+Every fault is named with its line.
 """
 
 import csv
@@ -30,9 +31,7 @@ MATRIX = (
 
 
 class Links(NamedTuple):
-    """The units a file names, in its order, and its links, each with the line it stands on; labels
-    are text.
-    """
+    """The units that a file names, in its order, and its links with their lines, as text."""
 
     path: Path
     units: list[str]
@@ -41,8 +40,8 @@ class Links(NamedTuple):
 
 
 class Square(NamedTuple):
-    """A square matrix as a file has it, rows and columns in one order; `units`: its labels, None
-    where it has none.
+    """A square matrix as a file has it, rows and columns in one order; `units` is None where it
+    has no labels.
     """
 
     path: Path
@@ -51,8 +50,8 @@ class Square(NamedTuple):
 
 
 def read_gal(path: Path) -> Links:
-    """Header "n" or "0 n file key", then for each unit "id k" and, where k > 0, its k neighbours,
-    on one line or more.
+    """The links of a .gal file: a header "n" or "0 n file key", then for each unit "id k" and its k
+    neighbours on one line or more.
     """
     lines = _lines(path)
     n = _count(path, *lines[0])
@@ -88,7 +87,9 @@ def read_gal(path: Path) -> Links:
 
 
 def read_gwt(path: Path) -> Links:
-    """Header "n" or "0 n file key", then "origin destination weight" lines."""
+    """The links of a .gwt file: a header "n" or "0 n file key", then lines "origin destination
+    weight".
+    """
     lines = _lines(path)
     n = _count(path, *lines[0])
     links = []
@@ -103,11 +104,12 @@ def read_gwt(path: Path) -> Links:
 
 
 def read_csv(path: Path) -> Links | Square:
-    """An edge list, a header and then a link a line; or a square matrix, labelled in its first line
-    and first column or not at all.
+    """The links or the square matrix of a .csv file.
 
-    Names that belong to links make an edge list. Else four columns and more are a matrix, two and
-    three an edge list, but for two units whose labels are the same on both sides.
+    An edge list has a header and a link on each line. A matrix has labels in its first line and
+    first column, or none at all. A header with the names of links makes an edge list. Else four and
+    more columns are a matrix, and two or three are an edge list, unless the labels of two units are
+    the same on both sides.
     """
     text = read_text(path, "an edge list or a square matrix", WeightsError)
     names = next(_fields(path, text))[1]
@@ -122,8 +124,9 @@ def read_csv(path: Path) -> Links | Square:
 
 
 def _fields(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, with the number of their last line; separated by what the first
-    line has most of.
+    """The rows that are not blank, each with the number of its last line.
+
+    Fields are separated by whichever of comma, semicolon and tab the first line has most of.
     """
     head = text.lstrip().partition("\n")[0]
     mark = max(",;\t", key=head.count)
@@ -158,9 +161,7 @@ def _edges(path: Path, text: str, width: int, columns: list[int]) -> Links:
 
 
 def _columns_by_name(names: list[str]) -> list[int] | None:
-    """Where origin, destination and, if there is one, weight stand in the header of an edge list;
-    None where it does not name them.
-    """
+    """The places of origin, destination and any weight in a header that names them, else None."""
     for trio in HEADERS:
         ends = [names.index(name) for name in trio[:2] if name in names]
         if len(ends) == 2:
@@ -176,7 +177,7 @@ def _columns_by_name(names: list[str]) -> list[int] | None:
 
 
 def _columns_by_order(path: Path, names: list[str]) -> list[int]:
-    """The same of a header that does not name them, by their order."""
+    """The places of origin, destination and any weight by their order."""
     if any(_is_number(name) for name in names):
         refuse(
             path,
@@ -191,8 +192,8 @@ def _columns_by_order(path: Path, names: list[str]) -> list[int]:
 
 
 def _matrix(path: Path, text: str, names: list[str]) -> Square | None:
-    """The square matrix that a CSV file is, None where it is none; WeightsError where it may be one
-    or something else.
+    """The square matrix in a CSV file, None where it holds none; WeightsError where it may be a
+    matrix or something else.
     """
     width, bare = len(names), all(_is_number(name) for name in names)
     firsts = [row[0] for _, row in _fields(path, text)]
@@ -236,9 +237,7 @@ def _ambiguous(path: Path, width: int) -> NoReturn:
 
 
 def _values(path: Path, text: str, names: list[str] | None, width: int = 0) -> Square:
-    """The weights of a matrix, below and beside its labels or bare; the columns in the order of the
-    rows.
-    """
+    """The matrix below and beside its labels, or bare, its columns in the order of the rows."""
     labels, columns, values, counts = [], [], [], []
     rows = _fields(path, text)
     if names is not None:

@@ -77,6 +77,19 @@ class Weights:
     SpilloverWarning
         For rows that sum to 1 in float32 only: in float64 such a W is not row-standardised.
 
+    Attributes
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W, read-only, with sorted indices and no explicit zeros.
+    ids : pandas.Index, shape (N,)
+        The labels of the units.
+    transform : {"raw", "row", "spectral"}
+        How W was standardised.
+    islands_allowed : bool
+        Whether zero rows may arise, in parts of W too.
+    given_bounds : (float, float) or None
+        The interval of rho that was given.
+
     References
     ----------
     LeSage, J. & Pace, R. K. (2009). Introduction to Spatial Econometrics. CRC Press, sections 1.2
@@ -92,9 +105,9 @@ class Weights:
     dtype: float64
     """
 
-    matrix: sparse.csr_array  # read-only: sorted indices, no explicit zeros
+    matrix: sparse.csr_array
     ids: pd.Index
-    transform: str  # "raw" | "row" | "spectral"
+    transform: str
     islands_allowed: bool
     given_bounds: Bounds
 
