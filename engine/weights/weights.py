@@ -338,9 +338,11 @@ class Weights:
         islands: str = "error",
         max_memory: float | None = None,
     ) -> "Weights":
-        """Weights of 1 between units no farther apart than a threshold::
+        """Weights of 1 between units no farther apart than a threshold.
 
-            w_ij = 1 where d_ij <= threshold, to rounding
+        To rounding::
+
+            w_ij = 1 where d_ij <= threshold
 
         Parameters
         ----------
@@ -397,9 +399,11 @@ class Weights:
         islands: str = "error",
         max_memory: float | None = None,
     ) -> "Weights":
-        """Weights that fall with a power of the distance::
+        """Weights that fall with a power of the distance.
 
-            w_ij = 1 / d_ij^power
+        For all pairs, or those within a cutoff::
+
+            w_ij = 1 / d_ij ^ power
 
         Parameters
         ----------
@@ -455,7 +459,9 @@ class Weights:
     def economic(
         cls, values: pd.Series, *, power: float = 1, max_memory: float | None = None
     ) -> "Weights":
-        """Weights that fall with the difference between units in a variable x::
+        """Weights that fall with the difference between units in a variable x.
+
+        For all pairs::
 
             w_ij = 1 / |x_i - x_j|^power
 
@@ -492,7 +498,9 @@ class Weights:
 
     @classmethod
     def economic_geography(cls, geography: "Weights", values: pd.Series) -> "Weights":
-        """Weights scaled by the size x of the neighbour::
+        """Weights scaled by the size x of the neighbour.
+
+        For every link::
 
             v_ij = w_ij x_j / mean(x)
 
