@@ -40,7 +40,7 @@ TESTED_IN = {
         "engine/config/sweep.py",
         "engine/config/toml.py",
     ),
-    "engine/data/test_conversions.py": ("engine/labels.py", "engine/data/formula_values.py"),
+    "engine/data/test_conversions.py": ("engine/data/formula_values.py",),
     "engine/data/test_formula.py": (
         "engine/data/formula_levels.py",
         "engine/data/formula_parts.py",
@@ -56,14 +56,12 @@ TESTED_IN = {
     "engine/estimation/test_saving.py": ("engine/storage/hdf5_layout.py",),
     "engine/storage/test_csv_text.py": ("engine/storage/quoting.py",),
     "engine/storage/test_own_folder.py": ("engine/cache.py", "engine/devices.py"),
-    "engine/storage/test_whole.py": ("engine/whole.py",),
+    "engine/test_import.py": ("engine/arviz_parts.py",),
     "engine/studies/test_study.py": ("engine/studies/plan.py",),
     "engine/sweeps/test_store_damage.py": ("engine/storage/sealed.py",),
     "engine/sweeps/test_sweep.py": ("engine/sweeps/plan.py", "engine/sweeps/stacking.py"),
     "engine/terminal/test_cli.py": ("engine/progress.py",),
     "engine/weights/test_logdet.py": ("engine/weights/channels.py",),
-    "engine/weights/test_weights.py": ("engine/weights/checks.py",),
-    "engine/weights/test_files.py": ("engine/weights/texts.py",),
 }
 
 

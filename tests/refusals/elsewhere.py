@@ -42,7 +42,7 @@ ELSEWHERE = {
     ),
     **dict.fromkeys(
         ("Give each unit its area", "contiguity needs libpysal", "no active geometry"),
-        "engine/weights/test_builders.py",
+        "engine/weights/test_builders_refused.py",
     ),
     **dict.fromkeys(
         (". Take their centroids", "the points are in "), "engine/weights/test_places.py"
