@@ -34,22 +34,6 @@ TESTED_IN = {
         "engine/estimation/arguments.py",
         "engine/estimation/compare.py",
     ),
-    "engine/config/test_config_refusals.py": (
-        "engine/config/fit.py",
-        "engine/config/keys.py",
-        "engine/config/study.py",
-        "engine/config/sweep.py",
-        "engine/config/toml.py",
-    ),
-    "engine/data/test_conversions.py": ("engine/labels.py", "engine/data/formula_values.py"),
-    "engine/data/test_formula.py": (
-        "engine/data/formula_levels.py",
-        "engine/data/formula_parts.py",
-        "engine/data/grammar.py",
-        "engine/data/lags.py",
-    ),
-    "engine/data/test_formula_attacks.py": ("engine/data/formula_text.py",),
-    "engine/data/test_indices.py": ("engine/data/columns.py",),
     "engine/estimation/test_nuts_posterior.py": (
         "engine/estimation/model.py",
         "engine/estimation/problem.py",
