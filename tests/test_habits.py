@@ -34,10 +34,7 @@ TESTED_IN = {
         "engine/estimation/arguments.py",
         "engine/estimation/compare.py",
     ),
-    "engine/estimation/test_nuts_posterior.py": (
-        "engine/estimation/model.py",
-        "engine/estimation/problem.py",
-    ),
+    "engine/estimation/test_nuts_posterior.py": ("engine/estimation/model.py",),
     "engine/estimation/test_saving.py": ("engine/storage/hdf5_layout.py",),
     "engine/storage/test_csv_text.py": ("engine/storage/quoting.py",),
     "engine/storage/test_own_folder.py": ("engine/cache.py", "engine/devices.py"),
