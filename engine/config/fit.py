@@ -4,48 +4,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spillover.engine.config.keys import (
-    FOLDER,
-    NAME,
-    PATH,
-    SEED,
-    TEXT,
-    TEXTS,
-    Either,
-    Key,
-    Keys,
-    choice,
+import pandas as pd
+
+from spillover.engine.config import wants
+from spillover.engine.config.keys import Either, Key, Keys
+from spillover.engine.config.toml import (
+    SHARED,
+    choose_output,
+    load_weights,
+    pick_shared,
+    read_toml,
+    sampler_keys,
 )
-from spillover.engine.config.paths import resolve_inside
-from spillover.engine.config.toml import DATA, SHARED, read_toml, sampler_keys, weights_from
-from spillover.engine.config.weights import ENTRIES, check_entries, weights_table
+from spillover.engine.config.weights import ENTRIES, check_entries, make_weights
 from spillover.engine.data.tables import read_table
 from spillover.engine.estimation.model import SAMPLERS, Model, Options, specify_model
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import SpecificationError
 from spillover.models.spec import EFFECTS, FLAGS, RANDOM
 
-SAMPLER = (*sampler_keys(*SAMPLERS), Key("seed", SEED))
+SAMPLER = (*sampler_keys(*SAMPLERS), Key("seed", wants.SEED))
 KEYS = (
-    Key("data", DATA, required=True),
-    Key("formula", NAME, required=True),
-    Key("weights", Either(PATH, ENTRIES), required=True),
-    Key("model", choice(FLAGS), required=True),
-    Key("effects", choice(EFFECTS + RANDOM)),
-    Key("unit", NAME),
-    Key("period", NAME),
-    Key("lagged", TEXTS),
-    Key("main", TEXT),
-    Key("error_weights", PATH),
+    Key("data", wants.DATA, required=True),
+    Key("formula", wants.NAME, required=True),
+    Key("weights", Either(wants.PATH, ENTRIES), required=True),
+    Key("model", wants.choice(FLAGS), required=True),
+    Key("effects", wants.choice(EFFECTS + RANDOM)),
+    Key("unit", wants.NAME),
+    Key("period", wants.NAME),
+    Key("lagged", wants.TEXTS),
+    Key("main", wants.TEXT),
+    Key("error_weights", wants.PATH),
     *SHARED,
-    Key("output", FOLDER),
+    Key("output", wants.FOLDER),
     Key("sampler", Keys(SAMPLER, "a table [sampler]")),
 )
 
 
 @dataclass(frozen=True)
 class Task:
-    """A model to fit, the options of `Model.fit`, and the folder for what comes of it."""
+    """A model to fit, the arguments of `Model.fit`, and the folder for what comes of it."""
 
     model: Model
     sampler: dict[str, Any]
@@ -53,28 +51,33 @@ class Task:
 
 
 def read_task(path: Path, output: Path | None = None) -> Task:
-    """The task in a TOML file; its paths are relative to the file's own folder.
+    """Read a fit from a TOML file.
 
-    Keys: data (.csv, .parquet), formula, weights (any file `read_weights` takes, or a table
-    [weights] of names as `weights_table` has it), model; and, if wanted, effects, unit, period,
+    Its keys are data (.csv, .parquet), formula, weights (any file that `read_weights` takes, or a
+    table [weights] of names, see `make_weights`) and model; and, if wanted, effects, unit, period,
     lagged, main (which of [weights] is the model's, where they are several), error_weights (a file,
     or a name in [weights]), standardize ("row" unless said, "spectral", "none"), islands ("error",
     "allow"), output, and a table [sampler] with sampler, draws, tune, chains, seed, target_accept.
-    `output`: a folder in place of the file's.
 
-    SpecificationError for a key that is unknown, missing or holds what it may not, and for an
-    output of the file that is not below its own folder.
+    Parameters
+    ----------
+    path : Path
+        The file; the paths in it are relative to its folder.
+    output : Path, optional
+        A folder in place of the file's.
+
+    Raises
+    ------
+    SpecificationError
+        For a key that is unknown, missing or holds what it may not, and for an output of the file
+        that is not below its own folder.
     """
     config = read_toml(path, KEYS)
     if isinstance(config["weights"], dict):
         check_entries(config["weights"], str(path))
-    folder = (
-        resolve_inside(path, "output", config.get("output", path.stem), "--output")
-        if output is None
-        else output
-    )
+    folder = choose_output(path, config, output)
     frame = read_table(path.parent / config["data"])
-    main, errors = _weights(config, frame, path)
+    main, errors = _read_weights(config, frame, path)
     options = Options(
         effects=config.get("effects", "none"),
         unit=config.get("unit"),
@@ -86,8 +89,10 @@ def read_task(path: Path, output: Path | None = None) -> Task:
     return Task(model, config.get("sampler", {}), folder)
 
 
-def _weights(config: dict[str, Any], frame: Any, path: Path) -> tuple[Weights, Weights | None]:
-    """The weights of the model and of its errors, None where these have none of their own."""
+def _read_weights(
+    config: dict[str, Any], frame: pd.DataFrame, path: Path
+) -> tuple[Weights, Weights | None]:
+    """The weights of the model and of its errors; None where these have none of their own."""
     entries, base, named = config["weights"], path.parent, config.get("error_weights")
     if isinstance(entries, str):
         if "main" in config:
@@ -95,19 +100,23 @@ def _weights(config: dict[str, Any], frame: Any, path: Path) -> tuple[Weights, W
                 f"{path}: key main names one of a table [weights], but weights is a file: leave"
                 " main out."
             )
-        errors = None if named is None else weights_from(base / named, config)
-        return weights_from(base / entries, config), errors
-    chosen = _chosen(config, path)
-    shared = {key.name: config[key.name] for key in SHARED if key.name in config}
-    made = weights_table(
-        base, entries, frame, unit=config.get("unit"), where=str(path), shared=shared
+        errors = None if named is None else load_weights(base / named, config)
+        return load_weights(base / entries, config), errors
+    main = _choose_main(config, path)
+    made = make_weights(
+        base,
+        entries,
+        frame,
+        unit=config.get("unit"),
+        where=str(path),
+        shared=pick_shared(config),
     )
-    if named is None or named in made:
-        return made[chosen], None if named is None else made[named]
-    return made[chosen], weights_from(base / named, config)
+    if named is None:
+        return made[main], None
+    return made[main], made[named] if named in made else load_weights(base / named, config)
 
 
-def _chosen(config: dict[str, Any], path: Path) -> str:
+def _choose_main(config: dict[str, Any], path: Path) -> str:
     """The name of the model's weights in the table [weights]."""
     names = list(config["weights"])
     if not names:
@@ -119,9 +128,9 @@ def _chosen(config: dict[str, Any], path: Path) -> str:
             f"{path} lacks main: [weights] has {', '.join(names)}, and main says which the model"
             " has."
         )
-    chosen = config.get("main", names[0])
-    if chosen not in names:
+    main: str = config.get("main", names[0])
+    if main not in names:
         raise SpecificationError(
-            f"{path}: key main: there are no weights {chosen!r}; [weights] has {', '.join(names)}."
+            f"{path}: key main: there are no weights {main!r}; [weights] has {', '.join(names)}."
         )
-    return chosen
+    return main

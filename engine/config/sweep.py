@@ -6,27 +6,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from spillover.engine.config.keys import (
-    FOLDER,
-    NAME,
-    NUMBER,
-    SEED,
-    TEXT,
-    TEXTS,
-    TRUTH,
-    ByName,
-    Either,
-    Key,
-    Keys,
-    Several,
-    Want,
-    check,
-    choice,
-    require,
-)
+from spillover.engine.config import wants
+from spillover.engine.config.keys import ByName, Either, Key, Keys, check, require
 from spillover.engine.config.paths import resolve_inside
-from spillover.engine.config.toml import DATA, SHARED, read_toml, sampler_keys
-from spillover.engine.config.weights import ENTRIES, check_entries, weights_table
+from spillover.engine.config.toml import (
+    SHARED,
+    choose_output,
+    pick_shared,
+    read_toml,
+    sampler_keys,
+)
+from spillover.engine.config.weights import ENTRIES, check_entries, make_weights
 from spillover.engine.data.tables import read_table
 from spillover.engine.sweeps.chunk import SAMPLERS
 from spillover.kernels.errors import SpecificationError
@@ -34,34 +24,29 @@ from spillover.models.priors import FAMILIES, Priors
 from spillover.models.spec import EFFECTS, FLAGS, RANDOM
 
 # handed on to `sweep` as they are
-SAME = (
-    "formula",
-    "models",
-    "effects",
-    "unit",
-    "period",
-    "lagged",
-    "controls",
-    "windows",
+SAME = ("formula", "models", "effects", "unit", "period", "lagged", "controls", "windows")
+SAMPLER = (*sampler_keys(*SAMPLERS), Key("seed", wants.SEED), Key("keep_draws", wants.TRUTH))
+END = wants.Want(
+    "a number, a text or a date",
+    lambda value: wants.NUMBER.fits(value) or isinstance(value, str | date),
 )
-SAMPLER = (*sampler_keys(*SAMPLERS), Key("seed", SEED), Key("keep_draws", TRUTH))
-END = Want(
-    "a number, a text or a date", lambda value: NUMBER.fits(value) or isinstance(value, str | date)
-)
-WINDOW = Several(END, "a list, the first and last period", 2, 2)
-FAMILY = Either(TEXT, ByName(Want("", lambda _: True), "a family, such as {family = ...}"))
-MODELS = Several(choice(FLAGS), "a list of models", 1)
-EFFECT = Several(choice(EFFECTS + RANDOM), "a list of effects", 1)
+WINDOW = wants.Several(END, "a list, the first and last period", 2, 2)
+FAMILY = Either(wants.TEXT, ByName(wants.ANYTHING, "a family, such as {family = ...}"))
+MODELS = wants.Several(wants.choice(FLAGS), "a list of models", 1)
+EFFECT = wants.Several(wants.choice(EFFECTS + RANDOM), "a list of effects", 1)
 KEYS = (
-    Key("data", DATA, required=True),
-    Key("formula", NAME, required=True),
+    Key("data", wants.DATA, required=True),
+    Key("formula", wants.NAME, required=True),
     Key("weights", ENTRIES, required=True),
     Key("models", MODELS, required=True),
     Key("effects", EFFECT),
-    Key("unit", NAME),
-    Key("period", NAME),
-    Key("lagged", TEXTS),
-    Key("controls", ByName(TEXT, "a table [controls] of names and what each adds to the formula")),
+    Key("unit", wants.NAME),
+    Key("period", wants.NAME),
+    Key("lagged", wants.TEXTS),
+    Key(
+        "controls",
+        ByName(wants.TEXT, "a table [controls] of names and what each adds to the formula"),
+    ),
     Key("windows", ByName(WINDOW, "a table [windows] of names and their first and last period")),
     Key(
         "priors",
@@ -72,8 +57,8 @@ KEYS = (
     ),
     *SHARED,
     Key("sampler", Keys(SAMPLER, "a table [sampler]")),
-    Key("store", FOLDER),
-    Key("output", FOLDER),
+    Key("store", wants.FOLDER),
+    Key("output", wants.FOLDER),
 )
 
 
@@ -86,72 +71,79 @@ class SweepTask:
 
 
 def read_sweep(path: Path, output: Path | None = None, store: Path | None = None) -> SweepTask:
-    """The sweep in a TOML file; its paths are relative to the file's own folder.
+    """Read a sweep from a TOML file.
 
-    Keys: data (.csv, .parquet), formula, a table [weights] of files and of ways to make weights
-    (`weights_table`), models; and, if wanted, effects, unit, period, lagged, tables [controls]
-    (what each adds to the formula), [windows] (first and last period) and [priors.NAME] with a
-    family for each of beta, sigma, rho, lam ("Flat", or {family = "Ridge", scale = 1.0}),
+    Its keys are data (.csv, .parquet), formula, a table [weights] of files and of ways to make
+    weights (`make_weights`) and models; and, if wanted, effects, unit, period, lagged, tables
+    [controls] (what each adds to the formula), [windows] (first and last period) and [priors.NAME]
+    with a family for each of beta, sigma, rho, lam ("Flat", or {family = "Ridge", scale = 1.0}),
     standardize and islands for all weights, output, store ("sweep.zarr" in the output unless said),
     and a table [sampler] with sampler, draws, tune, chains, seed, target_accept, keep_draws.
-    `output`, `store`: paths in place of the file's.
 
-    SpecificationError for a key that is unknown, missing or holds what it may not, and for an
-    output or store of the file that is not below its own folder.
+    Parameters
+    ----------
+    path : Path
+        The file; the paths in it are relative to its folder.
+    output, store : Path, optional
+        A folder and a store in place of the file's.
+
+    Raises
+    ------
+    SpecificationError
+        For a key that is unknown, missing or holds what it may not, and for an output or a store of
+        the file that is not below its own folder.
     """
     config = read_toml(path, KEYS)
-    base, where = path.parent, str(path)
-    check_entries(config["weights"], where)
+    check_entries(config["weights"], str(path))
     priors = {
-        name: _priors(table, where, ("priors", name))
+        name: _make_priors(table, str(path), ("priors", name))
         for name, table in config.get("priors", {}).items()
     }
-    folder = (
-        resolve_inside(path, "output", config.get("output", path.stem), "--output")
-        if output is None
-        else output
-    )
-    kept = _store(config, path, folder) if store is None else store
-    if Path(os.path.realpath(kept)) in (whole := Path(os.path.realpath(folder)), *whole.parents):
-        raise SpecificationError(
-            f"{where}: the store {kept} is the output {folder} or holds it: give a store of its"
-            " own."
-        )
+    folder = choose_output(path, config, output)
+    kept = _choose_store(config, path, folder) if store is None else store
+    _check_store(kept, folder, str(path))
     arguments = {name: config[name] for name in SAME if name in config} | config.get("sampler", {})
-    arguments["data"] = read_table(base / config["data"])
-    shared = {key.name: config[key.name] for key in SHARED if key.name in config}
-    made = weights_table(
-        base,
+    arguments["data"] = read_table(path.parent / config["data"])
+    arguments["weights"] = make_weights(
+        path.parent,
         config["weights"],
         arguments["data"],
         unit=config.get("unit"),
-        where=where,
-        shared=shared,
+        where=str(path),
+        shared=pick_shared(config),
     )
-    arguments |= {"weights": made, "store": kept}
+    arguments["store"] = kept
     if priors:
         arguments["priors"] = priors
     return SweepTask(arguments, folder)
 
 
-def _store(config: dict[str, Any], path: Path, output: Path) -> Path:
+def _choose_store(config: dict[str, Any], path: Path, output: Path) -> Path:
     """Where the sweep is kept: in the output unless the file says otherwise."""
-    return (
-        resolve_inside(path, "store", config["store"], "--store")
-        if "store" in config
-        else output / "sweep.zarr"
-    )
+    if "store" not in config:
+        return output / "sweep.zarr"
+    return resolve_inside(path, "store", config["store"], "--store")
 
 
-def _priors(table: Any, where: str, path: tuple[str, ...]) -> Priors:
+def _check_store(store: Path, output: Path, where: str) -> None:
+    """SpecificationError for a store that is the output or holds it, which it would replace."""
+    folder = Path(os.path.realpath(output))
+    if Path(os.path.realpath(store)) in (folder, *folder.parents):
+        raise SpecificationError(
+            f"{where}: the store {store} is the output {output} or holds it: give a store of its"
+            " own."
+        )
+
+
+def _make_priors(table: Any, where: str, path: tuple[str, ...]) -> Priors:
     """Priors of the named families."""
     return Priors(
-        **{name: _family(name, entry, where, (*path, name)) for name, entry in table.items()}
+        **{name: _make_family(name, entry, where, (*path, name)) for name, entry in table.items()}
     )
 
 
-def _family(name: str, entry: Any, where: str, path: tuple[str, ...]) -> Any:
-    """ "Flat", or {family = "Ridge", scale = 1.0}."""
+def _make_family(name: str, entry: Any, where: str, path: tuple[str, ...]) -> Any:
+    """One prior: `entry` is "Flat", or {family = "Ridge", scale = 1.0}."""
     own = {"family": entry} if isinstance(entry, str) else entry
     families = {kind.__name__: kind for kind in FAMILIES[name]}
     inner = path if isinstance(entry, str) else (*path, "family")
@@ -159,23 +151,12 @@ def _family(name: str, entry: Any, where: str, path: tuple[str, ...]) -> Any:
         raise SpecificationError(
             f"{where}: key {'.'.join(path)} lacks its family, one of {', '.join(families)}."
         )
-    require(own["family"], choice(families), where, inner)
+    require(own["family"], wants.choice(families), where, inner)
     kind = families[own["family"]]
-    parts = tuple(Key(part.name, NUMBERS, part.default is MISSING) for part in fields(kind))
-    check(own, (Key("family", TEXT), *parts), where, path)
-    return kind(**{key: _tuples(value) for key, value in own.items() if key != "family"})
+    parts = tuple(Key(part.name, wants.NUMBERS, part.default is MISSING) for part in fields(kind))
+    check(own, (Key("family", wants.TEXT), *parts), where, path)
+    return kind(**{key: _to_tuples(value) for key, value in own.items() if key != "family"})
 
 
-def _numbers(value: Any) -> bool:
-    """A number, a list of numbers, or a list of such lists."""
-    rows = value if isinstance(value, list) else [value]
-    return all(
-        NUMBER.fits(part) for row in rows for part in (row if isinstance(row, list) else [row])
-    )
-
-
-NUMBERS = Want("a number, or a list or a list of lists of numbers", _numbers)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
+def _to_tuples(value: Any) -> Any:
+    return tuple(_to_tuples(part) for part in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What every TOML file of ours shares: how it is read, and how its data and weights are."""
+"""What every TOML file of ours shares: how it is read, its weights, its sampler, its output."""
 
 import re
 import stat
@@ -6,7 +6,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from spillover.engine.config.keys import INSIDE, PATH, Key, Want, check, choice, whole
+from spillover.engine.config import wants
+from spillover.engine.config.keys import Key, check
+from spillover.engine.config.paths import resolve_inside
 from spillover.engine.weights.reading import read_weights
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import SpecificationError
@@ -16,14 +18,13 @@ ISLANDS = ("error", "allow")
 LARGEST = 2**20  # bytes of a TOML file: those that people write have some thousands
 DEEPEST = 64  # parts of a dotted key: tomllib takes the square of their number in time
 DOTTED = re.compile(rf"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}""")
-DATA = Want("a text, the path of a .csv or .parquet file", PATH.fits)
-SHARED = (Key("standardize", choice(STANDARDS)), Key("islands", choice(ISLANDS)))
+SHARED = (Key("standardize", wants.choice(STANDARDS)), Key("islands", wants.choice(ISLANDS)))
 
 
 def read_toml(path: Path, keys: tuple[Key, ...]) -> dict[str, Any]:
-    """The keys of a TOML file, each of which holds what `keys` say.
+    """Read a TOML file whose keys hold what `keys` say.
 
-    SpecificationError for a file that is not there, is no regular file or no TOML in UTF-8, has
+    SpecificationError for a file that is not there, is no regular file or no TOML in UTF-8, or has
     more than a megabyte, and for keys that are unknown, missing, or hold what they may not.
     """
     text = _text(path)
@@ -73,31 +74,42 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def weights_from(path: Path, config: dict[str, Any]) -> Weights:
-    """The weights in a file, standardised as the keys `standardize` and `islands` of
-    `config` say.
+def choose_output(path: Path, config: dict[str, Any], output: Path | None) -> Path:
+    """The folder to write to: `output` where the command line gives one, else what the key output
+    says, else a folder of the file's own name beside it.
     """
-    return standardized(
-        read_weights(path, islands=config.get("islands", "error")), config.get("standardize", "row")
-    )
+    if output is not None:
+        return output
+    return resolve_inside(path, "output", config.get("output", path.stem), "--output")
 
 
-def standardized(weights: Weights, standard: str) -> Weights:
-    """The weights as `standardize` says: "row", "spectral" or "none"."""
+def pick_shared(config: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a file that hold for all of its weights, as far as it has them."""
+    return {key.name: config[key.name] for key in SHARED if key.name in config}
+
+
+def load_weights(path: Path, config: dict[str, Any]) -> Weights:
+    """The weights in a file, with the `islands` and the `standardize` of `config`."""
+    weights = read_weights(path, islands=config.get("islands", "error"))
+    return standardize(weights, config.get("standardize", "row"))
+
+
+def standardize(weights: Weights, standard: str) -> Weights:
+    """The weights by "row" or "spectral" standard, or with "none" as they are."""
     if standard == "none":
         return weights
     return weights.row_standardize() if standard == "row" else weights.spectral_standardize()
 
 
 def sampler_keys(*samplers: str) -> tuple[Key, ...]:
-    """The keys of a table [sampler]: which of the samplers, where there is a choice, and how much
-    it draws.
+    """The keys of a table [sampler]: how much it draws, and, where there are several `samplers` to
+    choose from, which of them.
     """
-    chosen = (Key("sampler", choice(samplers)),) if samplers else ()
+    chosen = (Key("sampler", wants.choice(samplers)),) if samplers else ()
     return (
         *chosen,
-        Key("draws", whole(1)),
-        Key("tune", whole(0)),
-        Key("chains", whole(1)),
-        Key("target_accept", INSIDE),
+        Key("draws", wants.whole(1)),
+        Key("tune", wants.whole(0)),
+        Key("chains", wants.whole(1)),
+        Key("target_accept", wants.INSIDE),
     )

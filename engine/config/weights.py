@@ -1,6 +1,4 @@
-"""The table [weights] of a study's TOML file: weights from files, places, polygons, the data, and
-from one another.
-"""
+"""The table [weights] of a TOML file: weights from files, maps, the data and one another."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,28 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from spillover.engine.config.keys import (
-    NAME,
-    NUMBER,
-    PATH,
-    POSITIVE,
-    SHARE,
-    TEXT,
-    TRUTH,
-    ByName,
-    Either,
-    Key,
-    Keys,
-    Several,
-    Want,
-    check,
-    choice,
-    dotted,
-    near,
-    require,
-    whole,
-)
-from spillover.engine.config.toml import SHARED, standardized
+from spillover.engine.config import wants
+from spillover.engine.config.keys import ByName, Either, Key, Keys, check, require
+from spillover.engine.config.toml import SHARED, standardize
+from spillover.engine.config.wording import find_near, join_keys
 from spillover.engine.data.tables import read_table
 from spillover.engine.labels import as_numbers, few
 from spillover.engine.recognition import are_swapped
@@ -40,21 +20,23 @@ from spillover.engine.weights.reading import read_weights
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError, WeightsError
 
-FILE = Key("file", PATH, required=True)
-COLUMNS = tuple(Key(name, NAME, required=True) for name in ("unit", "x", "y"))
+FILE = Key("file", wants.PATH, required=True)
+COLUMNS = tuple(Key(name, wants.NAME, required=True) for name in ("unit", "x", "y"))
 COORDINATES = Keys((FILE, *COLUMNS), "a table {file, unit, x, y}")
 GEOMETRY = Keys((FILE, COLUMNS[0]), "a table {file, unit}")
 ENTRY = Either(
-    PATH,
-    ByName(Want("", lambda _: True), "the path of a file, or a table with its file or its kind"),
+    wants.PATH,
+    ByName(wants.ANYTHING, "the path of a file, or a table with its file or its kind"),
 )
 ENTRIES = ByName(ENTRY, "a table [weights] of names and files")
 
 
 @dataclass(frozen=True)
 class Material:
-    """What entries are made from: the folder their files are in, the data, the column of the data
-    that names the unit (None: the index); and the name of the TOML file, for errors.
+    """What entries are made from.
+
+    `base`: the folder that their paths are relative to; `data`: the rows of the study; `unit`: the
+    column that names the unit of a row, None for the index; `where`: the TOML file, for errors.
     """
 
     base: Path
@@ -77,7 +59,7 @@ class Kind:
     make: Make
 
 
-def weights_table(
+def make_weights(
     base: Path,
     tables: Any,
     data: pd.DataFrame,
@@ -86,28 +68,55 @@ def weights_table(
     where: str = "the config",
     shared: Entry | None = None,
 ) -> dict[str, Weights]:
-    """The weights that a table [weights] names, in its order, standardised as each entry, else
-    `shared`, says ("row" if neither does).
+    """Make the weights of a table [weights], in its order.
 
-    `base`: the folder that paths are relative to; `data`: the study's rows, with the column `unit`,
-    else the units as its index; `where`: the name of the TOML file, for errors; `shared`:
-    `standardize` and `islands` for the entries that lack them.
+    An entry is the path of a file, or a table with `file`, or a table with `kind` and its keys:
 
-    An entry is the path of a file, or a table with `file` or `kind`: contiguity (geometry = {file,
-    unit}, rook), knn (coordinates = {file, unit, x, y}, k, metric), distance_band (coordinates,
-    threshold, metric), inverse_distance (coordinates, power, cutoff, metric), economic (values: a
-    column of the data, averaged over periods; power), economic_geography (geography: the name of
-    another entry; values), nested (of: the names of two others; share); and `standardize` ("row",
-    "spectral", "none") and `islands` ("error", "allow"). Entries refer to others as these are
-    before they are standardised, in whatever order they stand.
+    - contiguity: geometry = {file, unit}, rook
+    - knn: coordinates = {file, unit, x, y}, k, metric
+    - distance_band: coordinates, threshold, metric
+    - inverse_distance: coordinates, power, cutoff, metric
+    - economic: values (a column of the data, averaged over periods), power
+    - economic_geography: geography (the name of another entry), values
+    - nested: of (the names of two others), share
 
-    SpecificationError for an unknown or missing key, kind or name and for entries that refer to
-    each other in a circle; WeightsError, with the entry's name, for weights that cannot be made.
+    Every table may have `standardize` ("row", "spectral", "none") and `islands` ("error", "allow").
+    Entries may refer to others that come later; they take them before they are standardised.
 
+    Parameters
+    ----------
+    base : Path
+        The folder that the paths are relative to.
+    tables : dict
+        The table [weights].
+    data : DataFrame
+        The rows of the study.
+    unit : str, optional
+        The column of the data that names the unit of a row; without it the index does.
+    where : str
+        Name of the TOML file, for errors.
+    shared : dict, optional
+        `standardize` and `islands` for the entries that lack them. "row" and "error" if it lacks
+        them too.
+
+    Returns
+    -------
+    dict of str to Weights
+        The weights, standardised.
+
+    Raises
+    ------
+    SpecificationError
+        For an unknown or missing key, kind or name, and for entries that refer to each other in a
+        circle.
+    WeightsError
+        For weights that cannot be made; it names the entry.
+
+    Examples
+    --------
     >>> data = pd.DataFrame({"gdp": [1.0, 2.0, 4.0]}, index=["a", "b", "c"])
-    >>> weights_table(Path(), {"economic": {"kind": "economic", "values": "gdp"}}, data)[
-    ...     "economic"
-    ... ].to_scipy().toarray()[0]
+    >>> made = make_weights(Path(), {"economic": {"kind": "economic", "values": "gdp"}}, data)
+    >>> made["economic"].to_scipy().toarray()[0]
     array([0.  , 0.75, 0.25])
     """
     given, common = Material(base, data, unit, where), shared or {}
@@ -120,21 +129,18 @@ def weights_table(
     for name in _order(entries, given):
         made[name] = _make(name, entries[name], given, common, made)
     return {
-        name: standardized(made[name], (common | entry).get("standardize", "row"))
+        name: standardize(made[name], (common | entry).get("standardize", "row"))
         for name, entry in entries.items()
     }
 
 
-def _where(name: str, given: Material) -> str:
+def _name_entry(name: str, given: Material) -> str:
     return f"weights.{name} in {given.where}"
 
 
 def check_entries(tables: Any, where: str) -> None:
-    """Refuse what is no table of entries, and entries with keys that are unknown, missing, or hold
-    what they may not.
-
-    Parameters: `tables`: what tomllib read; `where`: the name of the TOML file. SpecificationError
-    names file and key.
+    """Refuse what is no table of entries, and entries whose keys are unknown, missing, or hold what
+    they may not. SpecificationError names the file, `where`, and the key.
     """
     require(tables, ENTRIES, where, ("weights",))
     for name, entry in tables.items():
@@ -143,33 +149,35 @@ def check_entries(tables: Any, where: str) -> None:
 
 
 def _check_entry(entry: Entry, where: str, path: tuple[str, ...]) -> None:
-    if "kind" not in entry:
-        if "file" not in entry:
-            known = [key.name for kind in KINDS.values() for key in kind.keys] + ["file", "kind"]
-            close = [
-                f"; {name} is near to {near(name, known)}"
-                for name in entry
-                if name not in known and near(name, known)
-            ]
-            raise SpecificationError(
-                f"{where}: {dotted(path)} lacks its file, or its kind, one of"
-                f" {', '.join(KINDS)}{''.join(close[:1])}."
-            )
+    """Refuse an entry that is a table, with the keys `path`, as `check_entries` does."""
+    if "kind" in entry:
+        require(entry["kind"], wants.choice(KINDS), where, (*path, "kind"))
+        check(entry, (Key("kind", wants.TEXT), *KINDS[entry["kind"]].keys, *SHARED), where, path)
+        return
+    if "file" in entry:
         check(entry, (FILE, *SHARED), where, path)
         return
-    require(entry["kind"], choice(KINDS), where, (*path, "kind"))
-    check(entry, (Key("kind", TEXT), *KINDS[entry["kind"]].keys, *SHARED), where, path)
+    known = ["file", "kind", *(key.name for kind in KINDS.values() for key in kind.keys)]
+    close = [
+        f"; {name} is near to {find_near(name, known)}"
+        for name in entry
+        if name not in known and find_near(name, known)
+    ]
+    raise SpecificationError(
+        f"{where}: {join_keys(path)} lacks its file, or its kind, one of"
+        f" {', '.join(KINDS)}{''.join(close[:1])}."
+    )
 
 
 def _order(entries: dict[str, Entry], given: Material) -> list[str]:
-    """The names so that each comes after those it refers to."""
-    links = {name: _refers(entry) for name, entry in entries.items()}
+    """The names of the entries, each after those that it refers to."""
+    links = {name: _list_references(entry) for name, entry in entries.items()}
     for name, others in links.items():
         unknown = [other for other in others if other not in entries]
         if unknown:
             raise SpecificationError(
-                f"{_where(name, given)} refers to {few(unknown)}, which [weights] lacks; it has"
-                f" {', '.join(entries)}."
+                f"{_name_entry(name, given)} refers to {few(unknown)}, which [weights] lacks; it"
+                f" has {', '.join(entries)}."
             )
     try:
         return list(TopologicalSorter(links).static_order())
@@ -180,7 +188,7 @@ def _order(entries: dict[str, Entry], given: Material) -> list[str]:
         ) from None
 
 
-def _refers(entry: Entry) -> list[str]:
+def _list_references(entry: Entry) -> list[str]:
     """The names of the entries that this one is made from."""
     return [entry["geography"]] if "geography" in entry else entry.get("of", [])
 
@@ -189,65 +197,75 @@ def _make(
     name: str, entry: Entry, given: Material, shared: Entry, made: dict[str, Weights]
 ) -> Weights:
     """The raw weights of one entry, with its name in what goes wrong."""
-    make = KINDS[entry["kind"]].make if "kind" in entry else _file
+    make = KINDS[entry["kind"]].make if "kind" in entry else _make_from_file
     try:
         weights = make(shared | entry, given, made)
-        # they came with the weights that this entry refers to
+        # weights made from other entries bring the islands of these along
         if entry.get("islands") == "error" and weights.islands:
             Weights(weights.matrix, weights.ids)
     except WeightsError as error:
-        raise WeightsError(f"{_where(name, given)}: {error}") from error
+        raise WeightsError(f"{_name_entry(name, given)}: {error}") from error
     return weights
 
 
-def _file(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
-    return read_weights(given.base / entry["file"], **_said(entry, "islands"))
+def _make_from_file(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return read_weights(given.base / entry["file"], **_pick(entry, "islands"))
 
 
-def _contiguity(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
-    return Weights.contiguity(polygons(entry["geometry"], given), **_said(entry, "rook", "islands"))
+def _make_contiguity(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return Weights.contiguity(
+        read_polygons(entry["geometry"], given), **_pick(entry, "rook", "islands")
+    )
 
 
-def _knn(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
-    return Weights.knn(places(entry["coordinates"], given), entry["k"], **_said(entry, "metric"))
+def _make_knn(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return Weights.knn(
+        read_places(entry["coordinates"], given), entry["k"], **_pick(entry, "metric")
+    )
 
 
-def _distance_band(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+def _make_distance_band(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
     return Weights.distance_band(
-        places(entry["coordinates"], given), entry["threshold"], **_said(entry, "metric", "islands")
+        read_places(entry["coordinates"], given),
+        entry["threshold"],
+        **_pick(entry, "metric", "islands"),
     )
 
 
-def _inverse_distance(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+def _make_inverse_distance(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
     return Weights.inverse_distance(
-        places(entry["coordinates"], given), **_said(entry, "power", "cutoff", "metric", "islands")
+        read_places(entry["coordinates"], given),
+        **_pick(entry, "power", "cutoff", "metric", "islands"),
     )
 
 
-def _economic(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
-    return Weights.economic(_values(entry["values"], given), **_said(entry, "power"))
+def _make_economic(entry: Entry, given: Material, _: dict[str, Weights]) -> Weights:
+    return Weights.economic(_average_by_unit(entry["values"], given), **_pick(entry, "power"))
 
 
-def _economic_geography(entry: Entry, given: Material, made: dict[str, Weights]) -> Weights:
-    return Weights.economic_geography(made[entry["geography"]], _values(entry["values"], given))
+def _make_economic_geography(entry: Entry, given: Material, made: dict[str, Weights]) -> Weights:
+    return Weights.economic_geography(
+        made[entry["geography"]], _average_by_unit(entry["values"], given)
+    )
 
 
-def _nested(entry: Entry, _: Material, made: dict[str, Weights]) -> Weights:
+def _make_nested(entry: Entry, _: Material, made: dict[str, Weights]) -> Weights:
     first, second = entry["of"]
-    return Weights.nested(made[first], made[second], **_said(entry, "share"))
+    return Weights.nested(made[first], made[second], **_pick(entry, "share"))
 
 
-def _said(entry: Entry, *names: str) -> Entry:
+def _pick(entry: Entry, *names: str) -> Entry:
     return {name: entry[name] for name in names if name in entry}
 
 
-def places(table: Entry, given: Material) -> pd.DataFrame:
-    """Two columns of a table of places, by unit; WeightsError where their names say that x is the
-    latitude, or y the longitude.
+def read_places(table: Entry, given: Material) -> pd.DataFrame:
+    """The coordinates in a table of places, by unit.
+
+    WeightsError where the names of the columns say that x is the latitude, or y the longitude.
     """
     file = table["file"]
     frame = read_table(given.base / file)
-    unit, x, y = (_column(frame, table[key], file) for key in ("unit", "x", "y"))
+    unit, x, y = (_check_column(frame, table[key], file) for key in ("unit", "x", "y"))
     if are_swapped((x, y)):
         raise WeightsError(
             f"coordinates of {file}: x = {x!r}, y = {y!r}, but x is the longitude and y the"
@@ -256,8 +274,8 @@ def places(table: Entry, given: Material) -> pd.DataFrame:
     return frame[[x, y]].set_index(pd.Index(frame[unit]))
 
 
-def polygons(table: Entry, given: Material) -> Any:
-    """A map, by unit."""
+def read_polygons(table: Entry, given: Material) -> Any:
+    """The polygons in a map, by unit. WeightsError where geopandas is not installed."""
     try:
         import geopandas
     except ImportError as error:
@@ -271,10 +289,11 @@ def polygons(table: Entry, given: Material) -> Any:
         frame = geopandas.read_file(given.base / file)
     except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"{given.base / file} cannot be read as a map: {error}") from error
-    return frame.set_index(_column(frame, table["unit"], file))
+    return frame.set_index(_check_column(frame, table["unit"], file))
 
 
-def _column(frame: pd.DataFrame, name: Any, what: str) -> str:
+def _check_column(frame: pd.DataFrame, name: Any, what: str) -> str:
+    """The name of a column; WeightsError where `what` has none of that name."""
     if not isinstance(name, str) or name not in frame.columns:
         raise WeightsError(
             f"{what} has no column {name!r}; it has {', '.join(map(str, frame.columns))}."
@@ -282,18 +301,14 @@ def _column(frame: pd.DataFrame, name: Any, what: str) -> str:
     return name
 
 
-def _values(name: Any, given: Material) -> pd.Series:
+def _average_by_unit(name: Any, given: Material) -> pd.Series:
     """The mean of a column of the data over the periods of each unit."""
-    column = pd.Series(
-        as_numbers(
-            given.data[_column(given.data, name, "the data")], f"the values in column {name!r}"
-        )
-    )
-    units = (
-        given.data.index
-        if given.unit is None
-        else pd.Index(given.data[_column(given.data, given.unit, "the data")])
-    )
+    values = given.data[_check_column(given.data, name, "the data")]
+    column = pd.Series(as_numbers(values, f"the values in column {name!r}"))
+    if given.unit is None:
+        units = given.data.index
+    else:
+        units = pd.Index(given.data[_check_column(given.data, given.unit, "the data")])
     by_unit = column.groupby(units, sort=False, dropna=False, observed=True)
     lacking = by_unit.count() < by_unit.size()
     if lacking.any():
@@ -304,27 +319,34 @@ def _values(name: Any, given: Material) -> pd.Series:
     return by_unit.mean()
 
 
-OTHER = Want("a text, the name of another entry", TEXT.fits)
-METRIC = Key("metric", choice(("euclidean", "haversine")))
+METRIC = Key("metric", wants.choice(("euclidean", "haversine")))
 PLACES = Key("coordinates", COORDINATES, required=True)
-VALUES = Key("values", NAME, required=True)
-POWER = Key("power", NUMBER)
+VALUES = Key("values", wants.NAME, required=True)
+POWER = Key("power", wants.NUMBER)
 KINDS = {
-    "contiguity": Kind((Key("geometry", GEOMETRY, required=True), Key("rook", TRUTH)), _contiguity),
-    "knn": Kind((PLACES, Key("k", whole(1), required=True), METRIC), _knn),
-    "distance_band": Kind(
-        (PLACES, Key("threshold", POSITIVE, required=True), METRIC), _distance_band
+    "contiguity": Kind(
+        (Key("geometry", GEOMETRY, required=True), Key("rook", wants.TRUTH)), _make_contiguity
     ),
-    "inverse_distance": Kind((PLACES, POWER, Key("cutoff", POSITIVE), METRIC), _inverse_distance),
-    "economic": Kind((VALUES, POWER), _economic),
+    "knn": Kind((PLACES, Key("k", wants.whole(1), required=True), METRIC), _make_knn),
+    "distance_band": Kind(
+        (PLACES, Key("threshold", wants.POSITIVE, required=True), METRIC), _make_distance_band
+    ),
+    "inverse_distance": Kind(
+        (PLACES, POWER, Key("cutoff", wants.POSITIVE), METRIC), _make_inverse_distance
+    ),
+    "economic": Kind((VALUES, POWER), _make_economic),
     "economic_geography": Kind(
-        (Key("geography", OTHER, required=True), VALUES), _economic_geography
+        (Key("geography", wants.OTHER, required=True), VALUES), _make_economic_geography
     ),
     "nested": Kind(
         (
-            Key("of", Several(OTHER, "a list of the names of two others", 2, 2), required=True),
-            Key("share", SHARE),
+            Key(
+                "of",
+                wants.Several(wants.OTHER, "a list of the names of two others", 2, 2),
+                required=True,
+            ),
+            Key("share", wants.SHARE),
         ),
-        _nested,
+        _make_nested,
     ),
 }

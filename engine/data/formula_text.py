@@ -1,9 +1,7 @@
-"""The text of a formula: its pieces, stand-ins for the names of columns, and how large it is,
-before anything else reads it.
+"""The text of a formula, before anything else reads it: its pieces, its names and its size.
 
-A name in backticks becomes a plain identifier at once, one and the same for one name, so that `a b`
-is one column wherever it stands and what is checked, expanded and evaluated holds identifiers
-alone.
+A name in backticks is replaced by a plain identifier, a stand-in, at once. One column has one
+stand-in, so what is checked, expanded and evaluated later holds identifiers alone.
 """
 
 import keyword
@@ -17,11 +15,8 @@ from spillover.kernels.errors import DataError
 
 LONGEST = 20_000  # characters
 DEEPEST = 40  # brackets within brackets
-TERMS = (
-    5_000  # that the operators of a formula expand to, the same ones counted each time they come up
-)
-# sets of factors that the coding of categories may have to go through: 2^k for a term of k factors
-SPANS = 20_000
+TERMS = 5_000  # that the operators of a formula expand to; a term counts each time it comes up
+SPANS = 20_000  # sets of factors that the coding of categories goes through: 2^k for k factors
 FINEST = 50  # largest power of terms, degree of a polynomial, and number of columns of a spline
 
 _TOKEN = re.compile(
@@ -29,7 +24,7 @@ _TOKEN = re.compile(
     r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w))"
     r"|(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<sign>\*\*|[<>=!]=|//|[-+*/:^~|&()<>=%,{}\[\]])"
 )
-WORDS = ("quoted", "name", "number", "text")  # pieces that need something between them
+WORDS = ("quoted", "name", "number", "text")  # kinds of which no two stand side by side
 
 
 class Token(NamedTuple):
@@ -41,9 +36,10 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class Checked:
-    """A formula's `text` with stand-ins for names that are no plain identifiers: `names`, what each
-    of them stands for; `calls`: its calls and the parts in braces, which are all of it that is ever
-    evaluated.
+    """A formula with stand-ins for the names that are no plain identifiers.
+
+    `text`: the formula so; `names`: the column that each stand-in stands for; `calls`: its calls
+    and what stands in braces, which is all of it that is ever evaluated.
     """
 
     text: str
@@ -55,9 +51,7 @@ class Checked:
         return self.names.get(name, name)
 
     def label(self, text: str) -> str:
-        """A piece of the checked text as the user wrote it: a name keeps its backticks inside of a
-        call only.
-        """
+        """A piece of the checked text as the user wrote it; backticks stay inside of calls only."""
         # the longest first: one stand-in may begin as another does
         for stand_in, name in sorted(self.names.items(), key=lambda pair: -len(pair[0])):
             text = text.replace(stand_in, f"`{name}`" if stand_in.endswith("inside_") else name)
@@ -65,11 +59,10 @@ class Checked:
 
 
 def read_text(formula: Any, offer: str) -> Checked:
-    """The formula, its pieces known and its size bounded. `offer`: what a formula may hold, for
-    errors.
+    """Read a formula, replace the names in it by stand-ins, and bound its size.
 
-    DataError for what is no text, for an unknown character, for brackets that do not close or lie
-    too deep, and for more terms than are allowed.
+    `offer`: what a formula may hold, for errors. DataError for what is no text, for an unknown
+    character, for brackets that do not close or lie too deep, and for too many terms.
 
     >>> read_text("y ~ x + log(`a b`)", "").text
     'y ~ x + log(column0_inside_)'
@@ -84,7 +77,7 @@ def read_text(formula: Any, offer: str) -> Checked:
     calls: list[str] = []
     for side in _split_sides([piece for piece in pieces if piece.kind != "blank"]):
         counter = _Counter(side, formula)
-        counter.all()
+        counter.count_all()
         calls += counter.calls
     return Checked(
         "".join(" " if piece.kind == "blank" else piece.text for piece in pieces).strip(),
@@ -104,16 +97,17 @@ def is_plain(name: str) -> bool:
 
 
 def _replace_names(tokens: list[Token], formula: str) -> tuple[list[Token], dict[str, str]]:
-    """The pieces with one stand-in for each name of a column that is no plain identifier, and what
-    the stand-ins are for.
+    """The pieces with stand-ins for the names of columns that are no plain identifiers, and the
+    column of each stand-in.
 
-    Inside of calls it is another one than outside, since labels keep the backticks there.
+    A column has one stand-in inside of calls and another outside, since labels keep the backticks
+    inside only.
     """
     marks = max(map(len, re.findall("_+", formula)), default=0) + 1 if "column" in formula else 0
     stem = "column" + "_" * marks  # which the formula does not hold
-    numbers: dict[str, int] = {}
+    numbers: dict[str, int] = {}  # of the columns, in the order in which they come
     names: dict[str, str] = {}
-    brackets: list[bool] = []  # whether each that is open is a call's
+    brackets: list[bool] = []  # for each open bracket, whether it is within a call
     pieces, before = [], Token("", "")
     for token, after in zip(tokens, [*tokens, Token("", "")][1:], strict=True):
         if token.kind == "sign" and token.text in "([{":
@@ -149,9 +143,7 @@ def _replace_names(tokens: list[Token], formula: str) -> tuple[list[Token], dict
 
 
 def _is_word(token: Token) -> bool:
-    """Whether a name is a word of Python's, or one of its own insides, which stays what it is and
-    is refused as such.
-    """
+    """Whether a name is a keyword or a dunder of Python, which is left as it is, to be refused."""
     plain = unicodedata.normalize("NFKC", token.text)
     return keyword.iskeyword(plain) or plain.startswith("__")
 
@@ -162,23 +154,22 @@ def _refuse(wrong: bool, formula: str, what: str) -> None:
 
 
 def _tokenize(formula: str, offer: str) -> Iterator[Token]:
+    """The pieces of a formula from left to right; DataError at the first unknown character."""
     at = 0
     while at < len(formula):
-        found = _TOKEN.match(formula, at)
-        if found is None or found.lastgroup is None:
+        match = _TOKEN.match(formula, at)
+        if match is None or match.lastgroup is None:
             rest = formula[at : at + 12]
             raise DataError(
                 f"The formula {quote_text(formula)} cannot be read at {rest!r}, place {at + 1}:"
                 f" {offer}."
             )
-        yield Token(found.lastgroup, found[found.lastgroup])
-        at = found.end()
+        yield Token(match.lastgroup, match[match.lastgroup])
+        at = match.end()
 
 
 def _split_sides(pieces: list[Token]) -> list[list[Token]]:
-    """The pieces between the signs ~ outside of brackets; inside them it is the "not" of truth
-    values.
-    """
+    """The pieces on each side of the sign ~, which says "not" within brackets and divides none."""
     sides: list[list[Token]] = [[]]
     depth = 0
     for piece in pieces:
@@ -191,8 +182,10 @@ def _split_sides(pieces: list[Token]) -> list[list[Token]]:
 
 
 class _Size(NamedTuple):
-    """`terms` that a part of a formula stands for; `spans`: the sum of 2^k over them, for k factors
-    each; `width`: the sum of the k.
+    """The size of a part of a formula.
+
+    `terms`: how many it expands to; `spans`: the sum of 2^k over them, for k factors each; `width`:
+    the sum of the k.
     """
 
     terms: int
@@ -227,8 +220,9 @@ def _raise_to(a: _Size, n: int) -> _Size:
 
 
 class _Counter:
-    """How many terms one side of a formula stands for, by its operators in the order in which they
-    bind.
+    """Counts the terms of one side of a formula, without expanding it.
+
+    It goes through the pieces once, operator by operator, in the order in which these bind.
     """
 
     BINDING: Mapping[str, int] = {"|": 1, "+": 2, "-": 2, "*": 3, "/": 3, ":": 4, "**": 5, "^": 5}
@@ -242,23 +236,23 @@ class _Counter:
         self.pieces, self.formula, self.at = pieces, formula, 0
         self.calls: list[str] = []
 
-    def all(self) -> None:
+    def count_all(self) -> None:
         """Go through the whole side; DataError for what cannot be read and for too many terms."""
         if self.pieces:
-            self.terms(0)
+            self.count_terms(0)
         if self.at < len(self.pieces):
             self.refuse(f"at {self.pieces[self.at].text!r}")
 
-    def terms(self, binding: int) -> _Size:
+    def count_terms(self, binding: int) -> _Size:
         """The terms of what comes next, up to an operator that binds no closer than `binding`."""
-        count = self.operand()
-        while self.at < len(self.pieces) and self.BINDING.get(self.sign(), 0) > binding:
-            sign = self.sign()
+        count = self.count_operand()
+        while self.at < len(self.pieces) and self.BINDING.get(self.next_sign(), 0) > binding:
+            sign = self.next_sign()
             self.at += 1
             if sign in ("**", "^"):
-                count = _raise_to(count, self.power())
+                count = _raise_to(count, self.read_power())
             else:
-                other = self.terms(self.BINDING[sign])
+                other = self.count_terms(self.BINDING[sign])
                 count = self.JOIN.get(sign, _add)(count, other)
             if count.terms > TERMS or count.spans > SPANS:
                 self.refuse(
@@ -266,9 +260,9 @@ class _Counter:
                 )
         return count
 
-    def operand(self) -> _Size:
+    def count_operand(self) -> _Size:
         """A group in brackets, or one column, number or call."""
-        while self.sign() in ("+", "-"):
+        while self.next_sign() in ("+", "-"):
             self.at += 1
         if self.at == len(self.pieces):
             self.refuse("something is missing at its end")
@@ -277,22 +271,22 @@ class _Counter:
         if piece.kind == "text":
             self.refuse(f"{piece.text!r} is a text, and a formula is of columns")
         if piece.kind != "sign":
-            if piece.kind == "name" and self.sign() == "(":
-                self.call(self.at - 1)
+            if piece.kind == "name" and self.next_sign() == "(":
+                self.keep_call(self.at - 1)
             return _ONE
         if piece.text == "{":
             self.at -= 1
-            self.call(self.at)
+            self.keep_call(self.at)
             return _ONE
         if piece.text != "(":
             self.refuse(f"at {piece.text!r}")
-        count = self.terms(0)
-        if self.sign() != ")":
+        count = self.count_terms(0)
+        if self.next_sign() != ")":
             self.refuse("a bracket does not close")
         self.at += 1
         return count
 
-    def power(self) -> int:
+    def read_power(self) -> int:
         """The whole number after ** or ^, which no other power follows."""
         piece = self.pieces[self.at] if self.at < len(self.pieces) else Token("sign", "its end")
         if (
@@ -305,18 +299,16 @@ class _Counter:
                 f" {piece.text[:20]!r}"
             )
         self.at += 1
-        if self.sign() in ("**", "^"):
+        if self.next_sign() in ("**", "^"):
             self.refuse("a power follows a power")
         return int(piece.text)
 
-    def call(self, start: int) -> None:
-        """Keep what stands from `start` to the end of the bracket that comes next, to be checked by
-        itself.
-        """
-        self.skip()
+    def keep_call(self, start: int) -> None:
+        """Go past the bracket that comes next, and keep what stands from `start` to its end."""
+        self.skip_bracket()
         self.calls.append(" ".join(piece.text for piece in self.pieces[start : self.at]))
 
-    def skip(self) -> None:
+    def skip_bracket(self) -> None:
         """Go past a bracket and what it holds."""
         depth = 0
         while self.at < len(self.pieces):
@@ -327,12 +319,13 @@ class _Counter:
                 return
         self.refuse("a bracket does not close")
 
-    def sign(self) -> str:
+    def next_sign(self) -> str:
         """The sign that comes next, "" where none does."""
         piece = self.pieces[self.at] if self.at < len(self.pieces) else Token("", "")
         return piece.text if piece.kind == "sign" else ""
 
     def refuse(self, what: str) -> NoReturn:
+        """DataError for the formula."""
         raise DataError(f"The formula {quote_text(self.formula)} cannot be read: {what}.")
 
 

@@ -37,9 +37,9 @@ class Columns(NamedTuple):
 
 
 class _Flaw(NamedTuple):
-    """`count` rows with a fault, the first of them, and the way out."""
+    """`total` rows with a fault, the first of them, and the way out."""
 
-    count: int
+    total: int
     rows: list[int]
     way_out: str
 
@@ -53,10 +53,10 @@ class Flaws:
     def note(self, bad: np.ndarray, *, start: int, fault: str, way_out: str) -> None:
         """Add the rows of a chunk that are `bad`; the chunk begins at row `start` of the table."""
         if bad.any():
-            count, rows, _ = self.by_fault.get(fault, _Flaw(0, [], ""))
+            total, rows, _ = self.by_fault.get(fault, _Flaw(0, [], ""))
             new = np.flatnonzero(bad)
             first = [*rows, *(start + new[:SHOWN])][:SHOWN]
-            self.by_fault[fault] = _Flaw(count + len(new), first, way_out)
+            self.by_fault[fault] = _Flaw(total + len(new), first, way_out)
 
     def include(self, faults: list[str]) -> bool:
         """Whether any of these faults came up."""
@@ -65,9 +65,9 @@ class Flaws:
     def refuse(self, label: Callable[[int], str], order: list[str]) -> None:
         """DataError for the first fault in `order` that came up, its rows named by `label`."""
         for fault in filter(self.by_fault.__contains__, order):
-            count, rows, way_out = self.by_fault[fault]
-            named = ", ".join(map(label, rows)) + (", ..." if count > SHOWN else "")
-            raise DataError(f"{fault} in {count} rows ({named}): {way_out}.")
+            total, rows, way_out = self.by_fault[fault]
+            named = ", ".join(map(label, rows)) + (", ..." if total > SHOWN else "")
+            raise DataError(f"{fault} in {total} rows ({named}): {way_out}.")
 
 
 def read_columns(

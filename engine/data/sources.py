@@ -1,6 +1,4 @@
-"""Where tables come from: a pandas frame or a CSV file at once, a Parquet file or a Dask dataframe
-a few rows at a time.
-"""
+"""Sources of tables: a frame or a .csv file at once, Parquet and Dask a few rows at a time."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +21,13 @@ from spillover.engine.labels import few
 from spillover.engine.storage.reading import check_memory, named, open_file
 from spillover.kernels.errors import DataError
 
-CHUNK = 131_072  # rows of a Parquet file in memory at a time
-LEVELS = 1000  # categories of a column, at most, where the table comes in chunks
+CHUNK = 131_072  # rows of a Parquet file that are in memory at a time
+LEVELS = 1000  # most categories of a column where the table comes in chunks
 WANTED = (
     "a pandas DataFrame, a Dask DataFrame or the path of a .csv file or a Parquet file or folder is"
     " wanted"
 )
-ROW = 16  # bytes of memory for each row of a Parquet file, for its labels
+ROW = 16  # bytes of memory for the labels of each row of a Parquet file
 PARQUET = b"PAR1"  # how such a file begins
 
 
@@ -37,9 +35,19 @@ PARQUET = b"PAR1"  # how such a file begins
 class Source:
     """A table that may be read more than once, in chunks of rows.
 
-    `dtypes`: by column; `chunks(columns, index)`: frames with at least those columns, and with the
-    table's index where `index` says so; `whole`: one chunk has all rows; `what` it is, for errors;
-    `fixed`: the rows come in the same order at every reading.
+    Attributes
+    ----------
+    dtypes : Series
+        The type of each column.
+    chunks : callable
+        `chunks(columns, index)` reads the table: frames with at least these columns, and with the
+        table's index where `index` is true.
+    whole : bool
+        Whether one chunk has all rows.
+    what : str
+        What the table is, for errors.
+    fixed : bool
+        Whether the rows come in the same order at every reading.
     """
 
     dtypes: pd.Series
@@ -55,11 +63,10 @@ class Source:
 
 
 def open_source(data: Any) -> Source:
-    """The source behind a pandas DataFrame, a path (str or Path) to a .csv file or to a Parquet
-    file or folder, or a Dask DataFrame.
+    """Open a pandas DataFrame, a Dask DataFrame, or the path of a .csv file or of Parquet.
 
-    DataError for anything else, for a path where there is no such file, and where pyarrow (extra
-    `parquet`) is missing for Parquet.
+    DataError for anything else, for a path where there is no such file, and for Parquet where
+    pyarrow (extra `parquet`) is not installed.
     """
     if isinstance(data, pd.DataFrame):
         if isinstance(data.columns, pd.MultiIndex):
@@ -71,13 +78,14 @@ def open_source(data: Any) -> Source:
         if Path(data).suffix.lower() == ".csv" and "://" not in str(data):
             frame = read_table(data)
             return Source(frame.dtypes, lambda columns, index: iter((frame,)), True, "a .csv file")
-        return _parquet(str(data))
+        return _open_parquet(str(data))
     if type(data).__module__.partition(".")[0] in ("dask", "dask_expr"):
-        return _dask(data)
+        return _open_dask(data)
     raise DataError(f"The data are a {type(data).__name__}; {WANTED}.")
 
 
-def _parquet(path: str) -> Source:
+def _open_parquet(path: str) -> Source:
+    """The source behind a Parquet file or a folder of them."""
     arrow = load_pyarrow(path)
     if "://" not in path:
         _check_place(Path(path))
@@ -87,21 +95,13 @@ def _parquet(path: str) -> Source:
     if not table.schema.names:
         raise DataError(f"{path} holds no Parquet file.")
     check_memory(Path(path), ROW * rows, f"the labels of {rows:,} rows")
-    lean, ahead = (
-        arrow.dataset.ParquetFragmentScanOptions(pre_buffer=False),
-        {"batch_readahead": 1, "fragment_readahead": 1},
-    )
 
-    def chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
+    def read_chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
         with parquet_failures(path, arrow):
-            label, row, step = _stored_index(table, path) if index else (None, 0, 1)
-            read = list(dict.fromkeys([*columns, *([] if label is None else [label])]))
-            for batch in table.scanner(
-                columns=read, batch_size=CHUNK, fragment_scan_options=lean, **ahead
-            ).to_batches():
-                batch.validate(full=True)
-                frame = batch.to_pandas(ignore_metadata=True)
-                end = row + step * batch.num_rows
+            label, row, step = _find_index(table, path) if index else (None, 0, 1)
+            wanted = list(dict.fromkeys([*columns, *([] if label is None else [label])]))
+            for frame in _read_batches(table, wanted, arrow):
+                end = row + step * len(frame)
                 frame.index = (
                     pd.RangeIndex(row, end, step)
                     if label is None
@@ -112,12 +112,27 @@ def _parquet(path: str) -> Source:
 
     with parquet_failures(path, arrow):
         dtypes = table.schema.empty_table().to_pandas(ignore_metadata=True).dtypes
-    return Source(dtypes, chunks, False, "a Parquet file")
+    return Source(dtypes, read_chunks, False, "a Parquet file")
+
+
+def _read_batches(table: Any, columns: list[str], arrow: Any) -> Iterator[pd.DataFrame]:
+    """The columns of a Parquet data set, a batch of rows in memory at a time."""
+    scanner = table.scanner(
+        columns=columns,
+        batch_size=CHUNK,
+        # by default pyarrow reads many batches ahead, which would fill the memory
+        fragment_scan_options=arrow.dataset.ParquetFragmentScanOptions(pre_buffer=False),
+        batch_readahead=1,
+        fragment_readahead=1,
+    )
+    for batch in scanner.to_batches():
+        batch.validate(full=True)
+        yield batch.to_pandas(ignore_metadata=True)
 
 
 def _check_place(path: Path) -> None:
-    """DataError where there is neither a folder nor a Parquet file, and for a folder in which there
-    are pipes or devices.
+    """DataError for what is neither a Parquet file nor a folder, and for a folder with pipes or
+    devices in it.
     """
     if not os.path.exists(path):
         raise DataError(f"There is no file or folder {named(path)}.")
@@ -129,14 +144,15 @@ def _check_place(path: Path) -> None:
             refuse_kind(path)
 
 
-def _stored_index(table: Any, path: str) -> tuple[str | None, int, int]:
-    """The column that pandas wrote its index to, or where the index starts and its step; the rows
-    of one file count from 0 without any.
+def _find_index(table: Any, path: str) -> tuple[str | None, int, int]:
+    """The index that pandas stored: its column, or else where it starts and its step.
+
+    The rows of one file without a stored index count from 0.
     """
     stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
     if len(stored) == 1 and isinstance(stored[0], str) and stored[0] in table.schema.names:
         return stored[0], 0, 1
-    # numbers that start anew in every file, or rows in the order of the files' names
+    # a range starts anew in every file, and without an index rows follow the names of the files
     if len(stored) > 1 or len(table.files) > 1:
         raise DataError(
             f"{path} has no single column of labels as its index: say which column is unit=."
@@ -148,47 +164,42 @@ def _stored_index(table: Any, path: str) -> tuple[str | None, int, int]:
     )
 
 
-def _dask(data: Any) -> Source:
+def _open_dask(data: Any) -> Source:
+    """The source behind a Dask DataFrame."""
     import dask.dataframe
 
     if not isinstance(data, dask.dataframe.DataFrame):
         raise DataError(f"The data are a Dask {type(data).__name__}; {WANTED}.")
 
-    def chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
+    def read_chunks(columns: Sequence[str], index: bool) -> Iterator[pd.DataFrame]:
         chosen = data[list(columns)]
         for number in range(chosen.npartitions):
             yield use_default_text(chosen.partitions[number].compute())
 
-    return Source(data.dtypes, chunks, False, "a Dask dataframe", fixed=False)
+    return Source(data.dtypes, read_chunks, False, "a Dask dataframe", fixed=False)
 
 
 def use_default_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text as pandas keeps it, which formulas know as categories; Dask and Arrow have types of
-    their own, Arrow for categories too.
-    """
-    default = pd.Series(["text"]).dtype
+    """Turn text and categories of Dask and Arrow into pandas' own types, which formulas know."""
+    types = ((name, dtype, _choose_type(dtype)) for name, dtype in frame.dtypes.items())
+    frame = frame.astype({name: kind for name, dtype, kind in types if kind != dtype})
+    kind = _choose_type(frame.index.dtype)
+    return frame if kind == frame.index.dtype else frame.set_axis(frame.index.astype(kind))
 
-    def wanted(dtype: Any) -> Any:
-        arrow = str(dtype.pyarrow_dtype) if isinstance(dtype, pd.ArrowDtype) else ""
-        if arrow.startswith("dictionary"):
-            return "category"
-        return (
-            default
-            if arrow in ("string", "large_string", "string_view")
-            or isinstance(dtype, pd.StringDtype)
-            else dtype
-        )
 
-    frame = frame.astype(
-        {name: wanted(dtype) for name, dtype in frame.dtypes.items() if wanted(dtype) != dtype}
-    )
-    other = wanted(frame.index.dtype) != frame.index.dtype
-    return frame.set_axis(frame.index.astype(wanted(frame.index.dtype))) if other else frame
+def _choose_type(dtype: Any) -> Any:
+    """The type in pandas for a column or an index of this type."""
+    arrow = str(dtype.pyarrow_dtype) if isinstance(dtype, pd.ArrowDtype) else ""
+    if arrow.startswith("dictionary"):
+        return "category"
+    if arrow in ("string", "large_string", "string_view") or isinstance(dtype, pd.StringDtype):
+        return pd.Series(["text"]).dtype
+    return dtype
 
 
 def append_labels(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, np.ndarray]:
-    """`known` with those of `labels` that are new at its end, and the position of each of `labels`
-    there. Neither has repeats.
+    """The labels of `known` with the new ones of `labels` at their end, and the position of each of
+    `labels` among them. Neither has repeats.
 
     >>> append_labels(pd.Index(["a", "b"]), pd.Index(["c", "a"]))[1]
     array([2, 0])
@@ -214,8 +225,9 @@ def append_labels(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, n
 
 
 def collect_levels(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
-    """The levels of a column, after those already known: the categories that it declares, else the
-    values that it has, a limited number.
+    """The levels of a column after those already known; DataError for too many.
+
+    They are the categories that it declares, or else the values that it has.
     """
     every = collect_values(column, known)
     if len(every) > LEVELS and not isinstance(column.dtype, pd.CategoricalDtype):
@@ -226,11 +238,9 @@ def collect_levels(column: pd.Series, known: pd.Index | None = None) -> pd.Index
 
 
 def collect_values(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
-    """The categories that a column declares, else the values that it has, after those already
-    known.
-    """
+    """The categories that a column declares, or else its values, after those already known."""
     if not isinstance(column.dtype, pd.CategoricalDtype):
         return append_labels(known, pd.Index(column.dropna().unique()))[0]
-    found = pd.CategoricalIndex(column.cat.categories, dtype=column.dtype)
-    every, _ = append_labels(known, found)
+    declared = pd.CategoricalIndex(column.cat.categories, dtype=column.dtype)
+    every, _ = append_labels(known, declared)
     return pd.CategoricalIndex(every.categories, dtype=every.dtype)

@@ -1,5 +1,7 @@
-"""Tables in files: .csv and .parquet, read whole; what a table would lose or gain on the way
-without a word is refused.
+"""Tables in .csv and .parquet files, read whole.
+
+What a table would lose or gain on the way without a word is refused: rows cut short, names twice,
+codes that lose their zeros.
 """
 
 import csv
@@ -34,14 +36,31 @@ OTHERS = {
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """The frame in a .csv or .parquet file. In a .csv, whole numbers of which some have leading
-    zeros, such as 01001, are codes: text.
+    """Read a table from a .csv or .parquet file.
 
-    DataError, with the file and where it can the line, for what is no file, no text in UTF-8 or no
-    Parquet, for a .csv without rows, of rows that are shorter or longer than the header, with names
-    that stand in it more than once, or with a quotation mark that does not end, and for a table
-    larger than memory holds.
+    A column of whole numbers in a .csv of which some have leading zeros, such as 01001, holds codes
+    and is read as text.
 
+    Parameters
+    ----------
+    path : str or Path
+        The file, or for Parquet a folder of files.
+
+    Returns
+    -------
+    DataFrame
+        The table.
+
+    Raises
+    ------
+    DataError
+        Names the file, and where it can the line: for what is no file, no text in UTF-8 or no
+        Parquet; for a .csv without rows, with rows shorter or longer than its header, with a name
+        that comes twice, or with a quotation mark that does not end; and for a table larger than
+        the memory.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "panel.csv")
@@ -74,7 +93,7 @@ def _csv(path: Path) -> pd.DataFrame:
     with _failures(
         path, "CSV", (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError)
     ):
-        # types by column, not by part of one
+        # low_memory=False: pandas would guess the type of a column part by part
         frame = pd.read_csv(io.StringIO(text), low_memory=False, index_col=False)
         whole = [j for j, kind in enumerate(frame.dtypes) if pd.api.types.is_integer_dtype(kind)]
         texts = pd.read_csv(io.StringIO(text), usecols=whole, dtype=str) if whole else frame[[]]
@@ -90,8 +109,8 @@ def _csv(path: Path) -> pd.DataFrame:
 
 
 def _check_rows(path: Path, text: str) -> list[str]:
-    """The names of the columns, of which each row has as many fields; a blank name as pandas calls
-    it.
+    """The names of the columns, blank ones as pandas calls them. DataError unless every row has as
+    many fields.
     """
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -115,6 +134,7 @@ def _check_rows(path: Path, text: str) -> list[str]:
 
 
 def _check_names(path: Path, line: int, names: list[str]) -> None:
+    """DataError for a name that comes twice, and for fields that are not parted by commas."""
     again = (
         sorted({name for name in names if name and names.count(name) > 1})
         if len(set(names)) < len(names)
@@ -145,7 +165,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         check_memory(path, CELL * table.count_rows() * len(table.schema.names), "a table")
         frame = pd.read_parquet(path, engine="pyarrow")
         for name in frame.select_dtypes("string"):
-            # or bytes that are no text fail later
+            # bytes that are no UTF-8 would fail later, far from here
             arrow.array(frame[name].array, arrow.large_string()).validate(full=True)
         return frame
 
@@ -163,9 +183,7 @@ def load_pyarrow(path: Any) -> Any:
 
 
 def check_folder(path: Path) -> None:
-    """DataError for a folder of Parquet files in which there are pipes or devices, which may have
-    no end.
-    """
+    """DataError for a folder with pipes or devices in it, which may have no end."""
     for part in sorted(path.rglob("*")):
         if not part.is_dir() and not part.name.startswith((".", "_")):
             check_file(part, "a table")
@@ -173,7 +191,7 @@ def check_folder(path: Path) -> None:
 
 @contextmanager
 def parquet_failures(path: Any, arrow: Any) -> Iterator[None]:
-    """What pyarrow makes of broken files, as DataError."""
+    """Raise what pyarrow makes of broken files as DataError."""
     with _failures(
         path,
         "Parquet",

@@ -79,17 +79,17 @@ def make_report(findings: Findings, tables: Tables) -> Report:
         Their tables, from `spillover.engine.studies.tables.make_tables`.
     """
     sections = [
-        _report_data(findings, tables),
-        _report_weights(findings, tables),
-        _report_exploration(findings, tables),
-        _report_tests(findings, tables),
-        _report_estimates(findings, tables),
-        _report_impacts(findings, tables),
-        _report_diagnostics(findings, tables),
-        _report_sensitivity(findings, tables),
+        report_data(findings, tables),
+        report_weights(findings, tables),
+        report_exploration(findings, tables),
+        report_tests(findings, tables),
+        report_estimates(findings, tables),
+        report_impacts(findings, tables),
+        report_diagnostics(findings, tables),
+        report_sensitivity(findings, tables),
     ]
     if "truth" in tables:
-        sections.append(_report_truth(tables))
+        sections.append(report_truth(tables))
     plan, spec = findings.plan, findings.model.spec
     t, n = findings.model.panel.y.shape
     lead = f"{plan.note.strip()} {n} units, {t} periods; {spec.name} with {spec.effects} effects."
@@ -111,7 +111,8 @@ def describe_origin(findings: Findings) -> dict[str, str]:
     }
 
 
-def _report_data(findings: Findings, tables: Tables) -> Section:
+def report_data(findings: Findings, tables: Tables) -> Section:
+    """The variables, the cells that were filled, and the composite indices."""
     cells = len(findings.filled.cells)
     filled = " and filled within their units" if cells else ""
     words = f"{len(findings.frame)} rows. {cells} cells were missing{filled}."
@@ -138,7 +139,8 @@ def _report_data(findings: Findings, tables: Tables) -> Section:
     return Section("Data and indices", (words,), tuple(parts))
 
 
-def _report_weights(findings: Findings, tables: Tables) -> Section:
+def report_weights(findings: Findings, tables: Tables) -> Section:
+    """The weight matrices, and which of them the data prefer."""
     probability = tables["weights"]["posterior probability"]
     words = (
         f"The models below use {findings.plan.main}.",
@@ -160,7 +162,8 @@ def _show_share(probability: float) -> str:
     return "above 0.999" if probability > 0.999 else f"{probability:.3f}"
 
 
-def _report_exploration(findings: Findings, tables: Tables) -> Section:
+def report_exploration(findings: Findings, tables: Tables) -> Section:
+    """Global and local Moran's I of the response and of the explored variables."""
     words: list[str] = []
     parts: Parts = []
     for name, panel in findings.moran.items():
@@ -235,7 +238,8 @@ def _draw_maps(name: str, findings: Findings) -> Parts:
     return parts
 
 
-def _report_tests(findings: Findings, tables: Tables) -> Section:
+def report_tests(findings: Findings, tables: Tables) -> Section:
+    """The specification tests, and the model that they lead to."""
     title = "Specification tests and their decisions"
     parts: Parts = [Table("tests", title, tables["tests"], ODDS)]
     if "common_factor" in tables:
@@ -249,7 +253,8 @@ def _report_tests(findings: Findings, tables: Tables) -> Section:
     return Section("Specification", words, tuple(parts))
 
 
-def _report_estimates(findings: Findings, tables: Tables) -> Section:
+def report_estimates(findings: Findings, tables: Tables) -> Section:
+    """The reported model: its equation, estimates and priors; and the alternatives."""
     spec, ml = findings.model.spec, findings.ml
     title = f"{spec.name} with {spec.effects} effects"
     parts: Parts = [Table("coefficients", title, tables["coefficients"], ESTIMATES)]
@@ -296,7 +301,8 @@ def _list_priors(findings: Findings) -> str:
     return "; ".join(f"{name} {family}" for name, family in lines if name in names)
 
 
-def _report_impacts(findings: Findings, tables: Tables) -> Section:
+def report_impacts(findings: Findings, tables: Tables) -> Section:
+    """Direct, indirect and total impacts, and which indirect ones are sure."""
     spill = tables["impacts"]["Bayes"].loc["indirect"]
     sure = spill[spill["2.5 %"] * spill["97.5 %"] > 0]
     said = ", ".join(f"{name} ({mean:.3g})" for name, mean in sure["mean"].items()) or "none"
@@ -315,7 +321,8 @@ def _report_impacts(findings: Findings, tables: Tables) -> Section:
     return Section("Impacts", words, tuple(parts))
 
 
-def _report_diagnostics(findings: Findings, tables: Tables) -> Section:
+def report_diagnostics(findings: Findings, tables: Tables) -> Section:
+    """How the posterior was drawn, and whether its chains agree."""
     title = "Effective sample sizes, R-hat and Monte Carlo errors"
     agree = "Densities and traces by chain: chains that agree look alike"
     parts = (
@@ -326,7 +333,8 @@ def _report_diagnostics(findings: Findings, tables: Tables) -> Section:
     return Section("Diagnostics", (), parts)
 
 
-def _report_sensitivity(findings: Findings, tables: Tables) -> Section:
+def report_sensitivity(findings: Findings, tables: Tables) -> Section:
+    """Every model under every W: what changes, and what does not."""
     out, effects = findings.robustness, findings.plan.effects
     sizes, first = out.members.sizes, str(out.impacts["term"].to_numpy()[0])
     words = [
@@ -350,7 +358,8 @@ def _report_sensitivity(findings: Findings, tables: Tables) -> Section:
     return Section("Sensitivity to the weights", tuple(words), tuple(parts))
 
 
-def _report_truth(tables: Tables) -> Section:
+def report_truth(tables: Tables) -> Section:
+    """The true coefficients of simulated data beside the estimates."""
     table = tables["truth"]
     words = (
         "The data are simulated, and the coefficients that they come from are known.",

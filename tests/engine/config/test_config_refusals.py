@@ -12,11 +12,12 @@ import pytest
 
 from spillover.engine.config import fit, study, sweep
 from spillover.engine.config.fit import read_task
-from spillover.engine.config.keys import check, near
+from spillover.engine.config.keys import check
 from spillover.engine.config.study import read_study
 from spillover.engine.config.sweep import read_sweep
 from spillover.engine.config.toml import DEEPEST, LARGEST, read_toml
 from spillover.engine.config.weights import check_entries
+from spillover.engine.config.wording import find_near
 from spillover.kernels.errors import SpecificationError, SpilloverError
 
 VALUES = {
@@ -295,9 +296,9 @@ def test_a_prior_of_no_family(tmp_path):
 
 
 def test_the_nearest_of_some_names():
-    assert near("perid", ["unit", "period"]) == "period"
-    assert near("sdm", ["SAR", "SDM"]) == "SDM"
-    assert near("zebra", ["unit", "period"]) is None
+    assert find_near("perid", ["unit", "period"]) == "period"
+    assert find_near("sdm", ["SAR", "SDM"]) == "SDM"
+    assert find_near("zebra", ["unit", "period"]) is None
 
 
 CONTENT = {

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from spillover.engine.config.sweep import read_sweep
-from spillover.engine.config.weights import weights_table
+from spillover.engine.config.weights import make_weights
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverError, WeightsError
 
@@ -89,7 +89,7 @@ def folder(tmp_path) -> Path:
 
 
 def table(folder: Path, text: str, **options) -> dict[str, Weights]:
-    return weights_table(
+    return make_weights(
         folder, tomllib.loads(text), PANEL, unit="city", where="study.toml", **options
     )
 
@@ -139,7 +139,7 @@ def test_entries_are_what_python_makes_in_any_order(folder, seed):
 
 def test_the_data_may_name_the_units_by_their_index(folder):
     entry = {"economic": {"kind": "economic", "values": "gdp"}}
-    made = weights_table(folder, entry, GDP.to_frame("gdp"))["economic"]
+    made = make_weights(folder, entry, GDP.to_frame("gdp"))["economic"]
     assert made == Weights.economic(GDP).row_standardize()
 
 
@@ -384,13 +384,13 @@ def test_the_table_is_a_table(folder, value):
     with pytest.raises(
         SpecificationError, match=r"study\.toml: key weights: .*; give a table \[weights\]"
     ):
-        weights_table(folder, value, PANEL, unit="city", where="study.toml")
+        make_weights(folder, value, PANEL, unit="city", where="study.toml")
 
 
 def test_a_missing_value_is_not_averaged_away(folder):
     gap = PANEL.assign(gdp=PANEL["gdp"].where(PANEL.index != 7))
     with pytest.raises(WeightsError, match=f"'gdp' has missing values for '{PANEL['city'][7]}'"):
-        weights_table(folder, tomllib.loads(ECONOMIC), gap, unit="city")
+        make_weights(folder, tomllib.loads(ECONOMIC), gap, unit="city")
     unnamed = PANEL.assign(city=PANEL["city"].where(PANEL.index != 7))
     with pytest.raises(WeightsError, match="1 ids are missing"):
-        weights_table(folder, tomllib.loads(ECONOMIC), unnamed, unit="city")
+        make_weights(folder, tomllib.loads(ECONOMIC), unnamed, unit="city")

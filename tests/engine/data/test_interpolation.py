@@ -5,6 +5,7 @@ refuses.
 import numpy as np
 import pandas as pd
 import pytest
+from number_rows import expect_refusal
 
 import spillover as so
 
@@ -263,3 +264,37 @@ def test_what_cannot_be_filled_is_refused_by_name(what):
     full, _ = panel()
     with pytest.raises(so.DataError, match=words):
         so.interpolate_panel(change(full), **(PANEL | arguments))
+
+
+def test_gaps_are_filled_by_the_distances_in_time():
+    times, x = np.array([-100, 0, 100], np.int8), [1.0, np.nan, 7.0]
+    frame = pd.DataFrame({"town": "a", "year": times, "x": x})
+    assert so.interpolate_panel(frame, unit="town", period="year").frame["x"].tolist() == [
+        1.0,
+        4.0,
+        7.0,
+    ]
+    ends = pd.DataFrame({"town": "a", "year": times, "x": [np.nan, 4.0, 7.0]})
+    assert so.interpolate_panel(ends, unit="town", period="year").frame["x"].tolist() == [
+        1.0,
+        4.0,
+        7.0,
+    ]
+
+
+def test_gaps_that_would_be_passed_over_are_refused():
+    frame = pd.DataFrame({"town": list("aab"), "year": [1, 2, 1], "x": ["1,5", None, "3"]})
+    at = {"unit": "town", "period": "year"}
+    expect_refusal(
+        lambda: so.interpolate_panel(frame, **at),
+        "'x' has gaps",
+        "commas",
+        "pd.to_numeric(frame['x'])",
+        "columns=",
+    )
+    objects = frame.assign(x=np.array([1.5, None, 3], dtype=object))
+    expect_refusal(lambda: so.interpolate_panel(objects, **at), "'x' has gaps", "object")
+    assert so.interpolate_panel(frame, columns=[], **at).frame.equals(frame)
+    assert so.interpolate_panel(frame.assign(x=["north", None, "south"]), **at).cells.empty
+    mixed = frame.assign(town=np.array([1, "1", 2], dtype=object))
+    expect_refusal(lambda: so.interpolate_panel(mixed, columns=[], **at), "'town'", "read alike")

@@ -144,3 +144,11 @@ def test_a_folder_with_other_things_in_it(tmp_path, frame):
     os.mkfifo(folder / "two.parquet")
     for read in (read_table, lambda data: so.SAR("y ~ x", data, W, unit="unit")):
         assert "two.parquet is a pipe" in message_of(folder, read)
+
+
+def test_codes_in_a_file_keep_their_zeros(tmp_path):
+    tmp_path.joinpath("t.csv").write_text("code,year,x\n01001,2001,0\n10003,2001,10\n")
+    frame = read_table(tmp_path / "t.csv")
+    assert frame["code"].tolist() == ["01001", "10003"]
+    assert [frame[name].tolist() for name in ("year", "x")] == [[2001, 2001], [0, 10]]
+    assert frame.columns.tolist() == ["code", "year", "x"]

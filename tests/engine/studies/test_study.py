@@ -1,6 +1,11 @@
 """A whole study through the command line: what the page and the files hold is what the functions of
-the package give one by one.
+the package give one by one. And its folder: the old report is there whole until the new one is, and
+what is not ours is left alone.
 """
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
 
 import browser
 import numpy as np
@@ -10,10 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 import spillover as so
-from spillover.engine.config.study import read_study
 from spillover.engine.data.datasets import province_coordinates, province_indicators
+from spillover.engine.reporting.page import Report, Section, Table
 from spillover.engine.studies import study as studies
-from spillover.engine.studies.tables import slugify
+from spillover.engine.studies.findings import Findings
 from spillover.engine.terminal.cli import app
 from spillover.engine.terminal.demo import write_demo
 from spillover.models.prosperity import TRUTH
@@ -44,17 +49,17 @@ def demo(folder, *changes):
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """The study as the command line ran it, what it printed, and the folder of its report."""
-    folder, found = tmp_path_factory.mktemp("study"), []
+    folder, kept = tmp_path_factory.mktemp("study"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("spillover.engine.devices.keep_compiled", lambda: folder)
         patch.setattr("spillover.engine.cache.keep", lambda: folder)
         real = studies.run_study
         patch.setattr(
-            studies, "run_study", lambda plan: found.append(real(plan, progress=False)) or found[0]
+            studies, "run_study", lambda plan: kept.append(real(plan, progress=False)) or kept[0]
         )
         result = CliRunner().invoke(app, ["study", str(demo(folder, *FASTER))])
     assert result.exit_code == 0, result.output
-    return found[0], result.output, folder / "report"
+    return kept[0], result.output, folder / "report"
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +130,11 @@ def test_the_page_says_what_it_was_made_with(ran):
 @browser.NEEDED
 def test_the_page_is_drawn_and_fetches_nothing(ran):
     _, _, folder = ran
-    found = browser.inspect(folder / "report.html")
-    assert len(found.images) == len(list((folder / "figures").glob("*.png"))) > 10
-    assert all(image.drawn for image in found.images), found.images
-    assert found.fetched == found.refused == ()
-    assert not found.overflows
+    seen = browser.inspect(folder / "report.html")
+    assert len(seen.images) == len(list((folder / "figures").glob("*.png"))) > 10
+    assert all(image.drawn for image in seen.images), seen.images
+    assert seen.fetched == seen.refused == ()
+    assert not seen.overflows
 
 
 @pytest.mark.verify
@@ -229,10 +234,10 @@ def test_estimates_and_impacts_are_those_of_the_functions(ran, by_hand):
 @pytest.mark.verify
 def test_tests_are_those_of_the_functions(ran, by_hand):
     study = ran[0]
-    found = so.lm_tests(model(by_hand, "OLS"))
+    tests = so.lm_tests(model(by_hand, "OLS"))
     np.testing.assert_allclose(
-        study.tables["tests"].loc[list(found._fields), "statistic"],
-        [one.statistic for one in found],
+        study.tables["tests"].loc[list(tests._fields), "statistic"],
+        [one.statistic for one in tests],
         rtol=1e-10,
     )
     wald = so.wald_no_lag(model(by_hand).fit_ml())
@@ -278,56 +283,87 @@ def test_the_posterior_is_there_to_be_loaded(ran):
         assert words in output
 
 
-def test_the_file_lists_the_packaged_indicators(tmp_path):
-    table, plan = province_indicators(), read_study(write_demo(tmp_path, 0))
-    for name, rows in table.groupby("composite"):
-        for side in ("positive", "negative"):
-            assert set(plan.indices[name][side]) == set(rows.index[rows["direction"] == side])
-    dimensions = plan.indices["prosperity"]["dimensions"]
-    assert {one: name for name, ones in dimensions.items() for one in ones} == dict(
-        table["dimension"].dropna()
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """write(text, folder, save): `Study.write` of a study whose report has one table that says
+    `text`.
+    """
+
+    def act(
+        text: str, folder: Path | None = None, save=lambda path: path.write_text("draws"), **options
+    ) -> list[Path]:
+        table = Table(f"of_{text}", text, pd.DataFrame({"score": [text]}))
+        page = Report("Scores", "", (Section("Data", parts=(table,)),), {})
+        monkeypatch.setattr(studies, "make_tables", lambda findings: {})
+        monkeypatch.setattr(studies, "make_report", lambda findings, tables: page)
+        fields = dict.fromkeys(field.name for field in dataclasses.fields(Findings))
+        fields["plan"] = SimpleNamespace(output=tmp_path / "report")
+        fields["fit"] = SimpleNamespace(save=save)
+        return so.Study(Findings(**fields)).write(folder, **options)
+
+    return act
+
+
+def names(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".spillover.json"
+    }
+
+
+def test_a_new_report_replaces_the_old_one_as_a_whole(write, tmp_path):
+    write("old")
+    paths = write("new")
+    assert {path.relative_to(tmp_path / "report").as_posix() for path in paths} == names(
+        tmp_path / "report"
     )
-    assert dict(plan.truth) == dict(TRUTH)
+    assert names(tmp_path / "report") == {
+        "report.html",
+        "posterior.nc",
+        "tables/of_new.csv",
+        "tables/of_new.tex",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-WRONG = {
-    "an unknown key": (("seed = 0\n", "sede = 0\n"), "unknown key sede: did you mean seed"),
-    "an unknown key of the model": (
-        ('effects = "twoway"', 'efects = "twoway"'),
-        "unknown key model.efects: did you mean effects",
-    ),
-    "no formula": ((f'formula = "{FORMULA}"\n', ""), "lacks formula"),
-    "unknown main weights": (('weights = "economic_geography"', 'weights = "trade"'), "'trade'"),
-    "an unknown model": (('name = "SDM"', 'name = "SDX"'), 'key model.name: there is no "SDX"'),
-    "gaps without [fill]": (("[fill] ", "# "), "missing values"),
-    "an indicator that is not there": (('"freight", ', '"frieght", '), "'frieght'"),
-    "a variable that is not there": (
-        ('variables = ["integration"]', 'variables = ["trade"]'),
-        "'trade'",
-    ),
-    "a column that is not there": (("+ technology", "+ patents"), "patents"),
-    "no such file": (('data = "panel.csv"', 'data = "pannel.csv"'), "pannel.csv"),
-    "a truth that is no parameter": (('"rho" = 0.396', '"rhoo" = 0.396'), "'rhoo'"),
-    "weights of other units": (('file = "borders.csv"', 'file = "capitals.csv"'), "contiguity"),
-}
+def test_a_fault_at_the_last_file_leaves_the_old_report(write, tmp_path):
+    write("old", tmp_path / "out")
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in names(tmp_path / "out")}
+
+    def full(path):
+        raise so.StorageError("No space left on device")
+
+    with pytest.raises(so.StorageError, match="No space left"):
+        write("new", tmp_path / "out", full)
+    assert {
+        name: (tmp_path / "out" / name).read_bytes() for name in names(tmp_path / "out")
+    } == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_file_is_refused_by_name_before_anything_is_fitted(what, tmp_path):
-    change, culprit = WRONG[what]
-    with pytest.raises(so.SpilloverError, match=culprit):
-        so.study(demo(tmp_path, change), progress=False)
+@pytest.mark.parametrize("name", ["study.toml", "report.html", "sweep.zarr/zarr.json"])
+def test_a_folder_with_other_files_is_refused_and_kept(name, write, tmp_path):
+    mine = tmp_path / "report" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(so.StorageError, match=r"which spillover did not write: .*overwrite=True"):
+        write("new")
+    assert mine.read_text() == "mine"
+    assert names(tmp_path / "report") == {name}
+    write("new", overwrite=True)
+    # over files of the same names only
+    assert (mine.read_text() == "mine") == (name != "report.html")
+    assert names(tmp_path / "report") == {
+        name,
+        "report.html",
+        "posterior.nc",
+        "tables/of_new.csv",
+        "tables/of_new.tex",
+    }
 
 
-def test_a_map_without_a_unit_is_refused_before_anything_is_fitted(tmp_path):
-    path = demo(
-        tmp_path,
-        ('[map]\ncoordinates = {file = "capitals.csv"', '[map]\ncoordinates = {file = "fewer.csv"'),
-    )
-    province_coordinates().drop("Zhejiang").to_csv(tmp_path / "fewer.csv")
-    with pytest.raises(so.DataError, match=r"\[map\].*'Zhejiang'"):
-        so.study(path, progress=False)
-
-
-def test_slugs_are_names_of_files():
-    assert slugify("np.log(gsp per head)") == "np_log_gsp_per_head"
+@pytest.mark.parametrize("folder", [3, "", b"out"])
+def test_what_is_no_folder_is_refused(folder, write):
+    with pytest.raises(so.SpecificationError, match=r"folder=.*: give a path"):
+        write("new", folder)

@@ -64,7 +64,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(after, small, tmp_path, one_b
             written.append(block)
             write(place, block)
 
-        patch.setattr(store, "write_block", write)
+        patch.setattr(sweeps, "write_block", write)
         with pytest.raises(
             KeyboardInterrupt,
             match=f"{after} of 4 members are kept in .*out.zarr: the same call goes on",
@@ -166,7 +166,7 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np, pandas as pd
 import spillover as so
-from spillover.engine import store, sweep
+from spillover.engine.sweeps import store, sweep
 
 folder, die_after = Path(sys.argv[1]), int(sys.argv[2])
 sweep.STACK = int(sys.argv[3])
@@ -180,7 +180,7 @@ def dying(path, block):
         Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     write(path, block)
 
-store.write_block = dying
+sweep.write_block = dying
 weights = {name: so.Weights(matrix, [f"u{i:02d}" for i in range(13)]) for name, matrix in W.items()}
 so.sweep(sys.argv[4], frame, weights, models=["SAR"], effects=["unit"], unit="unit", period="year",
          draws=100, seed=3, keep_draws=True, store=folder / "out.zarr", progress=False)
@@ -269,7 +269,7 @@ def test_a_worker_killed_in_the_middle_costs_only_its_chunk(
         written.append(int(block.index[0]))
         write(place, block)
 
-    monkeypatch.setattr(store, "write_block", write)
+    monkeypatch.setattr(sweeps, "write_block", write)
     found = store_sweep(case, weights, tmp_path / "out.zarr", client=client)
     assert sorted(written) == list(range(6))
     assert os.getpid() not in pids

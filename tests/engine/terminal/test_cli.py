@@ -1,6 +1,5 @@
-"""The command line: what it prints, what it writes, how it refuses."""
+"""The commands: their help, what they print, and which folders they write to."""
 
-import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -9,122 +8,189 @@ import spillover as so
 from spillover.engine import devices
 from spillover.engine.config.study import read_study
 from spillover.engine.storage.output import MARKER
+from spillover.engine.terminal import fit
 from spillover.engine.terminal.cli import app
 
 runner = CliRunner()
-CONFIG = """
+
+SWEEP = """
 data = "panel.csv"
-formula = "np.log(gsp) ~ np.log(pcap) + unemp"
-weights = "states.csv"
-model = "SAR"
-effects = "unit"
+formula = "np.log(gsp) ~ unemp"
+models = ["SAR"]
 unit = "state"
 period = "year"
-output = "out"
-
-[sampler]
-draws = 500
-tune = 300
-seed = 1
+weights.w = "states.csv"
 """
-
-
+COMMANDS = ("demo", "study", "fit", "sweep", "devices")
 pytestmark = pytest.mark.usefixtures("no_cache")
 
 
-@pytest.fixture
-def folder(munnell_files):
-    """A folder with the panel, its weights as an edge list, and a config."""
-    (munnell_files / "config.toml").write_text(CONFIG)
-    return munnell_files
+def test_the_version():
+    result = runner.invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"spillover {so.__version__}\n")
 
 
-def test_fit_writes_what_python_gives(folder):
-    """The files hold the numbers of the same model fitted in Python, and the screen has
-    the terms.
-    """
-    result = runner.invoke(app, ["fit", str(folder / "config.toml")])
+def test_alone_it_shows_its_help():
+    alone, asked = (runner.invoke(app, arguments) for arguments in ([], ["--help"]))
+    assert alone.exit_code == asked.exit_code == 0
+    assert alone.stdout == asked.stdout
+    assert all(f"\n  {name} " in alone.stdout for name in COMMANDS)
+
+
+HELP = {
+    "study": ["[indices]", "[weights]", "[model]"],
+    "fit": ["[sampler]"],
+    "sweep": ["[weights]"],
+    "demo": ["--seed"],
+    "devices": ["JAX"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_every_word(command):
+    """Words in brackets are no styles."""
+    result = runner.invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert all(word in result.stdout for word in HELP[command])
+    assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize("command", ["fit", "sweep", "study"])
+@pytest.mark.parametrize("value", ["/", "../../x", "link/x", "."])
+def test_a_file_does_not_choose_what_is_written_elsewhere(
+    command, value, folder, tmp_path_factory, fits, refuse, read_files
+):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (folder / "link").symlink_to(elsewhere)
+    output = elsewhere / "escaped" if value == "/" else value
+    head = f'output = "{output}"\nunit = "state"\nperiod = "year"\ndata = "panel.csv"\n'
+    text = {
+        "fit": (
+            head
+            + 'formula = "np.log(gsp) ~ unemp"\nweights = "states.csv"\nmodel = "SAR"\neffects ='
+            ' "unit"\n'
+        ),
+        "sweep": (
+            head + 'formula = "np.log(gsp) ~ unemp"\nmodels = ["SAR"]\nweights.w = "states.csv"\n'
+        ),
+        "study": (
+            head
+            + '[weights]\nw = "states.csv"\n[model]\nformula = "np.log(gsp) ~ unemp"\nweights ='
+            ' "w"\n'
+        ),
+    }[command]
+    (folder / "c.toml").write_text(text)
+    before = read_files(folder)
+    line = refuse(command, folder / "c.toml")
+    assert "c.toml: key output: " in line
+    assert "--output" in line
+    assert read_files(folder) == before
+    assert fits == []
+    assert list(elsewhere.iterdir()) == []
+    if command == "fit" and value == "/":  # and the user may
+        result = runner.invoke(
+            app, ["fit", str(folder / "c.toml"), "--output", str(elsewhere / "out")]
+        )
+        assert result.exit_code == 0, result.output
+        assert (elsewhere / "out" / "posterior.nc").exists()
+
+
+@pytest.mark.parametrize("value", ["/", "../x.zarr", "out", "."])
+def test_a_store_stays_in_the_folder_too(value, folder, tmp_path_factory, refuse, read_files):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    store = elsewhere / "x.zarr" if value == "/" else value
+    (folder / "c.toml").write_text(f'store = "{store}"\noutput = "out"\n{SWEEP}')
+    before = read_files(folder)
+    line = refuse("sweep", folder / "c.toml")
+    assert "--store" in line or "is the output" in line
+    assert read_files(folder) == before
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_an_output_is_refused_before_the_fit(folder, fits, refuse, read_files):
+    (folder / "out").write_text("mine")
+    before = read_files(folder)
+    assert "is no folder" in refuse("fit", folder / "config.toml")
+    assert read_files(folder) == before
+    (folder / "out").unlink()
+    (folder / "out").mkdir()
+    (folder / "out" / "notes.txt").write_text("mine")
+    before = read_files(folder)
+    line = refuse("fit", folder / "config.toml")
+    assert '"notes.txt", which spillover did not write' in line
+    assert "--overwrite" in line
+    assert read_files(folder) == before
+    assert fits == []
+    result = runner.invoke(app, ["fit", str(folder / "config.toml"), "--overwrite"])
     assert result.exit_code == 0, result.output
-    frame, contiguity = so.munnell()
-    model = so.SAR(
-        "np.log(gsp) ~ np.log(pcap) + unemp",
-        frame,
-        contiguity.row_standardize(),
-        effects="unit",
-        unit="state",
-        period="year",
+    assert read_files(folder)["out/notes.txt"] == b"mine"
+    assert read_files(folder)["out/posterior.nc"] == b"posterior 1"
+
+
+def test_a_second_run_says_that_it_replaced_the_first(folder, fits, refuse, read_files):
+    first, second = (runner.invoke(app, ["fit", str(folder / "config.toml")]) for _ in range(2))
+    assert first.exit_code == second.exit_code == 0
+    assert "replaced" not in first.stdout
+    assert second.stdout.splitlines()[-1] == f"replaced what was in {folder / 'out'} before"
+    assert f"wrote {folder / 'out' / 'posterior.nc'}" in second.stdout
+    assert set(read_files(folder / "out")) == {"posterior.nc", MARKER}
+    assert read_files(folder)["out/posterior.nc"] == b"posterior 2"
+    (folder / "out" / "posterior.nc").write_text("mine")
+    assert "changed since" in refuse("fit", folder / "config.toml")
+    assert read_files(folder)["out/posterior.nc"] == b"mine"
+
+
+def test_a_demo_is_not_written_over_what_the_user_changed(
+    tmp_path, monkeypatch, refuse, read_files
+):
+    def stop(plan):
+        raise so.DataError("far enough")
+
+    monkeypatch.setattr("spillover.engine.studies.study.run_study", stop)
+    for _ in range(2):  # over its own
+        assert "far enough" in refuse("demo", "--output", tmp_path / "demo")
+    path = tmp_path / "demo" / "study.toml"
+    path.write_text(path.read_text() + "# mine\n")
+    before = read_files(tmp_path / "demo")
+    assert '"study.toml", which was changed since' in refuse("demo", "--output", tmp_path / "demo")
+    for example in ("provinces", "states"):
+        assert "--overwrite" in refuse("demo", "--output", tmp_path / "demo", "--example", example)
+    assert read_files(tmp_path / "demo") == before
+
+
+def test_a_full_disk_while_the_results_are_written(folder, fits, monkeypatch, refuse, read_files):
+    assert runner.invoke(app, ["fit", str(folder / "config.toml")]).exit_code == 0
+    before = read_files(folder)
+
+    def full(fit, frames, output):
+        (output / "posterior.nc").write_text("half")
+        raise OSError(28, "No space left on device", str(output / "posterior.nc"))
+
+    monkeypatch.setattr(fit, "write_files", full)
+    line = refuse("fit", folder / "config.toml")
+    assert "out" in line
+    assert "No space left on device" in line
+    assert read_files(folder) == before
+
+
+def test_a_sweep_that_is_stopped_says_what_is_kept(folder, monkeypatch, refuse):
+    text = (
+        'unit = "state"\nperiod = "year"\ndata = "panel.csv"\nformula = "np.log(gsp) ~'
+        ' unemp"\nmodels = ["SAR"]\nweights.w = "states.csv"\n'
     )
-    fit = model.fit(draws=500, tune=300, seed=1, progress=False)
-    written = so.load(folder / "out" / "posterior.nc")
-    np.testing.assert_array_equal(written.posterior["rho"], fit.posterior["rho"])
-    table = pd.read_csv(folder / "out" / "coefficients.csv", index_col=0)
-    np.testing.assert_allclose(table["mean"], fit.summary()["mean"], rtol=1e-12)
-    comparison = pd.read_csv(folder / "out" / "comparison.csv", index_col=[0, 1], header=[0, 1])
-    np.testing.assert_allclose(
-        comparison.loc[("parameter", "rho"), ("ML", "estimate")],
-        model.fit_ml().params["rho"],
-        rtol=1e-10,
-    )
-    assert {path.name for path in (folder / "out").glob("*.png")} == {
-        "impacts.png",
-        "trace.png",
-        "prior_posterior.png",
-    }
-    assert "np.log(pcap)" in result.output
-    assert "wrote" in result.output
+    (folder / "c.toml").write_text(text)
 
+    def stop(**_):
+        raise KeyboardInterrupt
 
-def test_fit_by_exact_draws(folder):
-    """The same files, and the evidence of the same fit in Python."""
-    (folder / "config.toml").write_text(CONFIG.replace("[sampler]", '[sampler]\nsampler = "exact"'))
-    result = runner.invoke(app, ["fit", str(folder / "config.toml")])
-    assert result.exit_code == 0, result.output
-    frame, contiguity = so.munnell()
-    model = so.SAR(
-        "np.log(gsp) ~ np.log(pcap) + unemp",
-        frame,
-        contiguity.row_standardize(),
-        effects="unit",
-        unit="state",
-        period="year",
-    )
-    evidence = model.fit("exact", draws=10).log_marginal_likelihood
-    assert so.load(folder / "out" / "posterior.nc").log_marginal_likelihood == pytest.approx(
-        evidence, abs=1e-9
-    )
-    assert len(list((folder / "out").glob("*.png"))) == 3
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ('model = "SAR"', 'model = "SARX"', "SARX"),
-        ('model = "SAR"', "", "lacks model"),
-        ('unit = "state"', 'unti = "state"', "unti"),
-        ("draws = 500", "drwas = 500", "drwas"),
-        ("panel.csv", "missing.csv", "missing.csv"),
-        ("panel.csv", "panel.xlsx", "panel.xlsx"),
-        ("np.log(pcap)", "np.log(capital)", "capital"),
-        ('output = "out"', 'standardize = "rows"', "rows"),
-        ("[sampler]", "[sampler", "not valid TOML"),
-    ],
-)
-def test_a_wrong_config_is_one_line_that_names_it(folder, old, new, message):
-    """Exit status 1, no traceback, the culprit in the message."""
-    (folder / "config.toml").write_text(CONFIG.replace(old, new))
-    (folder / "panel.xlsx").touch()
-    result = runner.invoke(app, ["fit", str(folder / "config.toml")])
-    assert result.exit_code == 1
-    assert "error:" in result.stderr
-    assert message in result.stderr
-    assert "Traceback" not in result.output
-
-
-def test_missing_config_is_named(tmp_path):
-    """A path that is not there."""
-    result = runner.invoke(app, ["fit", str(tmp_path / "nothing.toml")])
-    assert result.exit_code == 1
-    assert "nothing.toml" in result.stderr
+    monkeypatch.setattr("spillover.engine.sweeps.sweep.sweep", stop)
+    for _ in range(2):
+        line = refuse("sweep", folder / "c.toml", status=130)
+        assert (
+            line
+            == f"stopped: finished members are kept in {folder / 'c' / 'sweep.zarr'}: run it again,"
+            " and it goes on there."
+        )
 
 
 @pytest.mark.verify

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import spillover as so
-from spillover.engine.config.weights import weights_table
+from spillover.engine.config.weights import make_weights
 from spillover.engine.weights.places import RADIUS as OURS
 
 CITIES = {
@@ -214,7 +214,7 @@ def test_a_config_that_takes_the_latitude_for_x_is_refused(tmp_path):
 
     def table(x, y, metric):
         coordinates = {"file": "places.csv", "unit": "city", "x": x, "y": y}
-        return weights_table(
+        return make_weights(
             tmp_path,
             {"near": {"kind": "knn", "k": 2, "coordinates": coordinates, "metric": metric}},
             frame,

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import spillover as so
 from spillover.engine.config.sweep import read_sweep
-from spillover.engine.sweeps import store
+from spillover.engine.sweeps import sweep
 from spillover.engine.terminal.cli import app
 
 runner = CliRunner()
@@ -121,7 +121,7 @@ def test_sweep_writes_what_python_gives_and_goes_on(folder, monkeypatch):
     def never(*_):
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr(store, "write_block", never)
+    monkeypatch.setattr(sweep, "write_block", never)
     assert runner.invoke(app, ["sweep", str(folder / "config.toml")]).exit_code == 0
     assert (folder / "out" / "summary.csv").read_bytes() == before
 
