@@ -1,16 +1,20 @@
-"""The admissible interval of rho for a W too large for all its eigenvalues: its extreme real ones,
-and what is known of them.
+"""The admissible interval of rho, and what is known of it.
 
-The right end is 1 over the Perron root, which two bounds enclose (`perron`). On the left, det(I -
-rho W) > 0 down to minus that at least. Where W is similar to a symmetric matrix all eigenvalues are
-real, and Lanczos iterations find the lowest. Else Arnoldi iterations find the eigenvalue furthest
-left; where it is complex, discs along the negative axis, each with all eigenvalues in it by inverse
-iterations at its centre, are laid side by side until one holds a real eigenvalue. Saad (2011), 4,
-6, 8.
+Where W is small or dense all its eigenvalues tell (`spectrum`). Otherwise the extreme real ones
+are looked for. The right end is 1 over the Perron root, which two bounds enclose (`perron`). On the
+left, det(I - rho W) > 0 down to minus that end at least, and further where the lowest real
+eigenvalue is known:
+
+- W similar to a symmetric matrix: all eigenvalues are real, and Lanczos iterations find the lowest.
+- Any other W: Arnoldi iterations find the eigenvalue furthest left. Where it is complex, discs are
+  laid side by side along the negative axis, each with all eigenvalues in it by inverse iterations
+  at its centre, until one holds a real eigenvalue.
+
+docs/numerics.md 3.2; Saad (2011), 4, 6, 8.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sparse
@@ -22,28 +26,38 @@ from spillover.kernels.structure import FACTORED, Structure, canonicalize, exami
 
 DENSE = 500  # units up to which all eigenvalues are as cheap as a few extreme ones
 FULL = 0.05  # share of links from which factors are as good as dense
-# relative accuracy of the leftmost eigenvalue; the bound leaves the residual out, and so stays
-# inside
+# relative accuracy of the leftmost eigenvalue; the bound takes the residual off, and so stays
+# inside the interval
 LANCZOS = 1e-3
-PERRON = 1e-6  # of the rightmost one, near which a posterior may well lie
+PERRON = 1e-6  # relative accuracy of the rightmost one, near which a posterior may well lie
 RESTARTS = 1000, 100  # of ARPACK, for a symmetric matrix and for any other
 # an imaginary part below this share of the radius may be the rounding of a nearly multiple real
 # eigenvalue
 NEARLY = 1e-3
-ACCURACY = 1e-9  # of inverse iterations
-INSIDE = 10  # eigenvalues a disc holds
-DISCS = 16  # at most
-# share of the radius at which the discs end: nearer to 0 there are too many eigenvalues, and bounds
-# ten times as wide
+ACCURACY = 1e-9  # of inverse iterations, relative
+INSIDE = 10  # eigenvalues that a disc holds
+DISCS = 16  # discs at most
+# share of the radius at which the discs end: nearer to 0 eigenvalues crowd, and the bounds that
+# they would give are ten times as wide as the sure ones
 FLOOR = 0.1
-OVERLAP = 0.98  # share of its radius for which a disc is trusted
+OVERLAP = 0.98  # share of the radius of a disc within which it is trusted
 
 
 class Admissible(NamedTuple):
-    """`bounds` of rho, with det(I - rho W) > 0 inside. `plain`: the rho without any eigenvalue,
-    complex ones included, to their left or right; `outer`: given bounds beyond these reach a
-    singular I - rho W, infinite where none is known; `cautious`: the lower bound may be short of
-    the lowest admissible rho, for no eigenvalue was found at it.
+    """An interval of rho with det(I - rho W) > 0, and what is known around it.
+
+    Attributes
+    ----------
+    bounds : tuple of float
+        The ends of the interval.
+    plain : tuple of float
+        1 over the least and over the greatest real part of all eigenvalues, complex ones included:
+        no eigenvalue has a real part further out.
+    outer : tuple of float
+        Bounds beyond these certainly reach a singular I - rho W; infinite where nothing is known.
+    cautious : bool
+        Whether the lower bound may be short of the lowest admissible rho, because no eigenvalue was
+        found at it.
     """
 
     bounds: tuple[float, float]
@@ -53,27 +67,50 @@ class Admissible(NamedTuple):
 
 
 class Left(NamedTuple):
-    """`real`: minus the lowest real eigenvalue, from above, or what stands in for it; `part`: minus
-    the least real part; `shown`: a value the former is not below, 0 where none is known;
-    `cautious`: as above.
+    """The left end of the spectrum.
+
+    Attributes
+    ----------
+    real : float
+        Minus the lowest real eigenvalue, rounded up, or what stands in for it.
+    part : float
+        Minus the least real part of all eigenvalues.
+    at_least : float
+        A value that minus the lowest real eigenvalue is not below; 0 where none is known.
+    cautious : bool
+        As in `Admissible`.
     """
 
     real: float
     part: float
-    shown: float
+    at_least: float
     cautious: bool
 
 
 def find_admissible(
     structure: Structure, given: tuple[float, float] | None = None, order: np.ndarray | None = None
 ) -> Admissible:
-    """The bounds of rho, those given or (1/omega_min, 1/omega_max), omega the extreme real
-    eigenvalues, and what is known beside them.
+    """The bounds of rho, by extreme eigenvalues where there are more than DENSE units.
 
-    The bounds stay at most LANCZOS short of these on the left. Above DENSE units an asymmetric W
-    whose eigenvalue furthest left is not real may leave a `cautious` lower bound, one up to which
-    no eigenvalue was found. `order`: of elimination, where it is known. Raises WeightsError for an
-    acyclic W without bounds.
+    Parameters
+    ----------
+    structure : Structure
+        Of W.
+    given : tuple of float, optional
+        Bounds of the user's, which take the place of (1/omega_min, 1/omega_max).
+    order : numpy.ndarray of int, shape (N,), optional
+        An order of elimination, where it is known already.
+
+    Returns
+    -------
+    Admissible
+        The lower bound falls short of 1/omega_min by at most LANCZOS, relative. It may be
+        `cautious` where the eigenvalue furthest left is not real.
+
+    Raises
+    ------
+    WeightsError
+        For an acyclic W without given bounds.
     """
     work, radius = structure.work, structure.radius
     if work.shape[0] <= DENSE or not work.nnz:
@@ -85,15 +122,35 @@ def find_admissible(
     if not np.isfinite(radius[1]):
         radius = (1 / given[1],) * 2 if given else radius_of(work)
     search = given is None and work.shape[0] <= FACTORED
-    found = _from_extremes(
+    extreme = _from_extremes(
         work, radius, structure.symmetric, structure.even, search=search, order=order
     )
-    return found._replace(bounds=given, cautious=False) if given else found
+    return extreme._replace(bounds=given, cautious=False) if given else extreme
 
 
 def limits(matrix: sparse.csr_array) -> Admissible:
-    """The admissible interval of rho, from all eigenvalues where W is small or dense, else as
-    `find_admissible` has it.
+    """The admissible interval of rho: from all eigenvalues where W is small or dense, else by
+    `find_admissible`.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W, not negative.
+
+    Returns
+    -------
+    Admissible
+        The interval and what is known of it.
+
+    Raises
+    ------
+    WeightsError
+        For an acyclic W.
+
+    Examples
+    --------
+    >>> limits(sparse.csr_array([[0.0, 1.0], [0.25, 0.0]])).bounds
+    (-2.0, 2.0)
     """
     n = matrix.shape[0]
     if n <= DENSE or (FULL * n * n < matrix.nnz and n <= spectrum.DENSE_LIMIT):
@@ -105,7 +162,7 @@ def limits(matrix: sparse.csr_array) -> Admissible:
 
 
 def interval(matrix: sparse.csr_array) -> tuple[float, float]:
-    """The bounds of `limits`."""
+    """The bounds of rho, as `limits` finds them."""
     return limits(matrix).bounds
 
 
@@ -118,11 +175,11 @@ def _from_extremes(
     search: bool = True,
     order: np.ndarray | None = None,
 ) -> Admissible:
-    """The interval for W = `work` (`perron.balance`, row-standardised or symmetric) with bounds on
-    its spectral radius.
+    """The interval by extreme eigenvalues.
 
-    `even`: W is similar to -W. `search`: by factorisations where the leftmost eigenvalue is
-    complex; else that leaves a cautious bound. `order`: of elimination, where it is known.
+    `work`, `symmetric` and `even` are those of a `Structure`, `radius` bounds on the spectral
+    radius. Without `search` there are no factorisations, and a complex eigenvalue furthest left
+    makes the bound cautious. `order`: of elimination, where it is known.
     """
     low, high = radius
     if even:
@@ -132,7 +189,7 @@ def _from_extremes(
     else:
         left = _leftmost(work, high, search, order)
     part = min(left.part, high)
-    outer = (-1 / left.shown if left.shown > 0 else -np.inf, 1 / low)
+    outer = (-1 / left.at_least if left.at_least > 0 else -np.inf, 1 / low)
     return Admissible(
         (-1 / left.real, 1 / high),
         (-1 / part if part > 0 else -np.inf, 1 / high),
@@ -143,21 +200,21 @@ def _from_extremes(
 
 def radius_of(work: sparse.csr_array) -> tuple[float, float]:
     """Bounds on the largest eigenvalue of a symmetric matrix that is not negative."""
-    found = _arpack(scipy.sparse.linalg.eigsh, work, "LA", PERRON)
-    if found is None:
+    pair = _arpack(scipy.sparse.linalg.eigsh, work, "LA", PERRON)
+    if pair is None:
         return perron.root(work)
-    value, residual = float(found[0].real), found[1]
+    value, residual = float(pair[0].real), pair[1]
     ceiling = float(work.sum(axis=0).max())
     return min(value, ceiling), min(value + residual, ceiling)
 
 
 def _arpack(
-    solve, work: sparse.csr_array, which: str, accuracy: float
+    solve: Callable[..., Any], work: sparse.csr_array, which: str, accuracy: float
 ) -> tuple[complex, float] | None:
-    """The eigenvalue at an end, the least negative imaginary part first, and the residual; None
-    where it is not found.
+    """The eigenvalue at an end of the spectrum, by `eigsh` or `eigs`, and its residual; None where
+    it is not found.
     """
-    # positive, like the Perron vector
+    # a start with positive entries, like those of the Perron vector
     start = np.random.default_rng(0).uniform(0.5, 1.5, work.shape[0])
     if which[0] == "S":
         start *= np.random.default_rng(1).choice([-1.0, 1.0], work.shape[0])
@@ -171,13 +228,15 @@ def _arpack(
 
 
 def _lowest(work: sparse.csr_array, radius: float) -> Left:
-    """Of a symmetric matrix: a Rayleigh quotient is not below the lowest eigenvalue, and one lies
-    within the residual of it.
+    """The left end of a symmetric matrix.
+
+    A Rayleigh quotient is not below the lowest eigenvalue, and an eigenvalue lies within the
+    residual of it.
     """
-    found = _arpack(scipy.sparse.linalg.eigsh, work, "SA", LANCZOS)
-    if found is None:
+    pair = _arpack(scipy.sparse.linalg.eigsh, work, "SA", LANCZOS)
+    if pair is None:
         return Left(radius, radius, 0.0, True)
-    value, residual = -float(found[0].real), found[1]
+    value, residual = -float(pair[0].real), pair[1]
     real = min(value + residual, radius)
     return Left(real, real, value, False)
 
@@ -185,9 +244,9 @@ def _lowest(work: sparse.csr_array, radius: float) -> Left:
 def _leftmost(
     work: sparse.csr_array, radius: float, search: bool, order: np.ndarray | None
 ) -> Left:
-    """Of any matrix that is not negative."""
-    found = _arpack(scipy.sparse.linalg.eigs, work, "SR", LANCZOS)
-    value, residual = (complex(-radius, np.inf), 0.0) if found is None else found
+    """The left end of any matrix that is not negative."""
+    pair = _arpack(scipy.sparse.linalg.eigs, work, "SR", LANCZOS)
+    value, residual = (complex(-radius, np.inf), 0.0) if pair is None else pair
     part = min(residual - float(value.real), radius)
     real = value.imag == 0 and part > 0
     if not search:
@@ -199,7 +258,7 @@ def _leftmost(
 
 
 def _sign(work: sparse.csr_array, rho: float, order: np.ndarray) -> float:
-    """The sign of det(I - rho W); 0 where it is singular."""
+    """The sign of det(I - rho W), 0 where I - rho W is singular or does not fit into memory."""
     try:
         return factor.factorise(work, rho, order=order).sign
     except WeightsError:
@@ -207,18 +266,20 @@ def _sign(work: sparse.csr_array, rho: float, order: np.ndarray) -> float:
 
 
 def _by_discs(work: sparse.csr_array, part: float, radius: float, order: np.ndarray) -> Left:
-    """The lowest real eigenvalue above -part: the discs cover the axis from there to `edge`."""
+    """The lowest real eigenvalue above -part, by discs: those so far cover the axis from -part to
+    `edge`.
+    """
     edge, reach = -part * (1 + LANCZOS), 0.05 * radius
     for _ in range(DISCS):
         if edge >= -FLOOR * radius:
-            # the convention, where there is no negative real eigenvalue
+            # no negative real eigenvalue: by convention the spectral radius stands in for it
             return Left(radius, part, 0.0, edge < -spectrum.REAL * radius)
         centre = min(edge + OVERLAP * reach, -0.5 * FLOOR * radius)
         values, sign = _nearest(work, centre, order)
         if not len(values):
             break
         size = OVERLAP * np.abs(values - centre).max()
-        if centre - size > edge:  # a gap: nearer to the edge
+        if centre - size > edge:  # a gap between the discs: try again nearer to the edge
             reach = size
             continue
         near = values[
@@ -229,40 +290,42 @@ def _by_discs(work: sparse.csr_array, part: float, radius: float, order: np.ndar
             room = spectrum.REAL * radius if real else _room(work, centre, order, value) * radius
             if abs(value.imag) <= room:
                 return Left(min(room - float(value.real), radius), part, 0.0, not real)
-        if sign <= 0:  # a real eigenvalue to the left was missed
+        if sign <= 0:  # a real eigenvalue further left was missed
             break
         edge, reach = centre + size, size
     return Left(min(-edge, radius), part, 0.0, True)
 
 
 def _nearest(work: sparse.csr_array, centre: float, order: np.ndarray) -> tuple[np.ndarray, float]:
-    """The eigenvalues nearest to a point of the axis, none where they are not found, and the sign
+    """The eigenvalues nearest to a point c of the axis, none where they are not found, and the sign
     of det(I - W / c).
     """
     try:
         factors = factor.factorise(work, 1 / centre, order=order)  # I - W / c = -(W - c I) / c
-        return _inverse_iterations(work, centre, factors.solve)[0], factors.sign
+        values, _ = _inverse_iterations(work, centre, factors.solve)
+        return values, factors.sign
     except (WeightsError, scipy.sparse.linalg.ArpackNoConvergence, scipy.sparse.linalg.ArpackError):
         return np.zeros(0), 0.0
 
 
 def _inverse_iterations(
-    work: sparse.csr_array, centre: float, solve: Callable
+    work: sparse.csr_array, centre: float, solve: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues near `centre` and their vectors, given b -> (I - W / c)^-1 b."""
+    """Eigenvalues near `centre` and their vectors, given b -> (I - W / centre)^-1 b."""
     n = work.shape[0]
     inverse = scipy.sparse.linalg.LinearOperator(
         (n, n), matvec=lambda x: -solve(x) / centre, dtype=float
     )
     start = np.random.default_rng(2).normal(size=n)
-    return scipy.sparse.linalg.eigs(
+    values, vectors = scipy.sparse.linalg.eigs(
         work, k=INSIDE, sigma=centre, OPinv=inverse, v0=start, maxiter=RESTARTS[1], tol=ACCURACY
     )
+    return values, vectors
 
 
 def _room(work: sparse.csr_array, centre: float, order: np.ndarray, value: complex) -> float:
-    """How far off the radius an eigenvalue may be for rounding: the accuracy asked for, times its
-    condition number 1 / |y'x|.
+    """How far rounding may move an eigenvalue, as a share of the radius: the accuracy asked for
+    times its condition number 1 / |y'x|.
     """
     factors = factor.factorise(work, 1 / centre, order=order)
     try:

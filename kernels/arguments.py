@@ -1,8 +1,8 @@
-"""What callers give: calls that fit a signature, and single values of the right kind and size,
-refused by name where they are not.
+"""Checks of what callers give: whether a call fits its signature, and whether a single value is of
+the right kind and size.
 
-Every check returns the value as plain Python holds it, and names the argument, what it is and one
-that would do where it refuses.
+A check returns the value as plain Python holds it. Where it refuses one, the message names the
+argument, says what it is, and gives a value that would do.
 """
 
 import difflib
@@ -13,7 +13,7 @@ import numbers
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -23,18 +23,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C", bound=type)
 
-MOST = 2**31 - 1  # what a count may be: more of anything is held by no memory
-LAST_SEED = 2**63 - 1  # what both NumPy and JAX take for a seed
+MOST = 2**31 - 1  # the largest count: no memory holds more of anything
+LAST_SEED = 2**63 - 1  # the largest seed that both NumPy and JAX take
 WIDE = 60  # characters of a value that a message shows
 
 
 def front_door(function: Callable[P, R]) -> Callable[P, R]:
-    """The function itself, but for calls that do not fit its signature: these raise an
-    ArgumentError, a TypeError too, that says what is misspelt, missing or too much.
+    """Wrap a function so that a call that does not fit its signature raises an ArgumentError, which
+    says what is misspelt, missing or superfluous.
 
-    Nothing is looked at before a call fails, and a TypeError from within the function stays what it
+    Nothing is checked before a call fails, and a TypeError from inside the function stays what it
     is.
 
+    Examples
+    --------
     >>> @front_door
     ... def area(height: float, width: float) -> float:
     ...     return height * width
@@ -58,7 +60,7 @@ def front_door(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def front_doors(kind: C) -> C:
-    """A class whose constructor and public methods stand behind a `front_door` each."""
+    """Put the constructor and the public methods of a class behind a `front_door` each."""
     for name, member in list(vars(kind).items()):
         inner = member.__func__ if isinstance(member, classmethod) else member
         if inspect.isfunction(inner) and (
@@ -69,8 +71,10 @@ def front_doors(kind: C) -> C:
     return kind
 
 
-def _misfit(function: Callable, name: str, args: tuple, kwargs: Mapping[str, Any]) -> str | None:
-    """Why a call does not fit the signature of the function; None where it does."""
+def _misfit(
+    function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> str | None:
+    """Why a call does not fit the signature of the function; None where it fits."""
     signature = inspect.signature(function)
     try:
         signature.bind(*args, **kwargs)
@@ -82,53 +86,95 @@ def _misfit(function: Callable, name: str, args: tuple, kwargs: Mapping[str, Any
     return None
 
 
+class _Call(NamedTuple):
+    """A call in the words of a message: `name` of the function; the `places` that arguments without
+    a name may take; all `known` arguments and those that are `needed`; how many are
+    `placed`, given without a name, and the `words` of the others.
+    """
+
+    name: str
+    places: list[str]
+    known: list[str]
+    needed: list[str]
+    placed: int
+    words: list[str]
+
+
 def _explain(
-    qualname: str, parameters: list[inspect.Parameter], args: tuple, kwargs: Mapping[str, Any]
+    qualname: str,
+    parameters: list[inspect.Parameter],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
 ) -> str:
     """The first misspelt, superfluous, doubled or missing argument of a call, in words."""
     owner, _, last = qualname.rpartition(".")
-    name = f"{owner if last in ('__init__', '__call__') else qualname}()"
     bound = bool(parameters) and parameters[0].name in ("self", "cls")
-    own, given = (parameters[1:], args[1:]) if bound else (parameters, args)
-    places = [one.name for one in own if one.kind is one.POSITIONAL_OR_KEYWORD]
+    own = parameters[1:] if bound else parameters
     known = [one.name for one in own if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-    unknown = [word for word in kwargs if word not in known]
-    if unknown:
-        near = suggestion(unknown[0], known)
-        there = f"it takes {', '.join(known)}" if known else "it takes none"
-        return f"{name} has no argument {unknown[0]!r}: {near or there}{'?' if near else '.'}"
-    if len(given) > len(places):
-        by_name = [word for word in known if word not in places]
-        rest = f"; give others by name, such as {by_name[0]}=" if by_name else ""
-        there = (
-            f"only {_join(places)} without a name"
-            if places
-            else "nothing without a name"
-            if by_name
-            else "no argument"
-        )
-        return f"{name} takes {there}, not {len(given)} values{rest}."
-    twice = [word for word in places[: len(given)] if word in kwargs]
-    if twice:
-        return f"{name} has {twice[0]!r} twice, by its place and by its name: give it once."
-    filled = {*places[: len(given)], *kwargs}
-    needed = [one.name for one in own if one.name in known and one.default is one.empty]
-    missing = [word for word in needed if word not in filled]
-    return (
-        f"{name} needs {_join(needed)}: {_join(missing)} {'is' if len(missing) == 1 else 'are'}"
-        " missing."
-        if missing
-        else ""
+    call = _Call(
+        name=f"{owner if last in ('__init__', '__call__') else qualname}()",
+        places=[one.name for one in own if one.kind is one.POSITIONAL_OR_KEYWORD],
+        known=known,
+        needed=[one.name for one in own if one.name in known and one.default is one.empty],
+        placed=max(len(args) - bound, 0),
+        words=list(kwargs),
     )
+    reasons = (_say_misspelt, _say_superfluous, _say_doubled, _say_missing)
+    return next((text for reason in reasons if (text := reason(call))), "")
+
+
+def _say_misspelt(call: _Call) -> str:
+    unknown = [word for word in call.words if word not in call.known]
+    if not unknown:
+        return ""
+    near = suggestion(unknown[0], call.known)
+    if near:
+        return f"{call.name} has no argument {unknown[0]!r}: {near}?"
+    there = f"it takes {', '.join(call.known)}" if call.known else "it takes none"
+    return f"{call.name} has no argument {unknown[0]!r}: {there}."
+
+
+def _say_superfluous(call: _Call) -> str:
+    if call.placed <= len(call.places):
+        return ""
+    by_name = [word for word in call.known if word not in call.places]
+    rest = f"; give others by name, such as {by_name[0]}=" if by_name else ""
+    if call.places:
+        there = f"only {_join(call.places)} without a name"
+    else:
+        there = "nothing without a name" if by_name else "no argument"
+    return f"{call.name} takes {there}, not {call.placed} values{rest}."
+
+
+def _say_doubled(call: _Call) -> str:
+    twice = [word for word in call.places[: call.placed] if word in call.words]
+    if not twice:
+        return ""
+    return f"{call.name} has {twice[0]!r} twice, by its place and by its name: give it once."
+
+
+def _say_missing(call: _Call) -> str:
+    filled = {*call.places[: call.placed], *call.words}
+    missing = [word for word in call.needed if word not in filled]
+    if not missing:
+        return ""
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{call.name} needs {_join(call.needed)}: {_join(missing)} {verb} missing."
 
 
 def _join(words: list[str]) -> str:
+    """ "a, b and c"."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def suggestion(word: Any, known: Iterable[Any]) -> str:
-    """ "did you mean 'twoway'", of the known word nearest to one that is not known; nothing where
+    """ "did you mean 'twoway'": the known word nearest to one that is not known, or nothing where
     none is near.
+
+    Examples
+    --------
+    >>> suggestion("towway", ["none", "twoway"])
+    "did you mean 'twoway'"
     """
     words = {text.casefold(): text for text in map(str, known)}
     near = (
@@ -142,6 +188,11 @@ def suggestion(word: Any, known: Iterable[Any]) -> str:
 def show(value: Any) -> str:
     """A value on one line for a message: as Python writes it where that is short and plain, else
     its kind.
+
+    Examples
+    --------
+    >>> show([1, 2]), show(np.zeros(3)), show(list(range(100)))
+    ('[1, 2]', 'a ndarray', 'a list of 100')
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -163,7 +214,7 @@ def show(value: Any) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """What a value is: "a DataFrame", "the class Weights"."""
+    """What kind of thing a value is: "a DataFrame", "the class Weights"."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     name = type(value).__name__
@@ -183,14 +234,36 @@ def _short(value: Any) -> str:
 def whole(
     name: str, value: Any, *, least: int = 1, most: int = MOST, example: int | None = None
 ) -> int:
-    """A whole number from `least` to `most`, of Python or NumPy; true, text and floats such as
-    100.0 are none.
+    """Check a whole number, of Python or NumPy; True, text and floats such as 100.0 are none.
 
+    Parameters
+    ----------
+    name : str
+        The argument, for the message.
+    value : object
+        What was given.
+    least, most : int
+        The smallest and the largest number that will do.
+    example : int, optional
+        What the message proposes; by default `least`.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    SpecificationError
+        For anything else.
+
+    Examples
+    --------
     >>> whole("draws", "500")
     Traceback (most recent call last):
     ...
-    spillover.kernels.errors.SpecificationError: draws='500': give a whole number from 1
-    on, such as draws=500.
+    spillover.kernels.errors.SpecificationError: draws='500': give a whole number from 1 on, such as
+    draws=500.
     """
     right = isinstance(value, int | np.integer) and not isinstance(
         value, bool | np.bool_ | np.timedelta64
@@ -209,7 +282,7 @@ def whole(
 
 
 def _nearest(value: Any, least: int, most: int, example: int | None) -> int:
-    """What the caller may have meant, else the example, else the least."""
+    """A number that the caller may have meant, else the example, else the least."""
     try:
         meant = float(value) if isinstance(value, str | float | np.floating) else math.nan
     except ValueError:
@@ -220,7 +293,7 @@ def _nearest(value: Any, least: int, most: int, example: int | None) -> int:
 
 
 def seed(value: Any, name: str = "seed") -> int:
-    """A seed that NumPy and JAX take: a whole number from 0 to 2^63 - 1."""
+    """Check a seed for NumPy and JAX: a whole number from 0 to 2^63 - 1."""
     try:
         return whole(name, value, least=0, most=LAST_SEED)
     except SpecificationError:
@@ -238,19 +311,41 @@ def real(
     closed: bool = False,
     example: float | None = None,
 ) -> float:
-    """A finite number between `low` and `high`, with `closed` one of these too; neither true nor
-    text.
+    """Check a finite number; neither True nor text is one.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for the message.
+    value : object
+        What was given.
+    low, high : float
+        The number lies between these; with `closed` it may be one of them.
+    closed : bool
+        Whether the ends will do.
+    example : float, optional
+        What the message proposes.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    SpecificationError
+        For anything else.
     """
     right = isinstance(value, numbers.Real | np.floating | np.integer) and not isinstance(
         value, bool | np.bool_ | np.timedelta64
     )
     try:
-        found = float(value) if right else math.nan
+        number = float(value) if right else math.nan
     except (OverflowError, TypeError, ValueError):
-        found = math.nan
-    inside = low <= found <= high if closed else low < found < high
-    if math.isfinite(found) and inside:
-        return found
+        number = math.nan
+    inside = low <= number <= high if closed else low < number < high
+    if math.isfinite(number) and inside:
+        return number
     such = "" if example is None else f", such as {name}={example:g}"
     raise SpecificationError(
         f"{name}={show(value)}: give a number{_between(low, high, closed)}{such}."
@@ -258,6 +353,7 @@ def real(
 
 
 def _between(low: float, high: float, closed: bool) -> str:
+    """ " from 0 to 1", " above 0": a range in words."""
     if math.isinf(low) and math.isinf(high):
         return ""
     if math.isinf(high):
@@ -266,7 +362,7 @@ def _between(low: float, high: float, closed: bool) -> str:
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False, of Python or NumPy."""
+    """Check a truth value, of Python or NumPy."""
     if not isinstance(value, bool | np.bool_):
         raise SpecificationError(f"{name}={show(value)}: give True or False.")
     return bool(value)
@@ -275,13 +371,31 @@ def flag(name: str, value: Any) -> bool:
 def choice(
     what: str, value: Any, known: Iterable[str], *, error: type[Exception] = SpecificationError
 ) -> str:
-    """One of the known words. `what`: "is no method", "are no effects".
+    """Check that a value is one of the known words.
 
+    Parameters
+    ----------
+    what : str
+        What another word is: "is no method", "are no effects".
+    value : object
+        What was given.
+    known : iterable of str
+        The words that will do.
+    error : type
+        What is raised for another.
+
+    Returns
+    -------
+    str
+        The word.
+
+    Examples
+    --------
     >>> choice("are no effects", "towway", ("none", "twoway"))
     Traceback (most recent call last):
     ...
-    spillover.kernels.errors.SpecificationError: There are no effects 'towway'; choose
-    one of 'none', 'twoway': did you mean 'twoway'?
+    spillover.kernels.errors.SpecificationError: There are no effects 'towway'; choose one of
+    'none', 'twoway': did you mean 'twoway'?
     """
     words = tuple(known)
     if isinstance(value, str) and value in words:
@@ -294,7 +408,7 @@ def choice(
 
 
 def items(name: str, value: Any, *, example: str | None = None) -> tuple[Any, ...]:
-    """The members of a list or another collection; a text is none, nor is a mapping."""
+    """Check a list or another collection, and return its items. A text or a mapping is none."""
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         inner = (
             f"[{value!r}]" if isinstance(value, str) and len(value) <= WIDE else example or "[...]"
@@ -304,24 +418,24 @@ def items(name: str, value: Any, *, example: str | None = None) -> tuple[Any, ..
 
 
 def texts(name: str, value: Any, *, example: str | None = None) -> tuple[str, ...]:
-    """The members of a list of texts."""
-    found = items(name, value, example=example)
-    wrong = [one for one in found if not isinstance(one, str)]
+    """Check a list of texts, and return them."""
+    given = items(name, value, example=example)
+    wrong = [one for one in given if not isinstance(one, str)]
     if wrong:
         raise SpecificationError(
             f"{name}={show(value)}: {show(wrong[0])} is no text; give a list of names."
         )
-    return found
+    return given
 
 
 def label(name: str, value: Any, *, error: type[Exception] = SpecificationError) -> Any:
-    """The label of one column: anything that a dict takes for a key."""
+    """Check the label of one column: anything that a dict takes for a key."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         raise error(f"{name}={show(value)}: give the name of one column, {value[0]!r}.")
     try:
         hash(value)
         plain = value is not None and not callable(value) and value == value
-    except (TypeError, ValueError):  # what has no hash, or no one truth
+    except (TypeError, ValueError):  # it has no hash, or no single truth value
         plain = False
     if plain is not True and not isinstance(plain, np.bool_):
         raise error(f"{name}={show(value)}: give the name of one column.")
@@ -329,14 +443,14 @@ def label(name: str, value: Any, *, error: type[Exception] = SpecificationError)
 
 
 def text(name: str, value: Any, *, example: str) -> str:
-    """A text."""
+    """Check a text."""
     if not isinstance(value, str):
         raise SpecificationError(f"{name}={show(value)}: give a text, such as {name}={example!r}.")
     return value
 
 
 def path(name: str, value: Any) -> Path:
-    """A path, from text or another path."""
+    """Check a path, given as text or as a path."""
     if (
         not isinstance(value, str | os.PathLike)
         or not isinstance(os.fspath(value), str)
@@ -357,6 +471,9 @@ def expect(
     *,
     error: type[Exception] = SpecificationError,
 ) -> None:
-    """Refuse a value of another kind; `way_out`: "make it spillover.Weights(matrix, ids) first"."""
+    """Refuse a value of another kind than `kind`.
+
+    `way_out` ends the message, as in "make it spillover.Weights(matrix, ids) first".
+    """
     if not isinstance(value, kind):
         raise error(f"{name} is {kind_of(value)}: {way_out}.")

@@ -1,14 +1,14 @@
-"""Functions of rho on an open interval, as Chebyshev series in the logit variable.
+"""Functions of rho on an open interval, as Chebyshev series in the logit variable s.
 
-    s = 1/2 log((rho - a) / (b - rho)),    a < rho < b
+    f = c_0 T_0(t) + c_1 T_1(t) + ...,      t in [-1, 1] linear in s
 
-sends the slits (-inf, a] and [b, inf), where a log-determinant is singular, to the lines Im s =
-+-pi/2; a series in s therefore converges geometrically where one in rho does not
-(docs/mathematics.md 5 has the sources).
+The logit variable (`logit`) sends the slits (-inf, a] and [b, inf), where a log-determinant is
+singular, to the lines Im s = +-pi/2. A series in s therefore converges geometrically where one in
+rho does not: docs/mathematics.md 5 has the sources.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,22 +18,24 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 END = 0.5 * np.log(1e6)  # leaves out 1e-6 of the interval at either end
-# what a series covers unless its values are dear; beyond, it goes on as a straight line in s
-FULL = (
-    -END,
-    END,
-)
-BLOCK = (
-    32  # lengths are padded to multiples of this, so that different W share one compiled program
-)
-# longest series whose recurrence is written out, in half the time of a loop; a longer one costs
-# NUTS two seconds to compile
+# the range of s that a series covers unless its values are dear; beyond, it is a straight line in s
+FULL = (-END, END)
+# lengths are padded to multiples of this, so that different W share one compiled program
+BLOCK = 32
+# longest series whose recurrence is unrolled, which halves its time; a longer one would cost NUTS
+# two seconds of compilation
 UNROLLED = 64
 
 
 class Series(NamedTuple):
-    """c_0 T_0(t) + c_1 T_1(t) + ..., t in [-1, 1] linear in s between the `ends`: (2,), and its
-    tangents beyond. `coef`: (K,).
+    """A series between two ends of s, continued beyond them by its tangents.
+
+    Attributes
+    ----------
+    coef : jax.Array, shape (K,)
+        The coefficients c_0, c_1, ...
+    ends : jax.Array, shape (2,)
+        The s at t = -1 and at t = 1.
     """
 
     coef: jax.Array
@@ -42,8 +44,10 @@ class Series(NamedTuple):
 
 @jax.custom_jvp
 def polynomial(coef: jax.Array, t: jax.Array) -> jax.Array:
-    """Sum of coef[k] T_k(t) by Clenshaw's recurrence; its derivative rule is the differentiated
-    series, to any order.
+    """Sum of coef[k] T_k(t) by Clenshaw's recurrence.
+
+    Its derivatives, of any order, are those of the series: automatic differentiation would go
+    through the recurrence, which is slower and loses digits.
     """
 
     def step(
@@ -60,8 +64,10 @@ def polynomial(coef: jax.Array, t: jax.Array) -> jax.Array:
     return coef[0] + t * latest - later
 
 
-def _polynomial_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
-    """Coefficients and t without a tangent cost nothing."""
+def _polynomial_jvp(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[Any, Any]
+) -> tuple[jax.Array, jax.Array]:
+    """A tangent that is symbolically zero, of the coefficients or of t, costs nothing."""
     (coef, t), (d_coef, d_t) = primals, tangents
     moved = [] if isinstance(d_t, SymbolicZero) else [polynomial(derivative(coef), t) * d_t]
     moved += [] if isinstance(d_coef, SymbolicZero) else [polynomial(d_coef, t)]
@@ -73,8 +79,14 @@ polynomial.defjvp(_polynomial_jvp, symbolic_zeros=True)
 
 
 def derivative(coef: jax.Array) -> jax.Array:
-    """Coefficients of d/dt of a series: c'_j = 2 (sum of k c_k over k > j, k - j odd), halved for j
-    = 0. Same length, last one zero.
+    """Coefficients of the derivative in t, of the same length, the last one zero.
+
+        c'_j = 2 (sum of k c_k over k > j with k - j odd),      halved for j = 0
+
+    Examples
+    --------
+    >>> derivative(jnp.array([5.0, 0.0, 1.0])).tolist()  # T_2' = 4 T_1
+    [0.0, 4.0, 0.0]
     """
     k = jnp.arange(coef.shape[0], dtype=coef.dtype)
     terms = 2 * k * coef
@@ -87,7 +99,7 @@ def derivative(coef: jax.Array) -> jax.Array:
 
 @jax.jit
 def evaluate(series: Series, s: ArrayLike) -> jax.Array:
-    """The series at the logit variable s, of any shape; straight beyond the covered range."""
+    """The series at logit variables s of any shape; a straight line beyond the covered range."""
     coef, (low, high) = series.coef, jnp.asarray(series.ends)
     t = (2 * jnp.asarray(s) - (low + high)) / (high - low)
     k = jnp.arange(coef.shape[0], dtype=coef.dtype)
@@ -100,21 +112,19 @@ def evaluate(series: Series, s: ArrayLike) -> jax.Array:
 
 
 def spread(t: np.ndarray, ends: tuple[float, float] = FULL) -> np.ndarray:
-    """The s between the ends at t in [-1, 1]."""
+    """The s at t in [-1, 1]: the linear map of t onto the range between the ends."""
     low, high = ends
     return 0.5 * (low + high) + 0.5 * (high - low) * t
 
 
 def nodes(count: int, ends: tuple[float, float] = FULL) -> np.ndarray:
-    """Chebyshev points of the second kind between the ends of s, both included, from the upper end
-    down.
-    """
+    """`count` Chebyshev points of the second kind in s, both ends included, the upper end first."""
     return spread(np.cos(np.pi * np.arange(count) / (count - 1)), ends)
 
 
 def coefficients(values: np.ndarray) -> np.ndarray:
     """Chebyshev coefficients of the polynomial through `values` at `nodes(len(values))`."""
-    coef = scipy.fft.dct(values, type=1, axis=0) / (len(values) - 1)
+    coef: np.ndarray = scipy.fft.dct(values, type=1, axis=0) / (len(values) - 1)
     coef[[0, -1]] /= 2
     return coef
 
@@ -125,11 +135,28 @@ def interpolate(
     most: int = 2048,
     ends: tuple[float, float] = FULL,
 ) -> tuple[np.ndarray, float]:
-    """Coefficients of a host function of s, doubling the intervals between nodes until a hold-out
-    on the new nodes passes.
+    """Coefficients of a dear host function of s. The nodes are doubled, keeping the old ones, until
+    the series predicts the values at the new ones.
 
-    Returns the coefficients, cut where the tail is below a hundredth of the tolerance and padded to
-    a multiple of BLOCK, and the largest hold-out error of the series with half as many.
+    Parameters
+    ----------
+    function : callable
+        Values at an array of s between the ends.
+    tolerance : float
+        Of the prediction, absolute.
+    most : int
+        Most intervals between nodes.
+    ends : tuple of float
+        The range of s.
+
+    Returns
+    -------
+    coef : numpy.ndarray, shape (K,)
+        Without a tail that adds up to less than a hundredth of the tolerance, and padded to a
+        multiple of BLOCK.
+    error : float
+        The largest error of the prediction, by half of the nodes; above the tolerance where `most`
+        did not do.
     """
     count, error = BLOCK, np.inf
     values = function(nodes(count + 1, ends))
@@ -153,8 +180,8 @@ def expand(
     absolute: float = 0.0,
     relative: float = 0.0,
 ) -> tuple[np.ndarray, float]:
-    """Coefficients of a cheap host function of s, their number doubled from `least` until the last
-    quarter of them is negligible, or until there are `most`.
+    """Coefficients of a cheap host function of s, doubled in number until the last quarter of them
+    is negligible.
 
     Parameters
     ----------
@@ -185,8 +212,15 @@ def expand(
 
 
 def trim(coef: np.ndarray, negligible: float) -> tuple[np.ndarray, float]:
-    """The coefficients without a tail of sizes that add up to at most `negligible`, padded to a
-    multiple of BLOCK, and that sum.
+    """Cut a tail of coefficients whose sizes add up to at most `negligible`.
+
+    Returns the others, padded with zeros to a multiple of BLOCK, and the sum that was cut.
+
+    Examples
+    --------
+    >>> coef, cut = trim(np.array([1.0, 0.5, 1e-9]), 1e-8)
+    >>> coef.shape, coef[:3].tolist(), cut
+    ((32,), [1.0, 0.5, 0.0], 1e-09)
     """
     tail = np.append(np.cumsum(np.abs(coef[::-1]))[::-1], 0.0)
     kept = max(int((tail > negligible).sum()), 1)

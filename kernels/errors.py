@@ -1,17 +1,18 @@
-"""Every error a user can cause: one family, caught by one name."""
+"""Every error that a user can cause: one family, caught by one name."""
 
 
 class SpilloverError(Exception):
-    """An input that cannot be used; the message names the culprit and the way out."""
+    """An input that cannot be used. The message names the culprit and the way out."""
 
 
 class WeightsError(SpilloverError):
-    """A weights matrix that is not one."""
+    """Weights that cannot serve as a spatial weights matrix, or not for what is asked of them."""
 
 
 class FactorMemoryError(WeightsError):
-    """Triangular factors of I - rho W that do not fit into memory. Caught inside the package, where
-    another method does without them.
+    """Triangular factors of I - rho W that do not fit into memory.
+
+    Of the package's own: callers catch it where another method does without factors.
     """
 
 
@@ -20,17 +21,18 @@ class DataError(SpilloverError):
 
 
 class SpecificationError(SpilloverError):
-    """A model, an effect or an option that does not exist or does not combine."""
+    """A model, an effect or an option that does not exist, or that does not go with another."""
 
 
 class ArgumentError(SpecificationError, TypeError):
-    """A call that does not fit: an argument misspelt, missing or too much. A TypeError too, as such
-    calls are everywhere in Python.
+    """A call with an argument that is misspelt, missing or superfluous.
+
+    A TypeError too, because that is what Python raises for such calls.
     """
 
 
 class PriorError(SpilloverError):
-    """A prior that names an unknown parameter or does not fit it."""
+    """A prior that names an unknown parameter, or does not suit the parameter it names."""
 
 
 class StorageError(SpilloverError):
@@ -38,8 +40,8 @@ class StorageError(SpilloverError):
 
 
 class ConvergenceError(SpilloverError):
-    """A maximisation that found no interior maximum."""
+    """An iteration without an end: no interior maximum, no solution, no accurate integral."""
 
 
 class SpilloverWarning(UserWarning):
-    """A result that is there but deserves a second look."""
+    """A result that stands but deserves a second look."""

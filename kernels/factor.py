@@ -1,8 +1,8 @@
 """Triangular factors of I - rho W for a sparse W: log-determinants at many rho with one order of
 elimination, and solves at one rho.
 
-SuperLU (in SciPy) takes any W. CHOLMOD (in cvxopt or scikit-sparse, both optional) takes a W
-similar to a symmetric one, faster.
+SuperLU, in SciPy, takes any W. CHOLMOD, in cvxopt or scikit-sparse, which are optional, is faster
+and takes a W similar to a symmetric matrix: docs/numerics.md 1.
 """
 
 import importlib
@@ -18,24 +18,36 @@ from spillover.kernels import ordering
 from spillover.kernels.errors import FactorMemoryError, WeightsError
 from spillover.kernels.host_memory import available_memory
 
-# entries of L + U a row from which SuperLU's panels of 20 columns pay; below, single columns are up
-# to 1.5 times faster
+# entries of L + U per row from which SuperLU's panels of 20 columns pay; below, single columns are
+# up to 1.5 times faster
 DENSE_FILL = 200
-# entries of L + U a link: 4 to 8 for 6 to 100 nearest neighbours of up to 60,000 places in the
-# plane
+# entries of L + U per link: 4 to 8 were measured for 6 to 100 nearest neighbours of up to 60,000
+# places in the plane
 TYPICAL = 8
-# memory a stored entry of L + U takes at its peak, the copy in which SciPy hands over the pivots
-# included
+# memory that a stored entry of L + U takes at the peak, including the copy in which SciPy hands
+# over the pivots
 BYTES = 32
 
 
 class Pencil(NamedTuple):
-    """I - rho W in its order of elimination, as one fixed sparse pattern: `data` = -rho `weights`,
-    plus 1 at the places `diagonal`.
+    """I - rho W in its order of elimination, as one sparse pattern for every rho.
 
-    `definite`: `weights` hold the symmetric matrix similar to W, so that I - rho W is positive
-    definite inside the admissible interval. `reach`: up to this |rho| a row or column sum makes the
-    diagonal dominant, and no pivoting is needed. Higham (2002), 9.5.
+    The stored entries are -rho `weights`, plus 1 at the places `diagonal`.
+
+    Attributes
+    ----------
+    weights, indices, indptr : numpy.ndarray
+        W in compressed columns, rows and columns permuted, with its diagonal stored.
+    diagonal : numpy.ndarray of int, shape (N,)
+        Where the diagonal entries are among the weights.
+    order : numpy.ndarray of int, shape (N,)
+        The units in their order of elimination.
+    definite : bool
+        Whether the weights are those of a symmetric matrix similar to W, so that I - rho W is
+        positive definite inside the admissible interval.
+    reach : float
+        The |rho| below which no pivoting is needed, because row or column sums make the diagonal
+        dominant. Higham (2002), 9.5.
     """
 
     weights: np.ndarray
@@ -60,8 +72,16 @@ class Pencil(NamedTuple):
 
 
 class Determinant(NamedTuple):
-    """`log`: log|det|; `sign`: of the determinant, 0 where a matrix that ought to have positive
-    pivots has not; `stored`: nnz(L + U).
+    """det(I - rho W).
+
+    Attributes
+    ----------
+    log : float
+        log|det|.
+    sign : float
+        The sign; 0 where a definite matrix has a pivot that is not positive.
+    stored : int
+        Entries of L + U; 0 where the routine does not tell.
     """
 
     log: float
@@ -73,8 +93,18 @@ Evaluate = Callable[[float], Determinant]
 
 
 class Factor(NamedTuple):
-    """L U = I - rho W in the order of elimination, with `log_determinant` = log|det(I - rho W)| and
-    the `sign` of the determinant.
+    """Triangular factors L U = I - rho W, in the order of elimination.
+
+    Attributes
+    ----------
+    lu : scipy.sparse.linalg.SuperLU
+        The factors.
+    order : numpy.ndarray of int, shape (N,)
+        The units in their order of elimination.
+    log_determinant : float
+        log|det(I - rho W)|.
+    sign : float
+        The sign of the determinant.
     """
 
     lu: Any
@@ -99,8 +129,21 @@ class Factor(NamedTuple):
 def pencil(
     matrix: sparse.csr_array, *, order: np.ndarray | None = None, definite: bool = False
 ) -> Pencil:
-    """I - rho W made ready for many rho. `definite`: `matrix` comes from `spectrum.symmetrize`;
-    `order`: an elimination order to use again.
+    """Make I - rho W ready to be factored for many rho.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W.
+    order : numpy.ndarray of int, shape (N,), optional
+        An order of elimination to use again.
+    definite : bool
+        Whether `matrix` comes from `spectrum.symmetrize`.
+
+    Returns
+    -------
+    Pencil
+        The permuted pattern.
     """
     n = matrix.shape[0]
     order = ordering.elimination_order(matrix) if order is None else order
@@ -127,10 +170,31 @@ def pencil(
 
 
 def factorise(matrix: sparse.csr_array, rho: float, *, order: np.ndarray | None = None) -> Factor:
-    """Factors of I - rho W for repeated solves; `order`: an elimination order to use again.
+    """Factor I - rho W for repeated solves.
 
-    Raises WeightsError where I - rho W is singular or its factors do not fit into memory.
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W.
+    rho : float
+        The spatial parameter.
+    order : numpy.ndarray of int, shape (N,), optional
+        An order of elimination to use again.
 
+    Returns
+    -------
+    Factor
+        With methods that solve for many right-hand sides.
+
+    Raises
+    ------
+    WeightsError
+        Where I - rho W is singular.
+    FactorMemoryError
+        Where its factors do not fit into memory.
+
+    Examples
+    --------
     >>> W = sparse.csr_array([[0.0, 1.0], [0.5, 0.0]])
     >>> float(factorise(W, 0.5).solve(np.array([1.0, 0.0]))[0])
     1.1428571428571428
@@ -141,8 +205,9 @@ def factorise(matrix: sparse.csr_array, rho: float, *, order: np.ndarray | None 
 
 
 def routines(prepared: Pencil) -> dict[str, Callable[[Pencil], Evaluate]]:
-    """The routines at hand that can factor I - rho W, by name, the fastest first: SuperLU is always
-    among them.
+    """The routines at hand that can factor I - rho W, by name, the fastest first.
+
+    SuperLU is always among them.
     """
     usable = {
         name: build
@@ -176,9 +241,7 @@ def superlu(prepared: Pencil) -> Evaluate:
 
 
 def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determinant]:
-    """The factors and the determinant; the sign is 0 where a definite matrix shows a negative
-    pivot.
-    """
+    """The factors and the determinant, by panels of so many columns."""
     free = prepared.definite or abs(rho) < prepared.reach
     options = {"permc_spec": "NATURAL", "panel_size": panel, "options": {"SymmetricMode": True}}
     try:
@@ -191,7 +254,7 @@ def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determi
             " out W."
         ) from error
     except RuntimeError as error:
-        if "singular" not in str(error):
+        if "singular" not in str(error):  # SciPy raises no class of its own for it
             raise
         raise WeightsError(
             f"I - rho W is singular at rho = {rho:.6g}: 1/rho is an eigenvalue of W; take a rho"
@@ -206,12 +269,13 @@ def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determi
 
 
 def _parity(permutation: np.ndarray) -> float:
-    """The sign of a permutation: -1 to the number of units less the number of cycles."""
+    """The sign of a permutation: -1 to the number of its units less the number of its cycles."""
     n = len(permutation)
     if (permutation == np.arange(n)).all():
         return 1.0
     graph = sparse.csr_array((np.ones(n, np.int8), permutation, np.arange(n + 1)), shape=(n, n))
-    return (-1.0) ** (n - csgraph.connected_components(graph, directed=False, return_labels=False))
+    cycles = int(csgraph.connected_components(graph, directed=False, return_labels=False))
+    return -1.0 if (n - cycles) % 2 else 1.0
 
 
 def cvxopt_cholmod(prepared: Pencil) -> Evaluate:
@@ -242,8 +306,9 @@ def cvxopt_cholmod(prepared: Pencil) -> Evaluate:
 
 
 def scikit_cholmod(prepared: Pencil) -> Evaluate:
-    """log det(I - rho W) by the CHOLMOD in scikit-sparse 0.4, for a definite pencil; "supernodal"
-    stops at a negative pivot.
+    """log det(I - rho W) by the CHOLMOD in scikit-sparse 0.4, for a definite pencil.
+
+    Its "supernodal" mode stops at a negative pivot.
     """
     cholmod = importlib.import_module("sksparse.cholmod")
     symbolic = cholmod.analyze(
@@ -267,11 +332,21 @@ OPTIONAL = {
 
 
 def refuse_large(links: int, units: int) -> None:
-    """FactorMemoryError, before anything is factorised, where the factors of a W between places
-    are likely not to fit into half of what is free.
+    """Refuse a W whose factors are not likely to fit into half of the free memory, before anything
+    is factored.
 
-    TYPICAL entries for each link were measured; a W without places behind it, a random graph, may
-    need many more.
+    TYPICAL entries of L + U per link are assumed, as measured for places in the plane. A W without
+    places behind it, such as a random graph, may need many more.
+
+    Parameters
+    ----------
+    links, units : int
+        Stored entries of W, and its rows.
+
+    Raises
+    ------
+    FactorMemoryError
+        With the memory that is likely to be needed, and the way out.
     """
     likely, budget = min(TYPICAL * links, units**2), available_memory() / 2
     if BYTES * likely > budget:
@@ -283,10 +358,26 @@ def refuse_large(links: int, units: int) -> None:
 
 
 def workers(stored: int, threads: int, memory: float | None) -> int:
-    """How many factorisations with `stored` entries of L + U to run at a time within `memory` bytes
-    (None: half of what is free).
+    """How many factorisations to run at a time.
 
-    Raises FactorMemoryError where not even one fits.
+    Parameters
+    ----------
+    stored : int
+        Entries of L + U of one of them.
+    threads : int
+        Factorisations at a time, at most.
+    memory : float or None
+        Bytes that all of them may take; by default half of what is free.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    FactorMemoryError
+        Where not even one fits.
     """
     budget = available_memory() / 2 if memory is None else memory
     need = BYTES * stored

@@ -1,9 +1,9 @@
-"""The lag basis made a few thousand rows at a time, so that neither it nor demeaned data are ever
-held whole.
+"""The lag basis Z (`moments`), made a few thousand rows at a time, so that neither Z nor demeaned
+data are ever held whole.
 
-A panel goes through period by period (several at once where they are short), a long period by
-blocks of its units. Means over periods come first and leave X_t - X-bar, because they commute with
-W; means over units are subtracted from the finished rows.
+A panel goes through period by period, several at once where they are short; a long period goes
+through by blocks of its units. Means over periods are subtracted first, from X alone, because they
+commute with W; means over units are subtracted from the finished rows: docs/numerics.md 10.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,14 @@ from spillover.kernels.moments import lag
 
 
 class Piece(NamedTuple):
-    """Columns of a basis for some periods: `values`, (t, N, c), or where there is a `matrix` its
-    product with them.
+    """Columns of a basis in some periods, as a product that may still have to be computed.
+
+    Attributes
+    ----------
+    values : numpy.ndarray, shape (t, N, c)
+        The columns, or what `matrix` multiplies to give them.
+    matrix : scipy.sparse.csr_array or None, shape (N, N)
+        W or M.
     """
 
     values: np.ndarray
@@ -28,9 +34,21 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Regressors:
-    """[X, W X of the columns `lagged`, dummies of the last periods], (T, N, k), described rather
-    than held. x: (T, N, columns).
+    """The regressors D = [X, W X, dummies of periods], (T, N, k), described rather than held.
 
+    Attributes
+    ----------
+    x : numpy.ndarray, shape (T, N, columns)
+        X.
+    weights : scipy.sparse.csr_array or None, shape (N, N)
+        W, where some columns are lagged.
+    lagged : tuple of int
+        The columns of X whose lag W X is a regressor too.
+    dummies : int
+        How many of the last periods have a dummy variable.
+
+    Examples
+    --------
     >>> two = Regressors(
     ...     np.array([[[1.0], [3.0]]]), sparse.csr_array([[0.0, 1.0], [0.5, 0.0]]), (0,)
     ... )
@@ -51,29 +69,37 @@ class Regressors:
         return periods, units, columns + len(self.lagged) + self.dummies
 
     def pieces(self, periods: slice, mean: np.ndarray | None = None) -> list[Piece]:
-        """The columns in some periods, less those of `mean`, the mean of x over all periods, (N,
-        columns), where it is given.
+        """The columns in some periods.
+
+        Parameters
+        ----------
+        periods : slice
+            Which periods.
+        mean : numpy.ndarray, shape (N, columns), optional
+            The mean of x over all periods, to be subtracted; the dummies lose theirs too.
+
+        Returns
+        -------
+        list of Piece
+            The columns of X, W X and the dummies, those that there are.
         """
         x = self.x[periods] if mean is None else self.x[periods] - mean
-        found = [Piece(x)]
+        columns = [Piece(x)]
         if self.lagged:
             every = self.lagged == tuple(range(x.shape[2]))
-            found.append(
-                Piece(
-                    np.ascontiguousarray(x if every else x[:, :, list(self.lagged)]), self.weights
-                )
-            )
+            own = x if every else x[:, :, list(self.lagged)]
+            columns.append(Piece(np.ascontiguousarray(own), self.weights))
         if self.dummies:
             total = len(self.x)
-            ones = (
-                np.arange(total)[periods, None] == np.arange(total - self.dummies, total)
-            ).astype(float)
+            last = np.arange(total - self.dummies, total)
+            ones = (np.arange(total)[periods, None] == last).astype(float)
             ones -= 0.0 if mean is None else 1 / total
-            found.append(Piece(np.broadcast_to(ones[:, None], (len(x), x.shape[1], self.dummies))))
-        return found
+            shape = (len(x), x.shape[1], self.dummies)
+            columns.append(Piece(np.broadcast_to(ones[:, None], shape)))
+        return columns
 
     def whole(self) -> np.ndarray:
-        """All of it, (T, N, k)."""
+        """All regressors in all periods, (T, N, k)."""
         return np.concatenate([product(piece).values for piece in self.pieces(slice(None))], axis=2)
 
 
@@ -83,8 +109,23 @@ def basis(
     weights: sparse.csr_array | None,
     error_weights: sparse.csr_array | None,
 ) -> list[Piece]:
-    """Z = [D, M D, y, W y, M y, M W y] for some periods; y: (t, N), `own` the pieces of D.
-    `moments` says what the columns are.
+    """The lag basis Z = [D, M D, y, W y, M y, M W y] in some periods.
+
+    Parameters
+    ----------
+    y : numpy.ndarray, shape (t, N)
+        The response.
+    own : list of Piece
+        The pieces of D, as `Regressors.pieces` gives them.
+    weights : scipy.sparse.csr_array or None, shape (N, N)
+        W, in models with a lag of y.
+    error_weights : scipy.sparse.csr_array or None, shape (N, N)
+        M, in models with an error process.
+
+    Returns
+    -------
+    list of Piece
+        The columns of Z in the order of `moments.parts_of`.
     """
     ends = [Piece(np.ascontiguousarray(y)[:, :, None])]
     if weights is not None:
@@ -99,7 +140,7 @@ def basis(
 
 
 def product(piece: Piece) -> Piece:
-    """The piece with its matrix multiplied out."""
+    """The piece with its product computed."""
     return Piece(
         np.ascontiguousarray(piece.values)
         if piece.matrix is None
@@ -108,14 +149,14 @@ def product(piece: Piece) -> Piece:
 
 
 def spans(periods: int, units: int) -> Iterator[slice]:
-    """The periods in turn, as many at once as make `moments.ROWS` rows."""
+    """Slices of the periods, in turn, each of about `moments.ROWS` rows."""
     step = max(moments.ROWS // units, 1)
     return (slice(start, start + step) for start in range(0, periods, step))
 
 
 def rows(pieces: list[Piece]) -> Iterator[np.ndarray]:
-    """The columns of all pieces side by side, (t, units, c), in blocks of at most `moments.ROWS`
-    units.
+    """The columns of all pieces side by side, (t, units, c), by blocks of units of at most
+    `moments.ROWS`.
     """
     units = pieces[0].values.shape[1]
     for start in range(0, units, moments.ROWS):
@@ -129,8 +170,9 @@ def rows(pieces: list[Piece]) -> Iterator[np.ndarray]:
 
 
 def unit_means(pieces: list[Piece]) -> np.ndarray:
-    """The mean over units of every column in every period, (t, 1, c): 1'W x / N = (W'1 / N)'x,
-    without W x.
+    """The mean over units of every column in every period, (t, 1, c), without W x.
+
+    iota'(W x) / N = (W'iota / N)'x
     """
     shares = {id(matrix): _share(matrix, values.shape[1]) for values, matrix in pieces}
     means = [np.tensordot(shares[id(matrix)], values, (0, 1)) for values, matrix in pieces]
@@ -138,7 +180,7 @@ def unit_means(pieces: list[Piece]) -> np.ndarray:
 
 
 def _share(matrix: sparse.csr_array | None, units: int) -> np.ndarray:
-    """The column sums of W over N, of the identity without W."""
+    """W'iota / N, (N,): the column sums of W, or of the identity, over N."""
     return (
         np.full(units, 1 / units)
         if matrix is None

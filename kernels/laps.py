@@ -4,13 +4,26 @@ import time
 
 
 class Laps:
-    """Processor time by phase."""
+    """A stopwatch of processor time, read at the end of each phase.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        Processor time by phase.
+
+    Examples
+    --------
+    >>> lap = Laps()
+    >>> lap("reading")
+    >>> list(lap.seconds)
+    ['reading']
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = time.process_time()
 
     def __call__(self, phase: str) -> None:
-        """The time since the last call goes to `phase`."""
+        """Book the time since the last call, or since the start, to `phase`."""
         now = time.process_time()
         self.seconds[phase], self._last = now - self._last, now

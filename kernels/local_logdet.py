@@ -1,10 +1,10 @@
 """A stochastic l(rho) made exact where a posterior lies, by a few factorisations there.
 
-The error of the pilot is sum_j w_j(rho) e_j, with w_j(rho) = d l / d m_j known and e_j the errors
-of its traces m_j, whose covariance the probes tell. Given exact l at a few rho in the window, the
-expectation of e corrects the traces (kriging): l stays one smooth function, in the window
-interpolated by the w_j, outside the pilot less the part of its error that the window tells.
-Elsewhere on the side of the window that is most of it. docs/numerics.md 4.2.
+The error of the pilot estimate is sum_j w_j(rho) e_j, with known weights w_j(rho) = d l / d m_j and
+the errors e_j of its traces m_j, whose covariance the probes tell. Given exact l at a few rho of a
+window, the expectation of e corrects the traces (kriging). l stays one smooth function: inside the
+window it interpolates by the w_j; outside it is the pilot less the part of its error that the
+window tells, which on the same side of 0 is most of it. docs/numerics.md 4.2.
 """
 
 from typing import NamedTuple
@@ -17,22 +17,30 @@ from spillover.kernels.errors import WeightsError
 from spillover.kernels.laps import Laps
 from spillover.kernels.structure import Structure
 
-WIDTH = 10  # standard deviations on either side
+WIDTH = 10  # standard deviations on either side of the centre of a window
 LEAST, MOST = 4, 12  # factorisations
 CANDIDATES = 201  # for a node
-# share of the covariance told by the residuals, of few probes; the rest is the variances alone, of
-# full rank
+# share of the covariance that comes from the residuals of the probes, which are few; the rest is
+# their variances alone, and makes it of full rank
 MIXED = 0.95
-TOLERANCE = (1e-7, 1e-12)  # of l: at least, and by unit
-ROUNDING = 1e-2  # of the tolerance, the error that factorisations are thought to have
+TOLERANCE = (1e-7, 1e-12)  # of l: at least this, and so much for each unit
+ROUNDING = 1e-2  # share of the tolerance that counts as the error of a factorisation
 
 
 class LocalResult(NamedTuple):
-    """l(rho) as in `sparse_logdet.NodeResult`, exact on `window`.
+    """l(rho) as a Chebyshev series in the logit variable, exact on a window.
 
-    `error`: on the window, the larger of the last test and of the standard error that is left, and
-    what the series leaves out; `expansion`: for `stochastic_logdet.standard_errors` and
-    `stochastic_logdet.mode_shift` inside and outside.
+    Attributes
+    ----------
+    coef, ends, bounds, nodes, nnz, seconds, how
+        As in `sparse_logdet.NodeResult`.
+    error : float
+        On the window: the larger of the last test and of the standard error that is left, and what
+        the series leaves out.
+    window : tuple of float
+        The rho for which l is exact to within `error`.
+    expansion : stochastic_logdet.Expansion
+        For `stochastic_logdet.standard_errors` and `mode_shift`, inside the window and outside.
     """
 
     coef: np.ndarray
@@ -56,32 +64,46 @@ def refine(
     tolerance: float | None = None,
     memory: float | None = None,
 ) -> LocalResult:
-    """The pilot with exact l on centre +- 10 sd, cut at the ends of the pilot, by about six
-    factorisations of I - rho W.
+    """Make the pilot exact around a posterior, by about six factorisations of I - rho W.
 
-    `matrix`: the W of the pilot, or its structure; `centre`, `sd`: of the posterior of rho by the
-    pilot; `tolerance`: of l on the window, by default max(1e-7, 1e-12 n); `memory`: in bytes, by
-    default half of what is free.
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N), or Structure
+        The W of the pilot, or its structure.
+    pilot : StochasticResult
+        An estimate of l.
+    centre, sd : float
+        Mean and standard deviation of rho in the posterior, by the pilot. The window is centre
+        +- 10 sd, cut at the ends of the pilot.
+    tolerance : float, optional
+        Of l on the window; by default max(1e-7, 1e-12 N).
+    memory : float, optional
+        Bytes for a factorisation; by default half of what is free.
 
-    Outside the window `stochastic_logdet.standard_errors` tells the error that is left, and may
-    understate it by a third. A result may miss the tolerance: `error` tells. Raises WeightsError
-    for a centre the pilot does not cover, a sd that is not positive, and factors that do not fit
-    into memory.
+    Returns
+    -------
+    LocalResult
+        The corrected series. It may miss the tolerance: `error` tells. Outside the window
+        `stochastic_logdet.standard_errors` tells the error that is left, and may understate it by
+        a third.
 
+    Raises
+    ------
+    WeightsError
+        For a centre that the pilot does not cover, a sd that is not positive, and a determinant
+        that is not positive.
+    FactorMemoryError
+        Where the factors do not fit into memory.
+
+    Examples
+    --------
     >>> angle = 2 * np.pi * np.arange(101) / 101
     >>> ring = sparse.csr_array(
     ...     sparse.diags_array([0.5, 0.5, 0.5, 0.5], offsets=[-100, -1, 1, 100], shape=(101, 101))
     ... )
     >>> result = refine(ring, stochastic_logdet.stochastic_logdet(ring), 0.5, 0.02)
-    >>> found = stochastic_logdet.value(result.expansion, np.array([0.4, 0.6]))
-    >>> bool(
-    ...     np.allclose(
-    ...         found,
-    ...         [np.log(1 - rho * np.cos(angle)).sum() for rho in (0.4, 0.6)],
-    ...         rtol=0,
-    ...         atol=1e-7,
-    ...     )
-    ... )
+    >>> value = stochastic_logdet.value(result.expansion, np.array([0.4]))[0]
+    >>> bool(abs(value - np.log(1 - 0.4 * np.cos(angle)).sum()) < 1e-7)
     True
     """
     lap = Laps()
@@ -91,27 +113,31 @@ def refine(
     prepared = structure.pencil()
     lap("ordering")
     how, build = next(iter(factor.routines(prepared).items()))
-    tolerance = (
-        max(TOLERANCE[0], TOLERANCE[1] * pilot.expansion.size) if tolerance is None else tolerance
-    )
-    expansion, error, count, stored = _search(
-        pilot.expansion, build(prepared), window, tolerance, memory
-    )
+    if tolerance is None:
+        tolerance = max(TOLERANCE[0], TOLERANCE[1] * pilot.expansion.size)
+    search = _search(pilot.expansion, build(prepared), window, tolerance, memory)
     lap("factors")
-    interval = logit.to_rho(np.array(pilot.ends), pilot.bounds)
-    coef, ends = stochastic_logdet.series(
-        expansion, pilot.bounds, (float(interval[0]), float(interval[1]))
-    )
+    low, high = logit.to_rho(np.array(pilot.ends), pilot.bounds)
+    coef, ends = stochastic_logdet.series(search.expansion, pilot.bounds, (float(low), float(high)))
     lap("series")
-    error += stochastic_logdet.TAIL * float(np.abs(coef).max())
     return LocalResult(
-        coef, ends, pilot.bounds, error, count, stored, lap.seconds, how, window, expansion
+        coef=coef,
+        ends=ends,
+        bounds=pilot.bounds,
+        error=search.error + stochastic_logdet.TAIL * float(np.abs(coef).max()),
+        nodes=search.nodes,
+        nnz=search.stored,
+        seconds=lap.seconds,
+        how=how,
+        window=window,
+        expansion=search.expansion,
     )
 
 
 def _window(
     pilot: stochastic_logdet.StochasticResult, centre: float, sd: float
 ) -> tuple[float, float]:
+    """The window of rho, inside what the pilot covers."""
     low, high = logit.to_rho(np.array(pilot.ends), pilot.bounds)
     if not low < centre < high:
         raise WeightsError(
@@ -125,49 +151,77 @@ def _window(
     return max(float(low), centre - WIDTH * sd), min(float(high), centre + WIDTH * sd)
 
 
+class _Search(NamedTuple):
+    """The corrected `expansion`, its `error` on the window, the `nodes` factored at, and
+    nnz(L + U), `stored`, of one.
+    """
+
+    expansion: stochastic_logdet.Expansion
+    error: float
+    nodes: int
+    stored: int
+
+
 def _search(
     pilot: stochastic_logdet.Expansion,
     evaluate: factor.Evaluate,
     window: tuple[float, float],
     tolerance: float,
     memory: float | None,
-) -> tuple[stochastic_logdet.Expansion, float, int, int]:
-    """The corrected expansion, its error, the factorisations, and nnz(L + U). Each node is where
-    the error left is largest, and first tests the expansion without it.
+) -> _Search:
+    """Factor at one node after the other until the tests pass.
+
+    Each node is where the error that is left is largest, and first tests the expansion without it.
     """
     rho = 0.5 * (window[0] + window[1]) - 0.5 * (window[1] - window[0]) * np.cos(
         np.linspace(0, np.pi, CANDIDATES)
     )
     expansion, at, exact, error, stored = pilot, np.zeros(0), np.zeros(0), np.inf, 0
     for count in range(1, MOST + 1):
-        left = stochastic_logdet.standard_errors(expansion, rho)[0]
+        left, _ = stochastic_logdet.standard_errors(expansion, rho)
         node = rho[np.argmax(np.where(np.isin(rho, at), -1.0, left))]
-        found = evaluate(float(node))
-        if not found.sign > 0:
+        determinant = evaluate(float(node))
+        if not determinant.sign > 0:
             raise WeightsError(
                 f"det(I - rho W) is not positive at rho = {node:.6g}, or between it and 0: narrow"
                 " the bounds of the pilot."
             )
-        if found.stored:
-            stored = found.stored
+        if determinant.stored:
+            stored = determinant.stored
             factor.workers(stored, 1, memory)
-        test = abs(found.log - float(stochastic_logdet.value(expansion, np.array([node]))[0]))
-        at, exact = np.append(at, node), np.append(exact, found.log)
+        value = float(stochastic_logdet.value(expansion, np.array([node]))[0])
+        test = abs(determinant.log - value)
+        at, exact = np.append(at, node), np.append(exact, determinant.log)
         expansion = correct(pilot, at, exact, ROUNDING * tolerance)
-        error = max(test, float(stochastic_logdet.standard_errors(expansion, rho)[0].max()))
+        left, _ = stochastic_logdet.standard_errors(expansion, rho)
+        error = max(test, float(left.max()))
         if count >= LEAST and error < tolerance:
             break
-    return expansion, error, len(at), stored
+    return _Search(expansion, error, len(at), stored)
 
 
 def correct(
     pilot: stochastic_logdet.Expansion, rho: np.ndarray, exact: np.ndarray, rounding: float
 ) -> stochastic_logdet.Expansion:
-    """The expansion with the expected traces given l(rho) = exact up to `rounding`, and the
-    covariance that is left of their errors.
+    """Correct the traces by exact values of l.
 
-    With A A' the covariance of the errors e = A u and F = w(rho)' A: E u = F'(F F' + rounding^2
-    I)^-1 (exact - l).
+    Let A A' be the covariance of the errors e = A u of the traces, and F = w(rho)' A. Then
+
+        E u = F'(F F' + rounding^2 I)^-1 (exact - l)
+
+    Parameters
+    ----------
+    pilot : stochastic_logdet.Expansion
+        l by estimated traces.
+    rho, exact : numpy.ndarray, shape (m,)
+        Where l is known, and its values.
+    rounding : float
+        The standard error of these values.
+
+    Returns
+    -------
+    stochastic_logdet.Expansion
+        The expected traces, and the covariance that is left of their errors.
     """
     own = np.sqrt(1 - MIXED) * np.diag(np.linalg.norm(pilot.noise, axis=0))
     root = np.hstack([np.sqrt(MIXED) * pilot.noise.T, own])

@@ -1,9 +1,9 @@
-"""log|I - rho W| as one small record that every builder returns and every model evaluates.
+"""log|I - rho W| as one small record that every method makes and every model evaluates.
 
-    l(rho) = log|I - rho W|,     l'(rho) = -tr((I - rho W)^-1 W)
+    l(rho) = log|I - rho W|,      l'(rho) = -tr((I - rho W)^-1 W)
 
-A record holds arrays only, so that records of different W can be stacked, mapped and passed to one
-compiled program.
+A record holds arrays only, so that records of different W can be stacked, mapped over and passed to
+one compiled program: docs/numerics.md 2.2.
 """
 
 from typing import NamedTuple
@@ -20,34 +20,39 @@ from spillover.kernels.errors import WeightsError
 
 # hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
 TOLERANCE = 1e-11
-NEAR = 0.35  # distance in the logit variable, where real eigenvalues are at pi/2
-PAIRS = (
-    8  # their number is padded to multiples of this, so that different W share one compiled program
-)
-UNITS = 8  # in the last place of an eigenvalue, those of its routine and of rho
+# distance from the real axis, in the logit variable, below which the singular point of a complex
+# eigenvalue is near; the singular points of real eigenvalues are at pi/2
+NEAR = 0.35
+# the number of such pairs is padded to multiples of this, so that different W share one compiled
+# program
+PAIRS = 8
+UNITS = 8  # units in the last place of an eigenvalue, those of its routine and of rho
 GRID = 65  # values of rho at which their effect is looked at
-# of the covered range of s: where eigenvalues are compared with factorisations
-AT = (
-    -1.0,
-    -0.6,
-    -0.2,
-    0.2,
-    0.6,
-    1.0,
-)
-# further ones, next to complex eigenvalues; times the largest distance bounds the error
-PINCHES, SAFETY = (
-    3,
-    3.0,
-)
-EQUAL = 1e-13  # eigenvalues this close, relative, are one: the routines return them no better
+# where eigenvalues are compared with factorisations, as shares of the covered range of s
+AT = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)
+PINCHES = 3  # further ones, next to complex eigenvalues
+SAFETY = 3.0  # times the largest distance bounds the error
+EQUAL = 1e-13  # eigenvalues this close, relative, are one: the routines know them no better
 
 
 class LogDetSeries(NamedTuple):
-    """l(rho) on `bounds`: (2,); `coef`: (K,) Chebyshev coefficients in the logit variable between
-    its `ends`: (2,), beyond which l goes on as a straight line; `size`: N; `error`: of l, see the
-    builders; `pairs`: (R, 2) real and imaginary parts of complex eigenvalues that stay outside the
-    series, each for itself and its conjugate.
+    """l(rho) as a Chebyshev series in the logit variable, and what stays outside of it.
+
+    Attributes
+    ----------
+    coef : jax.Array, shape (K,)
+        The coefficients.
+    bounds : jax.Array, shape (2,)
+        The admissible interval of rho.
+    size : jax.Array, shape ()
+        N.
+    error : jax.Array, shape ()
+        Of l; what it means, the builders say.
+    pairs : jax.Array, shape (R, 2)
+        Real and imaginary parts of complex eigenvalues that would spoil the series. Each stands for
+        itself and its conjugate; zeros for none.
+    ends : jax.Array, shape (2,)
+        The range of the logit variable. Beyond it l goes on as a straight line.
     """
 
     coef: jax.Array
@@ -57,13 +62,13 @@ class LogDetSeries(NamedTuple):
     pairs: jax.Array
     ends: jax.Array
 
-    def __call__(self, rho: ArrayLike) -> jax.Array:
+    def __call__(self, rho: jax.Array | logit.Host) -> jax.Array:
         """l(rho) for rho of any shape inside the bounds."""
         return self.at(logit.to_s(rho, self.bounds))
 
-    def at(self, s: ArrayLike) -> jax.Array:
+    def at(self, s: jax.Array | logit.Host) -> jax.Array:
         """l at the logit variable s = 1/2 log((rho - a)/(b - rho))."""
-        smooth = chebyshev.evaluate(chebyshev.Series(self.coef, self.ends), s)
+        smooth: jax.Array = chebyshev.evaluate(chebyshev.Series(self.coef, self.ends), s)
         if not self.pairs.shape[0]:
             return smooth
         rho = logit.to_rho(s, self.bounds)[..., None]
@@ -72,27 +77,29 @@ class LogDetSeries(NamedTuple):
 
 
 def evaluate_on_host(logdet: LogDetSeries, s: np.ndarray) -> np.ndarray:
-    """l at logit variables s, (m,), as `LogDetSeries.at` has it, by NumPy: for a few values that no
-    program need be compiled for.
+    """l at logit variables s, (m,), by NumPy.
+
+    The same as `LogDetSeries.at`, for a few values that no program need be compiled for.
     """
     coef, (low, high) = np.asarray(logdet.coef), np.asarray(logdet.ends)
     t = (2 * s - (low + high)) / (high - low)
     k = np.arange(len(coef))
-    # of the series at the end that t lies beyond
+    # the slope of the series at the end that t lies beyond
     slope = np.where(t < 0, -((-1.0) ** k * k**2 @ coef), k**2 @ coef)
-    value = np.cos(np.arccos(np.clip(t, -1, 1))[:, None] * k) @ coef + np.where(
-        np.abs(t) > 1, slope * (t - np.sign(t)), 0.0
-    )
+    inside: np.ndarray = np.cos(np.arccos(np.clip(t, -1, 1))[:, None] * k) @ coef
+    value: np.ndarray = inside + np.where(np.abs(t) > 1, slope * (t - np.sign(t)), 0.0)
     real, imaginary = np.asarray(logdet.pairs).T
     rho = logit.to_rho(s, np.asarray(logdet.bounds))[:, None]
-    return value + np.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2).sum(axis=1)
+    value = value + np.log((1 - rho * real) ** 2 + (rho * imaginary) ** 2).sum(axis=1)
+    return value
 
 
 @jax.jit
 def derivative(logdet: LogDetSeries, rho: ArrayLike) -> jax.Array:
     """l'(rho) = -tr((I - rho W)^-1 W), for rho of any shape."""
     rho = jnp.asarray(rho)
-    return jax.jvp(logdet.__call__, (rho,), (jnp.ones_like(rho),))[1]
+    _, slope = jax.jvp(logdet.__call__, (rho,), (jnp.ones_like(rho),))
+    return jnp.asarray(slope)
 
 
 def from_eigenvalues(
@@ -100,26 +107,45 @@ def from_eigenvalues(
     bounds: tuple[float, float] | None = None,
     matrix: sparse.csr_array | None = None,
 ) -> LogDetSeries:
-    """The record from all eigenvalues omega: l(rho) = sum log|1 - rho omega|, with complex omega
-    where W has them.
+    """Make the record from all eigenvalues, complex ones included. Ord (1975).
 
-    `matrix`: the W they are of. With it the error tells, beside the hold-out error, what the
-    rounding of the eigenvalues does: by their size where all are real, of a matrix similar to a
-    symmetric one, else measured against factorisations of I - rho W. Raises WeightsError where an
-    eigenvalue leaves no smooth function on the bounds. Ord (1975).
+        l(rho) = sum_i log|1 - rho omega_i|
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (N,)
+        The eigenvalues omega of W.
+    bounds : tuple of float, optional
+        Of rho; by default those of `spectrum.admissible_interval`.
+    matrix : scipy.sparse.csr_array, shape (N, N), optional
+        W. With it, the error counts what the rounding of the eigenvalues does to l, beside the
+        hold-out error of the series: by their size where all are real, as those of a matrix similar
+        to a symmetric one are; else as measured against factorisations of I - rho W.
+
+    Returns
+    -------
+    LogDetSeries
+        The record.
+
+    Raises
+    ------
+    WeightsError
+        Where an eigenvalue leaves no smooth function on the bounds.
+
+    Examples
+    --------
+    >>> pair = from_eigenvalues(np.array([-0.5, 0.5]))
+    >>> f"{float(pair(1.0)):.4f}"  # log(1 - 1/4)
+    '-0.2877'
     """
     a, b = bounds or spectrum.admissible_interval(values)
-
     apart = _near_the_axis(values, a, b)
-    within = np.delete(
-        values,
-        np.concatenate(
-            [apart, [np.argmin(np.abs(values - values[i].conj())) for i in apart]]
-        ).astype(int),
-    )
+    conjugates = [np.argmin(np.abs(values - values[i].conj())) for i in apart]
+    within = np.delete(values, np.concatenate([apart, conjugates]).astype(int))
 
     def function(s: np.ndarray) -> np.ndarray:
-        return np.log(np.abs(_factors(within, s, a, b))).sum(axis=1)
+        logs: np.ndarray = np.log(np.abs(_factors(within, s, a, b))).sum(axis=1)
+        return logs
 
     tolerance = TOLERANCE * len(values)
     coef, error = chebyshev.interpolate(function, tolerance)
@@ -128,49 +154,49 @@ def from_eigenvalues(
             f"log|I - rho W| is not smooth on ({a:.6g}, {b:.6g}): an eigenvalue of W comes close to"
             " 1/rho inside. Give narrower bounds."
         )
-    pairs = np.zeros((-(-len(apart) // PAIRS) * PAIRS, 2))  # zeros add log 1
+    pairs = np.zeros((-(-len(apart) // PAIRS) * PAIRS, 2))  # a pair of zeros adds log 1 = 0
     pairs[: len(apart)] = np.column_stack([values[apart].real, values[apart].imag])
-    if matrix is not None:
-        error += _rounding(values, (a, b), apart) + _measure_error(
-            coef, pairs, (a, b), matrix, values, apart
-        )
-    return _record(coef, (a, b), len(values), error, chebyshev.FULL, pairs)
+    record = LogDetSeries(
+        coef=leaf(coef),
+        bounds=leaf((a, b)),
+        size=leaf(len(values)),
+        error=leaf(error),
+        pairs=leaf(pairs),
+        ends=leaf(chebyshev.FULL),
+    )
+    if matrix is None:
+        return record
+    pinches = _pinches(values[apart], (a, b))
+    error += _rounding(values, (a, b), pinches)
+    # eigenvalues of a matrix similar to a symmetric one are good to their last place
+    error += 0.0 if np.isrealobj(values) else _measure_error(record, matrix, pinches)
+    return record._replace(error=leaf(error))
 
 
-def _rounding(values: np.ndarray, bounds: tuple[float, float], apart: np.ndarray) -> float:
-    """What l moves by at most when every eigenvalue, and rho, move by UNITS in their last place."""
-    a, b = bounds
-    s = np.concatenate([np.linspace(*chebyshev.FULL, GRID), _pinches(values, bounds, apart)])
-    factors = np.abs(_factors(values, s, a, b))
+def _rounding(values: np.ndarray, bounds: tuple[float, float], pinches: np.ndarray) -> float:
+    """How far l moves at most when every eigenvalue, and rho, move by UNITS in their last place."""
+    s = np.concatenate([np.linspace(*chebyshev.FULL, GRID), pinches])
+    factors = np.abs(_factors(values, s, *bounds))
     share = np.divide(np.abs(1 - factors), factors, out=np.zeros_like(factors), where=factors > 0)
     return float(UNITS * np.finfo(float).eps * (share.sum(axis=1).max() + len(values)))
 
 
-def _pinches(values: np.ndarray, bounds: tuple[float, float], apart: np.ndarray) -> np.ndarray:
-    """The logit variable of the real rho nearest to the complex eigenvalues next to the axis."""
-    rho = np.real(1 / values[apart])
+def _pinches(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+    """The logit variables of the real rho nearest to the singular points of complex eigenvalues."""
+    rho = np.real(1 / values)
     inside = rho[(rho > bounds[0]) & (rho < bounds[1])]
-    return np.clip(0.5 * np.log((inside - bounds[0]) / (bounds[1] - inside)), *chebyshev.FULL)
+    s: np.ndarray = np.clip(logit.to_s(inside, bounds), *chebyshev.FULL)
+    return s
 
 
-def _measure_error(
-    coef: np.ndarray,
-    pairs: np.ndarray,
-    bounds: tuple[float, float],
-    matrix: sparse.csr_array,
-    values: np.ndarray,
-    apart: np.ndarray,
-) -> float:
-    """SAFETY times the largest distance from log|det(I - rho W)| by factorisation, at the ends and
-    between; 0 where W is as good as symmetric, whose eigenvalues are as good as their last place.
+def _measure_error(record: LogDetSeries, matrix: sparse.csr_array, pinches: np.ndarray) -> float:
+    """SAFETY times the largest distance of a record from log|det(I - rho W)| by factorisation, at
+    the ends, between them and next to complex eigenvalues.
     """
-    if np.isrealobj(values):
-        return 0.0
-    a, b = bounds
+    a, b = (float(end) for end in np.asarray(record.bounds))
+    coef, pairs = np.asarray(record.coef), np.asarray(record.pairs)
     dense, worst = matrix.toarray(), 0.0
-    for s in np.concatenate(
-        [np.array(AT) * chebyshev.END, _pinches(values, bounds, apart)[:PINCHES]]
-    ):
+    for s in np.concatenate([np.array(AT) * chebyshev.END, pinches[:PINCHES]]):
         near = (b - a) / (1 + np.exp(2 * abs(s)))
         rho = b - near if s > 0 else a + near
         sign, exact = np.linalg.slogdet(np.eye(len(dense)) - rho * dense)
@@ -179,9 +205,9 @@ def _measure_error(
                 f"det(I - rho W) is not positive at rho = {rho:.6g}, or between it and 0, inside"
                 f" ({a:.6g}, {b:.6g}): give narrower bounds."
             )
-        found = np.polynomial.chebyshev.chebval(s / chebyshev.END, coef)
-        found += np.log((1 - rho * pairs[:, 0]) ** 2 + (rho * pairs[:, 1]) ** 2).sum()
-        worst = max(worst, abs(found - exact))
+        value = np.polynomial.chebyshev.chebval(s / chebyshev.END, coef)
+        value += np.log((1 - rho * pairs[:, 0]) ** 2 + (rho * pairs[:, 1]) ** 2).sum()
+        worst = max(worst, abs(value - exact))
     return SAFETY * worst
 
 
@@ -192,26 +218,41 @@ def from_series(
     error: float,
     ends: tuple[float, float],
 ) -> LogDetSeries:
-    """The record from Chebyshev coefficients in the logit variable between `ends`."""
-    return _record(coef, bounds, size, error, ends, np.zeros((0, 2)))
+    """Make the record from Chebyshev coefficients in the logit variable.
 
+    Parameters
+    ----------
+    coef : numpy.ndarray, shape (K,)
+        The coefficients.
+    bounds : tuple of float
+        The bounds of rho that the logit variable belongs to.
+    size : int
+        N.
+    error : float
+        Of l.
+    ends : tuple of float
+        The range of the logit variable.
 
-def _record(
-    coef: np.ndarray,
-    bounds: tuple[float, float],
-    size: int,
-    error: float,
-    ends: tuple[float, float],
-    pairs: np.ndarray,
-) -> LogDetSeries:
-    leaves = (coef, np.array(bounds), np.float64(size), np.float64(error), pairs, np.array(ends))
-    return LogDetSeries(*map(leaf, leaves))
+    Returns
+    -------
+    LogDetSeries
+        The record, without eigenvalues outside of the series.
+    """
+    return LogDetSeries(
+        coef=leaf(coef),
+        bounds=leaf(bounds),
+        size=leaf(size),
+        error=leaf(error),
+        pairs=leaf(np.zeros((0, 2))),
+        ends=leaf(ends),
+    )
 
 
 def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
     """Positions of the complex eigenvalues, one of each pair, whose singular point 1/omega lies so
-    near to the real interval (a, b) that a series would need thousands of terms: plain nearest
-    neighbours have some at rho < -1.
+    near to the real interval (a, b) that a series would need thousands of terms.
+
+    Plain nearest neighbours have such points at rho < -1.
     """
     upper = np.flatnonzero(values.imag > spectrum.REAL * np.abs(values).max(initial=0))
     at = 1 / values[upper]
@@ -220,33 +261,64 @@ def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
 
 
 def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarray:
-    """1 - rho omega at each s (rows) for each omega (columns), from the nearer bound, where 1 - b
-    omega is an exact zero.
+    """1 - rho omega at each s (rows) for each omega (columns).
+
+    It is computed from the nearer bound, where 1 - b omega may be an exact zero.
     """
     near_b = s[:, None] > 0
     distance = (b - a) / (1 + np.exp(2 * np.abs(s)))[:, None]
     end = np.where(near_b, b, a)
     start = 1 - end * values
     start[np.abs(start) < EQUAL] = 0
-    return start + np.where(near_b, distance, -distance) * values
+    factors: np.ndarray = start + np.where(near_b, distance, -distance) * values
+    return factors
 
 
 def remove_root(logdet: LogDetSeries, row_sum: float = 1.0) -> LogDetSeries:
-    """l(rho) - log(1 - rho c), the log-determinant on contrasts between units where every row of W
-    sums to c; finite at rho = 1 / c.
+    """The log-determinant on contrasts between units, for a W whose rows all sum to c.
 
+        l(rho) - log(1 - rho c),      finite at rho = 1/c
+
+    Parameters
+    ----------
+    logdet : LogDetSeries
+        l.
+    row_sum : float
+        c, an eigenvalue of W.
+
+    Returns
+    -------
+    LogDetSeries
+        l without the eigenvalue c.
+
+    References
+    ----------
     Lee & Yu (2010), equation 3.5.
     """
     a, b = (float(end) for end in np.asarray(logdet.bounds))
     low, high = (float(end) for end in np.asarray(logdet.ends))
     s = chebyshev.nodes(logdet.coef.shape[0], (low, high))
-    return subtract(
-        logdet, chebyshev.coefficients(np.log(_factors(np.array([row_sum]), s, a, b)[:, 0])), 0.0
-    )
+    factor = np.log(_factors(np.array([row_sum]), s, a, b)[:, 0])
+    return subtract(logdet, chebyshev.coefficients(factor), 0.0)
 
 
 def subtract(logdet: LogDetSeries, coef: np.ndarray, error: float) -> LogDetSeries:
-    """l(rho) less a series between the same ends, which is off by no more than `error`."""
+    """Subtract a series from l.
+
+    Parameters
+    ----------
+    logdet : LogDetSeries
+        l.
+    coef : numpy.ndarray, shape (K,)
+        A series between the same ends.
+    error : float
+        A bound on its error.
+
+    Returns
+    -------
+    LogDetSeries
+        The difference.
+    """
     whole = np.zeros(max(len(coef), logdet.coef.shape[0]))
     whole[: logdet.coef.shape[0]] = np.asarray(logdet.coef)
     whole[: len(coef)] -= coef

@@ -7,14 +7,15 @@ The functions compute with JAX where an argument is one of its arrays, as inside
 and with NumPy otherwise.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special as special
-from jax.typing import ArrayLike
+
+Host = float | np.number | np.bool | np.ndarray | Sequence[float]  # what is computed on the host
 
 
 class _Library(NamedTuple):
@@ -31,7 +32,13 @@ _HOST = _Library(np.asarray, np.log, np.where, special.expit, special.log_expit)
 _DEVICE = _Library(jnp.asarray, jnp.log, jnp.where, jax.nn.sigmoid, jax.nn.log_sigmoid)
 
 
-def to_s(rho: ArrayLike, bounds: ArrayLike) -> Any:
+@overload
+def to_s(rho: Host, bounds: Host) -> np.ndarray: ...
+@overload
+def to_s(rho: jax.Array, bounds: jax.Array | Host) -> jax.Array: ...
+@overload
+def to_s(rho: Host, bounds: jax.Array) -> jax.Array: ...
+def to_s(rho: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array | np.ndarray:
     """The logit variable of rho.
 
     Parameters
@@ -53,11 +60,18 @@ def to_s(rho: ArrayLike, bounds: ArrayLike) -> Any:
     """
     lib = _library(rho, bounds)
     a, b = lib.asarray(bounds)
-    rho = lib.asarray(rho)
-    return 0.5 * lib.log((rho - a) / (b - rho))
+    at = lib.asarray(rho)
+    s: jax.Array | np.ndarray = 0.5 * lib.log((at - a) / (b - at))
+    return s
 
 
-def to_rho(s: ArrayLike, bounds: ArrayLike) -> Any:
+@overload
+def to_rho(s: Host, bounds: Host) -> np.ndarray: ...
+@overload
+def to_rho(s: jax.Array, bounds: jax.Array | Host) -> jax.Array: ...
+@overload
+def to_rho(s: Host, bounds: jax.Array) -> jax.Array: ...
+def to_rho(s: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array | np.ndarray:
     """The rho of a logit variable, computed from the nearer end so that nothing cancels there.
 
     Parameters
@@ -79,12 +93,19 @@ def to_rho(s: ArrayLike, bounds: ArrayLike) -> Any:
     """
     lib = _library(s, bounds)
     a, b = lib.asarray(bounds)
-    s = lib.asarray(s)
-    from_a, from_b = (b - a) * lib.expit(2 * s), (b - a) * lib.expit(-2 * s)
-    return lib.where(s < 0, a + from_a, b - from_b)
+    at = lib.asarray(s)
+    from_a, from_b = (b - a) * lib.expit(2 * at), (b - a) * lib.expit(-2 * at)
+    rho: jax.Array | np.ndarray = lib.where(at < 0, a + from_a, b - from_b)
+    return rho
 
 
-def log_slope(s: ArrayLike, bounds: ArrayLike) -> Any:
+@overload
+def log_slope(s: Host, bounds: Host) -> np.ndarray: ...
+@overload
+def log_slope(s: jax.Array, bounds: jax.Array | Host) -> jax.Array: ...
+@overload
+def log_slope(s: Host, bounds: jax.Array) -> jax.Array: ...
+def log_slope(s: jax.Array | Host, bounds: jax.Array | Host) -> jax.Array | np.ndarray:
     """The log of d rho / d s, which turns a density of rho into one of s.
 
     Parameters
@@ -101,9 +122,12 @@ def log_slope(s: ArrayLike, bounds: ArrayLike) -> Any:
     """
     lib = _library(s, bounds)
     a, b = lib.asarray(bounds)
-    s = lib.asarray(s)
-    return lib.log(2 * (b - a)) + lib.log_expit(2 * s) + lib.log_expit(-2 * s)
+    at = lib.asarray(s)
+    slope: jax.Array | np.ndarray
+    slope = lib.log(2 * (b - a)) + lib.log_expit(2 * at) + lib.log_expit(-2 * at)
+    return slope
 
 
-def _library(*arrays: ArrayLike) -> _Library:
+def _library(*arrays: jax.Array | Host) -> _Library:
+    """JAX where one of the arrays is its own, else NumPy with SciPy."""
     return _DEVICE if any(isinstance(array, jax.Array) for array in arrays) else _HOST

@@ -1,11 +1,11 @@
 """The lag basis of a spatial model and its R factor: all that a Gaussian likelihood needs of the
 data.
 
-    S_lam [ S(rho) y - D b ] = e     is linear in     Z = [ D, M D, y, W y, M y, M W y ],     e = Z
-    v(rho, lam, b),     e'e = |R v|^2,
+    e = S_lam [ S(rho) y - D b ] = Z v(rho, lam, b),      Z = [ D, M D, y, W y, M y, M W y ]
+    Z = Q R,      e'e = |R v|^2
 
-with D the regressors (lags of X included), W the weights of the lag, M those of the error, Z = Q R.
-R keeps the accuracy that Z'Z loses.
+D holds the regressors, lags of X included; W the weights of the lag; M those of the error. R keeps
+the accuracy that Z'Z loses: docs/mathematics.md 3.
 """
 
 from typing import NamedTuple
@@ -17,15 +17,28 @@ import scipy.sparse as sparse
 
 from spillover.kernels.arrays import leaf
 
-ROWS = (
-    8192  # rows made and factored at a time: the block of Z stays in the cache, the memory bounded
-)
+# rows made and factored at a time: the block of Z stays in the cache, and memory is bounded
+ROWS = 8192
 PANEL = 32  # columns that LAPACK factors at a time
 
 
 class Moments(NamedTuple):
-    """The columns of R by their part in the model: `d`, `md`: (q, k); `y`, `wy`, `my`, `mwy`: (q,).
-    None where the model lacks it.
+    """The columns of R, (q, columns), by their part in the model; None where the model lacks it.
+
+    Attributes
+    ----------
+    d : jax.Array, shape (q, k)
+        Regressors D.
+    md : jax.Array or None, shape (q, k)
+        M D, in models with an error process.
+    y : jax.Array, shape (q,)
+        The response.
+    wy : jax.Array or None, shape (q,)
+        W y, in models with a lag of y.
+    my : jax.Array or None, shape (q,)
+        M y, in models with an error process.
+    mwy : jax.Array or None, shape (q,)
+        M W y, in models with both.
     """
 
     d: jax.Array
@@ -37,17 +50,43 @@ class Moments(NamedTuple):
 
 
 def lag(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
-    """W x within every period, for x of shape (T, N, columns); some rows of W give those rows of W
-    x.
+    """W x in every period.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (m, N)
+        W, or some of its rows.
+    values : numpy.ndarray, shape (T, N, columns)
+        x.
+
+    Returns
+    -------
+    numpy.ndarray, shape (T, m, columns)
+        W x, or those rows of it.
     """
     periods, units, columns = values.shape
     wide = values.transpose(1, 0, 2).reshape(units, periods * columns)
-    return (matrix @ wide).reshape(matrix.shape[0], periods, columns).transpose(1, 0, 2)
+    lags: np.ndarray = matrix @ wide
+    return lags.reshape(matrix.shape[0], periods, columns).transpose(1, 0, 2)
 
 
 def parts_of(k: int, has_lag: bool, has_error: bool) -> tuple[str, ...]:
-    """The part of the model of every column of Z for k regressors.
+    """The part of the model that each column of Z belongs to, with k regressors.
 
+    Parameters
+    ----------
+    k : int
+        Columns of D.
+    has_lag, has_error : bool
+        Whether the model has a lag of y, and an error process.
+
+    Returns
+    -------
+    tuple of str
+        Names of fields of `Moments`, one a column.
+
+    Examples
+    --------
     >>> parts_of(2, True, False)
     ('d', 'd', 'y', 'wy')
     """
@@ -58,8 +97,23 @@ def parts_of(k: int, has_lag: bool, has_error: bool) -> tuple[str, ...]:
 
 
 def merge(*blocks: np.ndarray) -> np.ndarray:
-    """R, (c, c), of the rows of all blocks, each (rows, c); rows of zeros where there are fewer
-    rows than columns.
+    """R of the rows of all blocks together.
+
+    Parameters
+    ----------
+    *blocks : numpy.ndarray, shape (rows, c)
+        Data, or R factors of data.
+
+    Returns
+    -------
+    numpy.ndarray, shape (c, c)
+        Upper triangular, with rows of zeros where there are fewer rows than columns.
+
+    Examples
+    --------
+    >>> whole = merge(np.array([[3.0], [0.0]]), np.array([[4.0]]))
+    >>> abs(float(whole[0, 0]))
+    5.0
     """
     width = blocks[0].shape[1]
     rows = np.zeros((max(sum(map(len, blocks)), width), width), order="F")
@@ -73,7 +127,7 @@ def merge(*blocks: np.ndarray) -> np.ndarray:
 
 
 def split(factor: np.ndarray, parts: tuple[str, ...]) -> Moments:
-    """R cut into the parts of the model."""
+    """R, (q, columns), cut into the parts of the model that `parts` names for its columns."""
 
     def columns(part: str) -> jax.Array | None:
         return leaf(factor[:, [p == part for p in parts]]) if part in parts else None
@@ -95,8 +149,24 @@ def split(factor: np.ndarray, parts: tuple[str, ...]) -> Moments:
 def append_rows(
     factor: np.ndarray, parts: tuple[str, ...], d: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
-    """R with more observations [d, y] below it that no filter reaches, such as those a conjugate
-    prior stands for. d: (p, k); y: (p,).
+    """R with more observations that no spatial filter reaches, such as those that a conjugate prior
+    stands for.
+
+    Parameters
+    ----------
+    factor : numpy.ndarray, shape (q, columns)
+        R of the data.
+    parts : tuple of str
+        The part of each column, as `parts_of` has it.
+    d : numpy.ndarray, shape (p, k)
+        Regressors of the new observations.
+    y : numpy.ndarray, shape (p,)
+        Their responses.
+
+    Returns
+    -------
+    numpy.ndarray, shape (columns, columns)
+        R of all observations.
     """
     rows = np.zeros((len(y), len(parts)))
     rows[:, [p == "d" for p in parts]] = d

@@ -1,8 +1,11 @@
 """The mean row sum of (I - rho W)^-1 W, which total impacts need where the rows of W do not all sum
 to one, and its integral.
 
-m'(rho) = iota' (I - rho W)^-1 W iota / N,      m(rho) = iota' (I - rho W)^-1 iota / N = 1 + rho
-m'(rho) q(rho) = iota' log(I - rho W) iota / N,         q'(rho) = -m'(rho),  q(0) = 0
+    m(rho)  = iota' (I - rho W)^-1 iota / N = 1 + rho m'(rho)
+    m'(rho) = iota' (I - rho W)^-1 W iota / N
+    q(rho)  = iota' log(I - rho W) iota / N,      q'(rho) = -m'(rho),      q(0) = 0
+
+The names follow docs/mathematics.md 6; how they are computed, docs/numerics.md 2.3.
 """
 
 from collections.abc import Callable
@@ -21,17 +24,30 @@ from spillover.kernels.errors import WeightsError
 from spillover.kernels.factor import factorise
 from spillover.kernels.ordering import elimination_order
 
-TOLERANCE = 1e-9  # noise of the solves next to a pole is a tenth of it
+TOLERANCE = 1e-9  # of the series; the solves next to a pole are noisy by a tenth of it
 ROUGH = 1e-4  # an error of q that would move a posterior
 # share of non-zero entries from which one eigendecomposition is cheaper than a sparse factorisation
-# a node
+# at every node
 DENSE = 0.05
 
 
 class Multiplier(NamedTuple):
-    """m'(rho) (b - a) p^order as a series in the logit variable between its `ends`: (2,). p = 4
-    (rho - a)(b - rho) / (b - a)^2 takes out the poles at the bounds, simple ones unless an extreme
-    eigenvalue is defective. `bounds`: (2,); `error`: hold-out error of the series.
+    """m'(rho), as a series in the logit variable once its poles at the bounds are taken out.
+
+        series = m'(rho) (b - a) p^order,      p = 4 (rho - a)(b - rho) / (b - a)^2
+
+    Attributes
+    ----------
+    coef : jax.Array, shape (K,)
+        Chebyshev coefficients of the series.
+    bounds : jax.Array, shape (2,)
+        The admissible interval (a, b).
+    order : jax.Array, shape ()
+        Of the poles: 1, unless an extreme eigenvalue is defective.
+    ends : jax.Array, shape (2,)
+        The range of the logit variable.
+    error : jax.Array, shape ()
+        Hold-out error of the series.
     """
 
     coef: jax.Array
@@ -44,10 +60,11 @@ class Multiplier(NamedTuple):
         """m'(rho), for rho of any shape inside the bounds."""
         rho = jnp.asarray(rho)
         a, b = self.bounds
-        smooth = chebyshev.evaluate(
-            chebyshev.Series(self.coef, self.ends), logit.to_s(rho, self.bounds)
-        )
-        return smooth / (b - a) / (4 * (rho - a) * (b - rho) / (b - a) ** 2) ** self.order
+        series = chebyshev.Series(self.coef, self.ends)
+        smooth: jax.Array = chebyshev.evaluate(series, logit.to_s(rho, self.bounds))
+        poles = (4 * (rho - a) * (b - rho) / (b - a) ** 2) ** self.order
+        value: jax.Array = smooth / (b - a) / poles
+        return value
 
 
 def build(
@@ -55,8 +72,22 @@ def build(
     bounds: tuple[float, float],
     ends: tuple[float, float] = chebyshev.FULL,
 ) -> Multiplier:
-    """m'(rho) by solves at Chebyshev nodes of the logit variable between `ends`, with as many poles
-    taken out as it has.
+    """Build m' by solves at Chebyshev nodes of the logit variable.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W.
+    bounds : tuple of float
+        The admissible interval of rho.
+    ends : tuple of float
+        The range of the logit variable to cover.
+
+    Returns
+    -------
+    Multiplier
+        m', whose `error` may exceed the tolerance where m' is not smooth: `mean_log` says whether
+        that matters.
     """
     mean = _mean_resolvent(matrix)
     a, b = bounds
@@ -64,7 +95,9 @@ def build(
 
     def function(s: np.ndarray, order: float = 1.0) -> np.ndarray:
         rho = logit.to_rho(s, bounds)
-        return np.array([mean(value) for value in rho]) * (b - a) / np.cosh(s) ** (2 * order)
+        means = np.array([mean(value) for value in rho])
+        scaled: np.ndarray = means * (b - a) / np.cosh(s) ** (2 * order)
+        return scaled
 
     at_end = function(np.array([low, low + 1, high - 1, high]))
     growth = max(abs(at_end[0] / at_end[1]), abs(at_end[3] / at_end[2])) if at_end.all() else 1.0
@@ -76,15 +109,30 @@ def build(
 
 
 def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
-    """q(rho) as Chebyshev coefficients in the logit variable between the ends of m', and a bound of
-    its error.
+    """Integrate m' to q.
 
-    With f the series of m', d rho / d s = (b - a) p / 2 makes q' = -f / 2 in s: the simple pole of
-    m' at a bound is the straight line in s that log|b - rho| is, and the integral of the series is
-    exact. Where an eigenvalue at a bound is defective, -f p^(1 - order) / 2 is interpolated first.
+    With f the series of m', d rho / d s = (b - a) p / 2 makes dq/ds = -f / 2: the simple pole of m'
+    at a bound becomes the straight line in s that log|b - rho| is there, and the integral of the
+    series is exact. Where an eigenvalue at a bound is defective, dq/ds = -f p^(1 - order) / 2 is
+    made a series first.
 
-    WeightsError where m' is not smooth enough for an error below 1e-4, or a millionth of the
-    largest q.
+    Parameters
+    ----------
+    multiplier : Multiplier
+        m'.
+
+    Returns
+    -------
+    coef : numpy.ndarray, shape (K,)
+        q as Chebyshev coefficients in the logit variable between the ends of m'.
+    error : float
+        A bound on the error of q.
+
+    Raises
+    ------
+    WeightsError
+        Where m' is not smooth enough for an error below 1e-4, or below a millionth of the largest
+        q.
     """
     low, high = np.asarray(multiplier.ends)
     coef, error = -0.5 * np.asarray(multiplier.coef), 0.5 * float(multiplier.error)
@@ -93,7 +141,9 @@ def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
 
         def slope(s: np.ndarray) -> np.ndarray:
             t = (2 * s - (low + high)) / (high - low)
-            return np.polynomial.chebyshev.chebval(t, coef) * np.cosh(s) ** (2 * beyond)
+            f = np.polynomial.chebyshev.chebval(t, coef)
+            values: np.ndarray = f * np.cosh(s) ** (2 * beyond)
+            return values
 
         steepest = np.abs(slope(np.array([low, high]))).max()
         amplified = error * np.cosh(max(-low, high)) ** (2 * beyond)
@@ -101,7 +151,7 @@ def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
         error = amplified + own
     integral = np.polynomial.chebyshev.chebint(coef, scl=0.5 * (high - low))
     a, b = np.asarray(multiplier.bounds)
-    # rho = 0, where the ends leave it out the nearer of them
+    # q(0) = 0; where the range leaves rho = 0 out, q starts at the nearer end
     zero = np.clip((np.log(-a / b) - (low + high)) / (high - low), -1, 1)
     integral[0] -= np.polynomial.chebyshev.chebval(zero, integral)
     integral, tail = chebyshev.trim(integral, TOLERANCE / 100)
@@ -116,7 +166,11 @@ def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
 
 
 def _mean_resolvent(matrix: sparse.csr_array) -> Callable[[float], float]:
-    """rho -> iota'(I - rho W)^-1 W iota / N."""
+    """The function rho -> iota'(I - rho W)^-1 W iota / N.
+
+    Dense weights similar to a symmetric matrix go by their eigenvalues, others by a sparse
+    factorisation for each rho.
+    """
     n = matrix.shape[0]
     d = (
         spectrum.symmetrizer(matrix)

@@ -1,5 +1,5 @@
-"""What the graph of W tells before any arithmetic: its cycles, whether two colours do for it, and
-an order of elimination.
+"""What the graph of W tells before any arithmetic: its cycles, whether it is bipartite, and an
+order of elimination.
 """
 
 import numpy as np
@@ -9,11 +9,15 @@ import scipy.sparse.csgraph as csgraph
 
 
 def cyclic_part(matrix: sparse.csr_array) -> sparse.csr_array:
-    """W without the links that lie on no cycle, those between different strongly connected
-    components.
+    """W without the links that lie on no cycle: those between strongly connected components.
 
-    det(I - rho W) is a product over these components, so it does not change; an acyclic W loses all
-    its links, and a Jordan block that couples two components goes.
+    det(I - rho W) is the product over these components, so it does not change. An acyclic W loses
+    all its links, and a Jordan block that couples two components goes.
+
+    Examples
+    --------
+    >>> cyclic_part(sparse.csr_array([[0, 1, 1], [1, 0, 0], [0, 0, 0]])).toarray().tolist()
+    [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
     """
     count, label = csgraph.connected_components(matrix, directed=True, connection="strong")
     if count == 1:
@@ -26,11 +30,18 @@ def cyclic_part(matrix: sparse.csr_array) -> sparse.csr_array:
 
 
 def has_two_colours(matrix: sparse.csr_array) -> bool:
-    """Whether the units fall into two colours so that links join different colours only: then W is
-    similar to -W.
+    """Whether two colours can be given to the units so that links join different colours only: then
+    W is similar to -W.
 
-    The double cover, unit i in two copies with links between copies of different kind alone, has
-    two components for every component of such a graph, and one for any other.
+    The double cover of a graph has two copies of every unit, and links only between copies of
+    different kind. It has two components for each component of a graph with two colours, and one
+    for each other.
+
+    Examples
+    --------
+    >>> path = sparse.csr_array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+    >>> has_two_colours(path), has_two_colours(sparse.csr_array(np.ones((3, 3))))
+    (True, False)
     """
     links = _undirected(matrix)
     double = sparse.block_array([[None, links], [links, None]], format="csr")
@@ -42,12 +53,26 @@ def has_two_colours(matrix: sparse.csr_array) -> bool:
 
 
 def elimination_order(matrix: sparse.csr_array) -> np.ndarray:
-    """The units in an order of elimination with little fill, for W and W' alike: METIS nested
-    dissection of the graph of W + W'.
+    """The units in an order of elimination that keeps triangular factors of I - rho W sparse: METIS
+    nested dissection of the graph of W + W'.
 
-    Strongly connected components stay apart, each before those it has links to: I - rho W is block
-    upper triangular then, and no pivot comes from another block, whose rounding would split the
-    poles of a W with a Jordan block. Karypis & Kumar (1998).
+    Strongly connected components stay together, each before those that it has links to. Then
+    I - rho W is block upper triangular, and no pivot comes from another block, whose rounding would
+    split the poles of a W with a Jordan block.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W; the order serves W' as well.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (N,)
+        Positions of the units.
+
+    References
+    ----------
+    Karypis & Kumar (1998).
     """
     order = _dissection(matrix)
     count, label = csgraph.connected_components(matrix, directed=True, connection="strong")
@@ -56,7 +81,7 @@ def elimination_order(matrix: sparse.csr_array) -> np.ndarray:
 
 
 def _dissection(matrix: sparse.csr_array) -> np.ndarray:
-    """Nested dissection, units without links first."""
+    """Nested dissection of the graph of W + W', units without links first."""
     links = _undirected(matrix)
     degree = np.diff(links.indptr)
     linked = np.flatnonzero(degree)

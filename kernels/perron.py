@@ -1,13 +1,15 @@
 """The Perron root of a non-negative W between two bounds, and a similar matrix whose norm is that
 root.
 
-For any positive x the root of a strongly connected component lies between the least and the
-greatest (W x)_i / x_i (Collatz & Wielandt). With x and y near the right and left Perron vectors and
-D = diag(x / y)^(1/2), B = D^-1 W D has D^-1 x = D y for both, and |B|_2 = root, since B'B has that
-positive vector for the eigenvalue root^2. B has the eigenvalues and determinants of W and none of
-its one-way growth: |(I - rho B)^-1| <= 1 / (1 - |rho| root), where that of W may be of any size,
-and with it the rounding of a factorisation or of an eigenvalue routine. A symmetric W stays as it
-is. Horn & Johnson (2013), 8.1.26, 8.3; Noda (1971).
+For any positive x, the root of a strongly connected component lies between the least and the
+greatest (W x)_i / x_i (Collatz & Wielandt). Let x and y be the right and left Perron vectors and
+D = diag(x / y)^(1/2). Then B = D^-1 W D has D^-1 x = D y for both of its own, so that B'B has this
+positive vector for the eigenvalue root^2 and |B|_2 = root.
+
+B has the eigenvalues and determinants of W without its growth in one direction:
+|(I - rho B)^-1| <= 1 / (1 - |rho| root), where the norm for W may be of any size, and with it the
+rounding of a factorisation or of an eigenvalue routine. A symmetric W stays as it is:
+docs/numerics.md 3.3; Horn & Johnson (2013), 8.1.26, 8.3; Noda (1971).
 """
 
 from typing import NamedTuple
@@ -19,15 +21,23 @@ import scipy.sparse.linalg
 
 from spillover.kernels import ordering
 
-CLOSE = 1e-12  # relative distance of the two bounds that ends the search
-POWER, FREE = 30, 1000  # products before factorisations are tried, and where they must not be
-# factorisations, at most: from the row sums some ten, the last of them each doubling the digits
-STEPS = 60
-SETTLED = 1e-14  # relative progress of a step that is rounding
+CLOSE = 1e-12  # relative distance of the two bounds at which the search ends
+POWER = 30  # products with W before factorisations are tried
+FREE = 1000  # products with W where there must be no factorisations
+STEPS = 60  # factorisations at most; from the row sums it takes some ten, the last doubling digits
+SETTLED = 1e-14  # relative progress of a step that is no more than rounding
 
 
 class Balanced(NamedTuple):
-    """`matrix`: D^-1 W D; `low`, `high`: bounds on the spectral radius, which is an eigenvalue."""
+    """W scaled to its spectral radius.
+
+    Attributes
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        B = D^-1 W D.
+    low, high : float
+        Bounds on the spectral radius of W, which is one of its eigenvalues.
+    """
 
     matrix: sparse.csr_array
     low: float
@@ -35,20 +45,26 @@ class Balanced(NamedTuple):
 
 
 def balance(matrix: sparse.csr_array, *, factor: bool = True) -> Balanced:
-    """W scaled to a norm that is its spectral radius, by strongly connected components, and that
-    radius.
+    """Scale W, by strongly connected components, so that its norm is its spectral radius.
 
-    `matrix`: not negative, without links between components (`ordering.cyclic_part`). `factor`:
-    whether factorisations may be used; without them the bounds may stay apart, and the norm above
-    them.
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W, not negative and without links between components (`ordering.cyclic_part`).
+    factor : bool
+        Whether factorisations may be used. Without them the bounds may stay apart, and the norm
+        above them.
 
-    >>> found = balance(sparse.csr_array([[0.0, 8.0], [0.5, 0.0]]))
-    >>> (
-    ...     bool(abs(found.low - 2) < 1e-9),
-    ...     bool(abs(found.high - 2) < 1e-9),
-    ...     found.matrix.toarray().round(9).tolist(),
-    ... )
-    (True, True, [[0.0, 2.0], [2.0, 0.0]])
+    Returns
+    -------
+    Balanced
+        The scaled matrix, and bounds on the radius.
+
+    Examples
+    --------
+    >>> scaled = balance(sparse.csr_array([[0.0, 8.0], [0.5, 0.0]]))
+    >>> scaled.matrix.toarray().round(9).tolist(), round(scaled.low, 9), round(scaled.high, 9)
+    ([[0.0, 2.0], [2.0, 0.0]], 2.0, 2.0)
     """
     log_x, low, high = _vector(matrix, factor)
     log_y = _vector(matrix.T.tocsr(), factor)[0]
@@ -61,13 +77,22 @@ def balance(matrix: sparse.csr_array, *, factor: bool = True) -> Balanced:
 
 
 def root(matrix: sparse.csr_array) -> tuple[float, float]:
-    """Bounds on the spectral radius of a W that is not negative."""
-    return _vector(ordering.cyclic_part(matrix), True)[1:]
+    """Bounds on the spectral radius of a W that is not negative.
+
+    Examples
+    --------
+    >>> [round(bound, 9) for bound in root(sparse.csr_array([[0.0, 8.0], [0.5, 0.0]]))]
+    [2.0, 2.0]
+    """
+    _, low, high = _vector(ordering.cyclic_part(matrix), True)
+    return low, high
 
 
 def _vector(matrix: sparse.csr_array, factor: bool) -> tuple[np.ndarray, float, float]:
-    """log x, and the bounds. W is scaled by each step's x, which thus stays near 1 however wide the
-    range of the whole.
+    """The log of the Perron vector x, and bounds on the root.
+
+    W is scaled by the x of each step, so that the x of the next stays near 1 however wide the range
+    of their product.
     """
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     label = csgraph.connected_components(matrix, directed=True, connection="strong")[1]
@@ -106,12 +131,14 @@ def _by_component(values: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _width(low: np.ndarray, high: np.ndarray) -> float:
+    """The largest relative distance of the two bounds."""
     return float(((high - low) / np.where(high > 0, high, 1.0)).max())
 
 
 def _inverse_step(matrix: sparse.csr_array, shift: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """(diag(shift) - W)^-1 1 for a shift no row sum exceeds: an M-matrix with a dominant diagonal,
-    which needs no pivoting.
+    """(diag(shift) - W)^-1 iota, for a shift that no row sum exceeds.
+
+    The matrix is an M-matrix with a dominant diagonal, and so needs no pivoting.
     """
     shift = np.where(shift > 0, shift, 1.0) * (1 + 4 * np.finfo(float).eps)
     system = (sparse.diags_array(shift) - matrix).tocsr()[order][:, order].tocsc()

@@ -1,9 +1,9 @@
 """Densities of one variable, given by their logs, as tables: where the mass is, its integral, its
-distribution function and quantiles.
+distribution function and its quantiles.
 
 On an equidistant grid whose ends lie where the density has died out the trapezoidal rule converges
-geometrically, and every other point of the grid tells how far it is. Trefethen & Weideman (2014),
-SIAM Review 56. All of it runs inside one compiled program.
+geometrically, and the rule on every other point tells how far it has converged: docs/numerics.md 9;
+Trefethen & Weideman (2014). All of it runs inside one compiled program.
 """
 
 import math
@@ -13,20 +13,31 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-FARTHEST = 18.0  # of a logit variable: a flat density of rho has 2e-16 of its mass beyond
-DEPTH = 34.0  # log units below the top where a density has died out: exp(-34) = 2e-15
-POINTS = 97  # of a grid that looks for the mass
-MOST = 12  # such grids; each is up to 48 times as fine as the one before
-# of Newton's method inside a cell of the table, where two are enough but in the outermost tails
+FARTHEST = 18.0  # a logit variable beyond which a flat density of rho has 2e-16 of its mass
+DEPTH = 34.0  # log units below the top at which a density has died out: exp(-34) = 2e-15
+POINTS = 97  # points of a grid that looks for the mass
+MOST = 12  # such grids at most; each is up to 48 times as fine as the one before
+# steps of Newton's method inside a cell of the table; two are enough but in the outermost tails
 STEPS = 5
 
 LogDensity = Callable[[jax.Array], jax.Array]
+# the ends of an interval, its share of the interval before, and the number of grids so far
+_Search = tuple[tuple[jax.Array, jax.Array], jax.Array, jax.Array]
 
 
 class DensityTable(NamedTuple):
-    """A density at m points `s`: `density` and `below`, its distribution function, normalised; the
-    log of the integral, and its relative `error`: the difference that every other point makes,
-    times how much smaller it is than that of every fourth.
+    """A density and its distribution function at m equidistant points.
+
+    Attributes
+    ----------
+    s : jax.Array, shape (m,)
+        The points.
+    density, below : jax.Array, shape (m,)
+        The density and the distribution function, normalised.
+    log_integral : jax.Array, shape ()
+        The log of the integral of the density that was given.
+    error : jax.Array, shape ()
+        Its relative error, told by the rule on every other and on every fourth point.
     """
 
     s: jax.Array
@@ -39,13 +50,27 @@ class DensityTable(NamedTuple):
 def locate(
     log_density: LogDensity, low: float = -FARTHEST, high: float = FARTHEST
 ) -> tuple[jax.Array, jax.Array]:
-    """The interval that holds all but exp(-DEPTH) of the mass, by grids that close in.
+    """Find the interval that holds all but exp(-DEPTH) of the mass, by grids that close in on it.
 
-    log_density: (m,) -> (m,). A grid too coarse to see a narrow peak sees the parabola through
-    three points, whose vertex is compared.
+    Parameters
+    ----------
+    log_density : callable
+        Log densities, (m,), at points (m,). NaN counts as -inf.
+    low, high : float
+        The interval to search.
+
+    Returns
+    -------
+    tuple of jax.Array
+        The ends of the interval.
+
+    Notes
+    -----
+    A peak that falls between two points of a coarse grid still shows in the parabola through three
+    of them, so the vertices of these are compared, not the values alone.
     """
 
-    def close_in(state: tuple) -> tuple:
+    def close_in(state: _Search) -> _Search:
         (low, high), _, count = state
         s = jnp.linspace(low, high, POINTS)
         height = _vertices(_finite(log_density(s)))
@@ -54,11 +79,13 @@ def locate(
         ends = s[jnp.maximum(first - 1, 0)], s[jnp.minimum(last + 1, POINTS - 1)]
         return ends, (ends[1] - ends[0]) / (high - low), count + 1
 
-    def is_wide(state: tuple) -> jax.Array:
-        return (state[1] < 0.6) & (state[2] < MOST)
+    def is_wide(state: _Search) -> jax.Array:
+        _, shrinkage, count = state
+        return (shrinkage < 0.6) & (count < MOST)
 
     start = (jnp.asarray(low, float), jnp.asarray(high, float)), jnp.zeros(()), jnp.zeros((), int)
-    return jax.lax.while_loop(is_wide, close_in, start)[0]
+    ends, _, _ = jax.lax.while_loop(is_wide, close_in, start)
+    return ends
 
 
 def _finite(value: jax.Array) -> jax.Array:
@@ -66,8 +93,8 @@ def _finite(value: jax.Array) -> jax.Array:
 
 
 def _vertices(value: jax.Array) -> jax.Array:
-    """At each inner point the top of the parabola through it and its neighbours, where that lies
-    between them; else the value.
+    """The values, those of inner points replaced by the top of the parabola through the point and
+    its neighbours where that lies between these.
     """
     left, mid, right = value[:-2], value[1:-1], value[2:]
     bend, tilt = left + right - 2 * mid, (right - left) / 2
@@ -80,10 +107,34 @@ def _vertices(value: jax.Array) -> jax.Array:
 def tabulate(
     log_density: LogDensity, ends: tuple[jax.Array, jax.Array], count: int
 ) -> DensityTable:
-    """The table at `count` (4 n + 1) points between the ends.
+    """Tabulate a density between two ends.
 
-    Cell by cell by the trapezoid with its end correction, h/2 (p_0 + p_1) + h^2/12 (p_0' - p_1'),
-    which leaves an error of order h^5.
+    The distribution function grows from cell to cell by the corrected trapezoid, whose error is of
+    order h^5:
+
+        h/2 (p_0 + p_1) + h^2/12 (p_0' - p_1')
+
+    Parameters
+    ----------
+    log_density : callable
+        Log densities, (m,), at points (m,).
+    ends : tuple of jax.Array
+        Where the density has died out, as `locate` finds it.
+    count : int
+        Points of the table, 4 j + 1 of them.
+
+    Returns
+    -------
+    DensityTable
+        The table; its `error` says whether more points are needed.
+
+    Examples
+    --------
+    >>> table = tabulate(lambda s: -0.5 * s**2, (jnp.array(-9.0), jnp.array(9.0)), 65)
+    >>> f"{float(jnp.exp(table.log_integral)) ** 2 / (2 * math.pi):.4f}"
+    '1.0000'
+    >>> f"{float(quantile(table, jnp.array(0.975))):.2f}"
+    '1.96'
     """
     s = jnp.linspace(*ends, count)
     h = (ends[1] - ends[0]) / (count - 1)
@@ -92,7 +143,7 @@ def tabulate(
     p = jnp.exp(log_p - top)
     slope = jnp.where(p > 0, p * _slope(jnp.where(p > 0, log_p - top, -DEPTH), h), 0.0)
     cells = jnp.maximum(h / 2 * (p[1:] + p[:-1]) + h**2 / 12 * (slope[:-1] - slope[1:]), 0.0)
-    # a sum in parallel falls by a rounding here and there
+    # a parallel sum may fall by a rounding here and there; a distribution function never does
     below = jax.lax.cummax(jnp.concatenate([jnp.zeros(1), jnp.cumsum(cells)]))
     return DensityTable(
         s, p / below[-1], below / below[-1], top + jnp.log(_trapezoid(p, h)), _error(p)
@@ -100,13 +151,17 @@ def tabulate(
 
 
 def _trapezoid(p: jax.Array, h: jax.Array) -> jax.Array:
+    """The trapezoidal rule for values p at points a distance h apart."""
     return h * (jnp.sum(p) - 0.5 * (p[0] + p[-1]))
 
 
 def _error(p: jax.Array) -> jax.Array:
-    """Of the trapezoid: where halving h squares the error q, the two last differences are q^2 and
-    q, and q^3 is above the q^4 that is left; where it halves the error, as at a jump, the last
-    difference stays.
+    """The relative error of the trapezoidal rule for values p.
+
+    Where halving h squares the error, from q over q^2 to q^4, the rules with steps 4h, 2h and h
+    differ by q and by q^2: the product of the last difference with twice the ratio of the two,
+    2 q^3, lies above the q^4 that is left. Where halving h halves the error only, as at a jump,
+    the last difference is the error.
     """
     fine, coarse, coarser = (
         _trapezoid(p[::stride], jnp.asarray(float(stride))) for stride in (1, 2, 4)
@@ -116,14 +171,28 @@ def _error(p: jax.Array) -> jax.Array:
 
 
 def _slope(value: jax.Array, h: jax.Array) -> jax.Array:
-    """Derivatives by central differences of fourth order, of second order next to the ends."""
+    """Derivatives by central differences, of fourth order inside and second order at the ends."""
     inner = (value[:-4] - 8 * value[1:-3] + 8 * value[3:-1] - value[4:]) / (12 * h)
     return (jnp.asarray(jnp.gradient(value)) / h).at[2:-2].set(inner)
 
 
 def quantile(table: DensityTable, u: jax.Array) -> jax.Array:
-    """s with distribution function u, for u of any shape: Newton's method on the cubic through the
-    cell's ends with their densities.
+    """The points s with a given distribution function.
+
+    Inside its cell the function is the cubic with the values and densities of the cell's ends, and
+    Newton's method solves it.
+
+    Parameters
+    ----------
+    table : DensityTable
+        A density.
+    u : jax.Array
+        Probabilities, of any shape.
+
+    Returns
+    -------
+    jax.Array
+        s, in the shape of u.
     """
     cell = jnp.clip(jnp.searchsorted(table.below, u, side="right") - 1, 0, table.s.shape[0] - 2)
     h = (table.s[-1] - table.s[0]) / (table.s.shape[0] - 1)
@@ -141,8 +210,29 @@ def quantile(table: DensityTable, u: jax.Array) -> jax.Array:
 
 
 def stencil(at: jax.Array, count: int, order: int) -> tuple[jax.Array, list[jax.Array]]:
-    """The first of `order` neighbours of a position among `count` equidistant nodes, and Lagrange's
-    weight of each of them.
+    """Weights for an interpolation between equidistant nodes.
+
+    Parameters
+    ----------
+    at : jax.Array
+        Positions among the nodes, counted from 0, fractional, of any shape.
+    count : int
+        How many nodes there are.
+    order : int
+        How many neighbours of a position take part.
+
+    Returns
+    -------
+    first : jax.Array of int
+        The first of these neighbours, in the shape of `at`.
+    weights : list of jax.Array
+        Lagrange's weight of each neighbour, in the shape of `at`.
+
+    Examples
+    --------
+    >>> first, weights = stencil(jnp.array(2.5), 6, 2)
+    >>> int(first), [float(weight) for weight in weights]
+    (2, [0.5, 0.5])
     """
     first = jnp.clip(jnp.floor(at).astype(int) - (order // 2 - 1), 0, count - order)
     t = at - first

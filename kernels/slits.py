@@ -1,5 +1,7 @@
-"""The conformal map of the plane slit along (-inf, a] and [b, inf) onto an ellipse, by Jacobi's sn:
-docs/mathematics.md 5, docs/numerics.md 2.
+"""The conformal map of the plane slit along (-inf, a] and [b, inf) onto an ellipse, by Jacobi's sn.
+
+A log-determinant is analytic off the slits, so that polynomials in the image of rho converge at the
+best rate there is: docs/mathematics.md 5, docs/numerics.md 2.1.
 """
 
 from typing import NamedTuple
@@ -9,8 +11,18 @@ import scipy.special as special
 
 
 class SnMap(NamedTuple):
-    """The logit variable s <-> x in [-1, 1]. `centre`, `half`: of the covered s; `m`, `quarter`:
-    parameter, real quarter period.
+    """The map between a range of the logit variable s and x in [-1, 1].
+
+        z = tanh((s - centre) / 2) / tanh(half / 2),      x = sin(pi F(z | m) / 2K)
+
+    Attributes
+    ----------
+    centre, half : float
+        The middle of the range of s, and half its length.
+    m : float
+        The parameter of the elliptic functions.
+    quarter : float
+        Their real quarter period K.
     """
 
     centre: float
@@ -19,22 +31,28 @@ class SnMap(NamedTuple):
     quarter: float
 
     def to_x(self, s: np.ndarray) -> np.ndarray:
-        """x = sin(pi F(z | m) / 2K), z = tanh((s - centre)/2) / tanh(half/2), F by Carlson's R_F:
-        `ellipkinc` errs at isolated points.
-        """
+        """x of the logit variable s, clipped to the range."""
         z = np.clip(np.tanh((s - self.centre) / 2) / np.tanh(self.half / 2), -1, 1)
-        return np.sin(
-            np.pi / (2 * self.quarter) * z * special.elliprf(1 - z * z, 1 - self.m * z * z, 1.0)
-        )
+        # F by Carlson's R_F, because SciPy's `ellipkinc` errs at isolated points
+        over_z = special.elliprf(1 - z * z, 1 - self.m * z * z, 1.0)
+        x: np.ndarray = np.sin(np.pi / (2 * self.quarter) * z * over_z)
+        return x
 
     def to_s(self, x: np.ndarray) -> np.ndarray:
-        """The inverse."""
+        """The logit variable of x."""
         z = special.ellipj(2 * self.quarter / np.pi * np.arcsin(x), self.m)[0]
-        return self.centre + 2 * np.arctanh(np.tanh(self.half / 2) * z)
+        s: np.ndarray = self.centre + 2 * np.arctanh(np.tanh(self.half / 2) * z)
+        return s
 
 
 def sn_map(ends: tuple[float, float]) -> SnMap:
-    """The map for the range `ends` of the logit variable."""
+    """The map for the range `ends` of the logit variable.
+
+    Examples
+    --------
+    >>> sn_map((-2.0, 4.0)).to_x(np.array([-2.0, 4.0])).round(12).tolist()
+    [-1.0, 1.0]
+    """
     half = (ends[1] - ends[0]) / 2
     m = float(np.tanh(half / 2) ** 4)
     return SnMap((ends[0] + ends[1]) / 2, half, m, float(special.ellipk(m)))

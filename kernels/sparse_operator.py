@@ -2,10 +2,9 @@
 
     (W x)_i = sum over slots s of values[s, i] x[columns[s, i]]
 
-Slot-major ELL: as many slots as most rows have neighbours, and what longer rows have beyond in
-pieces of their own. An unrolled loop over the slots becomes one fused pass over memory. Bell &
-Garland (2009), "Implementing sparse matrix-vector multiplication on throughput-oriented
-processors".
+The format is slot-major ELL: as many slots as most rows have neighbours, and what longer rows have
+beyond in pieces of their own. An unrolled loop over the slots becomes one fused pass over memory:
+docs/numerics.md 5; Bell & Garland (2009).
 """
 
 from collections.abc import Callable
@@ -23,20 +22,29 @@ from jax.typing import ArrayLike
 from spillover.kernels import spectrum
 
 SHARE = 95  # per cent of the rows that fit into the slots; 75 to 99 measured the same
-# slots unrolled at a time, and the longest piece of a long row: bounds what is compiled for a dense
+# slots unrolled at a time, and the longest piece of a long row; bounds what is compiled for a dense
 # or a star-shaped W
 BLOCK = 16
-# links half of which are shorter than this many rows keep 16 right-hand sides in the cache: no
-# sorting needed
+# where half of the links are shorter than this many rows, 16 right-hand sides stay in the cache and
+# the rows need no sorting
 NEAR = 4096
-# largest max(d) / min(d) for which the D-inner product measures an error as well as the plain one
-# does
+# largest max(d) / min(d) for which an error in the D-inner product means about the same as in the
+# plain one
 SPREAD = 1e6
 
 
 class Ell(NamedTuple):
-    """`columns`, `values`: (slots, n); `rows`: (m,), ascending, with the pieces `more_columns`,
-    `more_values`: (length, m) of long rows.
+    """A sparse matrix of n rows, by slots.
+
+    Attributes
+    ----------
+    columns, values : jax.Array, shape (slots, n)
+        The neighbours of each row and their weights; an empty slot repeats a neighbour with weight
+        zero.
+    rows : jax.Array of int32, shape (m,)
+        The row of each piece of a long row, ascending.
+    more_columns, more_values : jax.Array, shape (length, m)
+        The pieces.
     """
 
     columns: jax.Array
@@ -47,11 +55,19 @@ class Ell(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """W on the device. Exactly one of `backward`, the slots of W', and `d`, (n,), with W' = D W
-    D^-1, is there.
+    """W on the device.
 
-    `order`, `rank`: (n,), the rows of the slots in the caller's numbering and its inverse; None
-    where the caller's order is kept.
+    Attributes
+    ----------
+    forward : Ell
+        The slots of W.
+    backward : Ell or None
+        The slots of W'; None where `d` does for them.
+    d : jax.Array or None, shape (n,)
+        D with W' = D W D^-1; None where there are slots of W'.
+    order, rank : jax.Array of int32 or None, shape (n,)
+        The caller's number of each row of the slots, and the inverse; None where the caller's order
+        is kept.
     """
 
     forward: Ell
@@ -68,42 +84,52 @@ def build(
     sort: bool | None = None,
     similar: bool | None = None,
 ) -> Operator:
-    """The operator of W, (n, n), with values of `dtype`.
+    """Put W on the device.
 
-    `sort`: rows in reverse Cuthill-McKee order inside, by default where the caller's order is not
-    local. `similar`: whether to use W' = D W D^-1 instead of slots of W', by default where W is
-    similar to a symmetric matrix. Operators to be stacked need both given.
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (n, n)
+        W.
+    dtype : type
+        Of the values.
+    sort : bool, optional
+        Keep the rows in reverse Cuthill-McKee order inside; by default where the caller's order is
+        not local.
+    similar : bool, optional
+        Use W' = D W D^-1 in place of slots of W'; by default where W is similar to a symmetric
+        matrix.
 
+    Returns
+    -------
+    Operator
+        For `apply` and `apply_transpose`. Operators to be stacked need `sort` and `similar` given.
+
+    Examples
+    --------
     >>> ring = sparse.csr_array(np.roll(np.eye(5), 1, axis=1))
     >>> apply(build(ring, np.float32), jnp.arange(5.0)).tolist()
     [1.0, 2.0, 3.0, 4.0, 0.0]
     """
     matrix = sparse.csr_array(matrix)
-    order = (
-        _order(matrix) if sort is None else csgraph.reverse_cuthill_mckee(matrix) if sort else None
-    )
+    order = _order(matrix) if sort is None else None
+    if sort:
+        order = csgraph.reverse_cuthill_mckee(matrix)
     d = None if similar is False else _balance(matrix)
     if order is not None:
         matrix, d = matrix[order][:, order], d if d is None else d[order]
     with jax.enable_x64(True):
-        forward, backward = ell(matrix, dtype), ell(matrix.T.tocsr(), dtype) if d is None else None
-        device_order, rank = (
-            (None, None)
-            if order is None
-            else (jnp.asarray(p.astype(np.int32)) for p in (order, np.argsort(order)))
-        )
         return Operator(
-            forward,
-            backward,
-            None if d is None else jnp.asarray(d.astype(dtype)),
-            device_order,
-            rank,
+            forward=ell(matrix, dtype),
+            backward=ell(matrix.T.tocsr(), dtype) if d is None else None,
+            d=None if d is None else jnp.asarray(d.astype(dtype)),
+            order=None if order is None else jnp.asarray(order.astype(np.int32)),
+            rank=None if order is None else jnp.asarray(np.argsort(order).astype(np.int32)),
         )
 
 
 def _order(matrix: sparse.csr_array) -> np.ndarray | None:
-    """Reverse Cuthill-McKee, None where half of the links are short as they are or no order makes
-    them so.
+    """The reverse Cuthill-McKee order; None where half of the links are short as they are, or no
+    order halves their length.
     """
     links = matrix.tocoo()
     if links.nnz == 0 or (before := np.median(np.abs(links.row - links.col))) <= NEAR:
@@ -114,8 +140,8 @@ def _order(matrix: sparse.csr_array) -> np.ndarray | None:
 
 
 def _balance(matrix: sparse.csr_array) -> np.ndarray | None:
-    """d with W' = D W D^-1 and geometric mean 1 in every component; None where there is none or it
-    spreads too far.
+    """d with W' = D W D^-1 and geometric mean 1 in every component; None where there is none, or
+    its values spread too far.
     """
     d = None if (matrix.data < 0).any() else spectrum.symmetrizer(matrix)
     if d is None:
@@ -123,11 +149,25 @@ def _balance(matrix: sparse.csr_array) -> np.ndarray | None:
     count, label = csgraph.connected_components(matrix, directed=False)
     log_d = np.log(d)
     log_d -= (np.bincount(label, log_d, count) / np.bincount(label, minlength=count))[label]
-    return np.exp(log_d) if np.ptp(log_d) <= np.log(SPREAD) else None
+    balance: np.ndarray = np.exp(log_d)
+    return balance if np.ptp(log_d) <= np.log(SPREAD) else None
 
 
 def ell(matrix: sparse.csr_array, dtype: type) -> Ell:
-    """The slots of a CSR matrix; an empty slot repeats a neighbour with weight zero."""
+    """Lay a sparse matrix out in slots.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (n, n)
+        The matrix; its indices are sorted in place.
+    dtype : type
+        Of the values.
+
+    Returns
+    -------
+    Ell
+        The slots on the device.
+    """
     matrix.sort_indices()
     n, degree = matrix.shape[0], np.diff(matrix.indptr)
     width = max(int(np.percentile(degree, SHARE, method="higher")), 1)
@@ -142,38 +182,38 @@ def ell(matrix: sparse.csr_array, dtype: type) -> Ell:
     some[row] = matrix.indices
     main = slot < width
     piece = (np.cumsum(pieces) - pieces)[row] + (slot - width) // length
-    more = _slots(
-        length,
-        some[rows],
-        (slot[~main] - width) % length,
-        piece[~main],
-        matrix.indices[~main],
-        matrix.data[~main],
+    places = slot[main], row[main]
+    columns, values = _fill(places, matrix.indices[main], matrix.data[main], some, width)
+    places = (slot[~main] - width) % length, piece[~main]
+    more_columns, more_values = _fill(
+        places, matrix.indices[~main], matrix.data[~main], some[rows], length
     )
-    columns, values = _slots(
-        width, some, slot[main], row[main], matrix.indices[main], matrix.data[main]
+    return Ell(
+        columns=jnp.asarray(columns),
+        values=jnp.asarray(values.astype(dtype)),
+        rows=jnp.asarray(rows.astype(np.int32)),
+        more_columns=jnp.asarray(more_columns),
+        more_values=jnp.asarray(more_values.astype(dtype)),
     )
-    arrays = (columns, values.astype(dtype), rows.astype(np.int32), more[0], more[1].astype(dtype))
-    return Ell(*map(jnp.asarray, arrays))
 
 
-def _slots(
-    width: int,
-    some: np.ndarray,
-    slot: np.ndarray,
-    row: np.ndarray,
+def _fill(
+    places: tuple[np.ndarray, np.ndarray],
     column: np.ndarray,
     value: np.ndarray,
-) -> tuple:
-    """(columns, values), each (width, rows), with `some` column and weight zero where a slot is
-    empty.
+    some: np.ndarray,
+    width: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and values, (width, rows), with those of the links at their places (slot, row), and
+    elsewhere `some` column, (rows,), and weight zero.
     """
     columns, values = np.tile(some.astype(np.int32), (width, 1)), np.zeros((width, len(some)))
-    columns[slot, row], values[slot, row] = column, value
+    columns[places], values[places] = column, value
     return columns, values
 
 
 def _take(x: jax.Array, rows: jax.Array) -> jax.Array:
+    """Rows of x, which are known to be there: no check is compiled."""
     return x.at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
@@ -183,7 +223,7 @@ def _beside(values: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def _gather(columns: jax.Array, values: jax.Array, x: jax.Array) -> jax.Array:
-    """Sum over slots, BLOCK of them unrolled."""
+    """The sum over slots, BLOCK of them unrolled at a time."""
 
     def add(total: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         for slot_columns, slot_values in zip(*block, strict=True):
@@ -199,6 +239,7 @@ def _gather(columns: jax.Array, values: jax.Array, x: jax.Array) -> jax.Array:
 
 @jax.jit  # traced once, however often a program uses it
 def _product(slots: Ell, x: jax.Array) -> jax.Array:
+    """The product of a matrix with x, (n,) or (n, p)."""
     total = _gather(slots.columns, slots.values, x)
     if slots.rows.shape[0] == 0:
         return total
@@ -208,8 +249,9 @@ def _product(slots: Ell, x: jax.Array) -> jax.Array:
 
 @jax.jit
 def subtract_lag(slots: Ell, rho: jax.Array, x: jax.Array) -> jax.Array:
-    """x - rho W x in one pass, in the order of the slots: what an iteration repeats. Not to be
-    differentiated.
+    """x - rho W x in one pass, rows in the order of the slots: what an iteration repeats.
+
+    Not to be differentiated: a derivative would scatter.
     """
     total = x - rho * _gather(slots.columns, slots.values, x)
     if slots.rows.shape[0] == 0:
@@ -229,13 +271,14 @@ def symmetrize(op: Operator) -> Ell:
 def keep_apart(
     function: Callable[[jax.Array], jax.Array], x: jax.Array, witness: jax.Array
 ) -> jax.Array:
-    """function(x), not fused with what makes x: XLA would make it anew in every slot. `witness`:
-    any array of indices.
+    """function(x), not fused with what makes x.
 
-    XLA drops `optimization_barrier` on the CPU before it fuses; a branch on data stays. At n = 10^6
-    an unguarded product between two permutations took 17 times as long.
+    Without this XLA would compute x anew in every slot: at n = 10^6 a product between two
+    permutations took 17 times as long. XLA drops `optimization_barrier` on the CPU before it fuses,
+    but keeps a branch on data. `witness`: any array of indices, which are never negative.
     """
-    return lax.cond(witness.ravel()[0] >= 0, function, jnp.zeros_like, x)
+    value: jax.Array = lax.cond(witness.ravel()[0] >= 0, function, jnp.zeros_like, x)
+    return value
 
 
 def _linear(
@@ -243,15 +286,16 @@ def _linear(
     backward: Callable[[jax.Array], jax.Array],
     x: jax.Array,
 ) -> jax.Array:
-    """forward(x), linear and square, with backward for its transpose; under jit, vmap, and
-    derivatives of either mode and any order.
+    """forward(x), linear and square, with `backward` for its transpose.
 
-    A custom_linear_solve whose `solve` is all that is ever run: custom_vjp has no forward mode,
-    linear_call no vmap.
+    It works under jit, vmap and derivatives of either mode and any order, as custom_vjp (no forward
+    mode) and linear_call (no vmap) do not. A custom_linear_solve allows for it, of which only the
+    `solve` is ever run.
     """
-    return lax.custom_linear_solve(
+    value: jax.Array = lax.custom_linear_solve(
         lambda y: y, x, lambda _, b: forward(b), lambda _, b: backward(b)
     )
+    return value
 
 
 def enter(op: Operator, x: jax.Array) -> jax.Array:
@@ -268,7 +312,7 @@ def leave(op: Operator, x: jax.Array) -> jax.Array:
 
 
 def inner(op: Operator) -> Operator:
-    """The same operator on vectors that have entered: what an iteration uses between `enter` and
+    """The same operator for vectors in its own order: what an iteration uses between `enter` and
     `leave`.
     """
     return op._replace(order=None, rank=None)
@@ -276,7 +320,7 @@ def inner(op: Operator) -> Operator:
 
 @jax.jit
 def apply(op: Operator, x: ArrayLike) -> jax.Array:
-    """W x for x of shape (n,) or (n, p). W is data: derivatives are with respect to x."""
+    """W x for x of shape (n,) or (n, p). W is data: only x is differentiated."""
     return _both(op, x, False)
 
 
@@ -287,25 +331,32 @@ def apply_transpose(op: Operator, x: ArrayLike) -> jax.Array:
 
 
 def _both(op: Operator, x: ArrayLike, transpose: bool) -> jax.Array:
+    """W x or W'x, each the other's transpose."""
     op = lax.stop_gradient(op)
     x = enter(op, jnp.asarray(x, jnp.result_type(x, op.forward.values)))
-    ways = _backward if transpose else _forward, _forward if transpose else _backward
-    return leave(op, _linear(partial(_guard, ways[0], op), partial(_guard, ways[1], op), x))
+    one, other = (_backward, _forward) if transpose else (_forward, _backward)
+    return leave(op, _linear(partial(_guard, one, op), partial(_guard, other, op), x))
 
 
 def _guard(
     way: Callable[[Operator, jax.Array], jax.Array], op: Operator, x: jax.Array
 ) -> jax.Array:
+    """One way through the operator, kept apart from the permutation before it."""
     return way(op, x) if op.order is None else keep_apart(lambda v: way(op, v), x, op.order)
 
 
 def _forward(op: Operator, x: jax.Array) -> jax.Array:
-    return _product(op.forward, x)
+    """W x."""
+    value: jax.Array = _product(op.forward, x)
+    return value
 
 
 def _backward(op: Operator, x: jax.Array) -> jax.Array:
-    """By D W D^-1 at 1.0 to 1.15 times the cost of slots of W', and half the memory."""
+    """W'x; by D W D^-1 at 1.0 to 1.15 times the cost of slots of W', and half the memory."""
+    value: jax.Array
     if op.d is None:
-        return _product(op.backward, x)
-    d = _beside(op.d, x)
-    return d * _product(op.forward, x / d)
+        value = _product(op.backward, x)
+    else:
+        d = _beside(op.d, x)
+        value = d * _product(op.forward, x / d)
+    return value

@@ -41,6 +41,8 @@ LIMIT = 2_000
 Matvec = Callable[[jax.Array], jax.Array]
 # (b, goal, limit) -> (x, iterations), |b - S x| <= goal |b|
 Method = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+# iterations, residuals, which of them are small enough
+Report = tuple[jax.Array, jax.Array, jax.Array]
 
 
 class Solution(NamedTuple):
@@ -67,7 +69,7 @@ class Solution(NamedTuple):
 @partial(jax.jit, static_argnames="transpose")
 def multiply(op: Operator, rho: ArrayLike, x: ArrayLike, *, transpose: bool = False) -> jax.Array:
     """S x, or S'x, for x of shape (n,) or (n, p)."""
-    lag = apply_transpose(op, x) if transpose else apply(op, x)
+    lag: jax.Array = apply_transpose(op, x) if transpose else apply(op, x)
     return jnp.asarray(x) - jnp.asarray(rho, lag.dtype) * lag
 
 
@@ -82,9 +84,10 @@ def solve(
     low: type | None = None,
 ) -> jax.Array:
     """S^-1 b, or S^-T b: the `value` of `solve_info`."""
-    return solve_info(
+    solution: Solution = solve_info(
         op, rho, b, transpose=transpose, tolerance=tolerance, limit=limit, low=low
-    ).value
+    )
+    return solution.value
 
 
 @partial(jax.jit, static_argnames=("transpose", "low"))
@@ -134,10 +137,10 @@ def solve_info(
     within, rho = inner(lax.stop_gradient(op)), jnp.asarray(rho, b.dtype)
     lowest = jnp.dtype(b.dtype if low is None else low)
     tolerance = jnp.asarray(
-        jnp.finfo(b.dtype).eps ** (2 / 3) if tolerance is None else tolerance, b.dtype
+        np.finfo(b.dtype).eps ** (2 / 3) if tolerance is None else tolerance, b.dtype
     )
 
-    def inverse(flip: bool) -> Callable[[Matvec, jax.Array], tuple[jax.Array, tuple]]:
+    def inverse(flip: bool) -> Callable[[Matvec, jax.Array], tuple[jax.Array, Report]]:
         methods = _methods(within, rho, flip, lowest)
         return lambda matvec, v: _refine(
             matvec, methods, v, tolerance, limit=jnp.asarray(limit), low=lowest
@@ -185,7 +188,7 @@ class _Progress(NamedTuple):
     x: jax.Array
     left: jax.Array
     size: jax.Array
-    count: jax.Array
+    iterations: jax.Array
     which: jax.Array
 
 
@@ -197,24 +200,24 @@ def _refine(
     *,
     limit: jax.Array,
     low: jnp.dtype,
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
+) -> tuple[jax.Array, Report]:
     """Solve, in `low`, for what the true residual leaves until it is small in every column or the
     last method helps none.
 
-    Returns x and the report on it: iterations, residuals, which of them are small enough.
+    Returns x and the report on it.
     """
-    finest = 8 * jnp.finfo(low).eps
+    finest = 8 * np.finfo(low).eps
     branches = [partial(_take_turn, method, index) for index, method in enumerate(methods)]
     norm = _positive(_norm(b))
 
     def unfinished(now: _Progress) -> jax.Array:
-        return jnp.any(now.size > tolerance) & (now.which < len(methods)) & (now.count < limit)
+        return jnp.any(now.size > tolerance) & (now.which < len(methods)) & (now.iterations < limit)
 
     def again(now: _Progress) -> _Progress:
         scale = _positive(now.size) * norm
         goal = jnp.maximum(0.5 * tolerance / _positive(now.size), finest)
         goal = jnp.where(now.size > tolerance, goal, jnp.inf)
-        rest = limit - now.count
+        rest = limit - now.iterations
         budget = jnp.where(now.which < len(methods) - 1, (rest + 1) // 2, rest)
         step, more = lax.switch(
             now.which,
@@ -229,7 +232,7 @@ def _refine(
             jnp.where(better, trial, now.x),
             jnp.where(better, left, now.left),
             jnp.where(better, size, now.size),
-            now.count + more,
+            now.iterations + more,
             now.which + ~jnp.any(size < 0.5 * now.size),
         )
 
@@ -238,7 +241,7 @@ def _refine(
     )
     end = lax.while_loop(unfinished, again, start)
     converged = end.size <= tolerance
-    return jnp.where(converged, end.x, jnp.nan), (end.count, end.size, converged)
+    return jnp.where(converged, end.x, jnp.nan), (end.iterations, end.size, converged)
 
 
 def _take_turn(
@@ -276,7 +279,7 @@ class _Descent(NamedTuple):
     direction: jax.Array
     steering: jax.Array
     square: jax.Array
-    count: jax.Array
+    iterations: jax.Array
 
 
 def _cg(
@@ -290,7 +293,7 @@ def _cg(
     stop = goal**2 * start
 
     def unfinished(now: _Descent) -> jax.Array:
-        return jnp.any(now.square > stop) & (now.count < limit)
+        return jnp.any(now.square > stop) & (now.iterations < limit)
 
     def step(now: _Descent) -> _Descent:
         active = now.square > stop
@@ -300,11 +303,11 @@ def _cg(
         square = _square(residual)
         beta = jnp.where(active, square / now.square, 0)
         direction = residual + beta * now.direction
-        return _Descent(x, residual, direction, square, square, now.count + 1)
+        return _Descent(x, residual, direction, square, square, now.iterations + 1)
 
     first = _Descent(jnp.zeros_like(b), b, b, start, start, jnp.zeros_like(limit))
     end = lax.while_loop(unfinished, step, first)
-    return end.x / root, end.count
+    return end.x / root, end.iterations
 
 
 def _bicgstab(
@@ -322,7 +325,7 @@ def _bicgstab(
     stop = goal**2 * start
 
     def unfinished(now: _Descent) -> jax.Array:
-        return jnp.any((now.square > stop) & (now.steering != 0)) & (now.count < limit)
+        return jnp.any((now.square > stop) & (now.steering != 0)) & (now.iterations < limit)
 
     def step(now: _Descent) -> _Descent:
         v = matvec(now.direction)
@@ -334,11 +337,11 @@ def _bicgstab(
         steering, square = _dot(b, residual), _dot(residual, residual)
         beta = over(steering * alpha, now.steering * omega, now.square)
         direction = residual + beta * (now.direction - omega * v)
-        return _Descent(x, residual, direction, steering, square, now.count + 1)
+        return _Descent(x, residual, direction, steering, square, now.iterations + 1)
 
     first = _Descent(jnp.zeros_like(b), b, b, start, start, jnp.zeros_like(limit))
     end = lax.while_loop(unfinished, step, first)
-    return end.x, end.count
+    return end.x, end.iterations
 
 
 def _cg_normal(
@@ -355,7 +358,7 @@ def _cg_normal(
     stop = goal**2 * _square(b)
 
     def unfinished(now: _Descent) -> jax.Array:
-        return jnp.any((now.square > stop) & (now.steering > 0)) & (now.count < limit)
+        return jnp.any((now.square > stop) & (now.steering > 0)) & (now.iterations < limit)
 
     def step(now: _Descent) -> _Descent:
         active = (now.square > stop) & (now.steering > 0)
@@ -365,12 +368,12 @@ def _cg_normal(
         z = keep_apart(transposed, residual, witness)
         steering = _square(z)
         direction = z + jnp.where(active, steering / now.steering, 0) * now.direction
-        return _Descent(x, residual, direction, steering, _square(residual), now.count + 1)
+        return _Descent(x, residual, direction, steering, _square(residual), now.iterations + 1)
 
     z = transposed(b)
     first = _Descent(jnp.zeros_like(b), b, z, _square(z), _square(b), jnp.zeros_like(limit))
     end = lax.while_loop(unfinished, step, first)
-    return end.x, end.count
+    return end.x, end.iterations
 
 
 def solve_on_host(matrix: sparse.csr_array, rho: float, b: np.ndarray) -> np.ndarray:

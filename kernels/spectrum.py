@@ -1,4 +1,7 @@
-"""Eigenvalues of a spatial weights matrix and the interval they leave to rho."""
+"""Eigenvalues of a spatial weights matrix, and the interval that they leave to rho.
+
+docs/mathematics.md 1.3 says what the interval is, docs/numerics.md 3.1 how well it is known.
+"""
 
 from collections.abc import Iterator
 
@@ -11,20 +14,34 @@ from spillover.kernels import perron
 from spillover.kernels.errors import WeightsError
 
 DENSE_LIMIT = 5_000  # a dense eigenvalue problem above this takes minutes and gigabytes
-NEARLY = (
-    0.02  # and below this one it may be: a real root of multiplicity m splits by about eps^(1/m)
-)
-BACKWARD = 10.0  # times eps: the relative error that the routine makes of the matrix
-# an imaginary part below this share of the radius is rounding: a double real root splits by about
-# sqrt(eps)
+# an imaginary part below this share of the radius is rounding: a double real eigenvalue splits by
+# about sqrt(eps)
 REAL = 1e-7
+# and below this share it may be rounding: an eigenvalue of multiplicity m splits by about eps^(1/m)
+NEARLY = 0.02
+BACKWARD = 10.0  # times eps: the relative error of the matrix that the routine works with
 
 
 def symmetrizer(matrix: sparse.csr_array) -> np.ndarray | None:
-    """Positive d with d_i w_ij = d_j w_ji for all i, j, or None where there is none.
+    """Find d that makes W similar to a symmetric matrix: d_i w_ij = d_j w_ji for all i, j.
 
-    With it D^(1/2) W D^(-1/2) is symmetric: its entries are sqrt(w_ij w_ji). The ratios w_ij / w_ji
-    are carried along a spanning forest and then checked on every link.
+    With D = diag(d), D^(1/2) W D^(-1/2) is symmetric with entries sqrt(w_ij w_ji). The ratios
+    w_ij / w_ji are carried along a spanning forest and then checked on every link.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W, not negative.
+
+    Returns
+    -------
+    numpy.ndarray or None, shape (N,)
+        Positive d; None where there is none.
+
+    Examples
+    --------
+    >>> symmetrizer(sparse.csr_array([[0.0, 1.0], [0.5, 0.0]])).tolist()
+    [1.0, 2.0]
     """
     links = matrix.tocoo()
     rows, columns, forward = links.row, links.col, links.data
@@ -37,12 +54,13 @@ def symmetrizer(matrix: sparse.csr_array) -> np.ndarray | None:
     log_d = _potential(matrix, ratio)
     if not np.allclose(log_d[columns] - log_d[rows], np.log(forward / backward), rtol=0, atol=1e-9):
         return None
-    return np.exp(log_d)
+    d: np.ndarray = np.exp(log_d)
+    return d
 
 
 def _potential(matrix: sparse.csr_array, ratio: sparse.csr_array) -> np.ndarray:
-    """The function on the nodes that is 0 at one root a component and grows by `ratio` along a
-    spanning forest.
+    """The function of the units, (N,), that is 0 at one unit of each component and grows by `ratio`
+    along every link of a spanning forest.
     """
     n = matrix.shape[0]
     _, label = csgraph.connected_components(matrix, directed=False)
@@ -54,14 +72,14 @@ def _potential(matrix: sparse.csr_array, ratio: sparse.csr_array) -> np.ndarray:
     _, parent = csgraph.breadth_first_order(forest, n, directed=True)
     parent = np.where(parent[:n] == n, np.arange(n), parent[:n])
     value = np.asarray(ratio[parent, np.arange(n)]).ravel()
-    # pointer jumping: each pass doubles the stretch of path added up
+    # pointer jumping: each pass doubles the length of the path that is added up
     while (parent != parent[parent]).any():
         value, parent = value + value[parent], parent[parent]
     return value
 
 
 def symmetrize(matrix: sparse.csr_array) -> sparse.csr_array:
-    """sqrt(W * W'), the symmetric matrix similar to a W that has a `symmetrizer`."""
+    """The symmetric matrix similar to a W that has a `symmetrizer`: entries sqrt(w_ij w_ji)."""
     product = matrix.multiply(matrix.T.tocsr()).tocsr()
     return sparse.csr_array(
         (np.sqrt(product.data), product.indices, product.indptr), shape=matrix.shape
@@ -71,9 +89,29 @@ def symmetrize(matrix: sparse.csr_array) -> sparse.csr_array:
 def eigenvalues(matrix: sparse.csr_array) -> np.ndarray:
     """All eigenvalues of W, real where W is similar to a symmetric matrix, else complex.
 
-    Block by strongly connected block, which is exact for islands and for acyclic W, where a plain
-    routine returns rounding noise of the size eps^(1/n); and of blocks balanced first, which takes
-    most of the harm out of a W that leads one way.
+    They are computed block by strongly connected block. This is exact for islands and for an
+    acyclic W, for which a routine on the whole returns noise of the size eps^(1/N). Blocks are
+    balanced first (`perron`), which takes most of the harm out of links that lead one way.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W, not negative.
+
+    Returns
+    -------
+    numpy.ndarray, shape (N,)
+        The eigenvalues, by block.
+
+    Raises
+    ------
+    WeightsError
+        Where a block has more than DENSE_LIMIT units.
+
+    Examples
+    --------
+    >>> sorted(eigenvalues(sparse.csr_array([[0.0, 1.0], [0.25, 0.0]])).tolist())
+    [-0.5, 0.5]
     """
     symmetric = symmetrizer(matrix) is not None
     values = np.zeros(matrix.shape[0], dtype=float if symmetric else complex)
@@ -84,8 +122,26 @@ def eigenvalues(matrix: sparse.csr_array) -> np.ndarray:
 
 
 def blocks(matrix: sparse.csr_array, symmetric: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The units and the dense matrix of each strongly connected component of several units,
-    symmetrised or scaled.
+    """Dense blocks of W, one for each strongly connected component of several units.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W, not negative.
+    symmetric : bool
+        Symmetrise the blocks (`symmetrize`); else they are balanced (`perron.balance`).
+
+    Yields
+    ------
+    members : numpy.ndarray of int
+        The units of the component.
+    block : numpy.ndarray, shape (members, members)
+        A matrix similar to their part of W.
+
+    Raises
+    ------
+    WeightsError
+        Where a component has more than DENSE_LIMIT units.
     """
     work = symmetrize(matrix) if symmetric else matrix
     count, label = csgraph.connected_components(work, directed=True, connection="strong")
@@ -105,11 +161,34 @@ def blocks(matrix: sparse.csr_array, symmetric: bool) -> Iterator[tuple[np.ndarr
 
 
 def admissible_interval(values: np.ndarray) -> tuple[float, float]:
-    """(1/omega_min, 1/omega_max) of the extreme real eigenvalues; where a sign is missing, the
-    spectral radius takes its place.
+    """The interval of rho around 0 in which I - rho W is not singular.
 
-    Raises WeightsError for an acyclic W (spectral radius 0), whose det(I - rho W) is 1 everywhere.
+        (1/omega_min, 1/omega_max),      omega the extreme real eigenvalues
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (N,)
+        All eigenvalues of W.
+
+    Returns
+    -------
+    tuple of float
+        The bounds. Where there is no real eigenvalue of one sign, the spectral radius takes its
+        place.
+
+    Raises
+    ------
+    WeightsError
+        For an acyclic W (spectral radius 0), whose det(I - rho W) is 1 everywhere.
+
+    References
+    ----------
     LeSage & Pace (2009), 4.3.2.
+
+    Examples
+    --------
+    >>> admissible_interval(np.array([-0.5, 0.1, 1.0]))
+    (-2.0, 1.0)
     """
     radius = float(np.abs(values).max(initial=0.0))
     if radius == 0.0:
@@ -131,8 +210,23 @@ def cautious_interval(
 ) -> tuple[tuple[float, float], bool]:
     """The admissible interval by all eigenvalues of W, and whether its lower end is cautious.
 
-    A complex pair further left than any real eigenvalue, as near to the axis as rounding moves an
-    eigenvalue of its condition, may be a multiple real one: the interval ends there.
+    A complex pair may be a multiple real eigenvalue that rounding has split, where it lies as near
+    to the real axis as rounding moves an eigenvalue of its condition. If there is such a pair
+    further left than any real eigenvalue, the interval ends at it, and its end is cautious.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W, not negative.
+    values : numpy.ndarray, shape (N,)
+        All eigenvalues of W.
+
+    Returns
+    -------
+    bounds : tuple of float
+        The interval.
+    cautious : bool
+        Whether rho below the lower end may be admissible too.
     """
     lower, upper = admissible_interval(values)
     radius = float(np.abs(values).max())
@@ -141,16 +235,14 @@ def cautious_interval(
     if not ((apart > REAL) & (apart <= NEARLY) & (values.real < lowest_real)).any():
         return (lower, upper), False
     lowest = min((_lowest_in_doubt(block) for _, block in blocks(matrix, False)), default=0.0)
-    return (
-        ((1 / lowest, upper), True)
-        if lowest < 0 and (1 / lowest > lower)
-        else ((lower, upper), False)
-    )
+    if lowest < 0 and 1 / lowest > lower:
+        return (1 / lowest, upper), True
+    return (lower, upper), False
 
 
 def _lowest_in_doubt(block: np.ndarray) -> float:
     """The least real part, or 0, of the complex eigenvalues that rounding may have moved off the
-    axis; Wilkinson (1965), 2.8.
+    real axis, by their condition numbers. Wilkinson (1965), 2.8.
     """
     values, left, right = scipy.linalg.eig(block, left=True, right=True)
     overlap = np.abs(np.sum(left.conj() * right, axis=0))
@@ -165,17 +257,19 @@ def _lowest_in_doubt(block: np.ndarray) -> float:
 
 
 def _mean_of_cluster(values: np.ndarray, end: float) -> float:
-    """The extreme value, averaged over those that only rounding tells apart from it."""
+    """The extreme value `end`, averaged over those that differ from it by rounding only."""
     return float(values[np.abs(values - end) <= 1e-13 * abs(end)].mean()) if end else 0.0
 
 
 def _tidy(bound: float) -> float:
-    """A bound of 1 or -1 without the rounding of the eigenvalue routine: the Perron root of a
-    row-standardised W is 1.
+    """A bound of 1 or -1 freed of the rounding of the eigenvalue routine.
+
+    The Perron root of a row-standardised W is 1 exactly.
     """
     return float(np.sign(bound)) if abs(abs(bound) - 1) < 1e-12 else bound
 
 
 def interval(matrix: sparse.csr_array) -> tuple[float, float]:
     """The admissible interval of rho by all eigenvalues of W."""
-    return cautious_interval(matrix, eigenvalues(matrix))[0]
+    bounds, _ = cautious_interval(matrix, eigenvalues(matrix))
+    return bounds

@@ -1,18 +1,19 @@
 """l(rho) = log|I - rho W| of a very large sparse W from products W x alone, with the standard error
 of the estimate.
 
-W similar to a symmetric S with its spectrum in [c - h, c + h], X = (S - c I)/h and z = r/(1 +
-sqrt(1 - r^2)), r = rho h/(1 - rho c):
+For W similar to a symmetric S with its spectrum in [c - h, c + h]:
 
+    X = (S - c I)/h,      z = r/(1 + sqrt(1 - r^2)),      r = rho h/(1 - rho c)
     l(rho) = n log(1 - rho c) - n log(1 + z^2) - 2 sum_j z^j tr T_j(X) / j
 
-Any other W of spectral radius h, X = W/h and z = rho h:
+For any other W, of spectral radius h:
 
+    X = W/h,      z = rho h
     l(rho) = -sum_j z^j tr X^j / j
 
-The traces are means of v'T_j(X)v over random signs v, two by each product since T_2j = 2 T_j^2 - 1,
-with the first four, known exactly, as control variates. One set of them serves every rho. Barry &
-Pace (1999); Han, Malioutov & Shin (2015); docs/numerics.md 4.
+The traces are means of v'T_j(X)v over vectors v of random signs, two from each product since
+T_2j = 2 T_j^2 - 1. The first four are known exactly and serve as control variates. One set of
+traces serves every rho: docs/numerics.md 4.1; Barry & Pace (1999); Han, Malioutov & Shin (2015).
 """
 
 from functools import partial
@@ -32,25 +33,36 @@ from spillover.kernels.laps import Laps
 from spillover.kernels.structure import Structure, canonicalize, examine
 
 BLOCK = 16  # probes at a time, the bits of a random word
-REACH = 0.99  # share of the bounds a series covers by default
-POWERS = 0.95  # of 1 / radius, where powers take the place of Chebyshev polynomials
-RANGE = 0.9  # of 1 / radius, up to which the error is told unless an interval is asked for
-MOMENTS = 512  # at most
-SHARE = 0.1  # of the target that the truncation may take
-FLAT = 1e-4  # controls that differ by less, relative, tell the same
-SLACK = 2 * LANCZOS  # bounds given may exceed those found by this, relative
+REACH = 0.99  # share of the bounds that a series covers by default
+POWERS = 0.95  # share of 1/radius instead, where powers take the place of Chebyshev polynomials
+RANGE = 0.9  # share of 1/radius up to which the error is told unless an interval is asked for
+MOMENTS = 512  # traces at most
+SHARE = 0.1  # share of the target that the truncation may take
+FLAT = 1e-4  # controls whose combinations vary by less, relative, tell the same
+SLACK = 2 * LANCZOS  # relative excess over the bounds found that given bounds may have
 STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
 GRID = 61  # values of rho at which the error is looked at
-# of the largest coefficient: what the series leaves out, and ten times what rounding leaves in it
+# share of the largest coefficient that the series leaves out; rounding leaves a tenth of it in it
 TAIL = 1e-12
 
 
 class Expansion(NamedTuple):
-    """The traces of T_j(X), or X^j, and what they tell of l.
+    """The traces of T_j(X), or of X^j, and what they tell of l.
 
-    `size`: n; `centre`, `half`: of the spectrum; `symmetric`: Chebyshev polynomials, else powers;
-    `moments`: (K,), j = 1, ..., K; `noise`: (p, K), noise'noise the covariance matrix of their
-    errors; `spread`: (tr W'W, a bound on the largest singular value) of W.
+    Attributes
+    ----------
+    size : int
+        n.
+    centre, half : float
+        c and h: the middle of the spectrum, and half its length.
+    symmetric : bool
+        Whether the traces are those of Chebyshev polynomials; else of powers.
+    moments : numpy.ndarray, shape (K,)
+        The traces, j = 1, ..., K.
+    noise : numpy.ndarray, shape (p, K)
+        noise' noise is the covariance matrix of their errors.
+    spread : tuple of float
+        tr W'W, and a bound on the largest singular value of W.
     """
 
     size: int
@@ -63,14 +75,32 @@ class Expansion(NamedTuple):
 
 
 class StochasticResult(NamedTuple):
-    """l(rho) = sum coef_k T_k(t), t in [-1, 1] linear in the logit variable on `bounds` between
-    `ends`.
+    """An estimate of l(rho) as a Chebyshev series in the logit variable.
 
-    `error`: the largest standard error of l, and `shift`: that of the mode of a posterior in its
-    own standard deviations, both with what the truncation adds, for rho in `held`; `probes`:
-    columns multiplied; `seconds`: of processor time by phase; `how`: "Chebyshev" or "powers";
-    `expansion`: what `value`, `standard_errors` and `mode_shift` ask; `cautious`: as in
-    `sparse_logdet.NodeResult`.
+    Attributes
+    ----------
+    coef : numpy.ndarray, shape (K,)
+        The coefficients.
+    ends : tuple of float
+        The range of the logit variable.
+    bounds : tuple of float
+        The bounds of rho that the logit variable belongs to.
+    error : float
+        The largest standard error of l for rho in `held`, with what the truncation adds.
+    shift : float
+        The largest `mode_shift` for rho in `held`.
+    probes : int
+        Random vectors, each multiplied with W for every two traces.
+    seconds : dict of str to float
+        Processor time by phase.
+    how : str
+        "Chebyshev" or "powers".
+    expansion : Expansion
+        The traces, for `value`, `standard_errors` and `mode_shift`.
+    held : tuple of float
+        The rho for which error and shift are told.
+    cautious : bool
+        Whether the lower bound may be short of the lowest admissible rho.
     """
 
     coef: np.ndarray
@@ -89,66 +119,70 @@ class StochasticResult(NamedTuple):
 def rate(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     """z(rho), by which the terms of the sum fall."""
     r = rho * expansion.half / (1 - rho * expansion.centre)
-    return r / (1 + np.sqrt(1 - r * r)) if expansion.symmetric else r
+    z: np.ndarray = r / (1 + np.sqrt(1 - r * r)) if expansion.symmetric else r
+    return z
 
 
 def trace_free_part(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     """The part of l that needs no traces."""
     if not expansion.symmetric:
         return np.zeros_like(rho)
-    return expansion.size * (
-        np.log(1 - rho * expansion.centre) - np.log(1 + rate(expansion, rho) ** 2)
-    )
+    logs: np.ndarray = np.log(1 - rho * expansion.centre) - np.log(1 + rate(expansion, rho) ** 2)
+    return expansion.size * logs
 
 
 def weights(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
-    """d l(rho) / d moments, (rho, K)."""
+    """The weights of the traces in l: d l(rho) / d moments, (m, K), for rho of shape (m,)."""
     j = np.arange(1, len(expansion.moments) + 1)
-    powers = np.cumprod(np.broadcast_to(rate(expansion, rho)[:, None], (len(rho), len(j))), axis=1)
+    z = np.broadcast_to(rate(expansion, rho)[:, None], (len(rho), len(j)))
+    powers: np.ndarray = np.cumprod(z, axis=1)
     return (-2 if expansion.symmetric else -1) * powers / j
 
 
 def value(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
-    """l(rho) for rho of shape (m,)."""
-    return trace_free_part(expansion, rho) + weights(expansion, rho) @ expansion.moments
+    """l(rho), (m,), for rho of shape (m,)."""
+    from_traces = weights(expansion, rho) @ expansion.moments
+    sums: np.ndarray = trace_free_part(expansion, rho) + from_traces
+    return sums
 
 
 def slope(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
-    """l'(rho) by a complex step. Squire & Trapp (1998)."""
-    return value(expansion, rho + STEP * 1j).imag / STEP
+    """l'(rho), (m,), by a complex step. Squire & Trapp (1998)."""
+    slopes: np.ndarray = value(expansion, rho + STEP * 1j).imag / STEP
+    return slopes
 
 
 def standard_errors(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The standard errors of l and of l', (m,) each, by what the probes differ in beyond the
-    controls.
+    """The standard errors of l and of l', (m,) each, by how the probes differ beyond what the
+    controls explain.
     """
     both = weights(expansion, rho + STEP * 1j)
-    return np.linalg.norm(both.real @ expansion.noise.T, axis=1), np.linalg.norm(
-        both.imag / STEP @ expansion.noise.T, axis=1
-    )
+    of_value = np.linalg.norm(both.real @ expansion.noise.T, axis=1)
+    of_slope = np.linalg.norm(both.imag / STEP @ expansion.noise.T, axis=1)
+    return of_value, of_slope
 
 
 def truncation(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the terms left out of l and of l' add up to at most."""
+    """Bounds on what the terms beyond the traces add to l and to l', (m,) each."""
     return _rest(expansion, rho, len(expansion.moments), _largest(expansion))
 
 
 def _largest(expansion: Expansion) -> float:
-    """No trace of X^j or T_j(X), j > 1, is larger: the n eigenvalues of X lie in the unit disc, and
-    the squares of those of W add up to no more than tr W'W (Schur).
+    """A bound on the traces of X^j or T_j(X), j > 1.
+
+    The n eigenvalues of X lie in the unit disc, and the squares of those of W add up to no more
+    than tr W'W (Schur).
     """
     own = expansion.spread[0]
-    return (
-        min(float(expansion.size), np.inf if expansion.symmetric else own / expansion.half**2)
-        if own
-        else 0.0
-    )
+    if not own:
+        return 0.0
+    return min(float(expansion.size), np.inf if expansion.symmetric else own / expansion.half**2)
 
 
 def _rest(
     expansion: Expansion, rho: np.ndarray, count: int, size: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The sums of the terms beyond `count`, traces of one `size`, in l and in l'."""
+    """The sums of the terms beyond `count` in l and in l', if all traces are of one `size`."""
     z = rate(expansion, rho + STEP * 1j)
     q, change = np.abs(z.real), np.abs(z.imag) / STEP
     beyond = (2 if expansion.symmetric else 1) * size * q**count / (1 - q)
@@ -156,14 +190,30 @@ def _rest(
 
 
 def deviation(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
-    """A bound on the standard deviation of rho in a cross-section, from the information of a SAR
-    without regressors.
+    """A bound on the posterior standard deviation of rho in a cross-section, by the information of
+    a SAR without regressors.
 
-        1 / sd^2 = tr G^2 + tr G'G - 2 (tr G)^2 / n,     G = W (I - rho W)^-1,     tr G = -l',   tr
-        G^2 = -l''
+        1/sd^2 = tr G^2 + tr G'G - 2 (tr G)^2 / n,      G = W (I - rho W)^-1
+        tr G = -l',      tr G^2 = -l''
 
-    tr G'G is at least tr G^2 (Schur), tr W'W for rho >= 0 and a W that is not negative, and tr W'W
-    / |I - rho W|^2; regressors only add. Infinite where this tells nothing. Ord (1975).
+    tr G'G is bounded from below by tr G^2 (Schur); by tr W'W for rho >= 0, as W is not negative;
+    and by tr W'W / |I - rho W|^2. Regressors only add information.
+
+    Parameters
+    ----------
+    expansion : Expansion
+        l.
+    rho : numpy.ndarray, shape (m,)
+        Where the posterior lies.
+
+    Returns
+    -------
+    numpy.ndarray, shape (m,)
+        The bound, infinite where it tells nothing.
+
+    References
+    ----------
+    Ord (1975).
     """
     step = 1e-5 / expansion.half
     square = -(slope(expansion, rho + step) - slope(expansion, rho - step)) / (2 * step)
@@ -175,19 +225,23 @@ def deviation(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
 
 
 def mode_shift(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
-    """How far the error of l' moves the mode of a posterior at rho in its standard deviations:
-    se(l') sd(rho), truncation included.
+    """How far the error of l' moves the mode of a posterior at rho, in its standard deviations.
 
-    sqrt(T) times as much for T periods, and at most as much with regressors that carry information
-    on rho.
+        se(l') sd(rho),      truncation included
+
+    It is sqrt(T) times as much for T periods, and no more than this with regressors that carry
+    information on rho.
     """
     total = standard_errors(expansion, rho)[1] + truncation(expansion, rho)[1]
-    return np.multiply(total, deviation(expansion, rho), out=np.zeros_like(total), where=total > 0)
+    shifts: np.ndarray = np.zeros_like(total)
+    np.multiply(total, deviation(expansion, rho), out=shifts, where=total > 0)
+    return shifts
 
 
 def prepare(matrix: sparse.csr_array) -> Structure:
-    """The structure of W, its units renumbered where their neighbours are far away in memory: l
-    does not depend on the order.
+    """The structure of W, its units renumbered where neighbours lie far apart in memory.
+
+    l does not depend on the order of the units, and products with W are faster.
     """
     matrix = canonicalize(matrix)
     rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
@@ -209,27 +263,53 @@ def stochastic_logdet(
     seed: int = 0,
     precision: type = np.float32,
 ) -> StochasticResult:
-    """An estimate of l(rho) = log|I - rho W| for a sparse W that is not negative, or what `prepare`
-    makes of it.
+    """Estimate l(rho) = log|I - rho W| for a sparse W.
 
-    `bounds`: the ends of the logit variable, by default -1 and 1 over the spectral radius where the
-    row sums tell it, else those of `find_admissible`. `interval`: what the series covers, by
-    default 0.99 of the bounds. `target`: of `mode_shift`; blocks of 16 probes, each with a seed of
-    its own, are added to the first `probes` until it is met or they are `most`; `shift` tells.
-    `precision`: of the products; the noise of the probes exceeds the rounding of single precision
-    by far.
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N), or Structure
+        W, not negative, or what `prepare` makes of it.
+    bounds : tuple of float, optional
+        The ends of the logit variable; by default -1 and 1 over the spectral radius where the row
+        sums tell it, else those of `find_admissible`.
+    interval : tuple of float, optional
+        The rho that the series covers, by default 0.99 of the bounds.
+    target : float
+        Of `mode_shift`. Blocks of 16 probes are added until it is met.
+    probes, most : int
+        How many probes there are at least and at most.
+    seed : int
+        Of the probes; every block has a seed of its own that follows from it.
+    precision : type
+        Of the products; the noise of the probes exceeds the rounding of single precision by far.
 
-    Where it holds: error and target are for the interval asked for, or for |rho| up to 0.9 over the
-    radius (`held`); beyond, the series goes on and the error grows as `standard_errors` and
-    `mode_shift` tell. The target is for one period: T of them move the mode sqrt(T) times as far,
-    so ask for target / sqrt(T). A posterior of rho needs l' alone; an evidence needs l, so that two
-    W cannot be compared to better than their `error`, which grows like sqrt(n). Of a W that is not
-    similar to a symmetric one the powers converge for |rho| < 1/radius alone, slowly near to it:
-    the series covers 0.95 of that, and what the truncation leaves is part of `error` and `shift`.
+    Returns
+    -------
+    StochasticResult
+        The series, its error and its shift, which may miss the target.
 
-    Raises WeightsError for an acyclic W without bounds, for bounds beyond the admissible ones and
-    an interval the sum does not reach.
+    Raises
+    ------
+    WeightsError
+        For an acyclic W without bounds, for bounds beyond the admissible ones, and for an interval
+        on which the sum does not converge.
 
+    Notes
+    -----
+    Error and target are for the interval that is asked for, else for |rho| up to 0.9 over the
+    radius (`held`). Beyond, the series goes on and its error grows as `standard_errors` and
+    `mode_shift` tell.
+
+    The target is for one period. T of them move the mode sqrt(T) times as far, so ask for
+    target / sqrt(T). A posterior of rho needs l' alone; an evidence needs l, so that two W cannot
+    be compared to better than their `error`, which grows like sqrt(N).
+
+    For a W that is not similar to a symmetric one the powers converge for |rho| < 1/radius alone,
+    and slowly near to it. There the series covers 0.95 of that, and what the truncation leaves is
+    part of `error` and `shift`.
+
+    Examples
+    --------
     >>> ring = sparse.csr_array(
     ...     sparse.diags_array([0.5, 0.5, 0.5, 0.5], offsets=[-99, -1, 1, 99], shape=(100, 100))
     ... )
@@ -260,10 +340,18 @@ def stochastic_logdet(
     error = float((standard_errors(expansion, grid)[0] + truncation(expansion, grid)[0]).max())
     coef, ends = series(expansion, bounds, interval)
     lap("series")
-    how = "Chebyshev" if expansion.symmetric else "powers"
-    shift = float(mode_shift(expansion, grid).max())
     return StochasticResult(
-        coef, ends, bounds, error, shift, len(raw), lap.seconds, how, expansion, held, cautious
+        coef=coef,
+        ends=ends,
+        bounds=bounds,
+        error=error,
+        shift=float(mode_shift(expansion, grid).max()),
+        probes=len(raw),
+        seconds=lap.seconds,
+        how="Chebyshev" if expansion.symmetric else "powers",
+        expansion=expansion,
+        held=held,
+        cautious=cautious,
     )
 
 
@@ -273,49 +361,54 @@ def _frame(
     """The bounds, whether the lower one is cautious, and an expansion without moments for the
     spectrum of W.
     """
-    work, (least, radius), symmetric = (
-        structure.work,
-        structure.radius,
-        structure.symmetric and structure.work.nnz > 0,
+    known = _known_bounds(structure, given)
+    if given and structure.work.nnz:
+        _check_given(given, known)
+    symmetric = structure.symmetric and structure.work.nnz > 0
+    low, high = known.bounds
+    right = 1 / high
+    left = 1 / low if symmetric else -right
+    empty = Expansion(
+        size=structure.work.shape[0],
+        centre=(left + right) / 2,
+        half=(right - left) / 2,
+        symmetric=symmetric,
+        moments=np.zeros(1),
+        noise=np.zeros((1, 1)),
+        spread=(structure.spread[0], right if symmetric else structure.spread[1]),
     )
-    known_radius = np.isfinite(radius)
-    found = (
-        Admissible(
-            (-1 / radius, 1 / radius), (-1 / radius, 1 / radius), (-np.inf, 1 / least), False
-        )
-        if known_radius
-        else None
-    )
-    if not work.nnz:
-        found = find_admissible(structure, given)
-    elif found is None or (given and not found.bounds[0] <= given[0] < given[1] <= found.bounds[1]):
-        found = find_admissible(structure)
-    if (
-        given
-        and work.nnz
-        and not (
-            found.outer[0] * (1 + SLACK) <= given[0] < given[1] <= found.outer[1] * (1 + SLACK)
-        )
-    ):
+    return (given, False, empty) if given else (known.bounds, known.cautious, empty)
+
+
+def _known_bounds(structure: Structure, given: tuple[float, float] | None) -> Admissible:
+    """The bounds of rho by the row sums where these tell the spectral radius and given bounds do
+    not exceed it, else by `find_admissible`.
+    """
+    if not structure.work.nnz:
+        return find_admissible(structure, given)
+    least, radius = structure.radius
+    if not np.isfinite(radius):
+        return find_admissible(structure)
+    low, high = -1 / radius, 1 / radius
+    if given and not low <= given[0] < given[1] <= high:
+        return find_admissible(structure)
+    return Admissible((low, high), (low, high), (-np.inf, 1 / least), False)
+
+
+def _check_given(given: tuple[float, float], known: Admissible) -> None:
+    """Refuse given bounds beyond those at which I - rho W is singular."""
+    low, high = (end * (1 + SLACK) for end in known.outer)
+    if not low <= given[0] < given[1] <= high:
         raise WeightsError(
             f"bounds=({given[0]:.6g}, {given[1]:.6g}) reach beyond the admissible rho, "
-            f"({found.bounds[0]:.6g}, {found.bounds[1]:.6g}): narrow them, or leave them out."
+            f"({known.bounds[0]:.6g}, {known.bounds[1]:.6g}): narrow them, or leave them out."
         )
-    low, high = found.bounds
-    radius = 1 / high
-    left = 1 / low if symmetric else -radius
-    nothing = np.zeros(1), np.zeros((1, 1))
-    spread = structure.spread[0], radius if symmetric else structure.spread[1]
-    empty = Expansion(
-        work.shape[0], (left + radius) / 2, (radius - left) / 2, symmetric, *nothing, spread
-    )
-    return (given, False, empty) if given else (found.bounds, found.cautious, empty)
 
 
 def _interval(
     empty: Expansion, bounds: tuple[float, float], given: tuple[float, float] | None
 ) -> tuple[float, float]:
-    """What the series is to cover: inside the bounds, and where the sum converges."""
+    """The rho that the series covers: inside the bounds, and where the sum converges."""
     low, high = (1 / (empty.centre - empty.half), 1 / (empty.centre + empty.half))
     if given is None:
         reach = REACH if empty.symmetric else POWERS
@@ -330,7 +423,7 @@ def _interval(
 
 
 def _count(empty: Expansion, interval: tuple[float, float], target: float) -> int:
-    """How many traces keep the truncation within a share of the target over the interval, a
+    """How many traces keep the truncation within its SHARE of the target over the interval: a
     multiple of BLOCK plus one.
     """
     if not empty.spread[0]:
@@ -345,8 +438,8 @@ def _count(empty: Expansion, interval: tuple[float, float], target: float) -> in
 def _held(
     empty: Expansion, bounds: tuple[float, float], given: tuple[float, float] | None
 ) -> tuple[float, float]:
-    """The rho for which the error is told and the target is to be met: the interval given, or what
-    RANGE leaves of the usual one.
+    """The rho for which the error is told and the target is to be met: the interval that is given,
+    or the usual one within RANGE.
     """
     if given is not None:
         return given
@@ -356,7 +449,7 @@ def _held(
 
 
 def _slots(structure: Structure, expansion: Expansion, precision: type) -> sparse_operator.Ell:
-    """X on the device."""
+    """X as slots on the device."""
     work, c, n = structure.work, expansion.centre, expansion.size
     if c:
         work = sparse.csr_array(work - c * sparse.eye_array(n, format="csr"))
@@ -391,12 +484,14 @@ def _signs(slots: sparse_operator.Ell, words: jax.Array) -> jax.Array:
 
 def _apply(slots: sparse_operator.Ell, x: jax.Array) -> jax.Array:
     """X x."""
-    return x - sparse_operator.subtract_lag(slots, jnp.ones((), x.dtype), x)
+    rest: jax.Array = sparse_operator.subtract_lag(slots, jnp.ones((), x.dtype), x)
+    return x - rest
 
 
 def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
-    """x'y by columns; XLA adds up in a tree, at 13 ms for 10^6 rows, where sums by
-    chunks took 50.
+    """x'y by columns.
+
+    XLA adds up in a tree, in 13 ms for 10^6 rows, where sums by chunks took 50.
     """
     return jnp.sum(x * y, axis=0)
 
@@ -405,8 +500,23 @@ def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
 def polynomials(
     slots: sparse_operator.Ell, words: jax.Array, *, steps: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """v'Xv, (BLOCK,), v'T_j^2 v and v'T_j T_(j+1) v, (steps, BLOCK), j = 1, ..., steps; `words`:
-    seed, block.
+    """Values of quadratic forms of Chebyshev polynomials for one block of probes v.
+
+    Parameters
+    ----------
+    slots : Ell
+        X on the device.
+    words : jax.Array of int32, shape (2,)
+        The seed, and the number of the block.
+    steps : int
+        How many products with X follow the first.
+
+    Returns
+    -------
+    first : jax.Array, shape (BLOCK,)
+        v'X v.
+    squares, products : jax.Array, shape (steps, BLOCK)
+        v'T_j^2 v and v'T_j T_(j+1) v, j = 1, ..., steps.
     """
     signs = _signs(slots, words)
     start = _apply(slots, signs)
@@ -424,7 +534,7 @@ def polynomials(
 
 @partial(jax.jit, static_argnames="steps")
 def powers(slots: sparse_operator.Ell, words: jax.Array, *, steps: int) -> jax.Array:
-    """v'X^j v, j = 1, ..., steps: (steps, BLOCK)."""
+    """v'X^j v for one block of probes v, (steps, BLOCK), j = 1, ..., steps; see `polynomials`."""
     signs = _signs(slots, words)
 
     def step(now: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
@@ -447,11 +557,11 @@ def _exact(structure: Structure, expansion: Expansion) -> np.ndarray:
 
 
 def _estimate(expansion: Expansion, raw: np.ndarray, exact: np.ndarray, even: bool) -> Expansion:
-    """The traces by regression of the probes' values on those whose mean is known, and the errors
-    by its residuals.
+    """Estimate the traces by regression of the probes' values on those whose mean is known, and
+    their errors by its residuals.
 
-    The standard errors are those of Student's t, whose tails the few probes have. Odd traces of an
-    even W are zero.
+    The standard errors are those of Student's t, because the probes are few. Odd traces of an even
+    W are zero.
     """
     raw = raw.copy()
     if even:
@@ -472,8 +582,23 @@ def _estimate(expansion: Expansion, raw: np.ndarray, exact: np.ndarray, even: bo
 def series(
     expansion: Expansion, bounds: tuple[float, float], interval: tuple[float, float]
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Chebyshev coefficients of l in the logit variable, as many as it takes, and the ends of the
-    latter.
+    """Expand l in the logit variable.
+
+    Parameters
+    ----------
+    expansion : Expansion
+        l by its traces.
+    bounds : tuple of float
+        The bounds of rho that the logit variable belongs to.
+    interval : tuple of float
+        The rho to cover.
+
+    Returns
+    -------
+    coef : numpy.ndarray, shape (K,)
+        Chebyshev coefficients, as many as it takes.
+    ends : tuple of float
+        The range of the logit variable.
     """
     low, high = logit.to_s(np.array(interval), bounds)
     ends = float(low), float(high)

@@ -1,5 +1,5 @@
-"""What factorisations and probes need to know of W: the part of it that tells, in a form that
-rounding does little harm to.
+"""What factorisations and random probes use of W: the part that determines log|I - rho W|, in a
+form that rounding does little harm to.
 """
 
 from typing import NamedTuple
@@ -9,8 +9,8 @@ import scipy.sparse as sparse
 
 from spillover.kernels import factor, ordering, perron, spectrum
 
-ROUNDING = 1e-12  # row sums that differ by less are equal
-ROWS = 65_536  # of W^2 at a time
+ROUNDING = 1e-12  # row sums that differ by less, relative, are equal
+ROWS = 65_536  # rows of W^2 computed at a time
 FACTORED = 1_000_000  # units beyond which the Perron root is left to products
 
 
@@ -43,8 +43,10 @@ class Structure(NamedTuple):
     spread: tuple[float, float]
 
     def pencil(self) -> factor.Pencil:
-        """I - rho W made ready for many rho: inside 1/radius its symmetric part is positive
-        definite, or its rows dominate.
+        """I - rho W made ready for many rho.
+
+        No pivoting is needed for |rho| < 1/radius: there the symmetric part of I - rho W is
+        positive definite, because the norm of `work` is its radius, or its diagonal dominates.
         """
         prepared = factor.pencil(self.work, definite=self.symmetric)
         return (
@@ -63,7 +65,18 @@ def canonicalize(matrix: sparse.csr_array) -> sparse.csr_array:
 
 
 def examine(matrix: sparse.csr_array) -> Structure:
-    """The structure of a non-negative W."""
+    """Find the structure of W.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W, not negative, as `canonicalize` makes it.
+
+    Returns
+    -------
+    Structure
+        The matrix to work with, and what is known of it.
+    """
     work, symmetric, radius = matrix, spectrum.symmetrizer(matrix) is not None, _row_sum(matrix)
     if not symmetric:
         work = ordering.cyclic_part(matrix)
@@ -75,15 +88,15 @@ def examine(matrix: sparse.csr_array) -> Structure:
         work = spectrum.symmetrize(work)
         spread = _spread(work)
     elif work.nnz and not np.isfinite(radius):
-        work, *found = perron.balance(work, factor=work.shape[0] <= FACTORED)
-        bounds = (float(found[0]), float(found[1]))
+        work, low, high = perron.balance(work, factor=work.shape[0] <= FACTORED)
+        bounds = (low, high)
     traces = low_traces(work, symmetric)
     even = bool(traces[0] == traces[2] == 0 and ordering.has_two_colours(work))
     return Structure(work, symmetric, even, bounds, traces, spread)
 
 
 def low_traces(work: sparse.csr_array, symmetric: bool) -> np.ndarray:
-    """tr W, ..., tr W^4 from blocks of rows of W^2, which is never stored whole."""
+    """tr W, ..., tr W^4, (4,), from blocks of rows of W^2, which is never stored whole."""
     transpose = work if symmetric else work.T.tocsr()
     traces = np.array([work.diagonal().sum(), work.multiply(transpose).sum(), 0.0, 0.0])
     for start in range(0, work.shape[0], ROWS):
@@ -97,13 +110,15 @@ def low_traces(work: sparse.csr_array, symmetric: bool) -> np.ndarray:
 
 
 def _spread(work: sparse.csr_array) -> tuple[float, float]:
+    """tr W'W, and a bound on the largest singular value from the row and column sums."""
     norm = float(np.sqrt(work.sum(axis=0).max(initial=0.0) * work.sum(axis=1).max(initial=0.0)))
-    return float((work.data**2).sum()), norm  # not by BLAS, whose threads cost more than the sum
+    # a plain sum: the threads of BLAS would cost more than they save
+    return float((work.data**2).sum()), norm
 
 
 def _row_sum(matrix: sparse.csr_array) -> float:
-    """The row sum that all units with links share, which is the spectral radius then; infinite
-    where they differ.
+    """The sum that all rows with links share, which then is the spectral radius; infinite where the
+    sums differ.
     """
     sums = matrix.sum(axis=1)
     linked = sums[(sums > 0) | (np.bincount(matrix.indices, minlength=len(sums)) > 0)]

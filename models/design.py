@@ -1,5 +1,6 @@
-"""The regressors of a model: X, the lags of X, period dummies where they are needed, and a check
-that they can be told apart.
+"""The regressors of a model, and whether they can be told apart.
+
+X, the lags of X, and period dummies where they are needed.
 """
 
 from dataclasses import dataclass
@@ -85,8 +86,9 @@ def build(
 def average_over_time(
     x: np.ndarray, names: tuple[str, ...], weights: sparse.csr_array
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The means over time of the regressors and of their lags, (N, m), and their m labels, for
-    correlated random effects. Mundlak (1978).
+    """The means over time of the regressors and of their lags, for correlated random effects.
+
+    Returns the means, (N, m), and their m labels. Mundlak (1978).
 
     Only of regressors that vary both over time and across units. The means of the others are
     regressors already, or the constant.
@@ -120,8 +122,9 @@ def check(design: Design, effects: Transformation) -> None:
 
 
 def refuse_dependent(factor: np.ndarray, terms: tuple[str, ...]) -> None:
-    """Refuse, by name, a column that those before it make up. `factor` is R of the columns, (k, k),
-    none of which is zero.
+    """Refuse, by name, a column that those before it make up.
+
+    `factor` is R of the columns, (k, k), none of which is zero.
     """
     factor = factor / np.sqrt((factor**2).sum(axis=0))
     for j, term in enumerate(terms):

@@ -1,5 +1,4 @@
-"""What each kind of effects does to the data, the degrees of freedom and the log-determinant: one
-table.
+"""What each kind of effects does to the data and to the likelihood: one table.
 
     effects   observations   log-determinant,                    log-determinant,
                              all rows of W summing to c          any other W
@@ -116,8 +115,10 @@ def choose_transformation(
 
 
 def use_dummies(effects: Transformation, periods: int) -> Transformation:
-    """The same with period effects as dummies among the regressors, for where their lags are wanted
-    too. Without rho and lam the residuals are those of demeaning.
+    """The same with period effects as dummies among the regressors.
+
+    For where the lags of the effects are wanted too. Without rho and lam the residuals are those of
+    demeaning.
     """
     free = periods - 1 if effects.over_periods else periods
     return replace(effects, over_units=False, dummies=free, contrasts=False, quasi=False)
@@ -172,8 +173,9 @@ def factorize_levels(
     weights: sparse.csr_array | None,
     error_weights: sparse.csr_array | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For random effects: R of the contrasts over time, and R of sqrt(T) times the means over time.
-    Arguments as in `factorize`.
+    """R of the contrasts over time and R of the means over time, for random effects.
+
+    The means count sqrt(T) times. Arguments as in `factorize`.
     """
     root, inside = np.sqrt(len(y)), replace(effects, over_periods=True)
     within, _ = factorize(y, regressors, inside, weights, error_weights)

@@ -1,5 +1,6 @@
-"""Composite indices by the entropy method: indicators that tell the observations apart better weigh
-more.
+"""Composite indices by the entropy method.
+
+Indicators that tell the observations apart better weigh more:
 
     z_ij in [0, 1], rescaled           p_ij = z_ij / sum_i z_ij
     e_j = -sum_i p_ij ln p_ij / ln n   w_j = (1 - e_j) / sum_j (1 - e_j)
@@ -28,8 +29,10 @@ def is_constant(x: np.ndarray) -> np.ndarray:
 
 
 def rescale(x: np.ndarray, negative: np.ndarray | bool = False) -> np.ndarray:
-    """z in [0, 1], (n, k): (x - min) / (max - min), or (max - x) / (max - min) where more is worse;
-    0 in constant columns.
+    """Indicators rescaled to [0, 1], (n, k).
+
+    z is (x - min) / (max - min), or (max - x) / (max - min) where more is worse, and 0 in constant
+    columns.
 
     x is (n, k) in any units. `negative`, (k,) or one value for all, is true where more is worse.
 
@@ -45,8 +48,9 @@ def rescale(x: np.ndarray, negative: np.ndarray | bool = False) -> np.ndarray:
 
 
 def shares(z: np.ndarray) -> np.ndarray:
-    """p_ij = z_ij / sum_i z_ij, (n, k): the share of each observation in its column; even shares
-    where a column is zero everywhere.
+    """The share of each observation in its column, (n, k): p_ij = z_ij / sum_i z_ij.
+
+    The shares are even where a column is zero everywhere.
 
     >>> shares(np.array([[1.0, 0.0], [3.0, 0.0]])).tolist()
     [[0.25, 0.5], [0.75, 0.5]]
@@ -56,8 +60,10 @@ def shares(z: np.ndarray) -> np.ndarray:
 
 
 def entropies(p: np.ndarray) -> np.ndarray:
-    """e_j = -sum_i p_ij ln p_ij / ln n in [0, 1], (k,), with 0 ln 0 = 0, of the shares p, (n, k),
-    of more than one observation; 1 for even shares.
+    """The entropy of each column of shares, (k,), in [0, 1]: 1 for even shares.
+
+    e_j = -sum_i p_ij ln p_ij / ln n, with 0 ln 0 = 0, for the shares p, (n, k), of n > 1
+    observations.
 
     >>> entropies(np.array([[0.5, 1.0], [0.5, 0.0]])).tolist()
     [1.0, 0.0]

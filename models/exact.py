@@ -1,5 +1,4 @@
-"""Independent draws from the exact posterior of a Gaussian model with conjugate priors, and its
-marginal likelihood.
+"""Independent draws from the exact posterior with conjugate priors, and its evidence.
 
     lam                 ~ p(lam | y)
     rho | lam           ~ p(rho | lam, y)
@@ -36,8 +35,10 @@ NEGLIGIBLE = 1e-9  # of the largest weight: a node of lam with less does not wid
 
 
 class Noise(NamedTuple):
-    """What n draws are made of: `rho`, `lam`, uniform, (n,); `gamma`, of the shape `sigma_shape`,
-    (n,); `beta`, standard normal, (n, k).
+    """What n draws are made of.
+
+    `rho`, `lam`: uniform, (n,). `gamma`: gamma variates of the shape `sigma_shape`, (n,). `beta`:
+    standard normal, (n, k).
     """
 
     rho: jax.Array
@@ -47,9 +48,11 @@ class Noise(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """How good the quadrature is: `log_evidence`, log p(y) where the prior is proper; `error`, of
-    the integral relative to itself; `rho`, `lam`, the logit variables between which the mass lies,
-    (2,), zeros where the model lacks the parameter.
+    """How good the quadrature is.
+
+    `log_evidence`: log p(y), where the prior is proper. `error`: of the integral, relative to it.
+    `rho`, `lam`: the logit variables between which the mass lies, (2,), zeros where the model lacks
+    the parameter.
     """
 
     log_evidence: jax.Array
@@ -59,8 +62,10 @@ class Quality(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """The regression at one lam, for every rho: b(rho) = `intercept` - rho `slope`, (k,); SSR(rho)
-    = |`tail_y` - rho `tail_wy`|^2; `triangle`: R of S_lam D, (k, k).
+    """The regression at one lam, for every rho.
+
+    b(rho) = `intercept` - rho `slope`, (k,); SSR(rho) = |`tail_y` - rho `tail_wy`|^2; `triangle`: R
+    of S_lam D, (k, k).
     """
 
     intercept: jax.Array
@@ -71,9 +76,11 @@ class Slice(NamedTuple):
 
 
 class Node(NamedTuple):
-    """One lam of the table: `log_density` of its logit variable, the `slice` there, and of rho
-    given lam the `quantiles` at SCORES, the relative `error` of the integral and the logit
-    variables between which the mass lies, `reach`, (2,). Zeros where the model has no rho.
+    """One lam of the table.
+
+    `log_density`: of its logit variable. `slice`: the regression there. Of rho given lam, zeros
+    where the model has none: `quantiles` at SCORES; `error`, relative, of the integral; `reach`,
+    the logit variables between which the mass lies, (2,).
     """
 
     log_density: jax.Array
@@ -193,8 +200,9 @@ def _ssr(slice_: Slice, rho: jax.Array) -> jax.Array:
 def _tabulate_rho(
     posterior: Posterior, lag: LogDetSeries, slice_: Slice, points: int
 ) -> DensityTable:
-    """The density of the logit variable of rho at a slice, on what the support of its prior leaves
-    of the admissible interval.
+    """The density of the logit variable of rho at a slice.
+
+    It is that on what the support of the prior leaves of the admissible interval.
     """
     likelihood, prior = posterior.likelihood, posterior.prior.dependence[0]
     ends = _ends(posterior)[0]
@@ -220,8 +228,10 @@ def _draw_at_slice(
 def _sample_with_lam(
     posterior: Posterior, error: LogDetSeries, noise: Noise, *, points: int, batch: int | None
 ) -> tuple[Draw, Quality]:
-    """`sample` of a model with lam: lam from its marginal density on a table of nodes, then rho
-    from the quantiles kept at these, then sigma and beta from the slices there.
+    """`sample` of a model with lam.
+
+    First lam, from its marginal density on a table of nodes; then rho, from the quantiles kept at
+    these; then sigma and beta, from the slices there.
     """
     lag, first, last = posterior.likelihood.lag, _ends(posterior)[0], _ends(posterior)[-1]
     place = partial(_place_node, posterior, error)
@@ -284,8 +294,7 @@ def _reach_of_rho(nodes: Node, weight: jax.Array) -> jax.Array:
 def _draw_between(
     posterior: Posterior, slices: Slice, position: jax.Array, rho: jax.Array, noise: Noise
 ) -> tuple[jax.Array, jax.Array]:
-    """beta, (n, k), and sigma, (n,), at rho and at fractional positions among the slices of the
-    nodes, (n,) each.
+    """beta, (n, k), and sigma, (n,), at rho and at fractional positions among the nodes.
 
     By polynomials through NEAR of the slices, at a fraction of the price of a QR for every draw.
     """
@@ -306,8 +315,9 @@ def _draw_between(
 
 
 def _interpolate_rho(nodes: Node, position: jax.Array, u: jax.Array) -> jax.Array:
-    """The logit variable of rho given lam at fractional positions among the nodes and uniform u,
-    (n,) each, by cubics in both.
+    """The logit variable of rho at fractional positions among the nodes of lam.
+
+    It is the quantile at the uniform u, by cubics in both; all are (n,).
     """
     first, weights = stencil(position, nodes.quantiles.shape[0], 4)
     scores = (ndtri(u) - SCORES[0]) / (SCORES[1] - SCORES[0])

@@ -1,5 +1,6 @@
-"""Coordinates in which a regression is well conditioned, whatever the scales, means and
-near-collinearity of its columns.
+"""Coordinates in which a regression is well conditioned.
+
+They serve whatever the scales, the means and the near-collinearity of its columns are:
 
     S_lam D = Q T,    b_y, b_wy = T^-1 Q'S_lam (y, W y),    gamma = T (beta - b_y + rho b_wy)
 
@@ -66,8 +67,10 @@ def _filter_columns(moments: Moments, lam: float) -> np.ndarray:
 
 
 def _move(moments: Moments, frame: Frame) -> Moments:
-    """The columns in the frame: D T^-1 and M D T^-1 for D and M D; y - D b_y and W y - D b_wy for y
-    and W y; M times these for M y and M W y.
+    """The columns in the frame.
+
+    D T^-1 and M D T^-1 for D and M D; y - D b_y and W y - D b_wy for y and W y; M times these for M
+    y and M W y.
     """
     d = transform_columns(frame, np.asarray(moments.d))
     md = None if moments.md is None else transform_columns(frame, np.asarray(moments.md))

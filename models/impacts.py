@@ -1,5 +1,6 @@
-"""Direct, indirect and total impacts of a change in each explanatory variable: LeSage & Pace
-(2009), chapters 2 and 4.
+"""Direct, indirect and total impacts of a change in each explanatory variable.
+
+LeSage & Pace (2009), chapters 2 and 4.
 
     dE[y]/dx_k = S(rho)^-1 (beta_k I + theta_k W)
 
@@ -51,8 +52,10 @@ class Channels(NamedTuple):
 def split_coefficients(
     beta: jax.Array, own: ArrayLike, lagged: ArrayLike
 ) -> tuple[jax.Array, jax.Array]:
-    """beta_k and theta_k of each variable, (..., variables), from the coefficients of all terms,
-    (..., terms); theta_k is zero where the variable has no lag.
+    """beta_k and theta_k of each variable, from the coefficients of all terms.
+
+    The coefficients are (..., terms), the results (..., variables); theta_k is zero where the
+    variable has no lag.
 
     `own` and `lagged` hold the positions of x_k and of W x_k among the terms, -1 for none.
     """
@@ -64,8 +67,9 @@ def split_coefficients(
 def average(
     channels: Channels, beta: jax.Array, theta: jax.Array, rho: jax.Array | None
 ) -> Impacts:
-    """Average impacts, (..., variables), of beta and theta, (..., variables), and rho, (...), which
-    is None in a model without it.
+    """Average impacts, (..., variables).
+
+    beta and theta are (..., variables), rho is (...), None in a model without it.
     """
     if channels.logdet is None or rho is None:
         total = beta + theta * channels.mean_row_sum
@@ -81,8 +85,9 @@ def average(
 def by_order(
     matrix: sparse.csr_array, orders: int, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray
 ) -> Impacts:
-    """Average impacts by order of neighbour, (..., variables, orders + 1): the terms q = 0 ...
-    orders of sum_q rho^q W^q (beta I + theta W).
+    """Average impacts by order of neighbour, (..., variables, orders + 1).
+
+    They are the terms q = 0 ... orders of sum_q rho^q W^q (beta I + theta W).
 
     The sum converges for |rho| below one over the spectral radius of W only. Arguments as in
     `average`.
@@ -101,8 +106,10 @@ def by_order(
 
 
 class UnitImpacts(NamedTuple):
-    """Impacts by unit, (draws, variables, N): `direct`, of its own x on a unit; `received`, of
-    everyone's x on it (row sums); `sent`, of its x on everyone (column sums).
+    """Impacts by unit, (draws, variables, N).
+
+    `direct`: of its own x on a unit. `received`: of everyone's x on it, row sums. `sent`: of its x
+    on everyone, column sums.
     """
 
     direct: np.ndarray
@@ -113,8 +120,9 @@ class UnitImpacts(NamedTuple):
 def by_unit(
     matrix: sparse.csr_array, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray
 ) -> UnitImpacts:
-    """Diagonals, row sums and column sums of S^-1 (beta I + theta W), for beta and theta, (draws,
-    variables), and rho, (draws,).
+    """Impacts by unit: diagonals, row sums and column sums of S^-1 (beta I + theta W).
+
+    beta and theta are (draws, variables), rho is (draws,).
 
     Each draw costs a sparse factorisation and N solves.
     """

@@ -1,5 +1,4 @@
-"""Information matrices of the Gaussian spatial models: the curvature of the log-likelihood,
-observed or expected.
+"""Information matrices: the curvature of the log-likelihood, observed or expected.
 
 Their parameters come in the order (beta, rho, lam, sigma_alpha, sigma^2), those between beta and
 sigma^2 where the model has them.
@@ -123,8 +122,9 @@ def expected_information(
 
 
 def covariance_root(information: np.ndarray, frame: Frame) -> np.ndarray:
-    """A root C of the covariance C C' of (beta, rho, lam, sigma_alpha, sigma^2), (p, p), from an
-    information matrix in a frame.
+    """A root C of the covariance C C' of the estimates, from an information in a frame.
+
+    Both are (p, p), of (beta, rho, lam, sigma_alpha, sigma^2).
 
     Raises
     ------
@@ -150,8 +150,9 @@ def _enter_frame(
 
 
 def _take_out_periods(columns: np.ndarray, effects: Transformation) -> np.ndarray:
-    """Filtered columns, (T, N, k), less their means over the units, where period effects leave
-    after W and no basis of contrasts has removed them yet.
+    """Filtered columns, (T, N, k), less their means over the units, where they still hold them.
+
+    That is where period effects leave after W, and no basis of contrasts has removed them yet.
     """
     if effects.lag_first and effects.over_units and not effects.contrasts:
         return np.asarray(columns - columns.mean(axis=1, keepdims=True))

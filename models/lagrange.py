@@ -1,5 +1,6 @@
-"""Lagrange-multiplier tests of spatial dependence in the residuals of a least-squares fit
-(docs/mathematics.md 8).
+"""Lagrange-multiplier tests of spatial dependence in least-squares residuals.
+
+docs/mathematics.md 8 derives them:
 
     d_e = e'We / s2 + c,   d_l = e'Wy / s2 + c,   H = (WDb)'P(WDb) / s2 + tr
 
@@ -26,8 +27,9 @@ from spillover.kernels.moments import Moments
 
 
 class Centre(NamedTuple):
-    """The moments of e'We / s2 without dependence: `shift`, minus its mean, and its `variance`; s2
-    = e'e / `nu`.
+    """The moments of e'We / s2 without dependence, s2 = e'e / nu.
+
+    `shift`: minus the mean. `variance`. `nu`: degrees of freedom of s2.
     """
 
     shift: float
@@ -66,8 +68,9 @@ def centre(matrix: sparse.csr_array, *, multiplicity: int, over_units: bool, nu:
 
 
 def tests(moments: Moments, about: Centre) -> Statistics:
-    """The statistics from R of [D, W D, y, W y], D the regressors after the effects; `moments.md`
-    and `moments.my` hold the lags.
+    """The statistics from R of [D, W D, y, W y], D the regressors after the effects.
+
+    `moments.md` and `moments.my` hold the lags.
     """
     d, lagged, y, wy = (np.asarray(part) for part in (moments.d, moments.md, moments.y, moments.my))
     k = d.shape[1]

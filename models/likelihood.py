@@ -1,5 +1,6 @@
-"""Gaussian likelihoods on the R factor of the data: what one evaluation or gradient costs does not
-depend on N or T.
+"""Gaussian likelihoods on the R factor of the data.
+
+What one evaluation or gradient costs does not depend on N or T.
 
     log p(y | beta, rho, lam, sigma)
         = L(rho, lam) - nu/2 log(2 pi sigma^2) - |R v(rho, lam, beta)|^2 / (2 sigma^2)
@@ -70,8 +71,10 @@ class Parameters(NamedTuple):
 
 
 class Regression(NamedTuple):
-    """Least squares at given (rho, lam): `beta`, (k,); `triangle`, R of the filtered regressors,
-    (k, k); `ssr`, the residual sum of squares.
+    """Least squares at given (rho, lam).
+
+    `beta`: (k,). `triangle`: R of the filtered regressors, (k, k). `ssr`: the residual sum of
+    squares.
     """
 
     beta: jax.Array
@@ -111,8 +114,9 @@ def _subtract(base: jax.Array, factor: jax.Array | None, part: jax.Array | None)
 
 
 def regress(moments: Moments, rho: jax.Array | None, lam: jax.Array | None) -> Regression:
-    """The beta that minimises |S_lam (S(rho) y - D beta)|^2: by the leading triangle of R, or by a
-    small QR where there is lam.
+    """The beta that minimises |S_lam (S(rho) y - D beta)|^2.
+
+    By the leading triangle of R, or by a small QR where there is lam.
     """
     return _least_squares(*apply_filters(moments, rho, lam), triangular=lam is None)
 
@@ -128,8 +132,9 @@ def _least_squares(d: jax.Array, y: jax.Array, *, triangular: bool) -> Regressio
 
 
 def filter_at(likelihood: Likelihood, point: Point) -> tuple[jax.Array, jax.Array]:
-    """`apply_filters` at a point; with random effects the rows within units, then w times those of
-    the means.
+    """`apply_filters` at a point.
+
+    With random effects these are the rows within units, then w times those of the means.
 
     The rows are filtered first and never factored before. Columns of the basis may coincide (W X
     among D, and M D where M = W), and no derivative passes through the QR of such columns.
@@ -160,16 +165,18 @@ def volume(likelihood: Likelihood, s: jax.Array) -> jax.Array:
 
 
 def _pair_with_logits(likelihood: Likelihood, s: jax.Array) -> list[tuple[LogDetSeries, jax.Array]]:
-    """The log-determinants of rho and lam, each with its logit variable; that of w comes last in s
-    and is left out.
+    """The log-determinants of rho and lam, each with its logit variable.
+
+    The logit variable of w, the last of s, is left out.
     """
     parts = dependence(likelihood)
     return list(zip(parts, s[: len(parts)], strict=True))
 
 
 def units(likelihood: Likelihood) -> jax.Array:
-    """N, of a likelihood with random effects: there nu = N T, and the log-determinant counts T
-    times.
+    """N, of a likelihood with random effects.
+
+    There nu = N T, and the log-determinant counts T times.
     """
     return likelihood.nu / likelihood.multiplicity
 

@@ -1,5 +1,6 @@
-"""Where a density of up to three logit variables has its mass and its peaks: a grid that zooms in,
-then Newton's method.
+"""Where a density of up to three logit variables has its mass and its peaks.
+
+A grid zooms in, then Newton's method finishes.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,9 +21,10 @@ MOST = 12  # zooms; each shrinks a side up to 30-fold
 
 
 class Mass(NamedTuple):
-    """A density on the points of a grid: `points`, (m, p); `value`, the log-density there, (m,);
-    `weight`, the density normalised to sum to one, (m,); `peaks`, the positions of the local maxima
-    among the points, the highest first.
+    """A density on the points of a grid.
+
+    `points`: (m, p). `value`: the log-density there, (m,). `weight`: the density normalised to sum
+    to one, (m,). `peaks`: positions of the local maxima among the points, the highest first.
     """
 
     points: np.ndarray
@@ -128,8 +130,10 @@ def newton(
     reach: float,
     steps: int = 50,
 ) -> np.ndarray:
-    """The local maximum near `start`, (p,), by at most `steps` Newton steps of length at most
-    `reach`, halved until the density does not fall.
+    """The local maximum near `start`, (p,), by Newton's method.
+
+    At most `steps` steps are taken, each of length at most `reach` and halved until the density
+    does not fall.
 
     `derivatives` gives value, gradient and Hessian at a point. Where the curvature is not that of a
     maximum the step follows the gradient. Steps are taken in units in which every variable curves

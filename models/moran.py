@@ -1,5 +1,4 @@
-"""Moran's I, global and local: the statistics, their moments and their permutation distributions,
-on arrays and a sparse W.
+"""Moran's I, global and local: statistics, moments and permutation distributions.
 
 z stands for deviations from the mean, (n,) or (n, columns), and W for a sparse array (n, n) with a
 zero diagonal, not necessarily symmetric.
@@ -64,8 +63,9 @@ def normality(about: Sums) -> MoranMoments:
 
 
 def randomisation(z: np.ndarray, about: Sums) -> MoranMoments:
-    """The moments of I over all n! arrangements of the values, which are equally likely, for n of
-    at least 4. Cliff & Ord (1981), 2.3.
+    """The moments of I over all n! arrangements of the values, equally likely.
+
+    n is at least 4. Cliff & Ord (1981), 2.3.
 
         E = -1 / (n - 1)
         Var = (n [(n^2 - 3n + 3) S1 - n S2 + 3 S0^2] - b [(n^2 - n) S1 - 2n S2 + 6 S0^2])
@@ -89,7 +89,8 @@ def permute(
 
 
 def count_extremes(simulated: np.ndarray, observed: float, size: float) -> tuple[int, int]:
-    """How many of the simulated statistics are at least, and how many at most, the observed one;
+    """How many simulated statistics are at least, and how many at most, the observed one.
+
     `size` is that of their terms, by which ties are told.
     """
     slack = TIE * size
@@ -97,15 +98,17 @@ def count_extremes(simulated: np.ndarray, observed: float, size: float) -> tuple
 
 
 def local(z: np.ndarray, W: sparse.csr_array) -> np.ndarray:
-    """Local I_i = z_i (Wz)_i / m2, m2 = z'z / n, (n,), which sum to z'Wz / m2. Anselin (1995),
-    Geographical Analysis 27.
+    """Local Moran statistics, (n,): I_i = z_i (Wz)_i / m2, m2 = z'z / n.
+
+    They sum to z'Wz / m2. Anselin (1995), Geographical Analysis 27.
     """
     return np.asarray(z * (W @ z) / (z * z).mean())
 
 
 def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
-    """The moments of I_i over all arrangements of the values, (n,) each. Sokal, Oden & Thomson
-    (1998), Geographical Analysis 30, A3 and A4.
+    """The moments of I_i over all arrangements of the values, (n,) each.
+
+    Sokal, Oden & Thomson (1998), Geographical Analysis 30, A3 and A4.
 
         E = -w_i / (n - 1)
         Var = v_i (n - b) / (n - 1) + (w_i^2 - v_i)(2b - n) / ((n - 1)(n - 2)) - E^2
@@ -120,8 +123,9 @@ def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
 
 
 def local_conditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
-    """The moments of I_i over the arrangements of the other values around unit i, (n,) each. Sokal,
-    Oden & Thomson (1998), A7 and A8.
+    """The moments of I_i over the arrangements of the other values around unit i, (n,) each.
+
+    Sokal, Oden & Thomson (1998), A7 and A8.
 
         E = -z_i^2 w_i / ((n - 1) m2)
         Var = (z_i / m2)^2 n / (n - 2) (v_i - w_i^2 / (n - 1)) (m2 - z_i^2 / (n - 1))
@@ -138,8 +142,9 @@ def local_conditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
 def count_local_extremes(
     z: np.ndarray, W: sparse.csr_array, permutations: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How many arrangements of the other values around unit i give an I_i at least, and how many
-    one at most, the observed: (n,) each.
+    """How many arrangements around unit i give an I_i at least, and at most, the observed.
+
+    What is arranged are the values of the other units; the counts are (n,) each.
 
     One random order serves every unit: unit i changes places with the unit that stands at i, which
     leaves the others in a uniformly random order. So a permutation costs one product with W and one
@@ -165,8 +170,10 @@ def count_local_extremes(
 def p_permutation(
     above: np.ndarray | int, below: np.ndarray | int, permutations: int, alternative: str
 ) -> np.ndarray:
-    """(count + 1) / (permutations + 1), the count of the tail in question; two-sided: twice the
-    smaller one, at most 1. Davison & Hinkley (1997), Bootstrap Methods and their Application, 4.3.
+    """The p-value of a permutation test: (count + 1) / (permutations + 1).
+
+    The count is that of the tail in question; two-sided, twice the smaller p-value, at most 1.
+    Davison & Hinkley (1997), Bootstrap Methods and their Application, 4.3.
 
     >>> p_permutation(49, 950, 999, "greater"), p_permutation(49, 950, 999, "two-sided")
     (array(0.05), array(0.1))
@@ -195,8 +202,9 @@ def _row_sums(W: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
 def _random_orders(
     W: sparse.csr_array, permutations: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Random orders of the units, (n, width) at a time, as many as a product with W has room for in
-    BLOCK.
+    """Random orders of the units, (n, width) at a time.
+
+    The width is what a product with W has room for in BLOCK.
     """
     units = np.arange(W.shape[0])
     width = max(1, BLOCK // max(W.nnz, len(units)))

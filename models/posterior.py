@@ -37,8 +37,10 @@ from spillover.models.supports import UNIT, cut_sigma_and_beta, locate_point, we
 
 
 class Posterior(NamedTuple):
-    """What a sampler needs: the `likelihood`, whose moments include the rows of the `prior`, and
-    the `centre` and `scale` of the logit variables of (rho, lam, w), (p,) each.
+    """What a sampler needs of a model with its data.
+
+    `likelihood`: its moments include the rows of the prior. `prior`. `centre`, `scale`: of the
+    logit variables of (rho, lam, w), (p,) each.
     """
 
     likelihood: Likelihood
@@ -48,8 +50,10 @@ class Posterior(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """One draw of the parameters: `beta`, (k,), and scalars; `rho`, `lam`, `sigma_alpha` are None
-    where the model lacks them.
+    """One draw of the parameters.
+
+    `beta`: (k,). The others are scalars; `rho`, `lam` and `sigma_alpha` are None where the model
+    lacks them.
     """
 
     beta: jax.Array
@@ -60,9 +64,11 @@ class Draw(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a flat vector lies: the `draw`; the regression behind it, `fit`; its logit variables,
-    `s` as the sampler has them and `full` on the whole admissible intervals; `log_mass`, what hard
-    bounds add to the log Jacobian of beta and sigma, None without.
+    """Where a flat vector lies.
+
+    `draw`: the parameters. `fit`: the regression behind them. `s`, `full`: the logit variables, as
+    the sampler has them and on the whole admissible intervals. `log_mass`: what hard bounds add to
+    the log Jacobian of beta and sigma, None without.
     """
 
     draw: Draw
@@ -73,8 +79,9 @@ class Place(NamedTuple):
 
 
 def flat_size(posterior: Posterior) -> int:
-    """Length of the flat site: k coefficients, sigma, and the parameters that least squares are
-    conditional on.
+    """Length of the flat site.
+
+    It holds k coefficients, sigma, and the parameters that least squares are conditional on.
     """
     return posterior.likelihood.moments.d.shape[1] + 1 + posterior.likelihood.dimensions
 
@@ -124,8 +131,9 @@ def _log_triangle(fit: Regression) -> jax.Array:
 
 
 def _log_prior(posterior: Posterior, draw: Draw, s: jax.Array) -> jax.Array:
-    """The prior of beta (but for its quadratic form, which is in the moments), of log sigma, and of
-    the logit variables.
+    """The log prior of beta, of log sigma, and of the logit variables.
+
+    The quadratic form of beta is left out: it is in the moments.
     """
     prior, log_sigma = posterior.prior, jnp.log(draw.sigma)
     total = (
@@ -144,8 +152,10 @@ def _log_prior(posterior: Posterior, draw: Draw, s: jax.Array) -> jax.Array:
 def _log_prior_point(
     likelihood: Likelihood, prior: Prior, s: jax.Array, sigma: jax.Array | None
 ) -> jax.Array:
-    """The prior of the logit variables. That of w needs sigma where it comes from a distribution of
-    sigma_alpha; without sigma it is that of a uniform share.
+    """The log prior of the logit variables.
+
+    That of w needs sigma where it comes from a distribution of sigma_alpha; without sigma it is
+    that of a uniform share.
     """
     parts, bounds = dependence(likelihood), prior.supports
     ends = (None,) * len(parts) if bounds is None else bounds.dependence
@@ -185,8 +195,9 @@ def log_constant(likelihood: Likelihood, prior: Prior) -> jax.Array:
 
 
 def collapsed_log_density(likelihood: Likelihood, prior: Prior, s: jax.Array) -> jax.Array:
-    """log p(y, s), beta and sigma integrated out, at the logit variables s of (rho, lam, w), for
-    conjugate priors (docs/mathematics.md 4.2).
+    """log p(y, s) with beta and sigma integrated out, for conjugate priors.
+
+    s are the logit variables of (rho, lam, w). docs/mathematics.md 4.2.
 
     Distributions of the user in their place are left out, as if they were flat.
     """
@@ -201,8 +212,9 @@ def collapsed_log_density(likelihood: Likelihood, prior: Prior, s: jax.Array) ->
 def find_growth(
     likelihood: Likelihood, prior: Prior
 ) -> tuple[list[np.ndarray], list[tuple[bool, bool]]]:
-    """For rho and for lam, those that the model has: the bounds, and whether the posterior grows
-    without end towards each of them.
+    """Whether the posterior grows without end towards the bounds of rho and of lam.
+
+    For each of the two that the model has: the bounds, and the answer at either of them.
 
     There least squares hardly change, the log-determinant and the prior are straight lines in the
     logit variable: their slopes decide. A log-determinant falls; what a quasi-likelihood has in its
@@ -222,8 +234,10 @@ def find_growth(
 
 
 def model(posterior: Posterior) -> None:
-    """The NumPyro model: a standard normal site "flat", the factor that makes it the posterior, and
-    the parameters as deterministic sites.
+    """The NumPyro model.
+
+    It has a standard normal site "flat", the factor that makes it the posterior, and the parameters
+    as deterministic sites.
     """
     base = dist.Normal().expand([flat_size(posterior)]).to_event(1)
     flat = numpyro.sample("flat", base)

@@ -173,12 +173,14 @@ def resolve(
 
 
 def _log_constant(a0: float, d0: float, rank: float, around: tuple[Any, ...], level: Any) -> float:
-    """The constants of the proper parts: of sigma, of the normal of beta, of rho and lam (whose
-    density on the logit variable has B(a, b) above), and of w.
+    """The constants of the proper parts.
+
+    Of sigma, of the normal of beta, and of rho, lam and w, whose densities `log_dependence` takes
+    times B(a, b).
     """
     constant = np.log(2) + a0 * np.log(d0) - scipy.special.gammaln(a0) if a0 > 0 else 0.0
     constant -= 0.5 * rank * np.log(2 * np.pi)
-    constant += sum(
+    constant -= sum(
         scipy.special.betaln(*ends) for ends in around if not isinstance(ends, dist.Distribution)
     )
     if level is not None and not isinstance(level, dist.Distribution):
@@ -237,8 +239,9 @@ def _conjugate_rows(
 
 
 def _check_conjugate(family: Conjugate, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean, (k,), and covariance, (k, k), as arrays; PriorError where they are not of k terms or
-    the covariance is none.
+    """Mean, (k,), and covariance, (k, k), as arrays.
+
+    PriorError where they are not of k terms or the covariance is none.
     """
     mean, covariance = np.asarray(family.mean, float), np.asarray(family.covariance, float)
     if mean.shape != (k,) or covariance.shape != (k, k):
@@ -315,12 +318,14 @@ def log_dependence(
     ends : array (2,), optional
         Hard bounds of the distribution.
     """
+    value: jax.Array
     if ends is not None:
-        return log_prob(prior, rho_at(s, ends, bounds)) + log_slope(s, intersect(ends, bounds))
-    if isinstance(prior, dist.Distribution):
-        return log_prob(prior, to_rho(s, bounds)) + log_slope(s, bounds)
-    a, b = prior
-    value: jax.Array = jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
+        value = log_prob(prior, rho_at(s, ends, bounds)) + log_slope(s, intersect(ends, bounds))
+    elif isinstance(prior, dist.Distribution):
+        value = log_prob(prior, to_rho(s, bounds)) + log_slope(s, bounds)
+    else:
+        a, b = prior
+        value = jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
     return value
 
 
@@ -353,6 +358,7 @@ def log_ratio(
         spread = sigma_alpha(sigma, weight, periods)
         slope = sigma**2 / (periods * spread * weight**3)  # -d sigma_alpha / d w
         spread = spread if ends is None else jnp.clip(spread, ends[0], ends[1])
-        return log_prob(prior, spread) + jnp.log(slope) + log_slope(s, jnp.asarray(UNIT))
+        value: jax.Array = log_prob(prior, spread) + jnp.log(slope)
+        return value + jnp.asarray(log_slope(s, jnp.asarray(UNIT)))
     shares = jnp.array(UNIFORM_SHARE) if isinstance(prior, dist.Distribution) else prior
     return log_dependence(shares, s, jnp.asarray(UNIT))

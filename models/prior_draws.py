@@ -55,8 +55,9 @@ def draw(
 def draw_spread(
     prior: Prior, sigma: np.ndarray | None, periods: int, size: int, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Draws of sigma_alpha, (size,), beside those of sigma, (size,); None where its prior is that
-    of a share and sigma has no proper one.
+    """Draws of sigma_alpha, (size,), beside those of sigma, (size,).
+
+    None where the prior is that of a share and sigma has no proper one.
     """
     if isinstance(prior.level, dist.Distribution):
         return sample_within(prior.level, size, POSITIVE, rng)

@@ -384,6 +384,7 @@ class Priors:
 
 
 def _show(family: Any) -> str:
+    """A prior in one line, as `Priors` prints it."""
     if isinstance(family, dict):
         return ", ".join(f"{term}: {_show(value)}" for term, value in family.items())
     if isinstance(family, dist.Distribution):
@@ -397,8 +398,9 @@ def _show(family: Any) -> str:
 
 
 def _check(name: str, family: Any) -> None:
-    """Refuse what is no prior of this parameter: another's family, numbers out of range, and
-    distributions of the wrong shape.
+    """Refuse what is no prior of this parameter.
+
+    That is another's family, numbers out of range, and distributions of the wrong shape.
     """
     allowed = isinstance(family, (*FAMILIES[name], dist.Distribution)) or (
         name == "beta" and isinstance(family, dict)
@@ -446,8 +448,9 @@ def _check_numbers(name: str, family: Any) -> None:
 
 
 def _check_conjugate(family: Conjugate) -> None:
-    """Refuse what is no array of finite numbers; whether there is one for each term, the model
-    says.
+    """Refuse what is no array of finite numbers.
+
+    Whether there is one for each term, the model says.
     """
     try:
         finite = all(
@@ -463,6 +466,7 @@ def _check_conjugate(family: Conjugate) -> None:
 
 
 def _is_positive(value: Any, most: float) -> bool:
+    """Whether a value is a number between 1 / most and most."""
     real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     return real and 1 / most <= value <= most
 

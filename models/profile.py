@@ -73,9 +73,10 @@ def residual_scale(likelihood: Likelihood) -> float:
 
 
 def _vertex(density: np.ndarray, best: tuple[np.intp, ...]) -> tuple[np.ndarray, float]:
-    """Where the parabolas through the best point of a grid and its neighbours have their tops, in
-    steps from it, axis by axis, and the largest difference of the density from a neighbour. At the
-    edge of the grid the top is the point itself.
+    """The top of the parabolas through the best point of a grid and its neighbours.
+
+    In steps from that point, axis by axis, with the largest difference of the density from a
+    neighbour. At the edge of the grid the top is the point itself.
     """
     vertex, drop = np.zeros(2), 0.0
     for axis, i in enumerate(best):
@@ -90,8 +91,9 @@ def _vertex(density: np.ndarray, best: tuple[np.intp, ...]) -> tuple[np.ndarray,
 
 
 def _find_independent(d: np.ndarray) -> np.ndarray:
-    """Positions of the columns of d, (q, k), that the others do not make up. (A column that is
-    constant over time is nothing after demeaning.)
+    """Positions of the columns of d, (q, k), that the others do not make up.
+
+    A column that is constant over time, say, is nothing after demeaning.
     """
     factor, order = scipy.linalg.qr(d, mode="r", pivoting=True)
     size = np.abs(np.diagonal(factor))
@@ -100,8 +102,9 @@ def _find_independent(d: np.ndarray) -> np.ndarray:
 
 
 def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np.ndarray) -> Grid:
-    """The density at every pair of logit variables; an axis has one point where the model lacks the
-    parameter.
+    """The density at every pair of logit variables.
+
+    An axis has one point where the model lacks the parameter.
     """
     d, md, y, wy, my, mwy = host.moments
     columns = np.column_stack([d[:, kept], np.zeros_like(y) if wy is None else wy, y])[None]
@@ -122,8 +125,9 @@ def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np
 
 
 def _log_dependence(host: Likelihood, part: LogDetSeries, s: np.ndarray) -> np.ndarray:
-    """The log-determinant of S(rho) or S_lam, as often as it counts, plus the log slope of rho or
-    lam, at logit variables s: (m,) each.
+    """The log-determinant and the log slope of rho or lam, summed, at logit variables s, (m,).
+
+    The log-determinant of S(rho) or S_lam counts as often as it does in the likelihood.
     """
     logdet = np.asarray(host.multiplicity) * evaluate_on_host(part, s)
     return np.asarray(logdet + log_expit(2 * s) + log_expit(-2 * s))

@@ -55,8 +55,9 @@ SPREAD = 0.4
 
 @dataclass(frozen=True, eq=False)
 class Prosperity:
-    """A simulated study: y = rho W y + x beta + W x theta + effects + noise in all units and
-    periods, with the coefficients TRUTH.
+    """A simulated study with the coefficients TRUTH.
+
+    y = rho W y + x beta + W x theta + effects + noise in all units and periods.
 
     `y`: the index of prosperity, (T, N). `x`: integration and the controls in the order of TRUTH,
     (T, N, 6). `effects`: the sum of an effect of the unit and one of the period, (T, N). `noise`:
@@ -73,8 +74,10 @@ class Prosperity:
 
 
 def simulate_gdp(level: np.ndarray, periods: int, rng: np.random.Generator) -> np.ndarray:
-    """Gross domestic product per head in yuan, (T, N), which grows by about 7 % a year from a start
-    that is the higher the higher the `level` of a unit, (N,), in any units.
+    """Gross domestic product per head in yuan, (T, N).
+
+    It grows by about 7 % a year from a start that rises with the `level` of a unit, (N,), in any
+    units.
 
     >>> import numpy as np
     >>> simulate_gdp(np.arange(3.0), 2, np.random.default_rng(0)).shape
@@ -95,8 +98,9 @@ def simulate_prosperity(
     sigma: float = 0.008,
     indicators: tuple[int, int] = (10, 5),
 ) -> Prosperity:
-    """A panel study in which composite indices, as the entropy method works them out, obey a
-    spatial Durbin model exactly.
+    """A panel study whose composite indices obey a spatial Durbin model exactly.
+
+    The indices are those of the entropy method.
 
         y = S(rho)^-1 (x beta + W x theta + alpha_i + xi_t + sigma e),    min y = 0,  max y = 1
 
@@ -225,8 +229,10 @@ def _simulate_series(
     rng: np.random.Generator,
     pace: float = 1.0,
 ) -> np.ndarray:
-    """Series around 0, (T, N, count), for a `size` (T, count): units that persist, the nearer more
-    alike and the developed ahead; on top, times `pace`, trends and shocks that die away.
+    """Series around 0, (T, N, count), for a `size` (T, count).
+
+    Units persist, the nearer are more alike and the developed are ahead; on top come, times `pace`,
+    trends and shocks that die away.
     """
     n, (periods, count) = len(rank), size
     unit = 0.6 * rank[:, None] + 0.7 * _smooth(weights, rng.standard_normal((n, count)))

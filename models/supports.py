@@ -1,5 +1,4 @@
-"""Hard bounds of priors: the support of a distribution as an interval, and coordinates that stay
-inside it.
+"""Hard bounds of priors: supports as intervals, and coordinates that stay inside them.
 
     rho, lam     the logit variable on the intersection of the support with the admissible interval
     sigma, beta  the normals of the geometry without bounds, cut to the interval
@@ -46,8 +45,9 @@ NARROW = 12.0
 
 
 class Supports(NamedTuple):
-    """The ends of what the priors allow: infinite where open, None where a parameter is as free as
-    without a prior.
+    """The ends of what the priors allow.
+
+    They are infinite where open, and None where a parameter is as free as without a prior.
 
     `beta`: (k, 2). `sigma`, `level` (of sigma_alpha): (2,). `dependence`: (2,) for each of rho and
     lam, those that the model has.
@@ -66,8 +66,9 @@ def supports(
     dependence: dict[str, Any],
     terms: tuple[str, ...],
 ) -> Supports | None:
-    """The supports of the distributions among these priors, None where no distribution has a hard
-    bound of its own.
+    """The supports of the distributions among these priors.
+
+    None where no distribution has a hard bound of its own.
 
     Parameters
     ----------
@@ -107,8 +108,9 @@ def _is_open(bounds: Supports) -> bool:
 
 
 def _ends_in(family: Any, name: str) -> jax.Array | None:
-    """The ends of a distribution of one number, (2,); None for a family of ours and for the whole
-    line.
+    """The ends of a distribution of one number, (2,).
+
+    None for a family of ours and for the whole line.
     """
     if not isinstance(family, dist.Distribution):
         return None
@@ -207,8 +209,9 @@ def _bounds_of(support: Any) -> tuple[Any, Any]:
 def narrow(
     bounds: Supports, names: tuple[str, ...], admissible: tuple[tuple[float, float], ...]
 ) -> Supports | None:
-    """The supports, with those of rho and lam cut to their admissible intervals; None where nothing
-    is bounded any more.
+    """The supports, with those of rho and lam cut to their admissible intervals.
+
+    None where nothing is bounded any more.
 
     Raises
     ------
@@ -238,8 +241,9 @@ def sample_within(
     within: tuple[float, float],
     rng: np.random.Generator,
 ) -> np.ndarray | None:
-    """`size` draws from what lies of a distribution inside `within`; None where that is hardly
-    anything of it, so that there is nothing to show.
+    """`size` draws from the part of a distribution that lies inside `within`.
+
+    None where that part is so small that there is nothing to show.
     """
     ends, key = interval(distribution, "a parameter"), jax.random.key(int(rng.integers(2**31)))
     if (ends[..., 0] >= within[0]).all() and (ends[..., 1] <= within[1]).all():
@@ -256,10 +260,9 @@ def intersect(ends: ArrayLike, bounds: ArrayLike) -> jax.Array:
 
 
 def widen(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
-    """From s, the logit variable on the intersection of `bounds` with `ends`, to the one on the
-    bounds.
+    """The logit variable on the whole `bounds`, from the one on their intersection with `ends`.
 
-    Both ends are measured from the nearer one, so that nothing cancels.
+    Each value is measured from the nearer end, so that nothing cancels.
     """
     s = jnp.asarray(s)
     if ends is None:
@@ -272,14 +275,16 @@ def widen(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
 
 def rho_at(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
     """rho at s, the logit variable on the intersection of the bounds with `ends`."""
-    return to_rho(s, bounds if ends is None else intersect(ends, bounds))
+    rho: jax.Array = to_rho(s, bounds if ends is None else intersect(ends, bounds))
+    return rho
 
 
 def cut_normal(
     v: jax.Array, ends: jax.Array, centre: jax.Array, rate: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """centre + z / rate inside `ends`, z, and the log probability that it has of lying there, where
-    z is the standard normal v cut to what the ends leave.
+    """centre + z / rate inside `ends`, where z is the standard normal v cut to fit.
+
+    Returns it, z, and the log probability that an uncut one lies inside.
     """
     known = jnp.isfinite(ends)
     low, high = jnp.where(
@@ -292,8 +297,9 @@ def cut_normal(
 def cut_coefficients(
     fit: Regression, sigma: jax.Array, v: jax.Array, box: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """beta, (k,), each inside its row of the box, (k, 2), at normal coordinates v, (k,), and the
-    sum of the log probabilities that they have of it.
+    """beta, (k,), each inside its row of the box, (k, 2), at normal coordinates v, (k,).
+
+    With it the sum of the log probabilities that the coefficients have of their rows.
 
     R (beta - b) = sigma z is solved from the last coefficient to the first, each z cut to what the
     coefficients after it leave.
@@ -317,12 +323,12 @@ def cut_coefficients(
 def cut_sigma_and_beta(
     likelihood: Likelihood, bounds: Supports, point: Point, fit: Regression, flat: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """sigma and beta inside their bounds at the normal coordinates z, v of a flat vector, (k + 1,)
-    or more, and what the bounds add to the log Jacobian of both.
+    """sigma and beta inside their bounds, and what these add to the log Jacobian of both.
 
-    That is the log probabilities that they have of their intervals and, for sigma, (u^2 - v^2) / 2,
-    where u is v cut to its interval. For beta such a term is in the density already, whose
-    quadratic form is that of z before the cut.
+    sigma and beta are those at the normal coordinates z, v of a flat vector, (k + 1,) or more. The
+    Jacobian gains the log probabilities that they have of their intervals and, for sigma, (u^2 -
+    v^2) / 2, where u is v cut to its interval. For beta such a term is in the density already,
+    whose quadratic form is that of z before the cut.
     """
     k, root = fit.beta.shape[0], jnp.sqrt(2 * likelihood.nu)
     centre, ends = 0.5 * jnp.log(fit.ssr / likelihood.nu), _sigma_ends(likelihood, bounds, point)
@@ -355,8 +361,9 @@ def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
 
 
 def _ends_of(likelihood: Likelihood, bounds: Supports) -> list[tuple[jax.Array | None, ArrayLike]]:
-    """The ends, None without hard bounds, and the whole interval of rho, lam and w, those that the
-    model has.
+    """The ends and the whole interval of rho, lam and w, those that the model has.
+
+    The ends are None where there are no hard bounds.
     """
     pairs: list[tuple[jax.Array | None, ArrayLike]] = [
         (ends, part.bounds)
@@ -370,8 +377,9 @@ def _ends_of(likelihood: Likelihood, bounds: Supports) -> list[tuple[jax.Array |
 def locate_point(
     likelihood: Likelihood, bounds: Supports | None, s: jax.Array
 ) -> tuple[Point, jax.Array]:
-    """The point at logit variables s, (p,), each on what the supports leave of its interval, and
-    the logit variables of this point on the whole intervals, (p,).
+    """The point at logit variables s, (p,), each on what the supports leave of its interval.
+
+    With it the logit variables of this point on the whole intervals, (p,).
     """
     if bounds is None or not s.shape[0]:
         return point_at(likelihood, s), s
@@ -384,8 +392,9 @@ def locate_point(
 
 
 def widen_points(likelihood: Likelihood, bounds: Supports | None, points: np.ndarray) -> np.ndarray:
-    """From logit variables, (m, p), each on what the supports leave of its interval, to those on
-    the whole intervals.
+    """`widen` for many points: logit variables on the whole intervals, (m, p).
+
+    Those given, (m, p), are on what the supports leave of the intervals.
     """
     if bounds is None or not points.shape[1]:
         return points

@@ -7,8 +7,6 @@ from spillover.models import prior_arrays
 from spillover.models.design import INTERCEPT
 
 TERMS = (INTERCEPT, "a", "b", "W:a")
-
-
 N = 200
 
 

@@ -108,6 +108,15 @@ def expected_of(case, beta, values, sigma2):
     )
 
 
+def check_expected(case, seed):
+    """The expected information at a random point against the oracle's."""
+    beta, values, sigma2 = parameters(case, seed)
+    actual, there = expected_of(case, beta, values, sigma2)
+    at = kept(case, len(beta))
+    whole = dense.expected_information(case.problem, beta, sigma2, *there)
+    compare(actual, whole[np.ix_(at, at)], 1e-9)
+
+
 PAIRS = [(name, "same") for name in dense.hostile()] + [
     ("knn", "other"),
     ("contiguity", "raw"),
@@ -128,30 +137,14 @@ WITHOUT_EFFECTS = [  # a quasi-likelihood's depends on the effects
 @pytest.mark.cover
 @pytest.mark.parametrize(("name", "other", "effects", "model"), WITHOUT_EFFECTS)
 def test_expected_information_is_the_dense_one(case, model, effects, name, other):
-    chosen = case(name, model, effects, other=other)
-    beta, values, sigma2 = parameters(chosen, POINT[effects])
-    actual, there = expected_of(chosen, beta, values, sigma2)
-    at = kept(chosen, len(beta))
-    compare(
-        actual,
-        dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)],
-        1e-9,
-    )
+    check_expected(case(name, model, effects, other=other), POINT[effects])
 
 
 @pytest.mark.cover
 @pytest.mark.parametrize("effects", dense.EFFECTS)
 @pytest.mark.parametrize("model", ["OLS", "SAR", "SAC"])
 def test_expected_information_of_the_direct_likelihood(case, model, effects):
-    chosen = case("knn", model, effects, kind="direct")
-    beta, values, sigma2 = parameters(chosen, 5)
-    actual, there = expected_of(chosen, beta, values, sigma2)
-    at = kept(chosen, len(beta))
-    compare(
-        actual,
-        dense.expected_information(chosen.problem, beta, sigma2, *there)[np.ix_(at, at)],
-        1e-9,
-    )
+    check_expected(case("knn", model, effects, kind="direct"), 5)
 
 
 @pytest.mark.cover

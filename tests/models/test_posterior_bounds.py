@@ -21,14 +21,8 @@ def between(low, high):
 
 
 HALF = dist.HalfNormal(0.7), lambda value, *_: stats.halfnorm.logpdf(value, scale=0.7).sum()
-
-
 ANY = dist.Normal(0.0, 3.0), lambda value, *_: stats.norm.logpdf(value, 0, 3).sum()
-
-
 FREE = InverseGamma(2.0, 1.5), gamma_sigma(2.0, 1.5)
-
-
 BOUNDED = {  # model, beta, sigma, rho and lam; least squares are near (1.5, 0.5, -0.3), sigma 1
     "every coefficient by itself": (
         "SAR",

@@ -55,8 +55,6 @@ BETAS = {  # a prior for all coefficients, and its law
         lambda b, _: stats.norm.logpdf(b, 0, [1, 2, 3]).sum(),
     ),
 }
-
-
 SIGMAS = {
     "half normal": (dist.HalfNormal(0.8), lambda s: stats.halfnorm.logpdf(s, scale=0.8)),
     "half cauchy": (dist.HalfCauchy(1.3), lambda s: stats.halfcauchy.logpdf(s, scale=1.3)),

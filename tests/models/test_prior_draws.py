@@ -12,8 +12,6 @@ from spillover.models.prior_draws import draw
 from spillover.models.priors import Conjugate, Flat, InverseGamma, Priors, ScaledBeta
 
 SIZE = 20_000
-
-
 BOUNDS = (np.array([-2.0, 1.0]), np.array([-1.5, 0.9]))
 
 
