@@ -24,8 +24,7 @@ smoke: $(STAMP)  ## imports, and fits against independent references: whether sp
 check: $(STAMP)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -rf build/types build/lib build/bdist.* && $(BIN)/python -m pip install -q --no-deps --target build/types .
-	cd build/types && MYPYPATH=. ../../$(BIN)/python -m mypy --config-file ../../pyproject.toml -p spillover
+	.ci/types $(BIN)/python
 
 docs: $(DOCS)  ## the documentation, of the wheel, without a network: build/docs/html/index.html
 	rm -rf build/lib build/bdist.* build/docs/wheel build/docs/package build/docs/doctrees build/docs/html docs/reference/generated

@@ -56,7 +56,11 @@ def solve_on_device(matrix: sparse.csr_array, b: np.ndarray, contender: str) -> 
     row = {**took.rounded(), "cold_s": round(cold.wall_s, 3)}
     if contender == "gradient":
         return row
-    return {**row, "iterations": int(info.iterations), "residual": float(np.max(info.residual))}
+    return {
+        **row,
+        "iterations": int(info.iterations),
+        "residual": float(np.asarray(info.residual).max()),
+    }
 
 
 def child(contender: str, path: str) -> dict:

@@ -221,14 +221,7 @@ RULES = {
 
 
 # Rules that a part of the tree still breaks.
-LATER = {
-    "files of the package",
-    "files of tests and benches",
-    "functions",
-    "one name, one class",
-    "strict zips",
-    "named arguments",
-}
+LATER = {"files of tests and benches", "functions", "named arguments"}
 
 
 @pytest.mark.parametrize("rule", [name for name in RULES if name not in LATER])
