@@ -287,7 +287,7 @@ def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
             " model first; by the common factor SEM lies in SDM where the rows of W sum to one or"
             " unit effects contain the constant, which has no lag among the regressors."
         )
-    df = _count(full) - _count(restricted)
+    df = _count_parameters(full) - _count_parameters(restricted)
     gain = 2 * (full.loglik - restricted.loglik)
     if df < 1 or gain < -ENOUGH:
         raise SpecificationError(
@@ -365,7 +365,7 @@ def _nests(restricted: MLFit, full: MLFit) -> bool:
     return terms and (factor or all(b or not a for a, b in zip(small, large, strict=True)))
 
 
-def _count(fit: MLFit) -> int:
+def _count_parameters(fit: MLFit) -> int:
     """The number of parameters, those of demeaned effects included."""
     return len(fit.params) + fit.absorbed
 
@@ -394,11 +394,11 @@ def wald(ml: MLFit, name: str, values: np.ndarray, jacobian: np.ndarray) -> Test
         name,
         float(np.sum(solve_triangular(triangle, values, trans="T") ** 2)),
         len(values),
-        _said_of(ml),
+        _note_on(ml),
     )
 
 
-def _said_of(ml: MLFit) -> str:
+def _note_on(ml: MLFit) -> str:
     """The note that a test by a quasi-likelihood bears."""
     return "by the curvature of a quasi-likelihood" if ml.quasi else ""
 
@@ -594,7 +594,7 @@ def hausman(fixed: MLFit, random: MLFit) -> TestResult:
     spec = replace(random.spec, effects="correlated_random")
     correlated = Model(replace(with_method(random.problem, "transformed"), spec=spec))
     return replace(
-        chi_squared("Hausman", statistic, len(shared), _said_of(fixed)),
+        chi_squared("Hausman", statistic, len(shared), _note_on(fixed)),
         beside=(mundlak(correlated.fit_ml()),),
     )
 
