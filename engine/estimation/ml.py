@@ -435,7 +435,7 @@ def _refuse_edge(problem: Problem, point: np.ndarray, vector: np.ndarray) -> NoR
     )
 
 
-def _interior(
+def _check_interior(
     derivatives: Callable[[np.ndarray], Derivatives], point: np.ndarray
 ) -> tuple[float, bool]:
     """The value at a point, and whether it is a maximum inside the admissible interval to within
