@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from spillover.engine.storage.hdf5_layout import check_layout
-from spillover.engine.storage.reading import as_path, named, open_file, shown
+from spillover.engine.storage.reading import as_path, cite, open_file, spell
 from spillover.engine.storage.whole import whole_file
 from spillover.kernels.errors import DataError, StorageError
 from spillover.models.spec import EFFECTS, FLAGS, RANDOM
@@ -60,9 +60,9 @@ def read_tree(path: str | Path) -> xr.DataTree:
         raise
     except Exception as error:
         # what HDF5, h5py and xarray make of broken bytes has no common class
-        said = shown(error if str(error) else type(error).__name__)
+        said = spell(error if str(error) else type(error).__name__)
         raise StorageError(
-            f"{named(place)} is not a NetCDF file that can be read: {said}"
+            f"{cite(place)} is not a NetCDF file that can be read: {said}"
         ) from error
     if "spillover_format" in tree.attrs:
         _check_format(tree.attrs["spillover_format"], place, sealed)
@@ -75,17 +75,17 @@ def _check_format(number: Any, path: Path, sealed: bool) -> None:
     """
     if not _whole(number) or number < 1:
         raise StorageError(
-            f"{named(path)} is of a format that there is not, {_shown(number)}: take another copy,"
+            f"{cite(path)} is of a format that there is not, {_shown(number)}: take another copy,"
             " or fit again."
         )
     if number > FORMAT:
         raise StorageError(
-            f"{named(path)} is of format {number}, and this version of spillover reads up to"
+            f"{cite(path)} is of format {number}, and this version of spillover reads up to"
             f" {FORMAT}: update spillover."
         )
     if not sealed:
         raise StorageError(
-            f"{named(path)} has lost its seal: it was cut short, or written anew by another"
+            f"{cite(path)} has lost its seal: it was cut short, or written anew by another"
             " program. Fit again, or read it by xarray."
         )
 
@@ -102,7 +102,7 @@ def _check_seal(path: Path) -> bool:
         while left:
             part = file.read(min(left, 1 << 20))
             if not part:
-                raise StorageError(f"{named(path)} changed while it was read.")
+                raise StorageError(f"{cite(path)} changed while it was read.")
             digest.update(part)
             left -= len(part)
         seal = file.read(LENGTH)
@@ -110,7 +110,7 @@ def _check_seal(path: Path) -> bool:
         return False
     if seal != SEAL + digest.hexdigest().encode():
         raise StorageError(
-            f"{named(path)} is damaged: its bytes are not those that were written. Take another"
+            f"{cite(path)} is damaged: its bytes are not those that were written. Take another"
             " copy, or fit again."
         )
     return True
@@ -120,14 +120,12 @@ def check_tree(tree: xr.DataTree, path: str | Path) -> None:
     """DataError for a tree that is no fit, or holds what no fit can: the first fault by name."""
     missing = [name for name in GROUPS if name not in tree.children]
     if missing or "model" not in tree.attrs:
-        found = shown(", ".join(tree.children))[1:-1] or "none"
-        raise DataError(
-            f"{named(path)} is not a fit saved by spillover: it has the groups {found}."
-        )
+        found = spell(", ".join(tree.children))[1:-1] or "none"
+        raise DataError(f"{cite(path)} is not a fit saved by spillover: it has the groups {found}.")
     for look in (_attributes, _constants, _links, _draws):
         fault = look(tree)
         if fault:
-            raise DataError(f"{named(path)} is no fit that can be used: {fault}.")
+            raise DataError(f"{cite(path)} is no fit that can be used: {fault}.")
 
 
 def _attributes(tree: xr.DataTree) -> str:
@@ -139,7 +137,7 @@ def _attributes(tree: xr.DataTree) -> str:
             return f"its {name} is {_shown(attrs.get(name))}"
     for name, known in (("model", FLAGS), ("effects", EFFECTS + RANDOM), ("sampler", SAMPLERS)):
         if attrs[name] not in known:
-            return f"there {'are' if name == 'effects' else 'is'} no {name} {shown(attrs[name])}"
+            return f"there {'are' if name == 'effects' else 'is'} no {name} {spell(attrs[name])}"
     wanted = {
         "likelihood": lambda value: isinstance(value, str) and value == "quasi",
         "seed": _whole,
@@ -260,7 +258,7 @@ def _within(values: xr.DataArray, low: int, high: int) -> bool:
 
 def _shown(value: Any) -> str:
     """A value for an error, numbers as Python's own."""
-    return shown(value.tolist() if isinstance(value, np.generic | np.ndarray) else value)
+    return spell(value.tolist() if isinstance(value, np.generic | np.ndarray) else value)
 
 
 def _whole(value: Any) -> bool:
