@@ -19,9 +19,9 @@ LAYERS = ("engine", "kernels", "models")
 APART = {
     "engine/_root/__init__.py": "engine/test_import.py",
     "engine/config/*.py": "engine/config",
-    "engine/data/formula*.py": "engine/data/test_formula.py",
-    "engine/data/grammar.py": "engine/data/test_formula_attacks.py",
-    "engine/data/lags.py": "engine/data/test_formula.py",
+    "engine/data/formula*.py": "engine/data",
+    "engine/data/grammar.py": "engine/data",
+    "engine/data/lags.py": "engine/data",
     "engine/data/panel.py": "engine/data/test_panel.py",
     "engine/data/sources.py": "engine/data/test_sources.py",
     "engine/data/tables.py": "engine/data/test_tables.py",
@@ -54,7 +54,7 @@ APART = {
 
 
 # How a test shows that something is refused: the command line and a forked process in a line.
-PROVOKED = ("pytest.raises", "assert_refused", "def refused(", "programs.FORKED")
+PROVOKED = ("pytest.raises", "assert_refused", "expect_refusal", "def refused(", "programs.FORKED")
 
 
 def modules() -> list[str]:

@@ -69,7 +69,7 @@ ELSEWHERE = {
     ),
     " is no fit that can be used": "engine/estimation/test_saving.py",
     " values: weights are real numbers.": "engine/weights/test_weights.py",
-    "so small that float64 holds them as 0": "engine/data/test_conversions.py",
+    "so small that float64 holds them as 0": "engine/test_labels_conversions.py",
     "Every prior of this fit is improper": "engine/estimation/test_plots.py",
     " has no interior maximum": "engine/estimation/test_ml_reference.py",
     " is not positive definite at the estimates": "engine/estimation/test_conditioning.py",
