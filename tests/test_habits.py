@@ -202,7 +202,7 @@ RULES = {
 
 
 # Rules that a part of the tree still breaks.
-LATER = {"files of tests and benches", "functions", "named arguments"}
+LATER = {"functions", "named arguments"}
 
 
 @pytest.mark.parametrize("rule", [name for name in RULES if name not in LATER])
