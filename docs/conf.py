@@ -32,6 +32,7 @@ extensions = [
 templates_path = ["templates"]
 exclude_patterns = ["extensions", "templates"]
 default_role = "code"  # docstrings write names in single backticks
+highlight_language = "none"  # formulas; what is Python says so
 nitpicky = True
 # Looked up are public names: those of other packages would need their inventories, and what is
 # within ours has no page.

@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from spillover.engine.storage.own_folder import cache_home, own_folder
+from spillover.engine.storage.own_folder import find_cache_home, make_own_folder
 from spillover.engine.storage.reading import reason_of
 from spillover.kernels.arguments import flag, front_door, path
 from spillover.kernels.errors import SpilloverWarning
@@ -82,8 +82,8 @@ def keep(folder: str | Path | None = None) -> Path:
     --------
     >>> keep("weights")  # doctest: +SKIP
     """
-    given = os.environ.get("SPILLOVER_CACHE") or cache_home() / "spillover" / "weights"
-    where = own_folder(given if folder is None else path("folder", folder))
+    given = os.environ.get("SPILLOVER_CACHE") or find_cache_home() / "spillover" / "weights"
+    where = make_own_folder(given if folder is None else path("folder", folder))
     _shelf.folder = where
     return where
 

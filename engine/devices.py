@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import pandas as pd
 
-from spillover.engine.storage.own_folder import cache_home, for_the_user_alone, own_folder
+from spillover.engine.storage.own_folder import find_cache_home, make_own_folder, restrict_to_user
 from spillover.kernels.arguments import front_door, path
 
 
@@ -49,7 +49,7 @@ def cache_folder() -> Path:
     StorageError for a user without a home folder.
     """
     given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    return Path(given) if given else cache_home() / "spillover" / "compiled"
+    return Path(given) if given else find_cache_home() / "spillover" / "compiled"
 
 
 @front_door
@@ -85,7 +85,7 @@ def keep_compiled(folder: str | Path | None = None) -> Path:
         if folder is not None
         else os.environ.get("JAX_COMPILATION_CACHE_DIR") or cache_folder()
     )
-    where = own_folder(given)
+    where = make_own_folder(given)
     options = {
         "jax_compilation_cache_dir": str(where),
         "jax_persistent_cache_min_compile_time_secs": 0.1,
@@ -93,7 +93,7 @@ def keep_compiled(folder: str | Path | None = None) -> Path:
     for name, value in {**options, "jax_persistent_cache_min_entry_size_bytes": -1}.items():
         jax.config.update(name, value)  # type: ignore[no-untyped-call]
     # JAX leaves the mode of its files to the process: those of an earlier one
-    for_the_user_alone(where)
+    restrict_to_user(where)
     return where
 
 

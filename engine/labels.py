@@ -69,11 +69,10 @@ def type_hint(ids: pd.Index, labels: pd.Index) -> str:
 
 
 def as_numbers(values: Any, what: str) -> np.ndarray:
-    """A float64 array of what a user gave; missing and masked values are NaN, true is 1 and false
-    0.
+    """What a user gave as a float64 array; missing and masked values are NaN, true is 1.
 
     WeightsError for text, dates, categories and complex values, none of which is turned into
-    numbers, and for numbers beside 0 that float64 holds as 0 only.
+    numbers, and for numbers so small that float64 holds them as 0.
     """
     if isinstance(values, pd.DataFrame) and all(
         isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in values.dtypes
@@ -179,8 +178,9 @@ def _bare(label: Any) -> Any:
 
 
 def as_labels(labels: Any) -> pd.Index:
-    """Labels as an index; tuples stay labels and make no levels. WeightsError for a set, which has
-    no order.
+    """Labels as an index; tuples stay labels and make no levels.
+
+    WeightsError for a set, which has no order.
     """
     if isinstance(labels, set | frozenset):
         raise WeightsError("the labels are a set, which has no order: give a list.")
@@ -206,9 +206,7 @@ def check_hashable(labels: Any, what: str) -> None:
 
 
 def as_index(ids: Any, n: int | None = None) -> pd.Index:
-    """The labels as an index that is flat, complete, unique and, where n is given, of
-    that length.
-    """
+    """The labels as a flat, complete and unique index, of length n where n is given."""
     try:
         index = as_labels(ids).copy(deep=True)
         check_hashable(index, "ids")
@@ -239,8 +237,8 @@ def as_index(ids: Any, n: int | None = None) -> pd.Index:
 def check_told_apart(
     labels: pd.Index, what: str = "ids", error: type[Exception] = WeightsError
 ) -> None:
-    """Refuse labels that are the same unit by another type, like 1 and "1", by blanks around them,
-    or for what a float holds of them.
+    """Refuse labels that may be the same unit: they differ by their type alone, like 1 and "1", by
+    the blanks around them, or by digits that a float does not hold.
     """
     for culprits, why, way_out in (
         (
@@ -260,8 +258,8 @@ def check_told_apart(
 
 
 def check_periods(periods: pd.Index, name: Any) -> None:
-    """DataError for the distinct labels of periods that have no order, or another one than their
-    numbers, as "10" before "2" has.
+    """DataError for distinct labels of periods that do not sort, or sort otherwise than the numbers
+    they are, as "10" before "2".
     """
     check_told_apart(periods, f"periods in column {name!r}", DataError)
     try:
@@ -282,10 +280,9 @@ def check_periods(periods: pd.Index, name: Any) -> None:
 
 
 def align(ids: pd.Index, labels: Any) -> np.ndarray:
-    """The positions (n,) at which each of `ids` stands in `labels`, so that labels[positions] =
-    ids.
+    """The positions (N,) of `ids` in `labels`, so that labels[positions] = ids.
 
-    Raises WeightsError naming the repeated labels, or those found on one side only.
+    WeightsError for labels that are repeated, or on one side only.
 
     >>> align(pd.Index(["a", "b", "c"]), ["c", "a", "b"])
     array([1, 2, 0])
@@ -315,9 +312,7 @@ def align(ids: pd.Index, labels: Any) -> np.ndarray:
 
 
 def _hint_at_numbers(ids: pd.Index, given: pd.Index) -> str:
-    """What to do where one side has row numbers in place of labels, with a space before, else
-    nothing.
-    """
+    """The way out where one side has row numbers in place of labels, else nothing."""
     ours, theirs = (
         bool(pd.Index(labels).equals(pd.RangeIndex(len(labels)))) for labels in (ids, given)
     )

@@ -1,8 +1,7 @@
-"""What will be needed, said before it is begun: bytes of memory by formulas that were measured,
-held against what is free.
+"""The memory that work will take, held against what is free before it begins.
 
-The formulas are within a factor of two of the measured peaks (`tests/engine/test_memory.py`
-measures them again).
+The formulas are within a factor of two of measured peaks (`tests/engine/test_memory.py` measures
+them again).
 
 >>> check(3e12, "draws=10**10", "take fewer", max_memory=1e9)
 Traceback (most recent call last):
@@ -26,7 +25,7 @@ COPIES = 4  # of the draws, at the peak: noise, what the device holds, what come
 LINK = 50  # bytes a link takes while W is made and checked: 39 to 60 were measured
 UNIT_COPIES = 3  # of the impacts by unit: solves, sums, the Dataset
 BLOCK_COPIES = 3  # of a sweep's numbers: blocks, their joint array, the Datasets
-LARGEST = 1e18  # bytes; what is beyond has no use of a better figure
+LARGEST = 1e18  # bytes; beyond it a better figure is of no use
 
 
 def check(
@@ -36,8 +35,20 @@ def check(
     max_memory: Any = None,
     error: type[SpilloverError] = SpecificationError,
 ) -> None:
-    """`error` where more bytes are needed than `max_memory`, or where that is None than are free;
-    `what` needs them.
+    """Refuse work that takes more memory than there is.
+
+    Parameters
+    ----------
+    need : float
+        Bytes that the work takes.
+    what : str
+        The work, as the error calls it.
+    way_out : str
+        What to do instead.
+    max_memory : float or None
+        Bytes that it may take; None for what is free.
+    error : type of SpilloverError
+        What is raised.
     """
     if max_memory is not None and (
         isinstance(max_memory, bool)

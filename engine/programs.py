@@ -1,9 +1,8 @@
-"""Compiled programs: the old ones are let go before there are too many, and none is run where it
-would hang.
+"""Compiled programs are let go before there are too many, and none runs where it would hang.
 
-Every program that JAX compiles takes some maps of the process's memory, of which Linux allows
-65,530 unless set otherwise; a process that needs more dies. And a process forked from one in which
-JAX has run lacks its threads.
+Every program that JAX compiles takes some maps of the process's memory. Linux allows 65,530 of them
+unless set otherwise, and a process that needs more dies. A process forked from one in which JAX has
+run lacks its threads, and would wait for them without end.
 """
 
 import gc
@@ -42,8 +41,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def enter() -> None:
-    """Before JAX runs anything of ours: SpecificationError in a process forked from one in which it
-    had.
+    """Note that JAX is about to run; SpecificationError in a process forked from one in which it
+    has.
     """
     if _process.forked:
         raise SpecificationError(FORKED)
@@ -51,11 +50,11 @@ def enter() -> None:
 
 
 def enter_and_clear() -> None:
-    """`enter` before a fit: where there are many compiled programs, those of spillover's own
-    functions go.
+    """`enter`, and let go of compiled programs where there are too many; called before a fit.
 
-    Where these are not enough, all go, the user's too. What goes is compiled again when it is next
-    used; what runs in another thread is held by its caller until it is done.
+    Those of spillover's own functions go first. If that is not enough, all go, the user's too. What
+    went is compiled again when it is next used; what runs in another thread is held by its caller
+    until it is done.
     """
     enter()
     if is_crowded():

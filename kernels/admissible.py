@@ -129,8 +129,9 @@ def find_admissible(
 
 
 def limits(matrix: sparse.csr_array) -> Admissible:
-    """The admissible interval of rho: from all eigenvalues where W is small or dense, else by
-    `find_admissible`.
+    """The admissible interval of rho, and what is known of it.
+
+    From all eigenvalues where W is small or dense, else by `find_admissible`.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def limits(matrix: sparse.csr_array) -> Admissible:
     Returns
     -------
     Admissible
-        The interval and what is known of it.
+        The interval.
 
     Raises
     ------

@@ -29,9 +29,9 @@ WIDE = 60  # characters of a value that a message shows
 
 
 def front_door(function: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a function so that a call that does not fit its signature raises an ArgumentError, which
-    says what is misspelt, missing or superfluous.
+    """Make a function explain calls that do not fit its signature.
 
+    Such a call raises an ArgumentError, which says what is misspelt, missing or superfluous.
     Nothing is checked before a call fails, and a TypeError from inside the function stays what it
     is.
 
@@ -168,8 +168,9 @@ def _join(words: list[str]) -> str:
 
 
 def suggestion(word: Any, known: Iterable[Any]) -> str:
-    """ "did you mean 'twoway'": the known word nearest to one that is not known, or nothing where
-    none is near.
+    """The known word nearest to one that is not known, as a question without its mark.
+
+    Nothing, "", where none is near.
 
     Examples
     --------
@@ -186,8 +187,9 @@ def suggestion(word: Any, known: Iterable[Any]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value on one line for a message: as Python writes it where that is short and plain, else
-    its kind.
+    """A value on one line for a message.
+
+    As Python writes it where that is short and plain, else its kind.
 
     Examples
     --------

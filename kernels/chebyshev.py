@@ -135,8 +135,9 @@ def interpolate(
     most: int = 2048,
     ends: tuple[float, float] = FULL,
 ) -> tuple[np.ndarray, float]:
-    """Coefficients of a dear host function of s. The nodes are doubled, keeping the old ones, until
-    the series predicts the values at the new ones.
+    """Coefficients of a host function of s whose values are dear.
+
+    The nodes are doubled, keeping the old ones, until the series predicts the values at the new.
 
     Parameters
     ----------
@@ -180,8 +181,9 @@ def expand(
     absolute: float = 0.0,
     relative: float = 0.0,
 ) -> tuple[np.ndarray, float]:
-    """Coefficients of a cheap host function of s, doubled in number until the last quarter of them
-    is negligible.
+    """Coefficients of a host function of s whose values are cheap.
+
+    Their number is doubled until the last quarter of them is negligible.
 
     Parameters
     ----------

@@ -165,7 +165,13 @@ def pencil(
     radius = min(size.sum(axis=0).max(initial=0.0), size.sum(axis=1).max(initial=0.0))
     reach = np.inf if definite or radius == 0 else 1 / radius
     return Pencil(
-        permuted.data, permuted.indices, permuted.indptr, diagonal, order, definite, float(reach)
+        weights=permuted.data,
+        indices=permuted.indices,
+        indptr=permuted.indptr,
+        diagonal=diagonal,
+        order=order,
+        definite=definite,
+        reach=float(reach),
     )
 
 
@@ -332,8 +338,7 @@ OPTIONAL = {
 
 
 def refuse_large(links: int, units: int) -> None:
-    """Refuse a W whose factors are not likely to fit into half of the free memory, before anything
-    is factored.
+    """Refuse a W whose factors are not likely to fit into half of the free memory.
 
     TYPICAL entries of L + U per link are assumed, as measured for places in the plane. A W without
     places behind it, such as a random graph, may need many more.

@@ -155,8 +155,9 @@ def spans(periods: int, units: int) -> Iterator[slice]:
 
 
 def rows(pieces: list[Piece]) -> Iterator[np.ndarray]:
-    """The columns of all pieces side by side, (t, units, c), by blocks of units of at most
-    `moments.ROWS`.
+    """The columns of all pieces side by side, (t, units, c), by blocks of units.
+
+    A block has at most `moments.ROWS` units.
     """
     units = pieces[0].values.shape[1]
     for start in range(0, units, moments.ROWS):

@@ -137,20 +137,21 @@ def split(factor: np.ndarray, parts: tuple[str, ...]) -> Moments:
 
     d = leaf(factor[:, [p == "d" for p in parts]])
     return Moments(
-        d,
-        columns("md"),
-        leaf(factor[:, parts.index("y")]),
-        column("wy"),
-        column("my"),
-        column("mwy"),
+        d=d,
+        md=columns("md"),
+        y=leaf(factor[:, parts.index("y")]),
+        wy=column("wy"),
+        my=column("my"),
+        mwy=column("mwy"),
     )
 
 
 def append_rows(
     factor: np.ndarray, parts: tuple[str, ...], d: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
-    """R with more observations that no spatial filter reaches, such as those that a conjugate prior
-    stands for.
+    """R with more observations that no spatial filter reaches.
+
+    Such are those that a conjugate prior stands for.
 
     Parameters
     ----------

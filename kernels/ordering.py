@@ -30,12 +30,11 @@ def cyclic_part(matrix: sparse.csr_array) -> sparse.csr_array:
 
 
 def has_two_colours(matrix: sparse.csr_array) -> bool:
-    """Whether two colours can be given to the units so that links join different colours only: then
-    W is similar to -W.
+    """Whether two colours for the units can be such that links join different colours only.
 
-    The double cover of a graph has two copies of every unit, and links only between copies of
-    different kind. It has two components for each component of a graph with two colours, and one
-    for each other.
+    Then W is similar to -W. The double cover of a graph has two copies of every unit, and links
+    only between copies of different kind. It has two components for each component of a graph with
+    two colours, and one for each other.
 
     Examples
     --------
@@ -43,7 +42,7 @@ def has_two_colours(matrix: sparse.csr_array) -> bool:
     >>> has_two_colours(path), has_two_colours(sparse.csr_array(np.ones((3, 3))))
     (True, False)
     """
-    links = _undirected(matrix)
+    links = _both_directions(matrix)
     double = sparse.block_array([[None, links], [links, None]], format="csr")
     parts, copies = (
         csgraph.connected_components(graph, directed=False, return_labels=False)
@@ -53,12 +52,12 @@ def has_two_colours(matrix: sparse.csr_array) -> bool:
 
 
 def elimination_order(matrix: sparse.csr_array) -> np.ndarray:
-    """The units in an order of elimination that keeps triangular factors of I - rho W sparse: METIS
-    nested dissection of the graph of W + W'.
+    """An order of elimination that keeps triangular factors of I - rho W sparse.
 
-    Strongly connected components stay together, each before those that it has links to. Then
-    I - rho W is block upper triangular, and no pivot comes from another block, whose rounding would
-    split the poles of a W with a Jordan block.
+    METIS finds it by nested dissection of the graph of W + W'. Strongly connected components stay
+    together, each before those that it has links to. Then I - rho W is block upper triangular, and
+    no pivot comes from another block, whose rounding would split the poles of a W with a Jordan
+    block.
 
     Parameters
     ----------
@@ -82,7 +81,7 @@ def elimination_order(matrix: sparse.csr_array) -> np.ndarray:
 
 def _dissection(matrix: sparse.csr_array) -> np.ndarray:
     """Nested dissection of the graph of W + W', units without links first."""
-    links = _undirected(matrix)
+    links = _both_directions(matrix)
     degree = np.diff(links.indptr)
     linked = np.flatnonzero(degree)
     if not len(linked):  # METIS does not take an empty graph
@@ -95,7 +94,7 @@ def _dissection(matrix: sparse.csr_array) -> np.ndarray:
     return np.concatenate([np.flatnonzero(degree == 0), linked[np.asarray(order)]])
 
 
-def _undirected(matrix: sparse.csr_array) -> sparse.csr_array:
+def _both_directions(matrix: sparse.csr_array) -> sparse.csr_array:
     """The pattern of W + W', without the diagonal."""
     pattern = sparse.csr_array(
         (np.ones(matrix.nnz, np.int8), matrix.indices, matrix.indptr), shape=matrix.shape

@@ -125,8 +125,16 @@ def barycentric(nodes: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.nda
 
 
 class Effort(NamedTuple):
-    """What a search may spend: the `tolerance` of l, factorisations at a time (`threads`), and the
-    bytes of `memory` for them, None for half of what is free.
+    """What a search may spend.
+
+    Attributes
+    ----------
+    tolerance : float
+        Of l.
+    threads : int
+        Factorisations at a time.
+    memory : float or None
+        Bytes that they may take together; None for half of what is free.
     """
 
     tolerance: float

@@ -312,8 +312,9 @@ def leave(op: Operator, x: jax.Array) -> jax.Array:
 
 
 def inner(op: Operator) -> Operator:
-    """The same operator for vectors in its own order: what an iteration uses between `enter` and
-    `leave`.
+    """The same operator for vectors in its own order.
+
+    This is what an iteration uses between `enter` and `leave`.
     """
     return op._replace(order=None, rank=None)
 

@@ -210,7 +210,7 @@ def _refine(
     branches = [partial(_take_turn, method, index) for index, method in enumerate(methods)]
     norm = _positive(_norm(b))
 
-    def unfinished(now: _Progress) -> jax.Array:
+    def goes_on(now: _Progress) -> jax.Array:
         return jnp.any(now.size > tolerance) & (now.which < len(methods)) & (now.iterations < limit)
 
     def again(now: _Progress) -> _Progress:
@@ -239,7 +239,7 @@ def _refine(
     start = _Progress(
         jnp.zeros_like(b), b, _norm(b) / norm, jnp.zeros_like(limit), jnp.zeros((), int)
     )
-    end = lax.while_loop(unfinished, again, start)
+    end = lax.while_loop(goes_on, again, start)
     converged = end.size <= tolerance
     return jnp.where(converged, end.x, jnp.nan), (end.iterations, end.size, converged)
 
@@ -282,6 +282,20 @@ class _Descent(NamedTuple):
     iterations: jax.Array
 
 
+def _begin(
+    b: jax.Array, *, direction: jax.Array, steering: jax.Array, square: jax.Array, limit: jax.Array
+) -> _Descent:
+    """From x = 0, where b is the residual."""
+    return _Descent(
+        x=jnp.zeros_like(b),
+        residual=b,
+        direction=direction,
+        steering=steering,
+        square=square,
+        iterations=jnp.zeros_like(limit),
+    )
+
+
 def _cg(
     matvec: Matvec, root: jax.Array, b: jax.Array, goal: jax.Array, limit: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -292,7 +306,7 @@ def _cg(
     start = _square(b)
     stop = goal**2 * start
 
-    def unfinished(now: _Descent) -> jax.Array:
+    def goes_on(now: _Descent) -> jax.Array:
         return jnp.any(now.square > stop) & (now.iterations < limit)
 
     def step(now: _Descent) -> _Descent:
@@ -303,10 +317,17 @@ def _cg(
         square = _square(residual)
         beta = jnp.where(active, square / now.square, 0)
         direction = residual + beta * now.direction
-        return _Descent(x, residual, direction, square, square, now.iterations + 1)
+        return now._replace(
+            x=x,
+            residual=residual,
+            direction=direction,
+            steering=square,
+            square=square,
+            iterations=now.iterations + 1,
+        )
 
-    first = _Descent(jnp.zeros_like(b), b, b, start, start, jnp.zeros_like(limit))
-    end = lax.while_loop(unfinished, step, first)
+    first = _begin(b, direction=b, steering=start, square=start, limit=limit)
+    end = lax.while_loop(goes_on, step, first)
     return end.x / root, end.iterations
 
 
@@ -324,7 +345,7 @@ def _bicgstab(
     start = _dot(b, b)
     stop = goal**2 * start
 
-    def unfinished(now: _Descent) -> jax.Array:
+    def goes_on(now: _Descent) -> jax.Array:
         return jnp.any((now.square > stop) & (now.steering != 0)) & (now.iterations < limit)
 
     def step(now: _Descent) -> _Descent:
@@ -337,10 +358,17 @@ def _bicgstab(
         steering, square = _dot(b, residual), _dot(residual, residual)
         beta = over(steering * alpha, now.steering * omega, now.square)
         direction = residual + beta * (now.direction - omega * v)
-        return _Descent(x, residual, direction, steering, square, now.iterations + 1)
+        return now._replace(
+            x=x,
+            residual=residual,
+            direction=direction,
+            steering=steering,
+            square=square,
+            iterations=now.iterations + 1,
+        )
 
-    first = _Descent(jnp.zeros_like(b), b, b, start, start, jnp.zeros_like(limit))
-    end = lax.while_loop(unfinished, step, first)
+    first = _begin(b, direction=b, steering=start, square=start, limit=limit)
+    end = lax.while_loop(goes_on, step, first)
     return end.x, end.iterations
 
 
@@ -357,7 +385,7 @@ def _cg_normal(
     """
     stop = goal**2 * _square(b)
 
-    def unfinished(now: _Descent) -> jax.Array:
+    def goes_on(now: _Descent) -> jax.Array:
         return jnp.any((now.square > stop) & (now.steering > 0)) & (now.iterations < limit)
 
     def step(now: _Descent) -> _Descent:
@@ -368,17 +396,26 @@ def _cg_normal(
         z = keep_apart(transposed, residual, witness)
         steering = _square(z)
         direction = z + jnp.where(active, steering / now.steering, 0) * now.direction
-        return _Descent(x, residual, direction, steering, _square(residual), now.iterations + 1)
+        return now._replace(
+            x=x,
+            residual=residual,
+            direction=direction,
+            steering=steering,
+            square=_square(residual),
+            iterations=now.iterations + 1,
+        )
 
     z = transposed(b)
-    first = _Descent(jnp.zeros_like(b), b, z, _square(z), _square(b), jnp.zeros_like(limit))
-    end = lax.while_loop(unfinished, step, first)
+    first = _begin(b, direction=z, steering=_square(z), square=_square(b), limit=limit)
+    end = lax.while_loop(goes_on, step, first)
     return end.x, end.iterations
 
 
 def solve_on_host(matrix: sparse.csr_array, rho: float, b: np.ndarray) -> np.ndarray:
-    """S^-1 b for arrays of the host: by triangular factors, and where these are not likely to fit
-    into memory by iterations on the device.
+    """S^-1 b for arrays of the host.
+
+    By triangular factors, and where these are not likely to fit into memory by iterations on the
+    device.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ RANGE = 0.9  # share of 1/radius up to which the error is told unless an interva
 MOMENTS = 512  # traces at most
 SHARE = 0.1  # share of the target that the truncation may take
 FLAT = 1e-4  # controls whose combinations vary by less, relative, tell the same
-SLACK = 2 * LANCZOS  # relative excess over the bounds found that given bounds may have
+SLACK = 2 * LANCZOS  # by which given bounds may exceed those that were found, relative
 STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
 GRID = 61  # values of rho at which the error is looked at
 # share of the largest coefficient that the series leaves out; rounding leaves a tenth of it in it
@@ -153,8 +153,9 @@ def slope(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
 
 
 def standard_errors(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The standard errors of l and of l', (m,) each, by how the probes differ beyond what the
-    controls explain.
+    """The standard errors of l and of l', (m,) each.
+
+    They come from how the probes differ beyond what the controls explain.
     """
     both = weights(expansion, rho + STEP * 1j)
     of_value = np.linalg.norm(both.real @ expansion.noise.T, axis=1)
@@ -190,8 +191,9 @@ def _rest(
 
 
 def deviation(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
-    """A bound on the posterior standard deviation of rho in a cross-section, by the information of
-    a SAR without regressors.
+    """A bound on the posterior standard deviation of rho in a cross-section.
+
+    It comes from the information of a SAR without regressors.
 
         1/sd^2 = tr G^2 + tr G'G - 2 (tr G)^2 / n,      G = W (I - rho W)^-1
         tr G = -l',      tr G^2 = -l''

@@ -92,7 +92,9 @@ def examine(matrix: sparse.csr_array) -> Structure:
         bounds = (low, high)
     traces = low_traces(work, symmetric)
     even = bool(traces[0] == traces[2] == 0 and ordering.has_two_colours(work))
-    return Structure(work, symmetric, even, bounds, traces, spread)
+    return Structure(
+        work=work, symmetric=symmetric, even=even, radius=bounds, traces=traces, spread=spread
+    )
 
 
 def low_traces(work: sparse.csr_array, symmetric: bool) -> np.ndarray:

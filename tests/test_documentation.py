@@ -94,7 +94,8 @@ def test_the_picture_shows_modules_that_are_there():
 def test_the_worked_test_is_the_one_of_the_suite():
     example = re.search(r"```python\n(@pytest.*?)```", PAGE, re.DOTALL)
     assert example
-    assert example[1].strip() in (ROOT / "tests/models/test_impacts.py").read_text(encoding="utf-8")
+    there = example[1].strip() in (ROOT / "tests/models/test_impacts.py").read_text("utf-8")
+    assert there, "the worked test of docs/architecture.md is not that of test_impacts.py any more"
 
 
 def test_the_reference_has_every_public_name_once():

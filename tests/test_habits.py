@@ -22,31 +22,10 @@ ONLY_BY_POSITION = ("jax.lax.cond", "jax.lax.switch", "lax.cond", "lax.switch") 
 # Modules that have no file of tests of their own name, and the file that tests them: what they do
 # is only seen through another module, or is one of several that a law is about.
 TESTED_IN = {
-    "kernels/test_directed.py": ("kernels/admissible.py", "kernels/perron.py"),
-    "kernels/test_sparse_logdet.py": ("kernels/ordering.py", "kernels/structure.py"),
-    "kernels/test_layers.py": ("kernels/arrays.py",),
-    "kernels/test_stochastic_logdet.py": ("kernels/laps.py",),
     "engine/estimation/test_hard_bounds.py": ("models/supports.py",),
     "engine/specification/test_hypothesis_tests.py": ("models/lagrange.py",),
-    "engine/test_refusals.py": (
-        "kernels/arguments.py",
-        "engine/estimation/arguments.py",
-        "engine/estimation/compare.py",
-    ),
-    "engine/config/test_config_refusals.py": (
-        "engine/config/fit.py",
-        "engine/config/keys.py",
-        "engine/config/study.py",
-        "engine/config/sweep.py",
-        "engine/config/toml.py",
-        "engine/config/wants.py",
-        "engine/config/wording.py",
-    ),
-    "engine/data/test_indices.py": ("engine/data/columns.py",),
-    "engine/estimation/test_nuts_posterior.py": (
-        "engine/estimation/model.py",
-        "engine/estimation/problem.py",
-    ),
+    "engine/test_refusals.py": ("engine/estimation/arguments.py", "engine/estimation/compare.py"),
+    "engine/estimation/test_nuts_posterior.py": ("engine/estimation/model.py",),
     "engine/estimation/test_saving.py": ("engine/storage/hdf5_layout.py",),
     "engine/storage/test_csv_text.py": ("engine/storage/quoting.py",),
     "engine/storage/test_own_folder.py": ("engine/cache.py", "engine/devices.py"),

@@ -72,6 +72,20 @@ def hide_signature(
     return ("", None) if is_record else None
 
 
+def indent_formulas(
+    app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]
+) -> None:
+    """A formula below a line that ends with :: stands apart again: numpydoc moves it to the margin
+    where nothing else follows the first line of a docstring.
+    """
+    for at in (at for at, line in enumerate(lines) if line.rstrip().endswith("::")):
+        below = next((n for n in range(at + 1, len(lines)) if lines[n].strip()), len(lines))
+        end = next((n for n in range(below, len(lines)) if not lines[n].strip()), len(lines))
+        margin = len(lines[at]) - len(lines[at].lstrip())
+        if below < end and not lines[below].startswith(" " * (margin + 1)):
+            lines[below:end] = ["    " + line for line in lines[below:end]]
+
+
 def check_addresses(app: Sphinx, error: Exception | None) -> None:
     """No page loads a script, a style, a font or an image from the network."""
     if error is not None or app.builder.format != "html":
@@ -89,6 +103,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", check_names, priority=100)
     app.connect("builder-inited", name_publicly, priority=100)
     app.connect("autodoc-process-signature", hide_signature, priority=100)
+    app.connect("autodoc-process-docstring", indent_formulas, priority=600)  # after numpydoc
     app.connect("source-read", check_lines)
     app.connect("build-finished", check_addresses)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,10 @@
 """Bayesian spatial econometrics on JAX and NumPyro.
 
+A formula, a table and spatial weights make a model: `SAR`, `SEM`, `SDM`, `SDEM`, `SAC`, `GNS`,
+`SLX` or `OLS`. Its `fit` draws from the posterior; the result tells coefficients, direct and
+indirect impacts, and how well the draws represent the posterior. `sweep` fits many models, and
+`study` makes a report of one question.
+
 >>> import spillover as so
 >>> frame, W = so.munnell()
 >>> panel = {"effects": "twoway", "unit": "state", "period": "year"}

@@ -103,8 +103,7 @@ def _replace_names(tokens: list[Token], formula: str) -> tuple[list[Token], dict
     A column has one stand-in inside of calls and another outside, since labels keep the backticks
     inside only.
     """
-    marks = max(map(len, re.findall("_+", formula)), default=0) + 1 if "column" in formula else 0
-    stem = "column" + "_" * marks  # which the formula does not hold
+    stem = _choose_stem(formula)
     numbers: dict[str, int] = {}  # of the columns, in the order in which they come
     names: dict[str, str] = {}
     brackets: list[bool] = []  # for each open bracket, whether it is within a call
@@ -119,13 +118,7 @@ def _replace_names(tokens: list[Token], formula: str) -> tuple[list[Token], dict
             len(brackets) > DEEPEST, formula, f"more than {DEEPEST} brackets lie in one another"
         )
         if token.kind == "quoted":
-            _refuse(not token.text, formula, "a name in backticks is empty")
-            _refuse(after.text == "(", formula, f"`{token.text}` is a column, and no function")
-            _refuse(
-                before.kind in WORDS or after.kind in WORDS,
-                formula,
-                f"an operator beside `{token.text}` is missing",
-            )
+            _check_quoted(token.text, before, after, formula)
         inside, piece = bool(brackets and brackets[-1]), token
         if token.kind == "quoted" or (
             token.kind == "name"
@@ -142,6 +135,21 @@ def _replace_names(tokens: list[Token], formula: str) -> tuple[list[Token], dict
     return pieces, names
 
 
+def _choose_stem(formula: str) -> str:
+    """The beginning of every stand-in: one that the formula does not hold."""
+    if "column" not in formula:
+        return "column"
+    return "column" + "_" * (max(map(len, re.findall("_+", formula)), default=0) + 1)
+
+
+def _check_quoted(name: str, before: Token, after: Token, formula: str) -> None:
+    """DataError for a name in backticks that stands between the wrong pieces."""
+    _refuse(not name, formula, "a name in backticks is empty")
+    _refuse(after.text == "(", formula, f"`{name}` is a column, and no function")
+    missing = before.kind in WORDS or after.kind in WORDS
+    _refuse(missing, formula, f"an operator beside `{name}` is missing")
+
+
 def _is_word(token: Token) -> bool:
     """Whether a name is a keyword or a dunder of Python, which is left as it is, to be refused."""
     plain = unicodedata.normalize("NFKC", token.text)
@@ -149,6 +157,7 @@ def _is_word(token: Token) -> bool:
 
 
 def _refuse(wrong: bool, formula: str, what: str) -> None:
+    """DataError that says `what` is wrong with the formula, where it is `wrong`."""
     if wrong:
         raise DataError(f"The formula {quote_text(formula)} cannot be read: {what}.")
 

@@ -100,7 +100,8 @@ def read_columns(
         would be categories by mistake; and for a formula that does not fit the data.
     """
     flaws, start, spec = Flaws(), 0, None
-    gaps, infinite = [_describe_gap(name) for name in plan.variables], list[str]()
+    gaps = [_describe_gap(name) for name in plan.variables]
+    infinite: list[str] = []
     for name in plan.implicit:
         if not plan.whole and name in levels:
             check_levels(plan, name, levels[name])

@@ -1,12 +1,11 @@
 """What a formula may say, checked before anything of it is expanded or evaluated.
 
-A formula holds columns, numbers, the operators of formulas, contrasts, and calls of the functions
-listed here: no attribute but `np.<listed>` and `contr.<listed>`, no subscript, no other name. What
-passes is bounded as well: a formula's length, its brackets, its powers and the number of terms that
-it stands for.
+A formula is never code. It holds columns, numbers, the operators of formulas, contrasts, and calls
+of the functions listed here: no attribute but `np.<listed>` and `contr.<listed>`, no subscript, no
+other name. Its size is bounded too: its length, its brackets, its powers and its number of terms.
 
-Names in backticks are replaced by stand-ins at once, so that the text that is checked, expanded and
-evaluated holds identifiers alone. Text literals hold no quote, backtick or backslash.
+Names in backticks are replaced by stand-ins first (`spillover.engine.data.formula_text`), so what
+is checked here holds identifiers alone. Text literals hold no quote, backtick or backslash.
 """
 
 import ast
@@ -21,10 +20,10 @@ import numpy as np
 from spillover.engine.data.formula_text import FINEST, LONGEST, Checked, quote_text, read_text
 from spillover.kernels.errors import DataError, SpecificationError
 
-LEVELS = 200  # of operators in one another within a call
-POWER = 64.0  # largest exponent by itself
+LEVELS = 200  # operators within one another in a call, at most
+POWER = 64.0  # largest exponent that is a number
 
-BY_ROW = {  # functions of every row by itself
+BY_ROW = {  # functions that work on every row by itself
     "abs": np.abs,
     "exp": np.exp,
     "exp2": np.exp2,
@@ -36,8 +35,7 @@ BY_ROW = {  # functions of every row by itself
     "log10": np.log10,
     "sqrt": np.sqrt,
 }
-WITHIN = ("lag", "diff")  # functions of the periods of a unit
-OPTIONS = {  # the others, and the names of what they take beside columns
+OPTIONS = {  # the other functions, and the names of what they take beside columns
     "I": (),
     "C": ("contr", "levels"),
     "bs": ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound"),

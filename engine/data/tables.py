@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from spillover.engine.labels import few
-from spillover.engine.storage.reading import as_path, check_file, check_memory, named, text_of
+from spillover.engine.storage.reading import as_path, check_file, check_memory, named, read_text
 from spillover.kernels.errors import DataError
 
 TIMES = 20  # bytes of memory for each byte of a .csv
@@ -88,7 +88,7 @@ def refuse_kind(path: Path) -> NoReturn:
 
 
 def _csv(path: Path) -> pd.DataFrame:
-    text = text_of(path, "a table", times=TIMES)
+    text = read_text(path, "a table", times=TIMES)
     names = _check_rows(path, text)
     with _failures(
         path, "CSV", (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError)

@@ -12,11 +12,36 @@ from spillover.kernels.errors import SpecificationError
 
 @front_door
 def compare(fits: Mapping[str, Fit | MLFit], *, impacts: bool = True) -> pd.DataFrame:
-    """Estimates and standard errors of several fits.
+    """Put the estimates and standard errors of several fits side by side.
 
-    Rows (kind, name): the parameters, then with `impacts` the direct, indirect and total impacts.
-    Columns (fit, "estimate" | "std_error"): posterior means and standard deviations, or
-    maximum-likelihood estimates and delta-method standard errors. NaN where a fit lacks a row.
+    Parameters
+    ----------
+    fits : dict of str to Fit or MLFit
+        The fits by the names that head their columns.
+    impacts : bool, default True
+        Whether to add the direct, indirect and total impacts to the parameters.
+
+    Returns
+    -------
+    DataFrame
+        A row for each parameter and impact, by kind ("parameter", "direct", "indirect" or "total")
+        and name. Two columns for each fit, "estimate" and "std_error": posterior means and standard
+        deviations, or maximum-likelihood estimates and delta-method standard errors. NaN where a
+        fit lacks a row.
+
+    Raises
+    ------
+    SpecificationError
+        For no fits, and for what is no fit.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
+    >>> slx = so.SLX("np.log(gsp) ~ unemp", frame, W.row_standardize(), **panel).fit_ml()
+    >>> so.compare({"SLX": slx}, impacts=False).index.to_list()
+    [('parameter', 'unemp'), ('parameter', 'W·unemp'), ('parameter', 'sigma')]
     """
     expect(
         "fits", fits, Mapping, "give a dict of names and fits, compare({'Bayes': fit, 'ML': ml})"
@@ -44,6 +69,7 @@ def compare(fits: Mapping[str, Fit | MLFit], *, impacts: bool = True) -> pd.Data
 
 
 def _bayesian(fit: Fit, impacts: bool) -> pd.DataFrame:
+    """Posterior means and standard deviations of a fit, a row for each parameter and impact."""
     posterior = fit.posterior
     rows = {
         ("parameter", str(term)): posterior["beta"].sel(term=term)
@@ -62,6 +88,7 @@ def _bayesian(fit: Fit, impacts: bool) -> pd.DataFrame:
 
 
 def _likelihood(fit: MLFit, impacts: bool) -> pd.DataFrame:
+    """Maximum-likelihood estimates and standard errors, a row for each parameter and impact."""
     rows = {
         ("parameter", str(name)): (fit.params[name], error)
         for name, error in fit.std_errors.items()
@@ -76,5 +103,6 @@ def _likelihood(fit: MLFit, impacts: bool) -> pd.DataFrame:
 
 
 def _frame(rows: dict[tuple[str, str], tuple[float, float]]) -> pd.DataFrame:
+    """Pairs of estimate and standard error as a table, by kind and name."""
     index = pd.MultiIndex.from_tuples(list(rows), names=["kind", "name"])
     return pd.DataFrame(list(rows.values()), index=index, columns=["estimate", "std_error"])

@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.stats
 
 from spillover.engine.estimation.problem import Density, Problem, place
-from spillover.engine.weights.channels import channels
+from spillover.engine.weights.channels import build_channels
 from spillover.engine.weights.logdet import find_bounds
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import choice, front_doors, whole
@@ -251,7 +251,7 @@ class MLFit:
     @cached_property
     def _route(self) -> tuple[formulas.Channels, np.ndarray, np.ndarray]:
         rho = self.params["rho"] if self.spec.lag else None
-        return channels(self.weights, rho), self.design.own, self.design.lagged
+        return build_channels(self.weights, rho), self.design.own, self.design.lagged
 
     def _simulate(self, draws: int, seed: int) -> np.ndarray:
         """Impacts at the normal draws of the parameters that are inside the admissible interval,

@@ -22,10 +22,30 @@ ACROSS = 4  # panels side by side
 
 @front_door
 def impacts(fit: Fit, *, prob: float = 0.95) -> "Figure":
-    """Direct, indirect and total impacts, a panel for each variable on its own scale.
+    """Draw the direct, indirect and total impacts, a panel for each variable on its own scale.
 
-    Circles are posterior medians, lines the central `prob` intervals, thick lines the central
-    halves.
+    Circles are posterior medians, lines the central intervals, and thick lines the central halves.
+
+    Parameters
+    ----------
+    fit : Fit
+        The posterior.
+    prob : float, default 0.95
+        Probability of the intervals, between 0 and 1.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+
+    Raises
+    ------
+    SpecificationError
+        For what is no `Fit`, and a probability out of range.
+
+    Examples
+    --------
+    >>> so.plots.impacts(fit).savefig("impacts.pdf")  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 
@@ -65,7 +85,29 @@ def impacts(fit: Fit, *, prob: float = 0.95) -> "Figure":
 
 @front_door
 def trace(fit: Fit) -> "Figure":
-    """Densities and traces of every parameter by chain (arviz-plots' trace_dist)."""
+    """Draw the densities and the traces of every parameter by chain.
+
+    The picture is arviz-plots' `plot_trace_dist`.
+
+    Parameters
+    ----------
+    fit : Fit
+        The posterior.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+
+    Raises
+    ------
+    SpecificationError
+        For what is no `Fit`, and chains of fewer than 4 draws.
+
+    Examples
+    --------
+    >>> so.plots.trace(fit).savefig("trace.pdf")  # doctest: +SKIP
+    """
     _check(fit)
     return _figure(
         load_arviz("plots").plot_trace_dist(
@@ -76,8 +118,34 @@ def trace(fit: Fit) -> "Figure":
 
 @front_door
 def rank(fit: Fit) -> "Figure":
-    """Densities and rank plots of every parameter by chain (arviz-plots' rank_dist): the ranks of
-    chains that mix are uniform.
+    """Draw the densities and the rank plots of every parameter by chain.
+
+    Where the chains mix, the ranks of the draws of each are uniform. The picture is arviz-plots'
+    `plot_rank_dist`.
+
+    Parameters
+    ----------
+    fit : Fit
+        The posterior.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+
+    Raises
+    ------
+    SpecificationError
+        For what is no `Fit`, and chains of fewer than 4 draws.
+
+    Examples
+    --------
+    >>> so.plots.rank(fit).savefig("ranks.pdf")  # doctest: +SKIP
+
+    References
+    ----------
+    Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), "Rank-normalization, folding, and
+    localization", Bayesian Analysis 16.
     """
     _check(fit)
     return _figure(
@@ -89,9 +157,30 @@ def rank(fit: Fit) -> "Figure":
 
 @front_door
 def prior_posterior(fit: Fit) -> "Figure":
-    """The prior of each parameter against its posterior (arviz-plots' prior_posterior).
+    """Draw the prior of each parameter against its posterior.
 
-    SpecificationError where all priors are improper, so that there is nothing to show.
+    The picture is arviz-plots' `plot_prior_posterior`. Draws of the prior further than twenty
+    posterior standard deviations from the posterior mean are left out, so that the posterior stays
+    visible.
+
+    Parameters
+    ----------
+    fit : Fit
+        The posterior.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture, without the parameters that have an improper prior.
+
+    Raises
+    ------
+    SpecificationError
+        For what is no `Fit`, chains of fewer than 4 draws, and priors that are all improper.
+
+    Examples
+    --------
+    >>> so.plots.prior_posterior(fit).savefig("priors.pdf")  # doctest: +SKIP
     """
     _check(fit)
     if "prior" not in fit.tree.children:
@@ -103,13 +192,13 @@ def prior_posterior(fit: Fit) -> "Figure":
     options = _options(fit, shared, across=ACROSS, height=2.2)
     return _figure(
         load_arviz("plots").plot_prior_posterior(
-            _clipped(fit.tree, shared), col_wrap=ACROSS, **options
+            _clip(fit.tree, shared), col_wrap=ACROSS, **options
         )
     )
 
 
 def _check(fit: Any) -> None:
-    """Refuse what is no posterior, and chains too short for a density or for ranks."""
+    """SpecificationError for what is no posterior, and chains too short for densities or ranks."""
     expect("fit", fit, Fit, FITTED)
     draws = fit.posterior.sizes["draw"]
     if draws < FEWEST:
@@ -119,9 +208,10 @@ def _check(fit: Any) -> None:
         )
 
 
-def _clipped(tree: xr.DataTree, names: list[str]) -> xr.DataTree:
-    """Prior draws cut to twenty posterior standard deviations around the posterior mean, so that
-    the posterior is visible beside them.
+def _clip(tree: xr.DataTree, names: list[str]) -> xr.DataTree:
+    """Cut the prior draws to twenty posterior standard deviations around the posterior mean.
+
+    The posterior would not be visible beside wider ones.
     """
     prior, posterior = tree["prior"].to_dataset()[names], tree["posterior"].to_dataset()[names]
     dims = ("chain", "draw")
@@ -132,7 +222,7 @@ def _clipped(tree: xr.DataTree, names: list[str]) -> xr.DataTree:
 
 
 def _options(fit: Fit, names: list[str], *, across: int, height: float) -> dict[str, Any]:
-    """What arviz-plots needs to give every panel its room."""
+    """The parameters to draw, and the size that gives every panel its room, for arviz-plots."""
     panels = sum(int(np.prod(fit.posterior[name].shape[2:])) for name in names)
     rows = panels if across == 2 else -(-panels // across)
     return {
@@ -143,8 +233,10 @@ def _options(fit: Fit, names: list[str], *, across: int, height: float) -> dict[
 
 
 def _names(fit: Fit) -> list[str]:
+    """The parameters that the posterior has, in the order that all fits share."""
     return [name for name in PARAMETERS if name in fit.posterior]
 
 
 def _figure(collection: "PlotCollection") -> "Figure":
+    """The figure of a picture by arviz-plots."""
     return collection.viz["figure"].item()

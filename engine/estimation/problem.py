@@ -15,7 +15,7 @@ import scipy.sparse as sparse
 
 from spillover.engine.data.panel import Panel
 from spillover.engine.estimation.arguments import check_sizes
-from spillover.engine.weights.channels import on_contrasts
+from spillover.engine.weights.channels import restrict_to_contrasts
 from spillover.engine.weights.logdet import LogDet, build_covering, find_bounds, improve
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import choice, texts
@@ -285,7 +285,7 @@ def build_likelihood(
     parameters.
     """
     records = [
-        on_contrasts(weights, logdet) if effects.contrasts else logdet.record
+        restrict_to_contrasts(weights, logdet) if effects.contrasts else logdet.record
         for weights, logdet in zip(problem.spatial, logdets, strict=True)
     ]
     by_name = dict(zip(problem.dependence, records, strict=True))

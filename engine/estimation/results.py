@@ -21,7 +21,7 @@ from spillover.engine.arviz_parts import load_arviz
 from spillover.engine.data.provenance import hash_panel, hash_weights, versions
 from spillover.engine.estimation.problem import Problem
 from spillover.engine.estimation.saving import check_tree, read_tree, write_tree
-from spillover.engine.weights.channels import channels
+from spillover.engine.weights.channels import build_channels
 from spillover.engine.weights.checks import spectral_radius
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import choice, front_door, front_doors, show, whole
@@ -188,7 +188,7 @@ class Fit:
         lag = FLAGS[self.tree.attrs["model"]][0]
         if by is None:
             parts = formulas.average(
-                channels(self.weights, rho if lag else None),
+                build_channels(self.weights, rho if lag else None),
                 jnp.asarray(beta),
                 jnp.asarray(theta),
                 jnp.asarray(rho),

@@ -29,16 +29,37 @@ from spillover.models.effects import QUASI, factorize, use_dummies
 from spillover.models.spec import FLAGS
 
 KINDS = ("transformed", "direct")
-ENOUGH = (
-    1e-6  # a likelihood may fall by this much, where a restriction costs nothing, through rounding
-)
+# how far the likelihood may seem to fall through rounding where a restriction costs nothing
+ENOUGH = 1e-6
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """A test: its name, statistic, degrees of freedom of the chi-squared it is held against,
-    p-value (NaN where the statistic is negative), a note where something is to be said, and tests
-    that belong `beside` it.
+    """A test: its statistic, and the chi-squared distribution it is held against.
+
+    Printing it shows a line for the test and one for each test beside it; iterating gives the same
+    tests, this one first.
+
+    Attributes
+    ----------
+    name : str
+        Name of the test.
+    statistic : float
+        The statistic.
+    df : int
+        Degrees of freedom of the chi-squared distribution under the null.
+    p_value : float
+        Probability of a larger statistic under the null; NaN where the statistic is negative.
+    note : str, default ""
+        A remark on how to read the result.
+    beside : tuple of TestResult, default ()
+        Tests of the same question that belong with this one.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> so.TestResult("LR SAR in SDM", statistic=7.1, df=2, p_value=0.029)
+    LR SAR in SDM            chi2(2) = 7.1        p = 0.029
     """
 
     __test__ = False  # not one of pytest's
@@ -66,7 +87,25 @@ class TestResult:
 
 
 class LMTests(NamedTuple):
-    """The five Lagrange-multiplier tests."""
+    """The five Lagrange-multiplier tests of least squares against spatial dependence.
+
+    Attributes
+    ----------
+    lm_error : TestResult
+        Against a spatial error.
+    lm_lag : TestResult
+        Against a spatial lag.
+    robust_lm_error : TestResult
+        Against a spatial error where there may be a spatial lag.
+    robust_lm_lag : TestResult
+        Against a spatial lag where there may be a spatial error.
+    sarma : TestResult
+        Against either or both.
+
+    See Also
+    --------
+    lm_tests : Makes them.
+    """
 
     lm_error: TestResult
     lm_lag: TestResult
@@ -79,8 +118,9 @@ class LMTests(NamedTuple):
 
 
 def chi_squared(name: str, statistic: float, df: int, note: str = "") -> TestResult:
-    """The result for a statistic that is chi-squared under the null; one below zero is no such
-    thing and has no p-value.
+    """Make the result of a statistic that is chi-squared under the null.
+
+    A negative statistic has no p-value: no chi-squared variable is below zero.
     """
     if statistic < 0:
         note = (
@@ -93,20 +133,48 @@ def chi_squared(name: str, statistic: float, df: int, note: str = "") -> TestRes
 
 @front_door
 def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
-    """Lagrange-multiplier tests of a spatial error and a spatial lag in the residuals of least
-    squares on the model's regressors.
+    """Test the residuals of least squares for a spatial error and a spatial lag.
 
-    LM_error = d_e^2 / tr,   LM_lag = d_l^2 / H, their versions robust to the other, and SARMA for
-    both: `spillover.models.lagrange`.
+    With e = P y the residuals of y on the regressors D, P the projection off D, b the coefficients
+    and s2 = e'e / nu::
 
-    `model`: an OLS for the usual tests, an SLX for those given W X. `kind`: "transformed" centres
-    e'We, which demeaning shifts, and divides by the degrees of freedom left (with both effects and
-    N = 48, T = 17 it rejects 5 % of the time at 5 %, where "direct" rejects 12 %), for any W;
-    "direct" demeans, lags then and divides by N T, as R's splm does. Returns lm_error, lm_lag,
-    robust_lm_error, robust_lm_lag, sarma.
+        d_e = e'We / s2 + c,   d_l = e'Wy / s2 + c,   H = (WDb)' P (WDb) / s2 + tr
 
-    SpecificationError for other models, random effects and another kind.
+        LM_error        = d_e^2 / tr
+        LM_lag          = d_l^2 / H
+        robust LM_error = (d_e - (tr / H) d_l)^2 / (tr (1 - tr / H))
+        robust LM_lag   = (d_l - d_e)^2 / (H - tr)
+        SARMA           = LM_error + robust LM_lag
 
+    c is minus the mean of e'We / s2 without spatial dependence, and tr its variance; for one
+    cross-section c = 0 and tr = tr(W'W + W W). The robust tests allow for the dependence that the
+    other one looks for, and SARMA tests for both.
+
+    Parameters
+    ----------
+    model : Model
+        A model of least squares before it is fitted, with pooled data or fixed effects: OLS for the
+        usual tests, SLX for those given W X.
+    kind : {"transformed", "direct"}, default "transformed"
+        How fixed effects are taken into account. "transformed" corrects e'We for the shift that
+        demeaning causes and divides by the degrees of freedom left; it holds its level for any W.
+        With both effects, N = 48 and T = 17 it rejects 5 % of the time at the level 5 %. "direct"
+        demeans first, lags then, and divides by N T, as R's splm does; it rejects 12 % of the time
+        there.
+
+    Returns
+    -------
+    LMTests
+        lm_error, lm_lag, robust_lm_error, robust_lm_lag and sarma, each a `TestResult` with one
+        degree of freedom, SARMA with two.
+
+    Raises
+    ------
+    SpecificationError
+        For a fit in place of a model, a model with rho or lambda, random effects, and another kind.
+
+    Examples
+    --------
     >>> import spillover as so
     >>> frame, W = so.munnell()
     >>> model = so.OLS(
@@ -117,12 +185,16 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
     ...     unit="state",
     ...     period="year",
     ... )
-    >>> lm_tests(model).lm_lag.df
+    >>> so.lm_tests(model).lm_lag.df
     1
 
-    Source: Anselin, Bera, Florax & Yoon (1996); for panels Debarsy & Ertur (2010), Regional Science
-    and Urban Economics 40.
-    """
+    References
+    ----------
+    Anselin, Bera, Florax & Yoon (1996), "Simple diagnostic tests for spatial dependence", Regional
+    Science and Urban Economics 26.
+
+    Debarsy & Ertur (2010), "Testing for spatial autocorrelation in a fixed effects panel data
+    model", Regional Science and Urban Economics 40."""
     choice("is no kind", kind, KINDS)
     if not isinstance(model, Model):
         raise SpecificationError(
@@ -150,36 +222,58 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
     check_response(problem, factor, effects)
     nu = effects.multiplicity * (matrix.shape[0] - 1) if period else effects.nu
     about = lagrange.centre(matrix, multiplicity=effects.multiplicity, over_units=period, nu=nu)
-    found = lagrange.tests(split(*factor), about)
+    statistics = lagrange.tests(split(*factor), about)
     return LMTests(
         *(
             chi_squared(name, value, 2 if name == "sarma" else 1)
-            for name, value in found._asdict().items()
+            for name, value in statistics._asdict().items()
         )
     )
 
 
 @front_door
 def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
-    """The likelihood-ratio test 2 (log-likelihood of `full` - that of `restricted`), chi-squared in
-    the parameters that they differ by.
+    """Test a model against a larger one that contains it, by the ratio of their likelihoods.
 
-    Both are fits of the same data and W by the same method. Effects must be the same too, but for
-    method="lsdv", the likelihood with dummies, whose fits with fewer and with more effects compare:
-    N - 1 or T - 1 degrees of freedom.
+    ::
 
-    SpecificationError where the two do not compare: other data, weights, methods, effects, or
-    models of which neither nests the other; and for a quasi-likelihood, whose ratio has no known
-    law.
+        LR = 2 (l_full - l_restricted),   chi-squared with p_full - p_restricted degrees of freedom
 
+    Both are fits of the same data and W by the same method. The effects must be the same as well,
+    except with method="lsdv": the likelihood with dummies compares fewer effects with more, which
+    differ by N - 1 or T - 1 parameters.
+
+    Parameters
+    ----------
+    restricted : MLFit
+        The fit of the smaller model.
+    full : MLFit
+        The fit of the larger model.
+
+    Returns
+    -------
+    TestResult
+        The ratio and its p-value.
+
+    Raises
+    ------
+    SpecificationError
+        Where the two do not compare: other data, weights, methods or effects, or models of which
+        neither contains the other. Also for a quasi-likelihood, whose ratio has no known
+        distribution.
+
+    Examples
+    --------
     >>> import spillover as so
     >>> frame, W = so.munnell()
     >>> given = ("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize())
     >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
-    >>> lr_test(so.SAR(*given, **panel).fit_ml(), so.SDM(*given, **panel).fit_ml()).df
+    >>> so.lr_test(so.SAR(*given, **panel).fit_ml(), so.SDM(*given, **panel).fit_ml()).df
     2
 
-    Source: Elhorst (2014), Spatial Econometrics, 3.2-3.3.
+    References
+    ----------
+    Elhorst (2014), Spatial Econometrics: From Cross-Sectional Data to Spatial Panels, 3.2 and 3.3.
     """
     _refuse_other_data(restricted, full)
     _refuse_quasi(restricted, full)
@@ -193,7 +287,7 @@ def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
             " model first; by the common factor SEM lies in SDM where the rows of W sum to one or"
             " unit effects contain the constant, which has no lag among the regressors."
         )
-    df = _count(full) - _count(restricted)
+    df = _count_parameters(full) - _count_parameters(restricted)
     gain = 2 * (full.loglik - restricted.loglik)
     if df < 1 or gain < -ENOUGH:
         raise SpecificationError(
@@ -205,6 +299,7 @@ def lr_test(restricted: MLFit, full: MLFit) -> TestResult:
 
 
 def _refuse_other_data(one: MLFit, other: MLFit) -> None:
+    """SpecificationError for fits of different data, weights or kinds of likelihood."""
     _refuse_other_types(one, other)
     a, b = one.problem.panel, other.problem.panel
     if a.y.shape != b.y.shape or not np.array_equal(a.y, b.y) or not a.units.equals(b.units):
@@ -223,6 +318,7 @@ def _refuse_other_data(one: MLFit, other: MLFit) -> None:
 
 
 def _refuse_other_types(*fits: MLFit) -> None:
+    """SpecificationError for what is no maximum-likelihood fit."""
     for fit in fits:
         if not isinstance(fit, MLFit):
             raise SpecificationError(
@@ -232,6 +328,7 @@ def _refuse_other_types(*fits: MLFit) -> None:
 
 
 def _refuse_quasi(*fits: MLFit) -> None:
+    """SpecificationError for fits of a quasi-likelihood."""
     for fit in fits:
         if fit.quasi:
             raise SpecificationError(
@@ -241,6 +338,7 @@ def _refuse_quasi(*fits: MLFit) -> None:
 
 
 def _refuse_other_effects(restricted: MLFit, full: MLFit) -> None:
+    """SpecificationError unless the fits differ in their fixed effects alone, by dummies."""
     if (
         restricted.method != "lsdv"
         or restricted.spec.random
@@ -255,10 +353,11 @@ def _refuse_other_effects(restricted: MLFit, full: MLFit) -> None:
 
 
 def _nests(restricted: MLFit, full: MLFit) -> bool:
-    """Whether the terms are among those of the full model, and rho and lam as well; SEM lies in SDM
-    by the common factor where the lags of the constant and of the periods' dummies are these
-    themselves, or not there.
-    """
+    """Whether the full model contains the restricted one.
+
+    Its terms, and rho and lambda, must be among those of the full model. SEM lies in SDM by the
+    common factor, where W maps the constant and the dummies of the periods to themselves or they
+    are absent."""
     small, large = FLAGS[restricted.spec.name], FLAGS[full.spec.name]
     closed = full.weights.is_row_standardized or full.spec.effects == "unit"
     factor = large[0] and large[1] and small[2] and not small[1] and not small[0] and closed
@@ -266,36 +365,83 @@ def _nests(restricted: MLFit, full: MLFit) -> bool:
     return terms and (factor or all(b or not a for a, b in zip(small, large, strict=True)))
 
 
-def _count(fit: MLFit) -> int:
+def _count_parameters(fit: MLFit) -> int:
+    """The number of parameters, those of demeaned effects included."""
     return len(fit.params) + fit.absorbed
 
 
 def wald(ml: MLFit, name: str, values: np.ndarray, jacobian: np.ndarray) -> TestResult:
-    """r'(J V J')^-1 r for restrictions r = 0 at the estimates; jacobian: (restrictions,
-    parameters).
+    """Test restrictions r = 0 at the estimates by r' (J V J')^-1 r.
+
+    Parameters
+    ----------
+    ml : MLFit
+        The fit, with V the covariance of its p parameters.
+    name : str
+        Name of the test.
+    values : array, (q,)
+        r, the restrictions at the estimates.
+    jacobian : array, (q, p)
+        J, their derivatives in the parameters.
+
+    Returns
+    -------
+    TestResult
+        The test, with q degrees of freedom.
     """
     triangle = np.linalg.qr((jacobian @ ml.root).T, mode="r")  # J V J' = R'R
     return chi_squared(
         name,
         float(np.sum(solve_triangular(triangle, values, trans="T") ** 2)),
         len(values),
-        _said_of(ml),
+        _note_on(ml),
     )
 
 
-def _said_of(ml: MLFit) -> str:
+def _note_on(ml: MLFit) -> str:
+    """The note that a test by a quasi-likelihood bears."""
     return "by the curvature of a quasi-likelihood" if ml.quasi else ""
 
 
 @front_door
 def wald_no_lag(ml: MLFit) -> TestResult:
-    """The Wald test of theta = 0, which makes an SDM a SAR (an SLX an OLS, an SDEM an SEM, a GNS a
-    SAC).
+    """Test that the lagged regressors have no effect, theta = 0.
 
-    theta' V_theta^-1 theta, by the covariance of the fit. SpecificationError for a model without
-    lagged regressors.
+    ::
 
-    Source: Elhorst (2014), 2.3; LeSage & Pace (2009), 2.3.
+        theta' V_theta^-1 theta,   chi-squared with one degree of freedom for each W x
+
+    Under the null an SDM is a SAR, an SLX an OLS, an SDEM an SEM, and a GNS a SAC.
+
+    Parameters
+    ----------
+    ml : MLFit
+        A fit of a model with lagged regressors.
+
+    Returns
+    -------
+    TestResult
+        The Wald test, by the covariance of the fit.
+
+    Raises
+    ------
+    SpecificationError
+        For a model without lagged regressors.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
+    >>> slx = so.SLX("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize(), **panel)
+    >>> so.wald_no_lag(slx.fit_ml()).df
+    2
+
+    References
+    ----------
+    Elhorst (2014), Spatial Econometrics: From Cross-Sectional Data to Spatial Panels, 2.3.
+
+    LeSage & Pace (2009), Introduction to Spatial Econometrics, 2.3.
     """
     _refuse_other_types(ml)
     _, lagged = _pairs(ml)
@@ -306,12 +452,42 @@ def wald_no_lag(ml: MLFit) -> TestResult:
 
 @front_door
 def wald_common_factor(ml: MLFit) -> TestResult:
-    """The Wald test of theta + rho beta = 0, the common factor that makes an SDM an SEM.
+    """Test the common factor theta + rho beta = 0, which makes an SDM an SEM.
 
-    r'(J V J')^-1 r with r = theta + rho beta, J = [rho, 1, beta] its derivatives.
-    SpecificationError for a model without rho or lagged regressors.
+    ::
 
-    Source: Burridge (1981), Environment and Planning A 13; Elhorst (2014), 2.3.
+        r' (J V J')^-1 r,   r = theta + rho beta
+
+    J holds the derivatives of r: rho by beta, 1 by theta, beta by rho.
+
+    Parameters
+    ----------
+    ml : MLFit
+        A fit of a model with rho and lagged regressors: SDM or GNS.
+
+    Returns
+    -------
+    TestResult
+        The Wald test, with one degree of freedom for each lagged regressor.
+
+    Raises
+    ------
+    SpecificationError
+        For a model without rho or without lagged regressors.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
+    >>> sdm = so.SDM("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize(), **panel)
+    >>> so.wald_common_factor(sdm.fit_ml()).df
+    2
+
+    References ---------- Burridge (1981), "Testing for a common factor in a spatial autoregression
+    model", Environment and Planning A 13.
+
+    Elhorst (2014), Spatial Econometrics: From Cross-Sectional Data to Spatial Panels, 2.3.
     """
     _refuse_other_types(ml)
     if not ml.spec.lag:
@@ -338,20 +514,55 @@ def _pairs(ml: MLFit) -> tuple[np.ndarray, np.ndarray]:
 
 @front_door
 def hausman(fixed: MLFit, random: MLFit) -> TestResult:
-    """Hausman's test of random against fixed effects of the units, with Mundlak's beside it.
+    """Test random against fixed effects of the units, by Hausman's and by Mundlak's test.
 
-    (b_F - b_R)'(V_F - V_R)^-1 (b_F - b_R) over the coefficients of X and W X that both have. V_F -
-    V_R need not be positive definite in a sample, so that the statistic can be negative: it is
-    reported as it is, without a p-value. Mundlak's, the Wald test that the means over time of
-    correlated random effects have no coefficients, asks the same and cannot turn negative.
+    ::
 
-    `fixed`: a fit with effects "unit" or "twoway"; `random`: of the same model, data and W with
-    "random", and with dummies of the periods among its regressors, C(year), where the fixed effects
-    are "twoway". SpecificationError for others.
+        H = (b_F - b_R)' (V_F - V_R)^-1 (b_F - b_R)
 
-    Source: Hausman (1978), Econometrica 46; Mundlak (1978), Econometrica 46; Mutl & Pfaffermayr
-    (2011), Econometrics Journal 14.
-    """
+    over the coefficients of X and W X that both fits have. In a sample V_F - V_R need not be
+    positive definite, and H can be negative: it is then reported as it is, without a p-value.
+    Mundlak's test asks the same question and cannot be negative. It is the Wald test that the means
+    over time have no coefficients in a fit with correlated random effects.
+
+    Parameters
+    ----------
+    fixed : MLFit
+        A fit with effects "unit" or "twoway".
+    random : MLFit
+        A fit of the same model, data and W with effects "random". Where the fixed effects are
+        "twoway", its formula has dummies of the periods, such as C(year).
+
+    Returns
+    -------
+    TestResult
+        Hausman's test, with Mundlak's in `beside`.
+
+    Raises
+    ------
+    SpecificationError
+        For fits with other effects, of different models, data or weights, and for a fit with random
+        effects that lacks a regressor or the dummies of the periods.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> given = ("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize())
+    >>> panel = {"unit": "state", "period": "year"}
+    >>> fixed = so.OLS(*given, effects="unit", **panel).fit_ml()  # doctest: +SKIP
+    >>> random = so.OLS(*given, effects="random", **panel).fit_ml()  # doctest: +SKIP
+    >>> [test.name for test in so.hausman(fixed, random)]  # doctest: +SKIP
+    ['Hausman', 'Mundlak']
+
+    References
+    ----------
+    Hausman (1978), "Specification tests in econometrics", Econometrica 46.
+
+    Mundlak (1978), "On the pooling of time series and cross section data", Econometrica 46.
+
+    Mutl & Pfaffermayr (2011), "The Hausman test in a Cliff and Ord panel model", Econometrics
+    Journal 14."""
     _refuse_other_types(fixed, random)
     if (
         fixed.spec.effects not in ("unit", "twoway")
@@ -383,16 +594,45 @@ def hausman(fixed: MLFit, random: MLFit) -> TestResult:
     spec = replace(random.spec, effects="correlated_random")
     correlated = Model(replace(with_method(random.problem, "transformed"), spec=spec))
     return replace(
-        chi_squared("Hausman", statistic, len(shared), _said_of(fixed)),
+        chi_squared("Hausman", statistic, len(shared), _note_on(fixed)),
         beside=(mundlak(correlated.fit_ml()),),
     )
 
 
 @front_door
 def mundlak(ml: MLFit) -> TestResult:
-    """The Wald test that the means over time, of X and of W X, have no coefficients, in a fit with
-    correlated random effects: then the effects are not correlated with the regressors.
-    SpecificationError for other effects.
+    """Test that random effects of the units are not correlated with the regressors.
+
+    In a fit with correlated random effects the means over time of X and W X are regressors. The
+    statistic is the Wald test that they have no coefficients, g' V_g^-1 g.
+
+    Parameters
+    ----------
+    ml : MLFit
+        A fit with effects "correlated_random".
+
+    Returns
+    -------
+    TestResult
+        The Wald test, with one degree of freedom for each mean.
+
+    Raises
+    ------
+    SpecificationError
+        For a fit with other effects.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> panel = {"effects": "correlated_random", "unit": "state", "period": "year"}
+    >>> ols = so.OLS("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize(), **panel)
+    >>> so.mundlak(ols.fit_ml()).df
+    4
+
+    References
+    ----------
+    Mundlak (1978), "On the pooling of time series and cross section data", Econometrica 46.
     """
     _refuse_other_types(ml)
     if ml.spec.effects != "correlated_random":
@@ -411,20 +651,51 @@ def mundlak(ml: MLFit) -> TestResult:
 
 @front_door
 def spatial_hausman(plain: MLFit, error: MLFit) -> TestResult:
-    """The Hausman test of least squares against a spatial error: OLS against SEM, or SLX against
-    SDEM.
+    """Test least squares against a spatial error: OLS against SEM, or SLX against SDEM.
 
-    (b - b_e)'(V - V_e)^-1 (b - b_e), V = s2 (X'X)^-1 X'(S'S)^-1 X (X'X)^-1 that of least squares
-    under the spatial error, S = I - lam M, V_e = s2 (X'S'SX)^-1: both are consistent unless the
-    regressors are not those of the model.
+    ::
 
-    R's spatialreg has S^-1 S^-1 in the place of (S'S)^-1, which is the same for a symmetric W only.
+        (b - b_e)' (V - V_e)^-1 (b - b_e)
+        V   = s2 (X'X)^-1 X' (S'S)^-1 X (X'X)^-1,   S = I - lam M
+        V_e = s2 (X'S'S X)^-1
 
-    `plain`, `error`: fits of the same data, effects and regressors. SpecificationError for others,
-    and with period effects where the rows of M do not all have one sum: least squares are not
-    unbiased then.
+    V is the covariance of least squares under the spatial error, V_e that of the spatial error
+    model. Both estimates are consistent unless the regressors are correlated with what the model
+    leaves out.
 
-    Source: Pace & LeSage (2008), "A spatial Hausman test", Economics Letters 101.
+    R's spatialreg has S^-1 S^-1 in the place of (S'S)^-1; the two agree for a symmetric W only.
+
+    Parameters
+    ----------
+    plain : MLFit
+        The fit of OLS or SLX.
+    error : MLFit
+        The fit of SEM or SDEM, of the same data, effects and regressors.
+
+    Returns
+    -------
+    TestResult
+        The test, with one degree of freedom for each coefficient.
+
+    Raises
+    ------
+    SpecificationError
+        For other models, and for fits of different data, effects or weights. With period effects
+        also where the rows of M do not all have one sum: least squares are then biased.
+
+    Examples
+    --------
+    >>> import spillover as so
+    >>> frame, W = so.munnell()
+    >>> given = ("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize())
+    >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
+    >>> ols, sem = so.OLS(*given, **panel), so.SEM(*given, **panel)
+    >>> so.spatial_hausman(ols.fit_ml(), sem.fit_ml()).df  # doctest: +SKIP
+    2
+
+    References
+    ----------
+    Pace & LeSage (2008), "A spatial Hausman test", Economics Letters 101.
     """
     _refuse_other_data(plain, error)
     if (plain.spec.name, error.spec.name) not in (
@@ -464,8 +735,19 @@ def spatial_hausman(plain: MLFit, error: MLFit) -> TestResult:
 
 
 def common_factor(beta: pd.DataFrame, rho: pd.Series) -> pd.DataFrame:
-    """Draws of theta + rho beta, a column for each variable with a lag, from draws of the
-    coefficients by term and of rho.
+    """Compute draws of theta + rho beta from draws of the coefficients and of rho.
+
+    Parameters
+    ----------
+    beta : DataFrame
+        Draws of the coefficients, a column for each term.
+    rho : Series
+        Draws of rho, as many as rows of `beta`.
+
+    Returns
+    -------
+    DataFrame
+        A column for each variable that has a lag.
     """
     lagged = [term for term in beta.columns if term.startswith(LAG)]
     own = [term.removeprefix(LAG) for term in lagged]

@@ -1,5 +1,6 @@
-"""The published path from residuals to a specification: dependence, effects, Durbin terms, random
-or fixed; each step on record.
+"""The published path from least squares to a specification, each step on record.
+
+Spatial dependence, effects, Durbin terms, then random or fixed effects.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,13 +52,29 @@ OTHER_DATA = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Selection:
-    """A specification and how it was come by.
+    """A chosen specification, and the tests that led to it.
 
-    `model`: the chosen one; `steps`: a row a test, by name: step, null, statistic, df, p_value,
-    `probability_of_null`, the posterior probability of the first of the two `models`, equally
-    likely before, note; `decisions`: what each step says, in sentences; `common_factor`: mean, sd,
-    2.5 % and 97.5 % quantile of theta + rho beta and of theta by variable, from the posterior of
-    the SDM; `fits`: the maximum-likelihood fits by name.
+    Attributes
+    ----------
+    model : Model
+        The chosen model, before it is fitted.
+    steps : DataFrame
+        A row for each test, by its name, with the columns step, null, statistic, df, p_value,
+        probability_of_null, models and note. probability_of_null is the posterior probability of
+        the first of the two `models` where both have the probability 1/2 before; NaN where there is
+        none.
+    decisions : tuple of str
+        What each step decided and by which p-values, in sentences.
+    common_factor : DataFrame
+        The posterior of theta + rho beta, which is 0 in an SEM, and of theta, which is 0 in a SAR,
+        in the SDM: mean, sd, 2.5 % and 97.5 % quantile by quantity and variable. Empty with
+        bayes=False and without spatial dependence.
+    fits : dict of str to MLFit
+        The maximum-likelihood fits by their names.
+
+    See Also
+    --------
+    select_model : Makes it.
     """
 
     model: Model
@@ -81,31 +98,66 @@ class Selection:
 def select_model(
     model: Model, *, alpha: float = 0.05, bayes: bool = True, draws: int = 4000, seed: int = 0
 ) -> Selection:
-    """The decision path of Elhorst (2014), with the Bayesian counterpart beside each test.
+    """Choose a specification by the published sequence of tests.
 
-    1. Lagrange multipliers on least squares: without a spatial error or lag at the level `alpha`,
-    OLS. 2. Likelihood ratios of the SDM on the likelihood with dummies: which of the model's
-    effects are wanted. 3. Wald and likelihood ratio of the SDM against SAR (theta = 0) and SEM
-    (theta + rho beta = 0): the one that is not rejected and that the Lagrange multipliers point to,
-    the robust ones or, where neither of them rejects, the plain ones; else SDM. 4. Hausman and
-    Mundlak: random effects of the units where neither rejects them, else fixed ones.
+    1. Lagrange multipliers on least squares. Where neither finds a spatial error or a spatial lag
+       at the level `alpha`, the model is OLS.
+    2. Likelihood ratios of the SDM, with dummies for the effects: which of the given effects the
+       data ask for.
+    3. Wald tests and likelihood ratios of the SDM against SAR (theta = 0) and SEM (theta + rho beta
+       = 0). The one that is not rejected is chosen where the Lagrange multipliers point to it, else
+       SDM; the robust multipliers point, or where neither of them rejects the plain ones.
+    4. Hausman's and Mundlak's tests. Random effects of the units where neither rejects them, else
+       fixed ones.
 
-    `model`: any model of the family with the effects in question; its priors, which must be proper,
-    are those of the evidences. `bayes`: add posterior probabilities (equal ones before) and draws
-    of theta + rho beta, by sampler="exact".
+    With `bayes`, each test of two models has their posterior probabilities beside it::
 
-    SpecificationError for a model with random effects; ConvergenceError where a likelihood has no
-    interior maximum.
+        p(restricted | y) = p(y | restricted) / (p(y | restricted) + p(y | full))
 
+    Parameters
+    ----------
+    model : Model
+        Any model of the family, before it is fitted, with the formula, the data, W and the fixed
+        effects in question. Its priors are those of the probabilities, which need proper ones.
+    alpha : float, default 0.05
+        Level of the tests, between 0 and 1.
+    bayes : bool, default True
+        Whether to add posterior probabilities, and draws of theta + rho beta by sampler="exact".
+    draws : int, default 4000
+        Number of these draws.
+    seed : int, default 0
+        Seed of these draws.
+
+    Returns
+    -------
+    Selection
+        The chosen model, the tests with their statistics, the decisions in words, and the fits.
+
+    Raises
+    ------
+    SpecificationError
+        For what is no model, a model with random effects, and an `alpha`, `draws` or `seed` out of
+        range.
+    ConvergenceError
+        Where the likelihood of the SDM or of the chosen model has no maximum inside the admissible
+        interval.
+
+    Examples
+    --------
     >>> import spillover as so
     >>> frame, W = so.munnell()
     >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
     >>> model = so.SDM("np.log(gsp) ~ np.log(pc) + unemp", frame, W.row_standardize(), **panel)
-    >>> select_model(model, bayes=False).model.spec
+    >>> so.select_model(model, bayes=False).model.spec
     Spec(name='SAR', effects='unit')
 
-    Source: Elhorst (2014), Spatial Econometrics, 2.3 and 3.3; Anselin (2005), Exploring Spatial
-    Data with GeoDa, chapter 23; for the probabilities LeSage & Pace (2009), chapter 6.
+    References
+    ----------
+    Elhorst (2014), Spatial Econometrics: From Cross-Sectional Data to Spatial Panels, 2.3 and 3.3.
+
+    Anselin (2005), Exploring Spatial Data with GeoDa, chapter 23.
+
+    LeSage & Pace (2009), Introduction to Spatial Econometrics, chapter 6: the probabilities.
     """
     expect("model", model, Model, "give one before it is fitted, such as so.SDM(...)")
     if model.spec.random:
@@ -118,10 +170,10 @@ def select_model(
     whole("draws", draws, example=4000)
     as_seed(seed)
     path = _Path(model, alpha, bayes)
-    dependent = path.dependence()
-    effects = path.effects()
-    name = path.durbin(effects) if dependent else "OLS"
-    chosen = path.level(name, effects)
+    dependent = path.find_dependence()
+    effects = path.choose_effects()
+    name = path.choose_durbin(effects) if dependent else "OLS"
+    chosen = path.choose_level(name, effects)
     factor = (
         _common_factor(variant(model, "SDM", effects), draws, seed)
         if bayes and dependent
@@ -132,8 +184,23 @@ def select_model(
 
 
 def variant(model: Model, name: str, effects: str, *, period_dummies: bool = False) -> Model:
-    """The model on the same data and weights under another name and other effects, with dummies of
-    all periods but the first if wanted.
+    """Make the model of another name and other effects on the same data and weights.
+
+    Parameters
+    ----------
+    model : Model
+        The model with the data and W.
+    name : str
+        The name of the other one, such as "SAR".
+    effects : str
+        The effects of the other one.
+    period_dummies : bool, default False
+        Whether to add dummies of all periods but the first.
+
+    Returns
+    -------
+    Model
+        The other model.
     """
     panel, spec = model.panel, specify(name, effects)
     own = [i for i, label in enumerate(panel.names) if label != INTERCEPT]
@@ -157,7 +224,7 @@ def variant(model: Model, name: str, effects: str, *, period_dummies: bool = Fal
 
 
 class _Path:
-    """The walk: what was found so far, the fits it shares."""
+    """The path: the tests so far, what they decided, and the fits and evidences that they share."""
 
     def __init__(self, model: Model, alpha: float, bayes: bool) -> None:
         self.model, self.alpha, self.bayes = model, alpha, bayes
@@ -172,24 +239,25 @@ class _Path:
             lambda effects: variant(model, "SDM", effects).fit_ml(method="lsdv")
         )
 
-    def dependence(self) -> bool:
-        """Whether least squares leave spatial dependence."""
+    def find_dependence(self) -> bool:
+        """Test whether least squares leave spatial dependence behind."""
         effects = self.model.spec.effects
         for test in lm_tests(variant(self.model, "OLS", effects)):
-            self._add("dependence", test, *LAGRANGE[test.name], effects)
+            null, small, large = LAGRANGE[test.name]
+            self._add("dependence", test, null, small, large=large, effects=effects)
             self._lm[test.name] = test.p_value
-        found = [name for name in ("lm_error", "lm_lag") if self._lm[name] < self.alpha]
+        rejecting = [name for name in ("lm_error", "lm_lag") if self._lm[name] < self.alpha]
         words = {"lm_error": "a spatial error", "lm_lag": "a spatial lag"}
         self.decisions.append(
-            f"Least squares leave {' and '.join(words[name] for name in found)} behind (level"
+            f"Least squares leave {' and '.join(words[name] for name in rejecting)} behind (level"
             f" {self.alpha:g})."
-            if found
+            if rejecting
             else f"Least squares leave no spatial dependence behind (level {self.alpha:g}): OLS."
         )
-        return bool(found)
+        return bool(rejecting)
 
-    def effects(self) -> str:
-        """Those of the model's effects that the data ask for."""
+    def choose_effects(self) -> str:
+        """Choose the effects that the data ask for among those of the model."""
         given = self.model.spec.effects
         p = {fewer: self._without(fewer) for fewer in FEWER[given]}
         if not p:
@@ -204,22 +272,20 @@ class _Path:
         return chosen
 
     def _without(self, fewer: str) -> float:
-        """The p-value of the likelihood ratio of fewer effects, in the SDM and on the likelihood
-        with dummies.
-        """
+        """The p-value of the likelihood ratio of fewer effects, in the SDM with dummies."""
         given = self.model.spec.effects
         test = lr_test(self._with_dummies(fewer), self._with_dummies(given))
         self._add("effects", test, _lacking(fewer, given), note=OTHER_DATA)
         return test.p_value
 
-    def durbin(self, effects: str) -> str:
-        """SDM, SAR or SEM."""
+    def choose_durbin(self, effects: str) -> str:
+        """Choose among SDM, SAR and SEM."""
         self.fits["SDM"] = full = variant(self.model, "SDM", effects).fit_ml()
         rejected = {}
         for small, (null, wald) in RESTRICTED.items():
             tests = (*self._ratio(small, effects, full), wald(full))
             for test in tests:
-                self._add("durbin", test, null, small, "SDM", effects)
+                self._add("durbin", test, null, small, large="SDM", effects=effects)
             rejected[small] = all(test.p_value < self.alpha for test in tests)
             said = " and ".join(f"{test.name.split()[0]} p = {test.p_value:.2g}" for test in tests)
             self.decisions.append(
@@ -230,9 +296,8 @@ class _Path:
         return chosen
 
     def _ratio(self, small: str, effects: str, full: MLFit) -> tuple[TestResult, ...]:
-        """The likelihood ratio of a simpler model against the SDM; none, which is said, where there
-        is none.
-        """
+        """The likelihood ratio of a simpler model against the SDM, or none and a sentence that says
+        why."""
         try:
             self.fits[small] = variant(self.model, small, effects).fit_ml()
             if not full.quasi:
@@ -251,6 +316,7 @@ class _Path:
         return ()
 
     def _reduced(self, rejected: dict[str, bool]) -> tuple[str, str]:
+        """The model that the tests point to, and the reason in words."""
         if all(rejected.values()):
             return "SDM", "both simpler models are rejected"
         robust = min(self._lm["robust_lm_lag"], self._lm["robust_lm_error"]) < self.alpha
@@ -264,8 +330,8 @@ class _Path:
         other = "SEM" if points == "SAR" else "SAR"
         return "SDM", f"{other} is not rejected against it, but {words} {points}, which is"
 
-    def level(self, name: str, effects: str) -> Model:
-        """Fixed or random effects of the units."""
+    def choose_level(self, name: str, effects: str) -> Model:
+        """Choose between fixed and random effects of the units."""
         fixed = variant(self.model, name, effects)
         if effects not in ("unit", "twoway"):
             return fixed
@@ -319,6 +385,7 @@ class _Path:
         probability: float = np.nan,
         note: str = "",
     ) -> None:
+        """Put a test on record, with the posterior probability of its null where there is one."""
         if small and self.bayes:
             probability = _probability(
                 self._evidence(small, effects), self._evidence(large, effects)
@@ -340,41 +407,43 @@ class _Path:
 
 
 def _lacking(fewer: str, given: str) -> str:
-    """The null of fewer effects."""
+    """The null hypothesis of fewer effects, in words."""
     other = {"unit": "period", "period": "unit"}
     return f"no {other.get(fewer, given.replace('twoway', 'unit or period'))} effects"
 
 
 def _evidence(model: Model) -> float:
-    """log p(y), NaN where there is none."""
+    """log p(y) of a model; NaN where there is none."""
     try:
-        found = model.log_evidence()
+        evidence = model.log_evidence()
     except ConvergenceError:
         return float("nan")
-    return float("nan") if found is None else found
+    return float("nan") if evidence is None else evidence
 
 
 def _probability(restricted: float, full: float) -> float:
-    """p(restricted | y) of two models with equal probabilities before."""
+    """p(restricted | y) of two models with the probability 1/2 each before."""
     return float(1 / (1 + np.exp(full - restricted)))
 
 
 def _common_factor(model: Model, draws: int, seed: int) -> pd.DataFrame:
-    """The posterior of theta + rho beta (SEM where all are 0) and of theta (SAR)."""
+    """The posterior of theta + rho beta, 0 throughout in an SEM, and of theta, 0 in a SAR."""
     posterior = model.fit(
         sampler="exact", draws=draws, chains=1, seed=seed, progress=False
     ).posterior
     beta = pd.DataFrame(posterior["beta"].to_numpy()[0], columns=posterior["term"].to_numpy())
-    found = {
+    quantities = {
         "theta + rho beta": common_factor(beta, pd.Series(posterior["rho"].to_numpy()[0])),
         "theta": common_factor(beta, pd.Series(np.zeros(len(beta)))),
     }
     return pd.concat(
-        {name: _described(table) for name, table in found.items()}, names=["quantity", "variable"]
+        {name: _describe(table) for name, table in quantities.items()},
+        names=["quantity", "variable"],
     )
 
 
-def _described(draws: pd.DataFrame, levels: Sequence[float] = (0.025, 0.975)) -> pd.DataFrame:
+def _describe(draws: pd.DataFrame, levels: Sequence[float] = (0.025, 0.975)) -> pd.DataFrame:
+    """The mean, sd and quantiles of draws, a row for each column."""
     quantiles = draws.quantile(list(levels)).T.set_axis(
         [f"{level:.1%}" for level in levels], axis=1
     )

@@ -1,8 +1,7 @@
-"""What a file of HDF5 may be made of to be read as a fit: groups of plain arrays, all inside the
-file, no more than memory holds.
+"""What an HDF5 file may hold to be read as a fit: groups of plain arrays, all inside the file.
 
-HDF5 can do more than hold numbers: links and arrays may lead into other files, to pipes without an
-end, or in a ring, and a small file may promise arrays of any size.
+HDF5 can do more than hold numbers. Links and arrays may lead into other files, to pipes without an
+end, or in a ring, and a small file may promise arrays larger than memory.
 """
 
 from pathlib import Path
@@ -17,8 +16,9 @@ COPIES = 2  # of the arrays while they are read
 
 
 def check_layout(path: Path) -> None:
-    """StorageError for what a saved fit is not made of, by name; what HDF5 raises where the bytes
-    are none of its own.
+    """StorageError for anything that a saved fit does not hold, by name.
+
+    Where the bytes are not HDF5, the errors of h5py pass through.
     """
     with h5py.File(path, "r") as file:
         total = _bytes_of(file, path)

@@ -19,28 +19,36 @@ from typing import Any
 
 from spillover.engine.storage.quoting import quote, shorten
 from spillover.engine.storage.reading import reason_of
-from spillover.engine.storage.whole import REPLACED, UNFINISHED, sha256, whole_file, whole_folder
+from spillover.engine.storage.whole import REPLACED, UNFINISHED, hash_file, whole_file, whole_folder
 from spillover.kernels.errors import StorageError
 
 MARKER = ".spillover.json"
-# what file managers leave in every folder they show
-LITTER = (
-    ".DS_Store",
-    "Thumbs.db",
-    "desktop.ini",
-)
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # which file managers leave wherever they look
 OURS = (UNFINISHED, REPLACED)  # what killed processes of ours leave
 LARGEST = 2**24  # bytes of a list of files
 
 
 def check_output(folder: Path, overwrite: bool = False) -> bool:
-    """Refuse, before anything is computed, a folder that cannot be written to or holds what is not
-    ours.
+    """Refuse a folder that cannot be written to or holds files of others, before any work is done.
 
-    Parameters: `folder`: where a command is to write; `overwrite`: write into it whatever it holds,
-    over files of the same names. Returns whether there is something there already. StorageError for
-    a path that is a file, or in a file, for a folder that may not be written to, and, unless
-    `overwrite`, for one with files that spillover did not write, or that were changed since.
+    Parameters
+    ----------
+    folder : Path
+        Where a command is to write.
+    overwrite : bool
+        Whether to write into the folder whatever it holds, over files of the same names.
+
+    Returns
+    -------
+    bool
+        Whether there is something there already.
+
+    Raises
+    ------
+    StorageError
+        For a path that is a file, or in a file; for a folder that may not be written to; and unless
+        `overwrite` is set, for one with files that spillover did not write, or that were changed
+        since.
     """
     try:
         there = next(path for path in (folder, *folder.absolute().parents) if _there(path))
@@ -56,23 +64,21 @@ def check_output(folder: Path, overwrite: bool = False) -> bool:
             )
         if there != folder or not any(folder.iterdir()):
             return False
-        found = next(foreign(folder), None)
+        alien = next(list_foreign(folder), None)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise StorageError(
             f"The output {folder} cannot be looked at: {reason_of(error)}."
         ) from error
-    if found and not overwrite:
+    if alien and not overwrite:
         raise StorageError(
-            f"The output {folder} holds {found}: give another folder by --output, or --overwrite"
+            f"The output {folder} holds {alien}: give another folder by --output, or --overwrite"
             " (overwrite=True) to write into this one, over files of the same names."
         )
     return True
 
 
 def _there(path: Path) -> bool:
-    """Whether there is anything, a link to nowhere too. OSError for a name that the disk cannot
-    have.
-    """
+    """Whether there is anything at a path, if only a link that leads nowhere."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -80,28 +86,46 @@ def _there(path: Path) -> bool:
     return True
 
 
-def foreign(folder: Path) -> Iterator[str]:
-    """What a folder holds that is not ours, each with the reason."""
+def list_foreign(folder: Path) -> Iterator[str]:
+    """The files in a folder that spillover did not write, or that were changed since, each with
+    the reason.
+    """
     about = _read(folder)
     listed, apart = about["files"], about["apart"]
     for path in _walk(folder, folder, apart):
         name = path.relative_to(folder).as_posix()
         if name not in listed or path.is_symlink() or not path.is_file():
             yield f"{shorten(quote(name))}, which spillover did not write"
-        elif listed[name] is not None and sha256(path) != listed[name]:
+        elif listed[name] is not None and hash_file(path) != listed[name]:
             yield f"{shorten(quote(name))}, which was changed since spillover wrote it"
     for inner in _inner(folder, apart):
-        yield from foreign(inner)
+        yield from list_foreign(inner)
 
 
 def publish(folder: Path, write: Callable[[Path], list[Path]], *, whole: bool = True) -> list[Path]:
-    """Write files into a folder that `check_output` let pass, each whole or not at all, and list
-    them in it.
+    """Write files into a folder that `check_output` let pass, each whole or not at all.
 
-    Parameters: `write`: is given an empty folder, and returns what it wrote there; `whole`: what
-    was written here before goes, all at once; otherwise, and where the folder holds other things
-    too, file by file, and what else is there stays. Returns the files in their places. StorageError
-    for what the disk refuses.
+    They are listed in the folder, so that they may be replaced later.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files go.
+    write : callable
+        Is given an empty folder, and returns the files that it wrote there.
+    whole : bool
+        Whether all that was written here before is replaced at once. If not, and where the folder
+        holds other things too, files are put in place one by one, and what else is there stays.
+
+    Returns
+    -------
+    list of Path
+        The files in their places.
+
+    Raises
+    ------
+    StorageError
+        For what the disk refuses.
     """
     if whole and _replaceable(folder):
         with whole_folder(folder) as fresh:
@@ -109,7 +133,7 @@ def publish(folder: Path, write: Callable[[Path], list[Path]], *, whole: bool = 
             _mark(
                 fresh,
                 {
-                    path.relative_to(fresh).as_posix(): sha256(path)
+                    path.relative_to(fresh).as_posix(): hash_file(path)
                     for path in _walk(fresh, fresh, ())
                 },
                 (),
@@ -127,8 +151,9 @@ def publish(folder: Path, write: Callable[[Path], list[Path]], *, whole: bool = 
 
 
 def begin(folder: Path, store: Path) -> None:
-    """Make a sweep's folder, and list its store there if that is in it: what a sweep that is
-    stopped leaves is its own.
+    """Make the folder of a sweep, and list its store there if that lies in it.
+
+    So a sweep that is stopped leaves nothing that later commands take for somebody else's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     about = _read(folder)
@@ -141,12 +166,13 @@ def begin(folder: Path, store: Path) -> None:
 
 
 def _move_all(fresh: Path, folder: Path, *, stale: bool) -> None:
-    """Every file to its place. The list says from the start what is about to be written: a killed
-    process leaves its own.
+    """Move every file to its place.
+
+    The list names the files before they are there: what a killed process leaves is known as ours.
     """
     about = _read(folder)
     names = [path.relative_to(fresh).as_posix() for path in _walk(fresh, fresh, ())]
-    digests = {name: sha256(fresh / name) for name in names}
+    digests = {name: hash_file(fresh / name) for name in names}
     _mark(folder, about["files"] | dict.fromkeys(names), about["apart"])
     root = Path(os.path.realpath(folder))
     for name in names:
@@ -164,7 +190,7 @@ def _move_all(fresh: Path, folder: Path, *, stale: bool) -> None:
         else {name: digest for name, digest in about["files"].items() if name not in digests}
     )
     for name in (about["files"].keys() - digests.keys()) if stale else ():
-        if (folder / name) in _walk(folder, folder, about["apart"]) and sha256(
+        if (folder / name) in _walk(folder, folder, about["apart"]) and hash_file(
             folder / name
         ) == about["files"][name]:
             (folder / name).unlink()
@@ -172,8 +198,8 @@ def _move_all(fresh: Path, folder: Path, *, stale: bool) -> None:
 
 
 def _replaceable(folder: Path) -> bool:
-    """Whether a folder may be exchanged for another: all in it is ours, and it is not where anybody
-    stands.
+    """Whether a folder may be exchanged for another: all in it is ours, and no process works in
+    it.
     """
     place, here = Path(os.path.realpath(folder)), Path(os.path.realpath(Path.cwd()))
     if not place.exists():
@@ -186,7 +212,7 @@ def _replaceable(folder: Path) -> bool:
     ):
         return False
     return (
-        next(foreign(place), None) is None
+        next(list_foreign(place), None) is None
         and not _read(place)["apart"]
         and not list(_inner(place, ()))
     )
@@ -199,7 +225,7 @@ def _mark(folder: Path, files: dict[str, str | None], apart: tuple[str, ...]) ->
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """The list of a folder; an empty one where there is none that can be read."""
+    """The list of the files in a folder that are ours; an empty one where none can be read."""
     try:
         if (folder / MARKER).is_symlink() or not (folder / MARKER).is_file():
             return {"files": {}, "apart": ()}
@@ -211,8 +237,8 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _walk(root: Path, folder: Path, apart: tuple[str, ...]) -> Iterator[Path]:
-    """The files below a folder but for lists, litter, folders apart and folders with a list of
-    their own; links are files.
+    """The files below a folder, except lists, litter, folders apart and folders with a list of
+    their own. Links count as files.
     """
     for path in sorted(folder.iterdir()):
         if (

@@ -1,9 +1,8 @@
-"""A folder for what is read back and trusted, so nobody else's to write to: made for the user
-alone, checked before each use.
+"""Folders whose contents are trusted: made for the user alone, and checked before each use.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as folder:
-...     own_folder(Path(folder) / "kept").name
+...     make_own_folder(Path(folder) / "kept").name
 'kept'
 """
 
@@ -19,11 +18,11 @@ ROOT = 0  # the administrator, whom nobody keeps out
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-def own_folder(path: str | Path) -> Path:
-    """The folder, made with mode 0700 where it is not there; `path` may be a link to it.
+def make_own_folder(path: str | Path) -> Path:
+    """A folder of the user's own, made with mode 0700 where it is not there.
 
-    StorageError where it is no folder, cannot be made or written to, is another user's, or others
-    may write to it: what they put there would be run, or believed.
+    `path` may be a link to it. StorageError where it is no folder, cannot be made or written to, is
+    another user's, or others may write to it: what they put there would be run, or believed.
     """
     given = Path(path)
     if "://" in str(path):
@@ -41,7 +40,7 @@ def own_folder(path: str | Path) -> Path:
     return given
 
 
-def cache_home() -> Path:
+def find_cache_home() -> Path:
     """The user's folder for caches. StorageError for a user without a home folder."""
     given = os.environ.get("XDG_CACHE_HOME")
     try:
@@ -52,9 +51,10 @@ def cache_home() -> Path:
         ) from error
 
 
-def for_the_user_alone(folder: Path) -> None:
-    """Take from others the right to read or write the files of a folder. What cannot be changed
-    stays: the folder keeps them out.
+def restrict_to_user(folder: Path) -> None:
+    """Take from others the right to read or write the files of a folder.
+
+    What cannot be changed stays as it is: the folder keeps others out.
     """
     with suppress(OSError):
         for path in folder.iterdir():

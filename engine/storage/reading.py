@@ -4,7 +4,7 @@
 >>> with TemporaryDirectory() as folder:
 ...     path = Path(folder) / "note.txt"
 ...     _ = path.write_text("one line")
-...     text_of(path, "a note")
+...     read_text(path, "a note")
 'one line'
 """
 
@@ -57,8 +57,8 @@ def named(path: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as errors show it, on one line, without characters that a terminal would act on, cut
-    where it is long.
+    """A value as errors show it: on one line, cut where it is long, without characters that a
+    terminal would act on.
 
     >>> shown([1, 2]), shown("\\x1b[31m"), shown("x" * 100)[-5:]
     ('[1, 2]', "'\\\\x1b[31m'", 'xxx …')
@@ -93,27 +93,35 @@ def as_path(path: Any, what: str, error: Failure = DataError) -> Path:
 
 
 def check_file(path: Path, what: str, error: Failure = DataError) -> int:
-    """The size in bytes of the file at `path`; `error` where there is none, and for a folder, pipe,
-    socket or device, by name.
+    """The size in bytes of the file at `path`.
+
+    `error` where there is none, and for a folder, pipe, socket or device, by name.
     """
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         raise error(f"{named(path)}: there is no such file.") from None
     except (OSError, ValueError) as failure:  # ValueError: a NUL in the name
         _unreadable(path, failure, error)
     for is_kind, kind in KINDS:
-        if is_kind(found.st_mode):
+        if is_kind(status.st_mode):
             raise error(f"{named(path)} is {kind}, and {what} is read from a file: save it to one.")
-    return found.st_size
+    return status.st_size
 
 
 def open_file(path: Path, what: str, error: Failure = DataError, times: float = 1.0) -> BinaryIO:
-    """The file at `path` open for reading, never a pipe or a device, which may have no end; `what`
-    it should hold, as errors call it.
+    """The file at `path` open for reading; never a pipe or a device, which may have no end.
 
-    `times`: the bytes of memory that reading takes for each byte of the file; `error` for a file
-    too large by that measure.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what : str
+        What it should hold, as errors call it.
+    error : type of SpilloverError
+        What is raised where it cannot be read, or is too large for the memory there is.
+    times : float
+        Bytes of memory that reading takes for each byte of the file.
     """
     check_memory(path, times * check_file(path, what, error), what, error)
     try:  # not to wait for ever where a pipe took the file's place since
@@ -128,50 +136,50 @@ def open_file(path: Path, what: str, error: Failure = DataError, times: float = 
     return os.fdopen(number, "rb")
 
 
-def bytes_of(path: Path, what: str, error: Failure = DataError, times: float = 2.0) -> bytes:
+def read_bytes(path: Path, what: str, error: Failure = DataError, times: float = 2.0) -> bytes:
     """All bytes of a file; as `open_file`."""
     with open_file(path, what, error, times) as file:
         try:
             # some files of the system say 0 and go on and on
             limit = max(os.fstat(file.fileno()).st_size, SAMPLE)
-            found = file.read(limit + 1)
+            content = file.read(limit + 1)
         except OSError as failure:
             _unreadable(path, failure, error)
-    if len(found) > limit:
+    if len(content) > limit:
         raise error(f"{named(path)} grew while it was read: wait until it is written.")
-    return found
+    return content
 
 
-def text_of(path: Path, what: str, error: Failure = DataError, times: float = 5.0) -> str:
+def read_text(path: Path, what: str, error: Failure = DataError, times: float = 5.0) -> str:
     """The text of a file in UTF-8, without its byte order mark; as `open_file`.
 
     `error` for a file that is empty or blank, and for one that is not text in UTF-8: it names the
     first bad byte, its line, what the file seems to be, and the way out.
     """
-    return as_text(bytes_of(path, what, error, times), path, what, error)
+    return decode_text(read_bytes(path, what, error, times), path, what, error)
 
 
-def as_text(found: bytes, path: Path, what: str, error: Failure = DataError) -> str:
-    """The text in the bytes of a file; as `text_of`."""
+def decode_text(content: bytes, path: Path, what: str, error: Failure = DataError) -> str:
+    """The text in the bytes of a file; as `read_text`."""
     for beginning, kind in BEGINNINGS:
-        if found.startswith(beginning):
+        if content.startswith(beginning):
             raise error(f"{named(path)} is {kind}, and {what} is text: save it as text in UTF-8.")
     for mark, encoding in MARKS:
-        if found.startswith(mark):
+        if content.startswith(mark):
             raise error(
                 f"{named(path)} is text in {encoding}, not in UTF-8: save it as UTF-8 (in Excel:"
                 " CSV UTF-8)."
             )
-    at = found.find(0)
+    at = content.find(0)
     try:
-        text = found.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as failure:
-        start = failure.start + (3 if found.startswith(b"\xef\xbb\xbf") else 0)
+        start = failure.start + (3 if content.startswith(b"\xef\xbb\xbf") else 0)
         at, text = (start if at < 0 else min(at, start)), ""
     if at >= 0:
-        line = found.count(b"\n", 0, at) + 1
-        guess = "a binary file" if found[at] == 0 else _encoding(found, at)
-        where = f"{named(path)}, line {line}: not text in UTF-8, byte {at} is {found[at]:#04x}"
+        line = content.count(b"\n", 0, at) + 1
+        guess = "a binary file" if content[at] == 0 else _guess_encoding(content, at)
+        where = f"{named(path)}, line {line}: not text in UTF-8, byte {at} is {content[at]:#04x}"
         raise error(f"{where}; it looks like {guess}. Save it as UTF-8 (in Excel: CSV UTF-8).")
     if not text.strip():
         raise error(f"{named(path)}: the file is empty, and {what} is wanted.")
@@ -201,14 +209,14 @@ def size(number: float) -> str:
     return f"{number / 1000**power:.3g} {'kMGTPE'[power - 1]}B"
 
 
-def _encoding(found: bytes, at: int) -> str:
+def _guess_encoding(content: bytes, at: int) -> str:
     """What text that is not in UTF-8 seems to be in, by the characters around the first
     bad byte.
     """
-    if b"\0" in found:
+    if b"\0" in content:
         return "a binary file"
-    start = found.rfind(b"\n", 0, at) + 1
-    part = found[start : start + SAMPLE]
+    start = content.rfind(b"\n", 0, at) + 1
+    part = content[start : start + SAMPLE]
     text = part.decode("gb18030", errors="replace")
     beyond = [char for char in text if ord(char) > 127]
     common = [char for char in beyond if char.encode("gb2312", errors="ignore")]

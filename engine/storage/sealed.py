@@ -1,5 +1,4 @@
-"""JSON that tells whether a bit of it was altered: it holds the SHA-256 of the rest, and is written
-in one way only.
+"""JSON that holds its own SHA-256 and is written in one way only, so that any change shows.
 
 >>> unseal(seal({"seed": 3}))
 {'seed': 3}
@@ -19,13 +18,11 @@ MOST = 1 << 28  # bytes that are read as JSON
 
 
 class Broken(Exception):
-    """What was read is not what was written; for the reader to tell with the name of the file."""
+    """What was read is not what was written; the caller adds the name of the file."""
 
 
-def content_of(path: Path) -> bytes:
-    """The bytes of a file of JSON. Broken where there is no file, or one larger than any that was
-    written.
-    """
+def read_content(path: Path) -> bytes:
+    """The bytes of a file of JSON. Broken where there is none, or one larger than any of ours."""
     if not path.is_file():
         raise Broken("not a file" if path.exists() else "missing")
     if path.stat().st_size > MOST:
@@ -33,8 +30,8 @@ def content_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def canonical(document: Any) -> bytes:
-    """The one way in which a document is written."""
+def encode(document: Any) -> bytes:
+    """The bytes of a document, in the one way in which it is written."""
     return json.dumps(document, indent=1).encode() + b"\n"
 
 
@@ -49,27 +46,27 @@ def parse(content: bytes) -> dict[str, Any]:
     return document
 
 
-def with_seal(document: Mapping[str, Any]) -> dict[str, Any]:
+def add_seal(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document with the SHA-256 of itself."""
-    return {**document, SEAL: hashlib.sha256(canonical(document)).hexdigest()}
+    return {**document, SEAL: hashlib.sha256(encode(document)).hexdigest()}
 
 
-def without_seal(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document that was given to `with_seal`. Broken where it was altered."""
+def remove_seal(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document that was given to `add_seal`. Broken where it was altered."""
     rest = {name: value for name, value in document.items() if name != SEAL}
-    if with_seal(rest) != document:
+    if add_seal(rest) != document:
         raise Broken("not as it was written")
     return rest
 
 
 def seal(document: Mapping[str, Any]) -> bytes:
     """The bytes of a document with its SHA-256."""
-    return canonical(with_seal(document))
+    return encode(add_seal(document))
 
 
 def unseal(content: bytes) -> dict[str, Any]:
     """The document whose bytes these are. Broken where a bit of them was altered."""
     document = parse(content)
-    if canonical(document) != content:
+    if encode(document) != content:
         raise Broken("not as it was written")
-    return without_seal(document)
+    return remove_seal(document)

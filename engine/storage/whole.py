@@ -29,16 +29,14 @@ from spillover.engine.storage.failures import explain_failures
 from spillover.engine.storage.reading import named
 from spillover.kernels.errors import StorageError
 
-UNFINISHED = (  # how the names of what is being written begin, and of what a killed process left
-    ".writing-"
-)
-REPLACED = ".replaced-"
+UNFINISHED = ".writing-"  # begins the names of what is being written, or a killed process left
+REPLACED = ".replaced-"  # and of what is moved aside while its successor takes its place
 AT_ONCE = 16  # files under way to the disk
-# before the name: another folder's name may end in it
+# anchored at the start: the name of another folder may hold it
 _ASIDE = re.compile(f"^{re.escape(REPLACED)}[0-9a-f]{{32}}-")
 
 
-def sha256(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -46,12 +44,16 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A name beside `path` to write to, which takes its place when the block ends, whole.
+    """A name beside `path` to write to; the file takes the place of `path` when the block ends.
 
     Where the block fails, or the process dies in it, what was at `path` before is still there,
-    untouched. A file that is replaced hands on its mode, so that what only its owner could read
-    stays so. StorageError for a folder that is not there or not writable, a full disk, and a `path`
-    that is a folder, a pipe, a device or a file made read-only.
+    untouched. A file that is replaced hands on its mode: what only its owner could read stays so.
+
+    Raises
+    ------
+    StorageError
+        For a folder that is not there or not writable, a full disk, and a `path` that is a folder,
+        a pipe, a device or a read-only file.
     """
     given = Path(path)
     place = _place(given)
@@ -84,12 +86,11 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """A new folder beside `path` to write to, which replaces `path` when the block ends, with all
-    that was in it.
+    """A new folder beside `path` to write to; it replaces `path` and all in it when the block ends.
 
     Where the block fails, or the process dies in it, the old folder is still there. A process
     killed between the two renamings at the end leaves both beside `path`, which the next call puts
-    right. StorageError as `whole_file`.
+    right. StorageError as for `whole_file`.
     """
     given = Path(path)
     place = _place(given)
@@ -111,7 +112,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 
 def restore(place: Path) -> None:
-    """Put back a folder that a process had moved aside when it was killed before its successor was
+    """Put back a folder that was moved aside by a process which was killed before the new one was
     in place.
     """
     asides = [
@@ -163,12 +164,11 @@ def _exchange(new: Path, place: Path) -> None:
 
 
 @contextmanager
-def locked(file: Path, what: str) -> Iterator[None]:
-    """Hold the lock `file` for the block. It goes with the process that holds it, however that
-    ends.
+def hold_lock(file: Path, what: str) -> Iterator[None]:
+    """Hold the lock `file` for the block; it ends with the process at the latest.
 
-    StorageError where another process, or thread, has it: who, since when, and the way out; `what`:
-    what it guards, as errors call it.
+    StorageError where another process or thread holds it, which says who, and since when. `what`
+    the lock guards, as errors call it.
     """
     owner = file.with_name(f"{file.name}.owner")
     with _explain_failures(file):
@@ -211,8 +211,8 @@ def _to_disk(path: Path) -> None:
 
 
 def _all_to_disk(folder: Path) -> None:
-    """All below a folder, many at once: waiting for one after the other takes four
-    times as long.
+    """Put all below a folder on the disk, many files at once: one by one takes four times as
+    long.
     """
     paths = [folder, *folder.rglob("*")]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -221,8 +221,9 @@ def _all_to_disk(folder: Path) -> None:
 
 
 def _names_to_disk(folder: Path) -> None:
-    """The names in a folder: without them a renaming is lost when the power fails. Systems that
-    cannot do so do it themselves.
+    """Put the names in a folder on the disk: else a renaming is lost when the power fails.
+
+    Systems other than POSIX do so by themselves.
     """
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)

@@ -21,7 +21,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from spillover.engine.storage.failures import prefix_errors
-from spillover.engine.storage.sealed import Broken, content_of, parse, seal, unseal
+from spillover.engine.storage.sealed import Broken, parse, read_content, seal, unseal
 from spillover.engine.sweeps.chunk import ARRAYS, EFFECTS, LEVELS, SCORES, STATISTICS, Block
 
 MANIFEST = "manifest.json"
@@ -81,7 +81,7 @@ def manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise Broken("it is not a folder")
     with prefix_errors(Broken, MANIFEST):
-        about = unseal(content_of(folder / MANIFEST))
+        about = unseal(read_content(folder / MANIFEST))
         if {name: type(value) for name, value in about.items()} != FIELDS:
             raise Broken("not a manifest of a block")
     return about

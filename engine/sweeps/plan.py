@@ -25,7 +25,7 @@ from spillover.engine.estimation.problem import (
     choose_lagged,
 )
 from spillover.engine.sweeps.stacking import Member
-from spillover.engine.weights.channels import channels
+from spillover.engine.weights.channels import build_channels
 from spillover.engine.weights.weights import Weights
 from spillover.kernels.arguments import show, text
 from spillover.kernels.arrays import leaf
@@ -235,7 +235,7 @@ def member_of(problem: Problem, ranges: tuple[Reach, Reach] | None = None) -> Me
 
 def route_of(problem: Problem, rho: np.ndarray) -> Channels:
     """What carries impacts in a model, good at the values of rho, as arrays of one type."""
-    carried = channels(problem.weights, rho if problem.spec.lag else None)
+    carried = build_channels(problem.weights, rho if problem.spec.lag else None)
     return carried._replace(mean_row_sum=leaf(carried.mean_row_sum))
 
 

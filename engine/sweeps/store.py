@@ -26,13 +26,13 @@ from spillover.engine.storage.reading import named
 from spillover.engine.storage.sealed import (
     SEAL,
     Broken,
-    canonical,
-    content_of,
+    add_seal,
+    encode,
     parse,
-    with_seal,
-    without_seal,
+    read_content,
+    remove_seal,
 )
-from spillover.engine.storage.whole import UNFINISHED, locked, whole_file, whole_folder
+from spillover.engine.storage.whole import UNFINISHED, hold_lock, whole_file, whole_folder
 from spillover.engine.sweeps import store_earlier
 from spillover.engine.sweeps.block_files import (
     LITTER,
@@ -107,7 +107,7 @@ def open_store(
             raise StorageError(
                 f"{named(path)} is read-only: give another store; so.open_sweep reads it."
             )
-    with locked(path / LOCK, f"The store {named(path)}"):
+    with hold_lock(path / LOCK, f"The store {named(path)}"):
         with explain_failures(path, REFUSED):
             _clear(path)
             _settle_root(path, about)
@@ -247,15 +247,15 @@ def _root(path: Path) -> dict[str, Any]:
     """The attributes of the store. Broken where they were altered; DataError where they are no
     sweep's.
     """
-    content = content_of(path / ROOT)
+    content = read_content(path / ROOT)
     document = parse(content)
     about = document.get("attributes")
     if not isinstance(about, dict) or not {"format", "digest"} & set(about):
         raise DataError(f"{named(path)} is not a stored sweep.")
     if SEAL in about:
-        if canonical({**GROUP, "attributes": about}) != content:
+        if encode({**GROUP, "attributes": about}) != content:
             raise Broken("not as it was written")
-        about = without_seal(about)
+        about = remove_seal(about)
         if about.get("format") != FORMAT:
             raise StorageError(
                 f"{named(path)} is of the format {about.get('format')} of a later version of"
@@ -321,8 +321,8 @@ def _settle_root(path: Path, about: Mapping[str, Any]) -> None:
                 " and all members are fitted again."
             )
     _settle_blocks(path)
-    attributes = with_seal({"format": FORMAT, **about})
-    _write(path / ROOT, canonical({**GROUP, "attributes": attributes}))
+    attributes = add_seal({"format": FORMAT, **about})
+    _write(path / ROOT, encode({**GROUP, "attributes": attributes}))
 
 
 def _settle_blocks(path: Path) -> None:
@@ -335,7 +335,7 @@ def _settle_blocks(path: Path) -> None:
         )
     (path / BLOCKS).mkdir(exist_ok=True)
     if not os.path.lexists(path / BLOCKS / ROOT):
-        _write(path / BLOCKS / ROOT, canonical({**GROUP, "attributes": {}}))
+        _write(path / BLOCKS / ROOT, encode({**GROUP, "attributes": {}}))
 
 
 def _sweep(folder: Path) -> str | None:

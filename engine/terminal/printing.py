@@ -134,7 +134,7 @@ def _keep_on_disk() -> Iterator[None]:
     Where there is no such folder, a warning says so, and nothing is kept.
     """
     from spillover.engine import cache, devices
-    from spillover.engine.storage.own_folder import for_the_user_alone
+    from spillover.engine.storage.own_folder import restrict_to_user
 
     programs = _try_to_keep(devices.keep_compiled, "Compiled programs")
     if programs is None:
@@ -144,7 +144,7 @@ def _keep_on_disk() -> Iterator[None]:
         yield
     finally:
         if programs is not None:
-            for_the_user_alone(programs)
+            restrict_to_user(programs)
 
 
 def _try_to_keep(keep: Callable[[], Path], what: str) -> Path | None:

@@ -1,5 +1,5 @@
-"""Everything that depends on W alone: its record and checks, builders, files, log-determinants,
-channels of impacts.
+"""Everything that depends on W alone: the record, its checks and makers, the log-determinant.
 
-It imports storage and the ground files of engine/, and the layers below.
+It imports storage and the ground files of engine/, and the layers below. Makers (builders, tables,
+files, libpysal's objects) return a matrix and labels; only weights.py makes `Weights` of them.
 """

@@ -85,7 +85,7 @@ def link_nearest(
         width = min(width, n)
         tied = []
         for part in np.array_split(rows, 1 + len(rows) * width // BLOCK):
-            columns[part], settled = _nearest(places, tree, part, k, width)
+            columns[part], settled = _choose_nearest(places, tree, part, k, width)
             tied.append(part[~settled])
         rows, width = np.concatenate(tied), 2 * width
     starts = np.arange(0, n * k + 1, k)
@@ -95,7 +95,7 @@ def link_nearest(
     )
 
 
-def _nearest(
+def _choose_nearest(
     places: Places, tree: cKDTree, rows: np.ndarray, k: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest others (m, k) of m units among the `width` nearest points, ties going to the
@@ -118,10 +118,10 @@ def link_within(
 ) -> Labelled:
     """Links of 1 up to a distance: `Weights.distance_band`."""
     places = as_places(coordinates, ids, metric)
-    rows, columns, distance = _within(
-        places, _reach(threshold, "threshold", places), "threshold", max_memory
+    rows, columns, distance = _find_pairs(
+        places, _as_reach(threshold, "threshold", places), "threshold", max_memory
     )
-    return _both_ways(rows, columns, np.ones_like(distance), places.ids)
+    return _mirror(rows, columns, np.ones_like(distance), places.ids)
 
 
 def weigh_by_distance(
@@ -133,7 +133,7 @@ def weigh_by_distance(
     max_memory: float | None,
 ) -> Labelled:
     """1 / d^power, of all pairs or up to a cutoff: `Weights.inverse_distance`."""
-    places, power = as_places(coordinates, ids, metric), _positive(power, "power")
+    places, power = as_places(coordinates, ids, metric), _as_positive(power, "power")
     _check_distinct(
         places,
         "stand in the same place, where 1/d has no value",
@@ -146,17 +146,17 @@ def weigh_by_distance(
             "give a cutoff",
             max_memory,
         )
-        return _all_pairs(places, power)
-    rows, columns, distance = _within(
-        places, _reach(cutoff, "cutoff", places), "cutoff", max_memory
+        return _weigh_all_pairs(places, power)
+    rows, columns, distance = _find_pairs(
+        places, _as_reach(cutoff, "cutoff", places), "cutoff", max_memory
     )
-    return _both_ways(rows, columns, _inverse(distance, power), places.ids)
+    return _mirror(rows, columns, _invert(distance, power), places.ids)
 
 
 def weigh_by_difference(values: Any, power: Any, max_memory: float | None) -> Labelled:
     """1 / |x_i - x_j|^power of all pairs: `Weights.economic`."""
-    x, ids = _by_unit(values), as_index(values.index)
-    places, power = Places(x[:, None], ids), _positive(power, "power")
+    x, ids = _values_by_unit(values), as_index(values.index)
+    places, power = Places(x[:, None], ids), _as_positive(power, "power")
     _check_distinct(
         places,
         "have the same value, where 1/|x_i - x_j| has none",
@@ -164,7 +164,7 @@ def weigh_by_difference(values: Any, power: Any, max_memory: float | None) -> La
     )
     way_out = "use economic_geography with sparse weights"
     _check_size(len(ids) * (len(ids) - 1), f"all pairs of {len(ids)} units", way_out, max_memory)
-    return _all_pairs(places, power)
+    return _weigh_all_pairs(places, power)
 
 
 def scale_by_size(matrix: sparse.csr_array, ids: pd.Index, values: Any) -> sparse.csr_array:
@@ -179,7 +179,7 @@ def scale_by_size(matrix: sparse.csr_array, ids: pd.Index, values: Any) -> spars
     values : Series, shape (N,)
         The size x > 0 of each unit, matched to `ids` by its index.
     """
-    x = _by_unit(values)[align(ids, values.index)]
+    x = _values_by_unit(values)[align(ids, values.index)]
     low = x <= 0
     if low.any():
         culprits = few([f"{few(ids[[i]])} = {x[i]:g}" for i in np.flatnonzero(low)], str)
@@ -192,12 +192,12 @@ def scale_by_size(matrix: sparse.csr_array, ids: pd.Index, values: Any) -> spars
     return scaled
 
 
-def _within(
+def _find_pairs(
     places: Places, limit: float, what: str, max_memory: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The pairs i < j no farther apart than the limit, to rounding, and their distances."""
     straight = 2 * math.sin(min(limit / (2 * RADIUS), math.pi / 2)) if places.sphere else limit
-    # no less than what the distances then let in
+    # a little more than the limit: which pairs are within it, the distances decide
     reach = straight * (1 + 2 * EQUAL) + 2 * places.rounding
     tree, n = cKDTree(places.points), len(places.ids)
     if n * (n - 1) > FEW:
@@ -221,15 +221,13 @@ def _within(
     return rows[near], columns[near], apart[near]
 
 
-def _both_ways(
-    rows: np.ndarray, columns: np.ndarray, values: np.ndarray, ids: pd.Index
-) -> Labelled:
+def _mirror(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, ids: pd.Index) -> Labelled:
     """The symmetric matrix of values given for the pairs i < j."""
     half = sparse.csr_array((values, (rows, columns)), shape=(len(ids), len(ids)))
     return (half + half.T).tocsr(), ids
 
 
-def _all_pairs(places: Places, power: float) -> Labelled:
+def _weigh_all_pairs(places: Places, power: float) -> Labelled:
     """1 / d^power for all pairs, some rows at a time."""
     n, points = len(places.ids), places.points
     values, columns = np.empty(n * (n - 1)), np.empty(n * (n - 1), dtype=np.int32)
@@ -238,12 +236,12 @@ def _all_pairs(places: Places, power: float) -> Labelled:
         rows = np.arange(start, min(start + step, n))
         others = rows[:, None] != np.arange(n)
         part = slice(start * (n - 1), (rows[-1] + 1) * (n - 1))
-        values[part] = _inverse(places.distance(points[rows, None], points[None])[others], power)
+        values[part] = _invert(places.distance(points[rows, None], points[None])[others], power)
         columns[part] = np.nonzero(others)[1]
     return sparse.csr_array((values, columns, np.arange(n + 1) * (n - 1)), shape=(n, n)), places.ids
 
 
-def _inverse(distances: np.ndarray, power: float) -> np.ndarray:
+def _invert(distances: np.ndarray, power: float) -> np.ndarray:
     """1 / d^power, refused where it is more or less than a float holds, which would make a link
     infinite or drop it.
     """
@@ -258,7 +256,7 @@ def _inverse(distances: np.ndarray, power: float) -> np.ndarray:
     return values
 
 
-def _by_unit(values: Any) -> np.ndarray:
+def _values_by_unit(values: Any) -> np.ndarray:
     """The numbers (n,) of a Series with one finite value a unit."""
     if not isinstance(values, pd.Series):
         raise WeightsError(
@@ -279,7 +277,7 @@ def _by_unit(values: Any) -> np.ndarray:
 
 
 def _check_distinct(places: Places, what: str, way_out: str) -> None:
-    """Refuse units whose distance is 0, or rounding."""
+    """Refuse units whose distance is 0 but for rounding."""
     again = cKDTree(places.points).query(places.points, k=2)[0][:, 1] <= places.rounding
     if again.any():
         order = np.lexsort(places.points[again].T)  # those that go together stand together
@@ -298,13 +296,10 @@ def _check_size(links: int, what: str, way_out: str, max_memory: float | None) -
         )
 
 
-def _reach(value: Any, name: str, places: Places) -> float:
+def _as_reach(value: Any, name: str, places: Places) -> float:
     """A distance up to which units are linked, on the globe no longer than half way round."""
-    # all of them, where it is more
-    reach, half = (
-        min(_positive(value, name), 10 * FARTHEST),
-        math.pi * RADIUS,
-    )
+    # beyond 10 * FARTHEST every unit is within reach
+    reach, half = min(_as_positive(value, name), 10 * FARTHEST), math.pi * RADIUS
     if places.sphere and reach > half * (1 + EQUAL):
         metres = f"{name}={reach / 1000:g} if these are metres"
         raise WeightsError(
@@ -314,7 +309,7 @@ def _reach(value: Any, name: str, places: Places) -> float:
     return reach
 
 
-def _positive(value: Any, name: str) -> float:
+def _as_positive(value: Any, name: str) -> float:
     if not isinstance(value, REAL) or isinstance(value, bool) or not 0 < value <= LARGEST:
         raise WeightsError(f"{name}={shown(value)}: give a positive number.")
     return float(value)

@@ -1,4 +1,4 @@
-"""What depends on W alone and carries impacts, worked out once for each content of W."""
+"""What depends on W alone and carries effects and impacts, made once for each content of W."""
 
 import jax
 import numpy as np
@@ -7,47 +7,59 @@ from numpy.typing import ArrayLike
 from spillover.engine import cache
 from spillover.engine.weights.logdet import LogDet, build_covering, find_bounds
 from spillover.engine.weights.weights import Weights
-from spillover.kernels import logdet as kernel
 from spillover.kernels import multiplier
 from spillover.kernels.arrays import leaf
+from spillover.kernels.logdet import LogDetSeries, remove_root, subtract
+from spillover.kernels.logit import to_s
 from spillover.kernels.multiplier import Multiplier
 from spillover.models.impacts import Channels
 
 
-def row_multiplier(weights: Weights, found: LogDet) -> Multiplier | None:
-    """iota'(I - rho W)^-1 W iota / N, None where it is 1 / (1 - rho) because every row of W sums to
-    one.
+def build_row_multiplier(weights: Weights, logdet: LogDet) -> Multiplier | None:
+    """iota'(I - rho W)^-1 W iota / N as a function of rho, for mean total impacts.
+
+    None where every row of W sums to one: it is 1 / (1 - rho) then.
     """
-    return None if weights.is_row_standardized else _mean_row_sum(weights, found)
+    return None if weights.is_row_standardized else _mean_row_sum(weights, logdet)
 
 
-def _mean_row_sum(weights: Weights, found: LogDet) -> Multiplier:
+def _mean_row_sum(weights: Weights, logdet: LogDet) -> Multiplier:
     """iota'(I - rho W)^-1 W iota / N, between the ends of the log-determinant."""
-    low, high = (float(end) for end in np.asarray(found.record.ends))
+    low, high = (float(end) for end in np.asarray(logdet.record.ends))
     key = (weights.digest, weights.given_bounds, "mean row sum", low, high)
     with jax.enable_x64(True):
         arrays = cache.recall(
-            key, lambda: multiplier.build(weights.matrix, found.bounds, (low, high))._asdict()
+            key, lambda: multiplier.build(weights.matrix, logdet.bounds, (low, high))._asdict()
         )
     return Multiplier(*(leaf(arrays[name]) for name in Multiplier._fields))
 
 
-def on_contrasts(weights: Weights, found: LogDet) -> kernel.LogDetSeries:
-    """The log-determinant between units: l(rho) - log(1 - c rho) where every row of W sums to c,
-    else l(rho) - q(rho) with q = iota' log(I - rho W) iota / N. WeightsError where q is not smooth.
+def restrict_to_contrasts(weights: Weights, logdet: LogDet) -> LogDetSeries:
+    """The log-determinant on contrasts between units, for period effects that are transformed away.
+
+    It is l(rho) - log(1 - c rho) where every row of W sums to c, else l(rho) - q(rho) with q(rho) =
+    iota' log(I - rho W) iota / N. WeightsError where q is not smooth.
     """
     if weights.row_sum is not None:
-        return kernel.remove_root(found.record, weights.row_sum)
-    return kernel.subtract(found.record, *multiplier.mean_log(_mean_row_sum(weights, found)))
+        return remove_root(logdet.record, weights.row_sum)
+    return subtract(logdet.record, *multiplier.mean_log(_mean_row_sum(weights, logdet)))
 
 
-def channels(weights: Weights, rho: ArrayLike | None) -> Channels:
-    """What carries an impact through W, good at the values of rho; None for a model without."""
+def build_channels(weights: Weights, rho: ArrayLike | None) -> Channels:
+    """What carries an impact through W, good at some values of rho.
+
+    Parameters
+    ----------
+    weights : Weights
+        The weights of the spatial lag.
+    rho : array or None
+        Values of rho at which impacts are asked for; None for a model without rho.
+    """
     mean_row_sum = weights.matrix.sum() / weights.n
     if rho is None:
         return Channels(None, None, mean_row_sum)
     a, b = find_bounds(weights)
     values = np.clip(rho, np.nextafter(a, b), np.nextafter(b, a))
-    low, high = (0.5 * float(np.log((end - a) / (b - end))) for end in (values.min(), values.max()))
-    found = build_covering(weights, low, high)
-    return Channels(found.record, row_multiplier(weights, found), mean_row_sum)
+    low, high = to_s(np.array([values.min(), values.max()]), np.array([a, b]))
+    logdet = build_covering(weights, float(low), float(high))
+    return Channels(logdet.record, build_row_multiplier(weights, logdet), mean_row_sum)

@@ -21,9 +21,10 @@ Labelled = tuple[sparse.csr_array, pd.Index]  # a matrix (N, N) and the labels (
 
 
 def as_csr(matrix: Any) -> sparse.csr_array:
-    """A float64 CSR copy with sorted indices and no explicit zeros; entries of a sparse matrix that
-    are stored more than once are summed, as scipy does (true and true is true), unless negative
-    ones among them would cancel out.
+    """A float64 CSR copy with sorted indices and no explicit zeros.
+
+    Entries that a sparse matrix stores more than once are summed, as SciPy does (true and true is
+    true); WeightsError where negative ones among them would cancel out.
     """
     if not sparse.issparse(matrix):
         matrix = as_numbers(matrix, "the matrix")
@@ -124,9 +125,7 @@ def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
 
 
 def warn_of_short_floats(kind: Any, csr: sparse.csr_array) -> None:
-    """Warn of rows that sum to 1 in the float16 or float32 that they came in, but not in float64,
-    where they are then not standardised.
-    """
+    """Warn of rows that sum to 1 in the float16 or float32 they came in, but not in float64."""
     if kind not in (np.float16, np.float32):
         return
     count, off = np.diff(csr.indptr), np.abs(np.asarray(csr.sum(axis=1)) - 1)
@@ -159,11 +158,11 @@ def as_interval(bounds: Any) -> Bounds:
 
 
 def check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> None:
-    """Refuse bounds shown to reach a singular I - rho W, without eigenvalues where a row or column
-    sum already bounds the radius.
+    """Refuse bounds of rho that reach a singular I - rho W.
 
-    Where the lowest real eigenvalue is not certain, the sign of the determinant decides when the
-    log-determinant is made.
+    No eigenvalues are needed where a row or column sum bounds the spectral radius well enough.
+    Where the lowest real eigenvalue is not certain, the sign of the determinant decides later, when
+    the log-determinant is made.
     """
     reach = max(-given[0], given[1])
     if (
@@ -171,12 +170,12 @@ def check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> No
         or reach * min(matrix.sum(axis=0).max(), matrix.sum(axis=1).max()) <= 1 + SAME
     ):
         return
-    found = admissible.limits(matrix)
-    lower, upper = found.outer
+    limits = admissible.limits(matrix)
+    lower, upper = limits.outer
     if given[0] < lower * (1 + STANDARD) or given[1] > upper * (1 + STANDARD):
         raise WeightsError(
-            f"bounds={given} reach beyond the admissible ({found.bounds[0]:.6g},"
-            f" {found.bounds[1]:.6g}): narrow them, or leave them out."
+            f"bounds={given} reach beyond the admissible ({limits.bounds[0]:.6g},"
+            f" {limits.bounds[1]:.6g}): narrow them, or leave them out."
         )
 
 

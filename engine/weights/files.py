@@ -98,8 +98,8 @@ def _arrange(file: Square, ids: Any) -> tuple[sparse.coo_array, Any]:
 
 
 def _match_units(path: Path, own: list[str], ids: Any) -> tuple[pd.Index, dict[str, int]]:
-    """The units, those of a file or those of the user, and the position among them of each label of
-    the file.
+    """The units of a file, or those of the user, and the position among them of each of the file's
+    labels.
     """
     labels: list[Any] = [int(label) for label in own] if integers(own) else list(own)
     key = str if ids is None else _join_words

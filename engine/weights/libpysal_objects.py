@@ -13,8 +13,9 @@ from spillover.kernels.errors import WeightsError
 
 
 def read_libpysal(w_or_graph: Any) -> Labelled:
-    """The matrix and units of a libpysal W or Graph, told apart by what they hold:
-    `Weights.from_libpysal`.
+    """The matrix and labels of a libpysal W or Graph, for `Weights.from_libpysal`.
+
+    The two are told apart by what they hold, so that libpysal need not be imported.
     """
     if isinstance(getattr(w_or_graph, "adjacency", None), pd.Series):
         links, units = w_or_graph.adjacency, as_index(w_or_graph.unique_ids)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sparse
 
-from spillover.engine.storage.reading import bytes_of, check_memory, named
+from spillover.engine.storage.reading import check_memory, named, read_bytes
 from spillover.kernels.errors import WeightsError
 
 FIELDS = ("real", "double", "integer", "unsigned-integer", "pattern")
@@ -46,8 +46,8 @@ def read_matrix_market(path: Path) -> sparse.coo_array:
     WeightsError, with the line, for anything that the format does not allow, complex and hermitian
     matrices, and a cell given twice.
     """
-    found = bytes_of(path, WHAT, WeightsError, TIMES)
-    head = _head(found, path)
+    content = read_bytes(path, WHAT, WeightsError, TIMES)
+    head = _head(content, path)
     rows, columns = head.sizes[:2]
     check_memory(path, ROW * max(rows, columns), f"a matrix of {rows} × {columns}", WeightsError)
     if head.symmetry != "general" and rows != columns:
@@ -56,7 +56,7 @@ def read_matrix_market(path: Path) -> sparse.coo_array:
             head.line - 1,
             f"a {head.symmetry} matrix of {rows} × {columns}: it must be square",
         )
-    row, column, value = (_dense if head.dense else _sparse)(found, head, path)
+    row, column, value = (_dense if head.dense else _sparse)(content, head, path)
     if head.symmetry != "general":
         beyond = row != column
         sign = -1.0 if head.symmetry == "skew-symmetric" else 1.0
@@ -67,9 +67,9 @@ def read_matrix_market(path: Path) -> sparse.coo_array:
     return sparse.coo_array((value, (row, column)), shape=(rows, columns))
 
 
-def _head(found: bytes, path: Path) -> Head:
+def _head(content: bytes, path: Path) -> Head:
     """The first line, the comments and blank lines after it, and the line of sizes."""
-    stream, number = io.BytesIO(found), 1
+    stream, number = io.BytesIO(content), 1
     words = _line(stream).lower().split()
     if len(words) != 5 or words[:2] != ["%%matrixmarket", "matrix"]:
         _refuse(path, 1, 'expected "%%MatrixMarket matrix" and what kind of one it is')
@@ -104,12 +104,12 @@ def _line(stream: io.BytesIO) -> str:
     return stream.readline().decode("latin-1")
 
 
-def _sparse(found: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sparse(content: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The rows, columns and values of a coordinate file; each cell once, inside the matrix."""
     rows, columns, count = head.sizes
     names = ["row", "column"] if head.field == "pattern" else ["row", "column", "value"]
-    _check_room(found, head, count, 2 * len(names), path)
-    table = _table(found, head, names, path)
+    _check_room(content, head, count, 2 * len(names), path)
+    table = _table(content, head, names, path)
     if len(table) != count:
         _refuse(path, head.line - 1, f"the header says {count} entries, the file has {len(table)}")
     row, column = (table[name] - 1 for name in ("row", "column"))
@@ -118,7 +118,7 @@ def _sparse(found: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarra
     if outside.any():
         _at(
             path,
-            found,
+            content,
             head,
             int(np.argmax(outside)),
             f"the entry is outside the matrix of {rows} × {columns}, whose indices start at 1",
@@ -126,7 +126,7 @@ def _sparse(found: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarra
     if head.symmetry == "skew-symmetric" and (row == column).any():
         _at(
             path,
-            found,
+            content,
             head,
             int((row == column).argmax()),
             "a skew-symmetric matrix has no diagonal",
@@ -141,7 +141,7 @@ def _sparse(found: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarra
         which = int(again.argmax())
         _at(
             path,
-            found,
+            content,
             head,
             which,
             f"the entry {row[which] + 1}, {column[which] + 1} was given already",
@@ -149,7 +149,7 @@ def _sparse(found: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarra
     return row, column, value
 
 
-def _dense(found: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _dense(content: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same of an array file, a value a line, column by column; without its zeros. Symmetric
     ones have the lower triangle only.
     """
@@ -162,8 +162,8 @@ def _dense(found: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarray
         if head.symmetry == "general"
         else rows * (rows + 1) // 2 - (rows if skew else 0)
     )
-    _check_room(found, head, count, 2, path)
-    value = _table(found, head, ["value"], path)["value"]
+    _check_room(content, head, count, 2, path)
+    value = _table(content, head, ["value"], path)["value"]
     if len(value) != count:
         _refuse(path, head.line - 1, f"{count} values are to come, the file has {len(value)}")
     if head.symmetry == "general":
@@ -176,11 +176,11 @@ def _dense(found: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarray
     return row[linked], column[linked], value[linked]
 
 
-def _check_room(found: bytes, head: Head, count: int, least: int, path: Path) -> None:
+def _check_room(content: bytes, head: Head, count: int, least: int, path: Path) -> None:
     """Refuse more entries than there is room for, at so many bytes each at least, the last perhaps
     without its end of line.
     """
-    most = (len(found) - head.start + 1) // least
+    most = (len(content) - head.start + 1) // least
     if count > most:
         _refuse(
             path,
@@ -190,11 +190,11 @@ def _check_room(found: bytes, head: Head, count: int, least: int, path: Path) ->
         )
 
 
-def _table(found: bytes, head: Head, names: list[str], path: Path) -> np.ndarray:
+def _table(content: bytes, head: Head, names: list[str], path: Path) -> np.ndarray:
     """The entries, read in C; of characters that numbers have, so that nothing else can pass for
     one.
     """
-    body, allowed = found[head.start :], WHOLE if head.field in WHOLE_FIELDS else REAL
+    body, allowed = content[head.start :], WHOLE if head.field in WHOLE_FIELDS else REAL
     kind = np.dtype([(name, np.float64 if name == "value" else np.int64) for name in names])
     if not body.strip():
         return np.empty(0, kind)
@@ -232,9 +232,9 @@ def _is_number(name: str, word: str, head: Head) -> bool:
         return False
 
 
-def _at(path: Path, found: bytes, head: Head, which: int, what: str) -> NoReturn:
+def _at(path: Path, content: bytes, head: Head, which: int, what: str) -> NoReturn:
     """Refuse the entry number `which` by its line."""
-    lines = enumerate(found[head.start :].splitlines(), head.line)
+    lines = enumerate(content[head.start :].splitlines(), head.line)
     entries = (number for number, line in lines if line.strip())
     _refuse(path, next(number for place, number in enumerate(entries) if place == which), what)
 

@@ -131,12 +131,12 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
             raise BrokenArchive(f"the header of {member.filename} has {length} bytes")
         text = _read(file, length).decode("latin-1")
     try:
-        found = ast.literal_eval(text.strip())
+        told = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise BrokenArchive(f"the header of {member.filename} is none of NumPy's") from None
-    if not isinstance(found, dict) or set(found) != {"descr", "fortran_order", "shape"}:
+    if not isinstance(told, dict) or set(told) != {"descr", "fortran_order", "shape"}:
         raise BrokenArchive(f"the header of {member.filename} is none of NumPy's")
-    descr, shape = found["descr"], found["shape"]
+    descr, shape = told["descr"], told["shape"]
     if not isinstance(descr, str) or not PLAIN.fullmatch(descr):
         raise BrokenArchive(
             f"{member.filename} holds {str(descr)[:40]!r}, not numbers; objects are never unpickled"
@@ -153,7 +153,7 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
         raise BrokenArchive(
             f"{member.filename} holds {descr!r}, which is no type of numbers"
         ) from None
-    header = Header(kind, shape, bool(found["fortran_order"]), 8 + width + length)
+    header = Header(kind, shape, bool(told["fortran_order"]), 8 + width + length)
     if prod(shape) * kind.itemsize != member.file_size - header.before:
         raise BrokenArchive(
             f"{member.filename} promises {prod(shape) * kind.itemsize} bytes and has"
@@ -199,15 +199,15 @@ def _numbers(values: np.ndarray) -> np.ndarray:
 
 def _places(values: np.ndarray, count: int, below: int, name: str) -> np.ndarray:
     """One axis of positions, as many as there are values, each inside the matrix."""
-    found = _integers(values, name)
-    if found.shape != (count,):
-        raise BrokenArchive(f"{name} has the shape {found.shape}, and there are {count} values")
-    if count and not (found.min() >= 0 and found.max() < below):
+    positions = _integers(values, name)
+    if positions.shape != (count,):
+        raise BrokenArchive(f"{name} has the shape {positions.shape}, and there are {count} values")
+    if count and not (positions.min() >= 0 and positions.max() < below):
         raise BrokenArchive(
-            f"{name} holds positions outside the matrix, from {found.min()} to {found.max()} of"
-            f" {below}"
+            f"{name} holds positions outside the matrix, from {positions.min()} to"
+            f" {positions.max()} of {below}"
         )
-    return found
+    return positions
 
 
 def _by_pointer(
@@ -232,7 +232,7 @@ def _by_pointer(
     return np.repeat(np.arange(major), np.diff(pointer)), along[:used], used
 
 
-def _compressed(
+def _from_rows(
     parts: dict[str, np.ndarray], rows: int, columns: int, turned: bool = False
 ) -> Entries:
     if parts["data"].ndim != 1:
@@ -242,11 +242,11 @@ def _compressed(
     return (values, minor, major) if turned else (values, major, minor)
 
 
-def _columns(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
-    return _compressed(parts, rows, columns, turned=True)
+def _from_columns(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
+    return _from_rows(parts, rows, columns, turned=True)
 
 
-def _blocks(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
+def _from_blocks(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
     data = _numbers(parts["data"])
     if data.ndim != 3 or 0 in data.shape[1:] or rows % data.shape[1] or columns % data.shape[2]:
         raise BrokenArchive(
@@ -267,7 +267,7 @@ def _blocks(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
     return data[:used].ravel(), row.ravel(), column.ravel()
 
 
-def _listed(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
+def _from_list(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
     values = _numbers(parts["data"])
     if values.ndim != 1:
         raise BrokenArchive(f"data has the shape {values.shape}")
@@ -282,7 +282,7 @@ def _listed(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
     )
 
 
-def _diagonals(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
+def _from_diagonals(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
     """data[k, j] is in column j, offsets[k] columns right of the diagonal; what falls outside the
     matrix is padding.
     """
@@ -303,9 +303,9 @@ def _diagonals(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries
 
 
 ENTRIES: dict[str, Callable[[dict[str, np.ndarray], int, int], Entries]] = {
-    "csr": _compressed,
-    "csc": _columns,
-    "bsr": _blocks,
-    "coo": _listed,
-    "dia": _diagonals,
+    "csr": _from_rows,
+    "csc": _from_columns,
+    "bsr": _from_blocks,
+    "coo": _from_list,
+    "dia": _from_diagonals,
 }

@@ -22,8 +22,8 @@ from spillover.kernels.errors import WeightsError
 
 
 def read_square(frame: pd.DataFrame, ids: Any) -> tuple[np.ndarray, pd.Index]:
-    """The (n, n) values of a frame with the same labels on both sides, columns in the order of the
-    index.
+    """The values (N, N) of a frame with the same labels on both sides, its columns in the order of
+    its index, and the labels (N,).
     """
     if ids is not None:
         raise WeightsError(
@@ -44,7 +44,7 @@ def read_square(frame: pd.DataFrame, ids: Any) -> tuple[np.ndarray, pd.Index]:
 def read_edges(
     frame: pd.DataFrame, origin: str, destination: str, weight: str | None, ids: Any
 ) -> Labelled:
-    """The matrix and units of a table with one link a row: `Weights.from_edges`."""
+    """The matrix and labels of a table with one link in each row, for `Weights.from_edges`."""
     if not isinstance(frame, pd.DataFrame):
         raise WeightsError(
             f"the edges are a {type(frame).__name__}: give a pandas DataFrame, one link a row."
@@ -85,8 +85,10 @@ def read_edges(
 def assemble_links(
     origin: Any, destination: Any, values: np.ndarray, ids: pd.Index
 ) -> sparse.csr_array:
-    """The (n, n) matrix of values[e] at the places of origin[e] and destination[e] in `ids`, each
-    link once and among the ids.
+    """The matrix (N, N) of some links between the units `ids`.
+
+    Link e has its weight values[e] in the row of origin[e] and the column of destination[e].
+    WeightsError for ends that are not among the ids, and for links given twice.
     """
     sources, targets = as_labels(origin), as_labels(destination)
     rows, columns = ids.get_indexer(sources), ids.get_indexer(targets)
@@ -110,6 +112,7 @@ def assemble_links(
 
 
 def _all_labels(origin: pd.Series, destination: pd.Series) -> pd.Index:
+    """The labels of both columns, sorted."""
     labels = pd.concat([origin, destination], ignore_index=True).unique()
     try:
         return as_index(sorted(labels))

@@ -1,5 +1,6 @@
-"""Weights written as text: .gal, .gwt and .csv, an edge list or a square matrix; every fault is
-named with its line.
+"""Weights written as text: .gal, .gwt, and .csv with an edge list or a square matrix.
+
+Every fault is named with its line.
 """
 
 import csv
@@ -15,7 +16,7 @@ import pandas as pd
 import scipy.sparse as sparse
 
 from spillover.engine.labels import few
-from spillover.engine.storage.reading import check_memory, named, text_of
+from spillover.engine.storage.reading import check_memory, named, read_text
 from spillover.kernels.errors import WeightsError
 
 INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")  # no leading zeros: "01001" is a code, not a number
@@ -30,9 +31,7 @@ MATRIX = (
 
 
 class Links(NamedTuple):
-    """The units a file names, in its order, and its links, each with the line it stands on; labels
-    are text.
-    """
+    """The units that a file names, in its order, and its links with their lines, as text."""
 
     path: Path
     units: list[str]
@@ -41,8 +40,8 @@ class Links(NamedTuple):
 
 
 class Square(NamedTuple):
-    """A square matrix as a file has it, rows and columns in one order; `units`: its labels, None
-    where it has none.
+    """A square matrix as a file has it, rows and columns in one order; `units` is None where it
+    has no labels.
     """
 
     path: Path
@@ -51,8 +50,8 @@ class Square(NamedTuple):
 
 
 def read_gal(path: Path) -> Links:
-    """Header "n" or "0 n file key", then for each unit "id k" and, where k > 0, its k neighbours,
-    on one line or more.
+    """The links of a .gal file: a header "n" or "0 n file key", then for each unit "id k" and its k
+    neighbours on one line or more.
     """
     lines = _lines(path)
     n = _count(path, *lines[0])
@@ -65,20 +64,20 @@ def read_gal(path: Path) -> Links:
             refuse(
                 path, number, f"expected a unit and its number of neighbours, found {few(words)}"
             )
-        unit, k, at, found = words[0], int(words[1]), at + 1, 0
+        unit, k, at, count = words[0], int(words[1]), at + 1, 0
         if unit in units:
             refuse(path, number, f"unit {unit!r} was given on line {units[unit]} already")
         units[unit] = number
-        while found < k:
-            if at == len(lines) or found + len(lines[at][1]) > k:
+        while count < k:
+            if at == len(lines) or count + len(lines[at][1]) > k:
                 beside = (
                     "the file ends"
                     if at == len(lines)
-                    else f"line {lines[at][0]} has {found + len(lines[at][1])}"
+                    else f"line {lines[at][0]} has {count + len(lines[at][1])}"
                 )
                 refuse(path, number, f"unit {unit!r} should have {k} neighbours, but {beside}")
             links += [(unit, neighbour, 1.0, lines[at][0]) for neighbour in lines[at][1]]
-            found, at = found + len(lines[at][1]), at + 1
+            count, at = count + len(lines[at][1]), at + 1
     if len(units) != n:
         refuse(path, lines[0][0], f"the header says {n} units, the file has {len(units)}")
     for _, neighbour, _, number in links:
@@ -88,7 +87,9 @@ def read_gal(path: Path) -> Links:
 
 
 def read_gwt(path: Path) -> Links:
-    """Header "n" or "0 n file key", then "origin destination weight" lines."""
+    """The links of a .gwt file: a header "n" or "0 n file key", then lines "origin destination
+    weight".
+    """
     lines = _lines(path)
     n = _count(path, *lines[0])
     links = []
@@ -103,27 +104,29 @@ def read_gwt(path: Path) -> Links:
 
 
 def read_csv(path: Path) -> Links | Square:
-    """An edge list, a header and then a link a line; or a square matrix, labelled in its first line
-    and first column or not at all.
+    """The links or the square matrix of a .csv file.
 
-    Names that belong to links make an edge list. Else four columns and more are a matrix, two and
-    three an edge list, but for two units whose labels are the same on both sides.
+    An edge list has a header and a link on each line. A matrix has labels in its first line and
+    first column, or none at all. A header with the names of links makes an edge list. Else four and
+    more columns are a matrix, and two or three are an edge list, unless the labels of two units are
+    the same on both sides.
     """
-    text = text_of(path, "an edge list or a square matrix", WeightsError)
+    text = read_text(path, "an edge list or a square matrix", WeightsError)
     names = next(_fields(path, text))[1]
-    columns = _named_columns([name.lower() for name in names])
+    columns = _columns_by_name([name.lower() for name in names])
     if columns is None:
-        found = _matrix(path, text, names)
-        if found is not None:
-            return found
-        columns = _columns(path, names)
+        square = _matrix(path, text, names)
+        if square is not None:
+            return square
+        columns = _columns_by_order(path, names)
     check_memory(path, TIMES * len(text), "an edge list", WeightsError)
     return _edges(path, text, len(names), columns)
 
 
 def _fields(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, with the number of their last line; separated by what the first
-    line has most of.
+    """The rows that are not blank, each with the number of its last line.
+
+    Fields are separated by whichever of comma, semicolon and tab the first line has most of.
     """
     head = text.lstrip().partition("\n")[0]
     mark = max(",;\t", key=head.count)
@@ -157,10 +160,8 @@ def _edges(path: Path, text: str, width: int, columns: list[int]) -> Links:
     return Links(path, sorted(labels, key=int if integers(labels) else None), links)
 
 
-def _named_columns(names: list[str]) -> list[int] | None:
-    """Where origin, destination and, if there is one, weight stand in the header of an edge list;
-    None where it does not name them.
-    """
+def _columns_by_name(names: list[str]) -> list[int] | None:
+    """The places of origin, destination and any weight in a header that names them, else None."""
     for trio in HEADERS:
         ends = [names.index(name) for name in trio[:2] if name in names]
         if len(ends) == 2:
@@ -175,8 +176,8 @@ def _named_columns(names: list[str]) -> list[int] | None:
     return None
 
 
-def _columns(path: Path, names: list[str]) -> list[int]:
-    """The same of a header that does not name them, by their order."""
+def _columns_by_order(path: Path, names: list[str]) -> list[int]:
+    """The places of origin, destination and any weight by their order."""
     if any(_is_number(name) for name in names):
         refuse(
             path,
@@ -191,8 +192,8 @@ def _columns(path: Path, names: list[str]) -> list[int]:
 
 
 def _matrix(path: Path, text: str, names: list[str]) -> Square | None:
-    """The square matrix that a CSV file is, None where it is none; WeightsError where it may be one
-    or something else.
+    """The square matrix in a CSV file, None where it holds none; WeightsError where it may be a
+    matrix or something else.
     """
     width, bare = len(names), all(_is_number(name) for name in names)
     firsts = [row[0] for _, row in _fields(path, text)]
@@ -236,9 +237,7 @@ def _ambiguous(path: Path, width: int) -> NoReturn:
 
 
 def _values(path: Path, text: str, names: list[str] | None, width: int = 0) -> Square:
-    """The weights of a matrix, below and beside its labels or bare; the columns in the order of the
-    rows.
-    """
+    """The matrix below and beside its labels, or bare, its columns in the order of the rows."""
     labels, columns, values, counts = [], [], [], []
     rows = _fields(path, text)
     if names is not None:
@@ -265,10 +264,10 @@ def _values(path: Path, text: str, names: list[str] | None, width: int = 0) -> S
             refuse(path, line, f"{len(row)} fields, and {what}")
         cells = row if names is None else row[1:]
         labels.append(row[0])
-        found = _weights(path, line, cells)
-        linked = np.flatnonzero(found)
+        weights = _weights(path, line, cells)
+        linked = np.flatnonzero(weights)
         columns.append(linked)
-        values.append(found[linked])
+        values.append(weights[linked])
         counts.append(len(linked))
     row_of, column_of = np.repeat(np.arange(len(labels)), counts), np.concatenate(columns)
     if names is not None:
@@ -283,12 +282,12 @@ def _values(path: Path, text: str, names: list[str] | None, width: int = 0) -> S
 def _weights(path: Path, line: int, cells: list[str]) -> np.ndarray:
     """The weights of one row of a matrix."""
     try:
-        found = np.array([float(cell) for cell in cells])
+        weights = np.array([float(cell) for cell in cells])
     except ValueError:
-        found = np.array([np.nan])
-    if "_" in "".join(cells) or not (np.isfinite(found) & (found >= 0)).all():
+        weights = np.array([np.nan])
+    if "_" in "".join(cells) or not (np.isfinite(weights) & (weights >= 0)).all():
         return np.array([_weight(path, line, cell) for cell in cells])
-    return found
+    return weights
 
 
 def integers(labels: Collection[str]) -> bool:
@@ -320,7 +319,7 @@ def _count(path: Path, line: int, words: list[str]) -> int:
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, with their numbers, as words."""
-    text = text_of(path, "weights", WeightsError, TIMES)
+    text = read_text(path, "weights", WeightsError, TIMES)
     return [
         (number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()
     ]

@@ -77,6 +77,19 @@ class Weights:
     SpilloverWarning
         For rows that sum to 1 in float32 only: in float64 such a W is not row-standardised.
 
+    Attributes
+    ----------
+    matrix : scipy.sparse.csr_array, shape (N, N)
+        W, read-only, with sorted indices and no explicit zeros.
+    ids : pandas.Index, shape (N,)
+        The labels of the units.
+    transform : {"raw", "row", "spectral"}
+        How W was standardised.
+    islands_allowed : bool
+        Whether zero rows may arise, in parts of W too.
+    given_bounds : (float, float) or None
+        The interval of rho that was given.
+
     References
     ----------
     LeSage, J. & Pace, R. K. (2009). Introduction to Spatial Econometrics. CRC Press, sections 1.2
@@ -92,9 +105,9 @@ class Weights:
     dtype: float64
     """
 
-    matrix: sparse.csr_array  # read-only: sorted indices, no explicit zeros
+    matrix: sparse.csr_array
     ids: pd.Index
-    transform: str  # "raw" | "row" | "spectral"
+    transform: str
     islands_allowed: bool
     given_bounds: Bounds
 
@@ -325,9 +338,11 @@ class Weights:
         islands: str = "error",
         max_memory: float | None = None,
     ) -> "Weights":
-        """Weights of 1 between units no farther apart than a threshold::
+        """Weights of 1 between units no farther apart than a threshold.
 
-            w_ij = 1 where d_ij <= threshold, to rounding
+        To rounding::
+
+            w_ij = 1 where d_ij <= threshold
 
         Parameters
         ----------
@@ -384,9 +399,11 @@ class Weights:
         islands: str = "error",
         max_memory: float | None = None,
     ) -> "Weights":
-        """Weights that fall with a power of the distance::
+        """Weights that fall with a power of the distance.
 
-            w_ij = 1 / d_ij^power
+        For all pairs, or those within a cutoff::
+
+            w_ij = 1 / d_ij ^ power
 
         Parameters
         ----------
@@ -442,7 +459,9 @@ class Weights:
     def economic(
         cls, values: pd.Series, *, power: float = 1, max_memory: float | None = None
     ) -> "Weights":
-        """Weights that fall with the difference between units in a variable x::
+        """Weights that fall with the difference between units in a variable x.
+
+        For all pairs::
 
             w_ij = 1 / |x_i - x_j|^power
 
@@ -479,7 +498,9 @@ class Weights:
 
     @classmethod
     def economic_geography(cls, geography: "Weights", values: pd.Series) -> "Weights":
-        """Weights scaled by the size x of the neighbour::
+        """Weights scaled by the size x of the neighbour.
+
+        For every link::
 
             v_ij = w_ij x_j / mean(x)
 

@@ -14,8 +14,6 @@ from spillover.kernels import (
     chebyshev,
     factor,
     logdet,
-    ordering,
-    perron,
     sparse_logdet,
     spectrum,
     stochastic_logdet,
@@ -101,26 +99,6 @@ def test_a_pair_that_rounding_may_have_moved_off_the_axis_makes_the_interval_cau
     # a complex pair of its own, however near to the axis
     turned = np.array([[-0.5, 1e-3], [-1e-3, -0.5]])
     assert spectrum._lowest_in_doubt(turned) == 0.0
-
-
-@pytest.mark.parametrize("name", [*LARGE, "almost acyclic rows", "four"])
-def test_the_balanced_matrix_has_the_norm_of_the_perron_root(name):
-    W = ordering.cyclic_part((SMALL | LARGE)[name])
-    found = perron.balance(W)
-    assert 0 <= found.high - found.low <= 1e-11 * found.high
-    matrix = found.matrix.toarray()
-    assert np.linalg.norm(matrix, 2) == pytest.approx(found.high, rel=1e-9)
-    rho = 0.6 / found.high
-    assert np.linalg.slogdet(np.eye(len(matrix)) - rho * matrix)[1] == pytest.approx(
-        exact([rho], W)[0], abs=1e-11
-    )
-
-
-def test_products_alone_enclose_the_root():
-    W = LARGE["uneven chain"]
-    sure, rough = perron.balance(W), perron.balance(W, factor=False)
-    assert rough.low <= sure.low * (1 + 1e-12)
-    assert sure.high <= rough.high * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("bounds", [(-1.99, 0.9), (-1.0, 0.99), (-0.2, 0.5)])

@@ -315,16 +315,6 @@ def test_every_routine_at_hand_builds_the_same(how, monkeypatch):
         build("queen", bounds=(-3.0, 1.0))
 
 
-@pytest.mark.parametrize("name", GRAPHS | HOSTILE)
-def test_traces_are_exact(name, monkeypatch):
-    monkeypatch.setattr(structure, "ROWS", 100)
-    values = eigenvalues(name)
-    found = structure.examine((GRAPHS | HOSTILE)[name])
-    expected = [np.sum(values**j).real for j in range(1, 5)]
-    scale = np.abs(values).max(initial=0.0) ** np.arange(1, 5) * len(values)
-    assert np.all(np.abs(found.traces - expected) <= 1e-12 * scale)
-
-
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_twenty_five_thousand_units_at_rho_never_seen(symmetric):
     """Against factorisations of W itself, not symmetrised, with pivoting."""

@@ -42,7 +42,7 @@ ELSEWHERE = {
     ),
     **dict.fromkeys(
         ("Give each unit its area", "contiguity needs libpysal", "no active geometry"),
-        "engine/weights/test_builders.py",
+        "engine/weights/test_builders_refused.py",
     ),
     **dict.fromkeys(
         (". Take their centroids", "the points are in "), "engine/weights/test_places.py"
@@ -65,7 +65,7 @@ ELSEWHERE = {
             " is absorbed by the effects, because it does not vary ",
             " is a linear combination of ",
         ),
-        "engine/data/test_response.py",
+        "engine/estimation/test_problem_response.py",
     ),
     " is no fit that can be used": "engine/estimation/test_saving.py",
     " values: weights are real numbers.": "engine/weights/test_weights.py",

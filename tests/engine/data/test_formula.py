@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from number_rows import TOWNS, WHOLE, expect_refusal, panel
 
-from spillover.engine.sweeps import plan as members
+from spillover.engine.sweeps.plan import SweepPlan, digest, read_plan
 
 EXACT = {
     "I(x ** 2)": lambda x: x**2,
@@ -99,10 +99,10 @@ def test_what_no_response_or_regressor_is():
 
 
 def test_a_sweep_takes_functions_of_the_user():
-    plan = members.SweepPlan("y ~ f(x)", {"w": formula_rows.W}, ("SAR",), ("none",), "town", None)
+    plan = SweepPlan("y ~ f(x)", {"w": formula_rows.W}, ("SAR",), ("none",), "town", None)
     frame = formula_rows.ROWS.reset_index(names="town")
     one, other = (
-        members.read(plan, frame, {"f": lambda x, power=power: x**power}) for power in (1, 3)
+        read_plan(plan, frame, {"f": lambda x, power=power: x**power}) for power in (1, 3)
     )
     assert next(iter(one.panels.values())).names == ("Intercept", "f(x)")
-    assert members.digest(one, []) != members.digest(other, [])  # by which a store knows its sweep
+    assert digest(one, {}) != digest(other, {})  # by which a store knows its sweep

@@ -12,7 +12,7 @@ import pytest
 
 import spillover as so
 from spillover.engine import cache, devices
-from spillover.engine.storage.own_folder import for_the_user_alone, own_folder
+from spillover.engine.storage.own_folder import make_own_folder, restrict_to_user
 from spillover.kernels.errors import SpilloverWarning, StorageError
 
 
@@ -23,16 +23,16 @@ def mode(path: Path) -> int:
 def test_a_folder_is_made_for_the_user_alone(tmp_path):
     umask = os.umask(0)
     try:
-        assert own_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+        assert make_own_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
     finally:
         os.umask(umask)
     assert mode(tmp_path / "a" / "b") == mode(tmp_path / "a") == 0o700
     (tmp_path / "a" / "b" / "kept").touch()
-    assert own_folder(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
+    assert make_own_folder(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
     (tmp_path / "link").symlink_to(tmp_path / "a")
-    assert own_folder(tmp_path / "link") == tmp_path / "link"
+    assert make_own_folder(tmp_path / "link") == tmp_path / "link"
     (tmp_path / "a").chmod(0o755)  # others may look
-    assert own_folder(tmp_path / "a") == tmp_path / "a"
+    assert make_own_folder(tmp_path / "a") == tmp_path / "a"
 
 
 @pytest.mark.parametrize("rights", [0o770, 0o702, 0o777, 0o1777])
@@ -40,19 +40,19 @@ def test_a_folder_that_others_write_to(rights, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a").chmod(rights)
     with pytest.raises(StorageError, match=r"can be written to by others: chmod go-w"):
-        own_folder(tmp_path / "a")
+        make_own_folder(tmp_path / "a")
     (tmp_path / "link").symlink_to(tmp_path / "a")
     with pytest.raises(StorageError, match="by others"):
-        own_folder(tmp_path / "link")
+        make_own_folder(tmp_path / "link")
 
 
 def test_a_folder_that_others_could_exchange(tmp_path):
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(StorageError, match="which everybody can write to"):
-        own_folder(tmp_path / "open" / "a")
+        make_own_folder(tmp_path / "open" / "a")
     (tmp_path / "open").chmod(0o1777)  # as /tmp: each removes one's own
-    assert own_folder(tmp_path / "open" / "b") == tmp_path / "open" / "b"
+    assert make_own_folder(tmp_path / "open" / "b") == tmp_path / "open" / "b"
 
 
 def test_a_folder_of_another_user(tmp_path, monkeypatch):
@@ -66,7 +66,7 @@ def test_a_folder_of_another_user(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "stat", owned)
     with pytest.raises(StorageError, match=f"belongs to another user \\(number {owner + 12345}\\)"):
-        own_folder(tmp_path / "a")
+        make_own_folder(tmp_path / "a")
 
 
 def test_what_is_no_folder(tmp_path):
@@ -81,9 +81,9 @@ def test_what_is_no_folder(tmp_path):
         "/proc/none",
     ):
         with pytest.raises(StorageError, match=r"is no folder|cannot be used as a folder"):
-            own_folder(path)
+            make_own_folder(path)
     assert (tmp_path / "file").read_text() == "mine"
-    assert own_folder(tmp_path / "nowhere") == tmp_path / "nowhere"
+    assert make_own_folder(tmp_path / "nowhere") == tmp_path / "nowhere"
 
 
 @pytest.mark.parametrize("keep", [so.cache.keep, so.keep_compiled])
@@ -127,11 +127,11 @@ def test_files_are_made_private(tmp_path):
     (tmp_path / "elsewhere").chmod(0o644)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
-    for_the_user_alone(tmp_path / "in")
+    restrict_to_user(tmp_path / "in")
     assert mode(tmp_path / "elsewhere") == 0o644
-    for_the_user_alone(tmp_path)
+    restrict_to_user(tmp_path)
     assert mode(tmp_path / "program") == 0o600
-    for_the_user_alone(tmp_path / "gone")
+    restrict_to_user(tmp_path / "gone")
 
 
 ARRAYS = {"nodes": np.linspace(-1, 1, 7), "values": np.arange(6, dtype=np.int64).reshape(2, 3)}

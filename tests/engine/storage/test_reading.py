@@ -39,7 +39,7 @@ FAULTS = {
 
 def text_error(path, error=DataError, **options) -> str:
     with pytest.raises(error) as caught:
-        reading.text_of(path, "a table", error, **options)
+        reading.read_text(path, "a table", error, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -59,7 +59,7 @@ def test_what_is_no_text_in_utf8_is_named(tmp_path, case):
 def test_text_comes_as_it_is_but_for_the_mark(tmp_path, text):
     path = tmp_path / "t.csv"
     path.write_bytes(text.encode())
-    assert reading.text_of(path, "a table") == text.removeprefix("\ufeff")
+    assert reading.read_text(path, "a table") == text.removeprefix("\ufeff")
 
 
 def test_what_is_no_file_is_refused_without_waiting(tmp_path, monkeypatch):

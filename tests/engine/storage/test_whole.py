@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spillover.engine.storage import whole as storage
-from spillover.engine.storage.whole import locked, sha256, whole_file, whole_folder
+from spillover.engine.storage.whole import hash_file, hold_lock, whole_file, whole_folder
 from spillover.kernels.errors import StorageError
 
 
@@ -115,14 +115,14 @@ def test_what_a_process_killed_between_the_two_renamings_left_is_put_back(tmp_pa
 
 def test_sha256_of_a_file(tmp_path):
     (tmp_path / "bytes").write_bytes(b"\x00" * 100_000)
-    assert sha256(tmp_path / "bytes") == hashlib.sha256(b"\x00" * 100_000).hexdigest()
+    assert hash_file(tmp_path / "bytes") == hashlib.sha256(b"\x00" * 100_000).hexdigest()
 
 
 HOLD = """
 import sys
 from pathlib import Path
-from spillover.engine.storage.whole import locked
-with locked(Path(sys.argv[1]), "the store"):
+from spillover.engine.storage.whole import hold_lock
+with hold_lock(Path(sys.argv[1]), "the store"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -136,17 +136,17 @@ def test_a_lock_names_its_owner_and_goes_with_its_process(tmp_path):
         try:
             assert other.stdout.readline() == b"held\n"
             says = rf"the store is in use by process {other.pid} of .* since 20"
-            with pytest.raises(StorageError, match=says), locked(lock, "the store"):
+            with pytest.raises(StorageError, match=says), hold_lock(lock, "the store"):
                 pytest.fail("two held it at once")
         finally:
             other.kill()
     with (
-        locked(lock, "the store"),
+        hold_lock(lock, "the store"),
         pytest.raises(StorageError, match=f"process {os.getpid()} "),
-        locked(lock, "the store"),
+        hold_lock(lock, "the store"),
     ):
         pytest.fail("one process held it twice")
-    with locked(lock, "the store"):
+    with hold_lock(lock, "the store"):
         pass
 
 

@@ -13,7 +13,7 @@ import pytest
 from stored_blocks import ABOUT, PARTS, copy_store, files, finish, read_numbers, survive
 
 import spillover as so
-from spillover.engine.storage.sealed import canonical, seal, with_seal
+from spillover.engine.storage.sealed import add_seal, encode, seal
 from spillover.engine.sweeps import store
 from spillover.kernels.errors import SpilloverWarning, StorageError
 
@@ -237,9 +237,7 @@ def test_a_forged_store_is_refused_in_our_own_words(whole, tmp_path):
         with pytest.raises(StorageError, match="block 00000001-1"):
             read_numbers(path)
     attributes = {"format": 3, **ABOUT, "coords": {"weights": []}}
-    (path / "zarr.json").write_bytes(
-        canonical({**store.GROUP, "attributes": with_seal(attributes)})
-    )
+    (path / "zarr.json").write_bytes(encode({**store.GROUP, "attributes": add_seal(attributes)}))
     with pytest.raises(StorageError, match="does not describe a sweep"):
         read_numbers(path)
 

@@ -9,7 +9,7 @@ import pytest
 from stored_blocks import ABOUT, PARTS, copy_store, finish, read_numbers
 
 import spillover as so
-from spillover.engine.storage.sealed import canonical, with_seal
+from spillover.engine.storage.sealed import add_seal, encode
 from spillover.engine.sweeps import store
 from spillover.kernels.errors import SpilloverWarning, StorageError
 
@@ -78,7 +78,7 @@ def test_damage_in_a_store_of_version_0_1_0_is_named_where_it_can_be_seen(earlie
 
 def test_a_format_to_come_is_not_read(whole, tmp_path):
     path = copy_store(whole, tmp_path)
-    attributes = with_seal(ABOUT | {"format": 4})
-    (path / "zarr.json").write_bytes(canonical({**store.GROUP, "attributes": attributes}))
+    attributes = add_seal(ABOUT | {"format": 4})
+    (path / "zarr.json").write_bytes(encode({**store.GROUP, "attributes": attributes}))
     with pytest.raises(StorageError, match="format 4 of a later version"):
         read_numbers(path)
