@@ -22,10 +22,6 @@ ONLY_BY_POSITION = ("jax.lax.cond", "jax.lax.switch", "lax.cond", "lax.switch") 
 # Modules that have no file of tests of their own name, and the file that tests them: what they do
 # is only seen through another module, or is one of several that a law is about.
 TESTED_IN = {
-    "kernels/test_directed.py": ("kernels/admissible.py", "kernels/perron.py"),
-    "kernels/test_sparse_logdet.py": ("kernels/ordering.py", "kernels/structure.py"),
-    "kernels/test_layers.py": ("kernels/arrays.py",),
-    "kernels/test_stochastic_logdet.py": ("kernels/laps.py",),
     "engine/estimation/test_hard_bounds.py": ("models/supports.py",),
     "engine/specification/test_hypothesis_tests.py": ("models/lagrange.py",),
     "engine/test_refusals.py": (
