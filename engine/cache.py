@@ -128,7 +128,17 @@ def clear(*, disk: bool = False) -> None:
 def recall(key: tuple[Any, ...], make: Callable[[], Arrays]) -> Arrays:
     """The arrays for a key, made by `make` where they are not kept yet.
 
-    The key holds all that they depend on, the digest of W first.
+    Parameters
+    ----------
+    key : tuple
+        All that the arrays depend on, the digest of W first.
+    make : callable
+        Makes the arrays: a dict of names and arrays.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The arrays by name.
     """
     name = hashlib.sha256(repr(key).encode()).hexdigest()
     stored = _shelf.records.get(name) or _read(name)

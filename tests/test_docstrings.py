@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import pairwise
 from types import ModuleType
-from typing import Any
+from typing import Any, Never
 
 import pytest
 
@@ -59,8 +59,12 @@ def list_described(lines: list[str]) -> list[str]:
 
 
 def list_parameters(value: Callable[..., Any]) -> list[str]:
-    """The parameters of a function or of a constructor, without the object itself."""
-    return [name for name in inspect.signature(value).parameters if name not in ("self", "cls")]
+    """The parameters of a function or of a constructor, without the object itself, and without
+    what stands there to refuse every other name.
+    """
+    parameters = inspect.signature(value).parameters.values()
+    named = [one for one in parameters if one.annotation not in (Never, "Never")]
+    return [one.name for one in named if one.name not in ("self", "cls")]
 
 
 def find_faults_of_text(docstring: str | None, *, one_line: bool) -> list[str]:
@@ -70,7 +74,7 @@ def find_faults_of_text(docstring: str | None, *, one_line: bool) -> list[str]:
     sections = read_sections(docstring)
     faults = [f"{title!r} is no section" for title in sections if title and title not in SECTIONS]
     first = "\n".join(sections[""]).strip().split("\n\n")[0]
-    if not first.endswith("."):
+    if not first.endswith((".", "::")):  # the latter before an equation
         faults.append("no summary that is a sentence")
     if one_line and "\n" in first:
         faults.append("a summary of several lines")

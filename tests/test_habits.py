@@ -25,7 +25,6 @@ TESTED_IN = {
     "engine/estimation/test_hard_bounds.py": ("models/supports.py",),
     "engine/specification/test_hypothesis_tests.py": ("models/lagrange.py",),
     "engine/test_refusals.py": (
-        "kernels/arguments.py",
         "engine/estimation/arguments.py",
         "engine/estimation/compare.py",
     ),

@@ -184,8 +184,13 @@ class MLFit:
         )
 
     def summary(self) -> pd.DataFrame:
-        """estimate, std_error, z and the two-sided p of each parameter; no test for sigma and
-        sigma_alpha, whose null lies on the edge.
+        """Estimates of the parameters with their standard errors and tests.
+
+        Returns
+        -------
+        DataFrame
+            A row for each parameter: estimate, std_error, z and the two-sided p. z and p are NaN
+            for sigma and sigma_alpha, whose null lies on the edge of what they may be.
         """
         table = _tabulate(self.params, self.std_errors)
         table.loc[table.index.isin(["sigma", "sigma_alpha"]), ["z", "p"]] = np.nan

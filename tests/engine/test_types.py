@@ -39,6 +39,7 @@ def test_a_type_checker_knows_the_keywords(tmp_path):
     assert "spillover.engine.estimation.results.Fit" in next(
         line for line in said if line.startswith("user.py:5:")
     )
-    errors = re.findall(r"user\.py:(\d+): error: Unexpected keyword argument \"(\w+)\"", ran.stdout)
+    misspelt = r"user\.py:(\d+): error: Unexpected keyword argument \"(\w+)\""
+    errors = re.findall(misspelt, ran.stdout)
     assert errors == [("6", "efects"), ("7", "drawz"), ("8", "modells")], ran.stdout
     assert ran.stdout.count(": error:") == 3, ran.stdout
