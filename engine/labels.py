@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from spillover.engine.recognition import find_alike, find_inexact, find_same_text, is_out_of_order
-from spillover.engine.storage.reading import shown
+from spillover.engine.storage.reading import spell
 from spillover.kernels.errors import DataError, WeightsError
 
 SHOWN = 5  # labels an error message names before it counts the rest
 
 
-def few(labels: Any, show: Callable[[Any], str] = shown) -> str:
+def few(labels: Any, show: Callable[[Any], str] = spell) -> str:
     """The first few labels for an error message, and how many more there are."""
     texts = [
         show(label.item() if isinstance(label, np.generic) else label) for label in labels[:SHOWN]
@@ -96,7 +96,7 @@ def as_numbers(values: Any, what: str) -> np.ndarray:
     except (ValueError, TypeError) as failure:  # lists of several lengths, or what makes no array
         raise WeightsError(
             f"{what} must be real numbers, an array or a table with rows of one length, not"
-            f" {shown(values)}."
+            f" {spell(values)}."
         ) from failure
     if not _is_real(array):
         raise WeightsError(
@@ -158,7 +158,7 @@ def _as_float(values: Any, what: str) -> np.ndarray:
     ):
         # such as a signalling NaN of the module decimal
         raise WeightsError(
-            f"{what} must be numbers that float64 holds: {shown(values)} has one that is none."
+            f"{what} must be numbers that float64 holds: {spell(values)} has one that is none."
         ) from None
     if (
         array.dtype.itemsize > 8
@@ -202,7 +202,7 @@ def check_hashable(labels: Any, what: str) -> None:
         [label for label in labels if not is_hashable(label)] if labels.dtype.kind == "O" else []
     )
     if wrong:
-        raise WeightsError(f"{what} must be texts or numbers, and {shown(wrong[0])} is neither.")
+        raise WeightsError(f"{what} must be texts or numbers, and {spell(wrong[0])} is neither.")
 
 
 def as_index(ids: Any, n: int | None = None) -> pd.Index:
@@ -212,7 +212,7 @@ def as_index(ids: Any, n: int | None = None) -> pd.Index:
         check_hashable(index, "ids")
     except (TypeError, ValueError, ArithmeticError, NotImplementedError) as error:
         raise WeightsError(
-            f"ids must be a list of labels, texts or numbers, one a unit, not {shown(ids)}."
+            f"ids must be a list of labels, texts or numbers, one a unit, not {spell(ids)}."
         ) from error
     if isinstance(index, pd.MultiIndex):
         raise WeightsError(f"ids have the levels {few(index.names)}: give one label a unit.")

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special as special
 
-Host = float | np.number | np.bool | np.ndarray | Sequence[float]  # what is computed on the host
+# what is computed on the host
+Host = complex | np.number | np.bool | np.ndarray | Sequence[float]
 
 
 class _Library(NamedTuple):

@@ -318,14 +318,12 @@ def log_dependence(
     ends : array (2,), optional
         Hard bounds of the distribution.
     """
-    value: jax.Array
     if ends is not None:
-        value = log_prob(prior, rho_at(s, ends, bounds)) + log_slope(s, intersect(ends, bounds))
-    elif isinstance(prior, dist.Distribution):
-        value = log_prob(prior, to_rho(s, bounds)) + log_slope(s, bounds)
-    else:
-        a, b = prior
-        value = jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
+        return log_prob(prior, rho_at(s, ends, bounds)) + log_slope(s, intersect(ends, bounds))
+    if isinstance(prior, dist.Distribution):
+        return log_prob(prior, to_rho(s, bounds)) + log_slope(s, bounds)
+    a, b = prior
+    value: jax.Array = jnp.log(2.0) + a * jax.nn.log_sigmoid(2 * s) + b * jax.nn.log_sigmoid(-2 * s)
     return value
 
 
@@ -358,7 +356,6 @@ def log_ratio(
         spread = sigma_alpha(sigma, weight, periods)
         slope = sigma**2 / (periods * spread * weight**3)  # -d sigma_alpha / d w
         spread = spread if ends is None else jnp.clip(spread, ends[0], ends[1])
-        value: jax.Array = log_prob(prior, spread) + jnp.log(slope)
-        return value + jnp.asarray(log_slope(s, jnp.asarray(UNIT)))
+        return log_prob(prior, spread) + jnp.log(slope) + log_slope(s, jnp.asarray(UNIT))
     shares = jnp.array(UNIFORM_SHARE) if isinstance(prior, dist.Distribution) else prior
     return log_dependence(shares, s, jnp.asarray(UNIT))

@@ -273,10 +273,9 @@ def widen(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
     return 0.5 * (jnp.log(left) - jnp.log(right))
 
 
-def rho_at(s: ArrayLike, ends: ArrayLike | None, bounds: ArrayLike) -> jax.Array:
+def rho_at(s: jax.Array, ends: jax.Array | None, bounds: jax.Array | np.ndarray) -> jax.Array:
     """rho at s, the logit variable on the intersection of the bounds with `ends`."""
-    rho: jax.Array = to_rho(s, bounds if ends is None else intersect(ends, bounds))
-    return rho
+    return to_rho(s, bounds if ends is None else intersect(ends, bounds))
 
 
 def cut_normal(
@@ -360,12 +359,14 @@ def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
     return 1 / jnp.sqrt(1 + likelihood.multiplicity * ratios**2)
 
 
-def _ends_of(likelihood: Likelihood, bounds: Supports) -> list[tuple[jax.Array | None, ArrayLike]]:
+def _ends_of(
+    likelihood: Likelihood, bounds: Supports
+) -> list[tuple[jax.Array | None, jax.Array | np.ndarray]]:
     """The ends and the whole interval of rho, lam and w, those that the model has.
 
     The ends are None where there are no hard bounds.
     """
-    pairs: list[tuple[jax.Array | None, ArrayLike]] = [
+    pairs: list[tuple[jax.Array | None, jax.Array | np.ndarray]] = [
         (ends, part.bounds)
         for ends, part in zip(bounds.dependence, dependence(likelihood), strict=True)
     ]

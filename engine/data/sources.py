@@ -18,7 +18,7 @@ from spillover.engine.data.tables import (
     refuse_kind,
 )
 from spillover.engine.labels import few
-from spillover.engine.storage.reading import check_memory, named, open_file
+from spillover.engine.storage.reading import check_memory, cite, open_file
 from spillover.kernels.errors import DataError
 
 CHUNK = 131_072  # rows of a Parquet file that are in memory at a time
@@ -135,7 +135,7 @@ def _check_place(path: Path) -> None:
     devices in it.
     """
     if not os.path.exists(path):
-        raise DataError(f"There is no file or folder {named(path)}.")
+        raise DataError(f"There is no file or folder {cite(path)}.")
     if path.is_dir():
         check_folder(path)
         return

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from spillover.engine.labels import few
-from spillover.engine.storage.reading import as_path, check_file, check_memory, named, read_text
+from spillover.engine.storage.reading import as_path, check_file, check_memory, cite, read_text
 from spillover.kernels.errors import DataError
 
 TIMES = 20  # bytes of memory for each byte of a .csv
@@ -84,7 +84,7 @@ def refuse_kind(path: Path) -> NoReturn:
         if way_out
         else "give a pandas DataFrame instead"
     )
-    raise DataError(f"{named(path)}: data are read from .csv and .parquet files; {hint}.")
+    raise DataError(f"{cite(path)}: data are read from .csv and .parquet files; {hint}.")
 
 
 def _csv(path: Path) -> pd.DataFrame:
@@ -99,7 +99,7 @@ def _csv(path: Path) -> pd.DataFrame:
         texts = pd.read_csv(io.StringIO(text), usecols=whole, dtype=str) if whole else frame[[]]
     if list(frame.columns) != names:
         raise DataError(
-            f"{named(path)}: the columns {few(names)} read as {few(frame.columns)}: rename those"
+            f"{cite(path)}: the columns {few(names)} read as {few(frame.columns)}: rename those"
             " that differ."
         )
     for name, column in texts.items():
@@ -121,15 +121,15 @@ def _check_rows(path: Path, text: str) -> list[str]:
             if len(row) != len(names) and any(field.strip() for field in row):
                 what = f"{len(row)} fields under a header of {len(names)}"
                 raise DataError(
-                    f"{named(path)}, line {rows.line_num}: {what}. Make them as many; quote fields"
+                    f"{cite(path)}, line {rows.line_num}: {what}. Make them as many; quote fields"
                     " that have commas."
                 )
             count += bool(row)
     except csv.Error as error:
         what = f"cannot be read as CSV: {error}; look for a quotation mark that does not end"
-        raise DataError(f"{named(path)}, line {rows.line_num}: {what}.") from error
+        raise DataError(f"{cite(path)}, line {rows.line_num}: {what}.") from error
     if not count:
-        raise DataError(f"{named(path)}: there is a header, {few(names)}, and no row under it.")
+        raise DataError(f"{cite(path)}: there is a header, {few(names)}, and no row under it.")
     return [name or f"Unnamed: {place}" for place, name in enumerate(names)]
 
 
@@ -142,14 +142,14 @@ def _check_names(path: Path, line: int, names: list[str]) -> None:
     )
     if again:
         raise DataError(
-            f"{named(path)}, line {line}: names of more than one column: {few(again)}. Rename or"
+            f"{cite(path)}, line {line}: names of more than one column: {few(again)}. Rename or"
             " drop the copies."
         )
     marks = [mark for mark in MARKS if len(names) == 1 and mark in names[0]]
     if marks:
         way_out = f"save it with commas, or give pd.read_csv(path, sep={marks[0]!r})"
         raise DataError(
-            f"{named(path)}, line {line}: the fields seem to be parted by {MARKS[marks[0]]}, not"
+            f"{cite(path)}, line {line}: the fields seem to be parted by {MARKS[marks[0]]}, not"
             f" commas: {way_out}."
         )
 
@@ -206,7 +206,7 @@ def _failures(path: Any, kind: str, failures: tuple[type[Exception], ...]) -> It
         yield
     except failures as failure:
         reason = " ".join(str(failure).split()).rstrip(".") or type(failure).__name__
-        raise DataError(f"{named(path)} cannot be read as {kind}: {reason[:300]}.") from failure
+        raise DataError(f"{cite(path)} cannot be read as {kind}: {reason[:300]}.") from failure
 
 
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {".csv": _csv, ".parquet": _parquet}

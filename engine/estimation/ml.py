@@ -56,6 +56,9 @@ QUASI_ADVICE = (
 SCORE = 1e-6
 
 
+Derivatives = tuple[jax.Array, jax.Array, jax.Array]  # value, gradient, Hessian
+
+
 class Peak(NamedTuple):
     """A local maximum of the likelihood: its value, and (beta, rho, lam, sigma_alpha, sigma^2)."""
 
@@ -143,7 +146,7 @@ class MLFit:
         """
         effects, (periods, units) = self.problem.effects, self.problem.panel.y.shape
         both = effects.over_periods and effects.over_units
-        return units * effects.over_periods + periods * effects.over_units - both
+        return int(units * effects.over_periods + periods * effects.over_units - both)
 
     @property
     def covariance(self) -> pd.DataFrame:
@@ -184,7 +187,7 @@ class MLFit:
         """estimate, std_error, z and the two-sided p of each parameter; no test for sigma and
         sigma_alpha, whose null lies on the edge.
         """
-        table = _table(self.params, self.std_errors)
+        table = _tabulate(self.params, self.std_errors)
         table.loc[table.index.isin(["sigma", "sigma_alpha"]), ["z", "p"]] = np.nan
         return table
 
@@ -246,7 +249,7 @@ class MLFit:
         names = ["impact", "term"]
         index = pd.MultiIndex.from_product([kinds, self.design.variables], names=names)
         columns = (pd.Series(values.ravel(), index=index) for values in (estimate, errors))
-        return _table(*columns).assign(**beside)
+        return _tabulate(*columns).assign(**beside)
 
     @cached_property
     def _route(self) -> tuple[formulas.Channels, np.ndarray, np.ndarray]:
@@ -286,7 +289,7 @@ def _impacts(
 _impacts_jacobian = jax.jit(jax.jacfwd(_impacts, argnums=3), static_argnames="terms")
 
 
-def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
+def _tabulate(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
     z = estimate / errors
     return pd.DataFrame(
         {"estimate": estimate, "std_error": errors, "z": z, "p": 2 * scipy.stats.norm.sf(np.abs(z))}
@@ -295,12 +298,13 @@ def _table(estimate: pd.Series, errors: pd.Series) -> pd.DataFrame:
 
 @partial(jax.jit, compiler_options=ONCE)
 def _profile(likelihood: Likelihood, points: jax.Array) -> jax.Array:
-    # not vmap: see nuts.parameters
-    return jax.lax.map(partial(concentrated_log_likelihood, likelihood), points)
+    density = partial(concentrated_log_likelihood, likelihood)
+    values: jax.Array = jax.lax.map(density, points)  # not vmap: see nuts.parameters
+    return values
 
 
 @partial(jax.jit, compiler_options=ONCE)
-def _derivatives(likelihood: Likelihood, point: jax.Array) -> tuple:
+def _derivatives(likelihood: Likelihood, point: jax.Array) -> Derivatives:
     """The concentrated log-likelihood, its gradient and its Hessian at the logit variables of (rho,
     lam).
     """
@@ -309,7 +313,7 @@ def _derivatives(likelihood: Likelihood, point: jax.Array) -> tuple:
 
 
 @partial(jax.jit, compiler_options=ONCE)
-def _estimates(likelihood: Likelihood, point: jax.Array) -> jax.Array:
+def _estimate_at(likelihood: Likelihood, point: jax.Array) -> jax.Array:
     """(beta, rho, lam, sigma_alpha, sigma^2) maximising the likelihood at the logit variables of
     (rho, lam, w).
     """
@@ -326,22 +330,22 @@ def _estimates(likelihood: Likelihood, point: jax.Array) -> jax.Array:
 def fit(problem: Problem, information: str) -> MLFit:
     """The estimates of a model, at the highest of the peaks of its concentrated likelihood."""
     with jax.enable_x64(True):
-        plain, mass = place(problem, problem.factor, _whitened_profile)
+        plain, mass = place(problem, problem.factor, _profile_in_frame)
         peaks = _find_peaks(problem, plain, mass)
     loglik, vector = peaks[0]
     names = _name_parameters(problem)
-    rows = [[value, *_in_sigma(point)] for value, point in peaks]
+    rows = [[value, *_use_sigma(point)] for value, point in peaks]
     return MLFit(
         problem=problem,
         information=information,
-        params=pd.Series(_in_sigma(vector), index=names, name="estimate"),
+        params=pd.Series(_use_sigma(vector), index=names, name="estimate"),
         root=_covariance_root(problem, plain, vector, information),
         loglik=loglik,
         optima=pd.DataFrame(rows, columns=["loglik", *names]),
     )
 
 
-def _whitened_profile(likelihood: Likelihood) -> Density:
+def _profile_in_frame(likelihood: Likelihood) -> Density:
     """The concentrated log-likelihood at many points, in the frame of its regressors."""
     return partial(_profile, whiten(likelihood)[0])
 
@@ -363,10 +367,11 @@ def _covariance_root(
     """
     estimates = informations.unpack(plain, vector)
     beta, sigma2, spread = estimates.beta, estimates.sigma2, estimates.sigma_alpha
+    lam = None if estimates.lam is None else float(estimates.lam)
     weight = None
     if spread is not None:
-        weight = np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread**2))
-    likelihood, frame = whiten(plain, estimates.lam, weight)
+        weight = float(np.sqrt(sigma2 / (sigma2 + float(plain.multiplicity) * spread**2)))
+    likelihood, frame = whiten(plain, lam, weight)
     design = problem.design
     refuse_dependent(frame.triangle, design.terms)
     if kind == "expected":
@@ -404,8 +409,8 @@ def _find_peaks(problem: Problem, plain: Likelihood, mass: Mass) -> list[Peak]:
     derivatives = partial(_derivatives, likelihood)
     for start in mass.points[mass.peaks[:MOST_PEAKS]]:
         point = newton(derivatives, start, reach=1.0) if len(start) else start
-        vector = _unwhitened(frame, np.asarray(_estimates(likelihood, point)))
-        value, interior = _interior(derivatives, point)
+        vector = _unwhiten(frame, np.asarray(_estimate_at(likelihood, point)))
+        value, interior = _check_interior(derivatives, point)
         if not interior and not peaks:
             _refuse_edge(problem, point, vector)
         known = any(np.allclose(vector, other.vector, rtol=1e-6, atol=0) for other in peaks)
@@ -430,7 +435,9 @@ def _refuse_edge(problem: Problem, point: np.ndarray, vector: np.ndarray) -> NoR
     )
 
 
-def _interior(derivatives: Callable[[np.ndarray], tuple], point: np.ndarray) -> tuple[float, bool]:
+def _check_interior(
+    derivatives: Callable[[np.ndarray], Derivatives], point: np.ndarray
+) -> tuple[float, bool]:
     """The value at a point, and whether it is a maximum inside the admissible interval to within
     SCORE standard errors, or as near to one as 64-bit numbers come.
     """
@@ -454,12 +461,12 @@ def _interior(derivatives: Callable[[np.ndarray], tuple], point: np.ndarray) -> 
     )
 
 
-def _unwhitened(frame: Frame, vector: np.ndarray) -> np.ndarray:
+def _unwhiten(frame: Frame, vector: np.ndarray) -> np.ndarray:
     """Parameters that begin with gamma and rho as those that begin with beta and rho."""
     k = len(frame.triangle)
     return np.concatenate([restore_coefficients(frame, vector[:k], vector[k]), vector[k:]])
 
 
-def _in_sigma(vector: np.ndarray) -> np.ndarray:
+def _use_sigma(vector: np.ndarray) -> np.ndarray:
     """The parameters with sigma in place of sigma^2."""
     return np.append(vector[:-1], np.sqrt(vector[-1]))

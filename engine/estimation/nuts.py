@@ -40,7 +40,12 @@ class Chains(NamedTuple):
     stats: dict[str, np.ndarray]
 
 
-def _potential(posterior: Posterior) -> Callable[[dict], jax.Array]:
+Path = tuple[jax.Array, dict[str, jax.Array]]  # draws of the flat site, and what is kept of each
+Piece = tuple[HMCState, Path]
+
+
+def _potential(posterior: Posterior) -> Callable[[dict[str, jax.Array]], jax.Array]:
+    """The potential energy of the flat site, minus the log-density."""
     return partial(potential_energy, model, (posterior,), {})
 
 
@@ -59,13 +64,13 @@ def _iterate(
     origin: ParamInfo,
     key: jax.Array,
     first: jax.Array,
-) -> tuple:
+) -> Piece:
     """`steps` iterations of every chain; where `first`, from `origin` instead of `state`. Returns
     the state and the path.
     """
     initialise, sample = hmc(potential_fn_gen=_potential, algo="NUTS")
 
-    def chain(state: HMCState, origin: ParamInfo, key: jax.Array) -> tuple[HMCState, tuple]:
+    def chain(state: HMCState, origin: ParamInfo, key: jax.Array) -> Piece:
         fresh = initialise(
             origin,
             settings.tune,
@@ -75,7 +80,7 @@ def _iterate(
         )
         state = jax.tree.map(partial(jnp.where, first), fresh, state)
 
-        def step(state: HMCState, _: None) -> tuple[HMCState, tuple]:
+        def step(state: HMCState, _: None) -> Piece:
             state = sample(state, (posterior,))
             kept = {
                 "lp": -state.potential_energy,
@@ -87,7 +92,8 @@ def _iterate(
             }
             return state, (state.z["flat"], kept)
 
-        return jax.lax.scan(step, state, None, length=settings.steps)
+        piece: Piece = jax.lax.scan(step, state, None, length=settings.steps)
+        return piece
 
     return jax.vmap(chain)(state, origin, key)
 
@@ -97,7 +103,8 @@ def _empty(posterior: Posterior, origin: ParamInfo, key: jax.Array) -> HMCState:
     initialise, _ = hmc(potential_fn_gen=_potential, algo="NUTS")
 
     def one(origin: ParamInfo, key: jax.Array) -> HMCState:
-        return initialise(origin, 0, model_args=(posterior,), rng_key=key)
+        state: HMCState = initialise(origin, 0, model_args=(posterior,), rng_key=key)
+        return state
 
     shapes = jax.eval_shape(jax.vmap(one), origin, key)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
@@ -118,7 +125,7 @@ def _advance_many(
     origins: ParamInfo,
     keys: jax.Array,
     first: jax.Array,
-) -> tuple:
+) -> Piece:
     """`_advance` of stacked posteriors, all of their chains together."""
     return jax.vmap(partial(_iterate, settings), in_axes=(0, 0, 0, 0, None))(
         posteriors, states, origins, keys, first
@@ -136,7 +143,7 @@ def sample_many(
     origin = _begin_many(posteriors, jnp.asarray(start))
     state = _blank_many(posteriors, origin, keys)
     first = jnp.asarray(True)
-    _, (flat, stats) = _advance_many(settings, posteriors, state, origin, keys, first)
+    _, (flat, stats) = _advance_many(settings, posteriors, state, origin, keys=keys, first=first)
     kept = {name: np.asarray(value)[:, :, tune:] for name, value in stats.items()}
     return Chains(np.asarray(flat)[:, :, tune:], kept)
 
@@ -160,7 +167,7 @@ def sample_from(
     state, first = _blank(posterior, origin, keys), jnp.asarray(True)
     flat, stats, divergences = [], [], 0
     for done in range(0, total, settings.steps):
-        state, (values, kept) = _advance(settings, posterior, state, origin, keys, first)
+        state, (values, kept) = _advance(settings, posterior, state, origin, key=keys, first=first)
         first = jnp.asarray(False)
         flat.append(np.asarray(values))
         stats.append({name: np.asarray(value) for name, value in kept.items()})

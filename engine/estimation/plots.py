@@ -11,7 +11,7 @@ from spillover.kernels.arguments import expect, front_door, real
 from spillover.kernels.errors import SpecificationError
 
 if TYPE_CHECKING:
-    from arviz_plots import PlotCollection
+    from arviz_plots.plot_collection import PlotCollection
     from matplotlib.figure import Figure
 
 COLOURS = {"direct": "C0", "indirect": "C1", "total": "C2"}
@@ -239,4 +239,5 @@ def _names(fit: Fit) -> list[str]:
 
 def _figure(collection: "PlotCollection") -> "Figure":
     """The figure of a picture by arviz-plots."""
-    return collection.viz["figure"].item()
+    figure: Figure = collection.viz["figure"].item()
+    return figure

@@ -359,8 +359,10 @@ def refuse_improper(problem: Problem, likelihood: Likelihood) -> None:
 @partial(jax.jit, compiler_options=ONCE)
 def collapsed_density(likelihood: Likelihood, prior: Prior, points: jax.Array) -> jax.Array:
     """log p(y, s), beta and sigma integrated out, at logit variables s of (rho, lam)."""
-    # not vmap: see nuts.parameters
-    return jax.lax.map(lambda s: collapsed_log_density(likelihood, prior, s), points)
+    values: jax.Array = jax.lax.map(  # not vmap: see nuts.parameters
+        lambda s: collapsed_log_density(likelihood, prior, s), points
+    )
+    return values
 
 
 def draw_prior(problem: Problem, size: int, seed: int) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
-"""Posterior results: one DataTree in ArviZ's schema, from which everything else is worked out,
-before and after it was saved.
+"""Posterior results: one DataTree in ArviZ's schema, which everything else is computed from.
+
+A fit that was saved and loaded again gives the same answers as before.
 """
 
 import inspect
@@ -40,8 +41,20 @@ RHAT, ESS = 1.01, 400  # Vehtari, Gelman, Simpson, Carpenter & Burkner (2021), s
 @front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit:
-    """A posterior. `tree`: xarray.DataTree with the groups posterior, sample_stats, prior,
-    observed_data, constant_data.
+    """A posterior: draws of the parameters, with the data and the weights that they come from.
+
+    `Model.fit` and `load` make one.
+
+    Attributes
+    ----------
+    tree : DataTree
+        Groups posterior, sample_stats, prior, observed_data and constant_data, in ArviZ's schema.
+        The attributes name the model, the formula, the sampler, the versions of the programs, and
+        the SHA-256 of the data and of the weights.
+
+    See Also
+    --------
+    load : Reads a saved one.
     """
 
     tree: xr.DataTree
@@ -58,19 +71,29 @@ class Fit:
 
     @property
     def posterior(self) -> xr.Dataset:
-        """Draws of beta (term), rho, lam and sigma, those that the model has, with dims (chain,
-        draw).
+        """Draws of beta (chain, draw, term), and of rho, lam, sigma_alpha and sigma (chain, draw),
+        those that the model has.
         """
         return self.tree["posterior"].to_dataset()
 
     @property
     def log_marginal_likelihood(self) -> float:
-        """log p(y), beta, sigma, rho and lam integrated out with every constant: of
-        sampler="exact", and of random effects by NUTS.
+        """log p(y), the density of the data with every parameter integrated out.
 
-        It needs proper conjugate priors. Comparable between models of the same y under the same
-        effects. SpecificationError where there is none: of a quasi-likelihood, which period effects
-        make where the rows of W do not all have one sum. Hepple (1995).
+        It has every constant, and compares models of the same y under the same effects. It is there
+        for sampler="exact", and for random effects by NUTS, with proper conjugate priors.
+
+        Raises
+        ------
+        SpecificationError
+            Where there is none: by NUTS with other effects, with improper or other priors, and for
+            a quasi-likelihood, which period effects make where the rows of W do not all have one
+            sum.
+
+        References
+        ----------
+        Hepple (1995), "Bayesian techniques in spatial and network econometrics", Environment and
+        Planning A 27.
         """
         if "log_marginal_likelihood" in self.tree.attrs:
             return float(self.tree.attrs["log_marginal_likelihood"])
@@ -88,12 +111,12 @@ class Fit:
 
     @cached_property
     def weights(self) -> Weights:
-        """W, as the model was given it."""
+        """W, (N, N), as the model was given it."""
         return self._matrix("weights")
 
     @cached_property
     def error_weights(self) -> Weights:
-        """M of the spatial error; W unless another was given."""
+        """M of the spatial error, (N, N); W unless another was given."""
         return (
             self._matrix("error_weights")
             if "error_weights_row" in self.tree["constant_data"]
@@ -101,6 +124,7 @@ class Fit:
         )
 
     def _matrix(self, name: str) -> Weights:
+        """W or M, from the arrays in which the tree holds it."""
         data = self.tree["constant_data"].to_dataset()
         ids = pd.Index(data["unit"].to_numpy())
         links = (data[f"{name}_row"].to_numpy(), data[f"{name}_column"].to_numpy())
@@ -116,8 +140,27 @@ class Fit:
         )
 
     def summary(self, **options: Any) -> pd.DataFrame:
-        """ArviZ's summary of the parameters, unrounded unless `round_to` is given; `options` go to
-        `arviz_stats.summary`.
+        """Summarise the parameters by ArviZ: means, intervals and diagnostics, unrounded.
+
+        Parameters
+        ----------
+        **options
+            Arguments of `arviz_stats.summary`, by name; `round_to` is "none" unless given.
+
+        Returns
+        -------
+        DataFrame
+            A row for each parameter.
+
+        Raises
+        ------
+        SpecificationError
+            For an option that `arviz_stats.summary` does not have, or a value that it does not
+            take.
+
+        Examples
+        --------
+        >>> fit.summary(ci_prob=0.9)  # doctest: +SKIP
         """
         known = list(inspect.signature(load_arviz("stats").summary).parameters)[1:]
         for name in options:
@@ -141,14 +184,48 @@ class Fit:
             ) from error
 
     def impacts(self, by: str | None = None, *, orders: int = 5, draws: int = 200) -> xr.Dataset:
-        """Impacts of each explanatory variable as draws: direct, indirect, total, dims (chain,
-        draw, term).
+        """Compute the direct, indirect and total impacts of each explanatory variable, as draws.
 
-        by="unit": direct, received (row sums) and sent (column sums) of every unit, dims (chain,
-        draw, term, unit), at about `draws` evenly thinned draws, each at the price of N solves.
-        by="order": the terms rho^q W^q for q = 0 ... `orders`, with a dim `order`.
+        The derivatives of the N expectations of y in the N values of a variable, and their
+        averages::
 
-        Equations: LeSage & Pace (2009), chapters 2 and 4; `spillover.models.impacts`.
+            D = (I - rho W)^-1 (beta I + theta W)
+            direct = tr(D) / N,   total = iota' D iota / N,   indirect = total - direct
+
+        Parameters
+        ----------
+        by : {None, "unit", "order"}, default None
+            None: averages over the units. "unit": those of every unit, direct (the diagonal of D),
+            received (its row sums) and sent (its column sums), at the price of N solves a draw.
+            "order": the terms rho^q W^q of the series of (I - rho W)^-1.
+        orders : int, default 5
+            The highest q with by="order".
+        draws : int, default 200
+            Number of evenly spaced draws, about, that by="unit" takes.
+
+        Returns
+        -------
+        Dataset
+            direct, indirect and total, (chain, draw, term); with by="order" with one more dim
+            `order`, of 0, ..., `orders`. With by="unit" direct, received and sent, (chain, draw,
+            term, unit).
+
+        Raises
+        ------
+        SpecificationError
+            For another `by`, `orders` and `draws` out of range, and results that memory does not
+            hold.
+        DataError
+            With by="order" where draws of rho lie beyond the radius within which the series
+            converges.
+
+        Examples
+        --------
+        >>> fit.impacts()["total"].mean(("chain", "draw"))  # doctest: +SKIP
+
+        References
+        ----------
+        LeSage & Pace (2009), Introduction to Spatial Econometrics, chapters 2 and 4.
         """
         if by is not None:
             choice("are no impacts by", by, ("unit", "order"))
@@ -157,7 +234,7 @@ class Fit:
             whole("draws", draws, example=200),
         )
         data = self.tree["constant_data"].to_dataset()
-        posterior = self.posterior if by != "unit" else _thinned(self.posterior, draws)
+        posterior = self.posterior if by != "unit" else _thin(self.posterior, draws)
         _check_memory(by, posterior.sizes["chain"] * posterior.sizes["draw"], data, orders)
         programs.enter()
         with jax.enable_x64(True):
@@ -183,8 +260,10 @@ class Fit:
 
     def _impacts(
         self, by: str | None, beta: np.ndarray, theta: np.ndarray, rho: np.ndarray, orders: int
-    ) -> tuple[dict, dict]:
-        """The arrays of `impacts` and their further dims."""
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The arrays of the impacts by name, and the coordinates of dims beyond chain, draw and
+        term.
+        """
         lag = FLAGS[self.tree.attrs["model"]][0]
         if by is None:
             parts = formulas.average(
@@ -213,30 +292,69 @@ class Fit:
         }, {"unit": self.weights.ids.to_numpy()}
 
     def save(self, path: str | Path) -> None:
-        """Write the tree as NetCDF, whole or not at all, with a seal of its bytes; `spillover.load`
-        reads it back.
+        """Write the fit as NetCDF, whole or not at all, with a seal of its bytes.
 
-        StorageError for a folder that is not there or cannot be written to, and a full disk: an
-        earlier file is untouched then.
+        Parameters
+        ----------
+        path : str or Path
+            The file. One that is there is replaced.
+
+        Raises
+        ------
+        StorageError
+            For a folder that is not there or cannot be written to, and a full disk. An earlier file
+            is then untouched.
+
+        See Also
+        --------
+        load : Reads it.
+
+        Examples
+        --------
+        >>> fit.save("fit.nc")  # doctest: +SKIP
         """
         write_tree(self.tree, path)
 
 
 @front_door
 def load(path: str | Path) -> Fit:
-    """The fit that `Fit.save` wrote, in this version or an earlier one; nothing in the file is run.
+    """Read a fit that `Fit.save` wrote, in this version or an earlier one.
 
-    StorageError for a file that is not there, damaged, cut short or of a later version; files of
-    0.1.0 have no seal, and are only checked for what they hold. DataError for what is no fit, or
-    could not be one: draws that are not finite, a sigma of 0 or less, a rho or lambda outside of
-    the admissible interval of W (up to CHECKED units; it takes a second there), positions outside
-    of the data.
+    Nothing in the file is run. Files of version 0.1.0 have no seal, and are checked for what they
+    hold only. Draws of rho and lambda are held against the admissible interval of W up to 20,000
+    units; it takes a second there.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Fit
+        The fit, with the numbers that were saved.
+
+    Raises
+    ------
+    StorageError
+        For a file that is not there, damaged, cut short, or of a later version.
+    DataError
+        For a file that holds no fit, or one that cannot be: draws that are not finite, a sigma of 0
+        or less, a rho or lambda outside the admissible interval of W, positions outside the data.
+
+    See Also
+    --------
+    Fit.save : Writes it.
+
+    Examples
+    --------
+    >>> so.load("fit.nc").impacts()  # doctest: +SKIP
     """
     return check_fit(read_tree(path), path)
 
 
 def check_fit(tree: xr.DataTree, path: str | Path) -> Fit:
-    """The fit that a tree read from `path` is; DataError as `load`."""
+    """The fit that a tree read from `path` is. DataError as by `load`."""
     check_tree(tree, path)
     fit = Fit(tree)
     _check_dependence(fit, path)
@@ -244,7 +362,7 @@ def check_fit(tree: xr.DataTree, path: str | Path) -> Fit:
 
 
 def _check_dependence(fit: Fit, path: str | Path) -> None:
-    """DataError for draws of rho or lambda outside of the admissible interval, and for a W that is
+    """DataError for draws of rho or lambda outside the admissible interval, and for a W that is
     none.
     """
     try:
@@ -265,8 +383,16 @@ def _check_dependence(fit: Fit, path: str | Path) -> None:
 
 
 class Draws(NamedTuple):
-    """What a sampler returns: draws of the parameters, (chain, draw, ...), statistics of the
-    sampling, and how it was done, each by name.
+    """What a sampler returns.
+
+    Attributes
+    ----------
+    parameters : dict of str to array, (chain, draw, ...)
+        Draws of the parameters.
+    stats : dict of str to array, (chain, draw) or ()
+        Statistics of the sampling.
+    about : dict
+        How it was done: attributes of the tree.
     """
 
     parameters: dict[str, np.ndarray]
@@ -275,18 +401,32 @@ class Draws(NamedTuple):
 
 
 def build_tree(problem: Problem, draws: Draws, prior: dict[str, np.ndarray]) -> xr.DataTree:
-    """The DataTree of a fit, from draws of the posterior and those of the prior, (draw, ...).
+    """Make the DataTree of a fit.
 
     It holds the data and W as well, so that impacts and predictions need nothing else.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was fitted.
+    draws : Draws
+        Draws of the posterior.
+    prior : dict of str to array, (draw, ...)
+        Draws of the prior, of the parameters that have a proper one.
+
+    Returns
+    -------
+    DataTree
+        The tree, in ArviZ's schema.
     """
     constant, dims = _constants(problem)
     groups: dict[str, dict[str, Any]] = {
-        "posterior": _ordered(draws.parameters),
+        "posterior": _order(draws.parameters),
         "observed_data": {"y": problem.panel.y},
         "constant_data": constant,
     }
     if prior:
-        groups["prior"] = {name: value[None] for name, value in _ordered(prior).items()}
+        groups["prior"] = {name: value[None] for name, value in _order(prior).items()}
     scalars = {name: value for name, value in draws.stats.items() if not value.ndim}
     if len(scalars) < len(draws.stats):
         groups["sample_stats"] = draws.stats
@@ -296,20 +436,22 @@ def build_tree(problem: Problem, draws: Draws, prior: dict[str, np.ndarray]) -> 
         "period": _plain(problem.panel.periods),
         "regressor": np.array(problem.design.variables, dtype=str),
     }
-    tree = load_arviz("base").from_dict(groups, coords=coords, dims=dims)
+    tree: xr.DataTree = load_arviz("base").from_dict(groups, coords=coords, dims=dims)
     if scalars:
         tree["sample_stats"] = xr.DataTree(xr.Dataset(scalars))
     tree.attrs.update(_describe(problem) | draws.about)
     return tree
 
 
-def _ordered(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Those of the parameters that are there, in the order that all fits share."""
+def _order(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Sort parameters, those that are there, in the order that all fits share."""
     return {name: values[name] for name in PARAMETERS if name in values}
 
 
 def _constants(problem: Problem) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """X, the positions of its effects, W and M as arrays, and the dims of these and of y."""
+    """X, the positions of own and lagged effects, W and M as arrays, and the dims of these and of
+    y.
+    """
     design = problem.design
     constant = {"x": design.columns, "own_position": design.own, "lagged_position": design.lagged}
     dims = {"beta": ["term"], "y": ["period", "unit"], "x": ["period", "unit", "term"]}
@@ -351,7 +493,7 @@ def _describe(problem: Problem) -> dict[str, Any]:
 
 
 def _check_memory(by: str | None, draws: int, data: xr.Dataset, orders: int) -> None:
-    """SpecificationError for impacts of which there are more numbers than memory for."""
+    """SpecificationError for impacts that memory does not hold."""
     variables, units = data.sizes["regressor"], data.sizes["unit"]
     if by == "unit":
         what = f"Impacts of {units:,} units at {draws:,} draws"
@@ -367,24 +509,25 @@ def _check_memory(by: str | None, draws: int, data: xr.Dataset, orders: int) -> 
 
 def _plain(labels: pd.Index) -> np.ndarray:
     """Labels as NetCDF can keep them: numbers and dates as they are, anything else as text."""
-    values = labels.to_numpy()
+    values: np.ndarray = labels.to_numpy()
     return values if values.dtype.kind in "iufM" else values.astype(str)
 
 
 def _one_line(error: Exception) -> str:
-    """What another library says, short and without line breaks or colours."""
+    """The message of another library, short and without line breaks or colours."""
     words = " ".join("".join(mark if mark.isprintable() else " " for mark in str(error)).split())
     return f"{words[:200]}..." if len(words) > 200 else words.rstrip(".") or type(error).__name__
 
 
-def _thinned(posterior: xr.Dataset, draws: int) -> xr.Dataset:
+def _thin(posterior: xr.Dataset, draws: int) -> xr.Dataset:
+    """Evenly spaced draws of a posterior, about as many as asked for."""
     step = max(posterior.sizes["chain"] * posterior.sizes["draw"] // max(draws, 1), 1)
     return posterior.isel(draw=slice(None, None, step))
 
 
 def warn_of_trouble(tree: xr.DataTree) -> None:
-    """Warn, with what to do, of divergences, R-hat above 1.01 and effective sample
-    sizes below 400.
+    """Warn of divergences, R-hat above 1.01 and effective sample sizes below 400, with what to
+    do.
     """
     diverging = int(tree["sample_stats"]["diverging"].sum())
     if diverging:
@@ -408,4 +551,5 @@ def warn_of_trouble(tree: xr.DataTree) -> None:
 
 
 def _warn(message: str) -> None:
+    """Warn where the user called `fit`."""
     warnings.warn(message, SpilloverWarning, stacklevel=5)

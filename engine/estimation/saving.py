@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from spillover.engine.storage.hdf5_layout import check_layout
-from spillover.engine.storage.reading import as_path, named, open_file, shown
+from spillover.engine.storage.reading import as_path, cite, open_file, spell
 from spillover.engine.storage.whole import whole_file
 from spillover.kernels.errors import DataError, StorageError
 from spillover.models.spec import EFFECTS, FLAGS, RANDOM
@@ -34,8 +34,9 @@ DIMENSIONS = {
 
 
 def write_tree(tree: xr.DataTree, path: str | Path) -> None:
-    """Write a tree as NetCDF and seal it. StorageError where it cannot be; an earlier file is then
-    untouched.
+    """Write a tree as NetCDF and seal it.
+
+    StorageError where it cannot be written; an earlier file is then untouched.
     """
     place = as_path(path, "a fit to save", StorageError)
     stamped = tree.copy()
@@ -47,8 +48,9 @@ def write_tree(tree: xr.DataTree, path: str | Path) -> None:
 
 
 def read_tree(path: str | Path) -> xr.DataTree:
-    """The tree that `write_tree` wrote, in memory. StorageError for what is no such file, or
-    damaged, or of a later version.
+    """Read the tree that `write_tree` wrote, into memory.
+
+    StorageError for a file that is no such tree, damaged, or of a later version.
     """
     place = as_path(path, "a saved fit", StorageError)
     sealed = _check_seal(place)
@@ -60,9 +62,9 @@ def read_tree(path: str | Path) -> xr.DataTree:
         raise
     except Exception as error:
         # what HDF5, h5py and xarray make of broken bytes has no common class
-        said = shown(error if str(error) else type(error).__name__)
+        said = spell(error if str(error) else type(error).__name__)
         raise StorageError(
-            f"{named(place)} is not a NetCDF file that can be read: {said}"
+            f"{cite(place)} is not a NetCDF file that can be read: {said}"
         ) from error
     if "spillover_format" in tree.attrs:
         _check_format(tree.attrs["spillover_format"], place, sealed)
@@ -70,29 +72,29 @@ def read_tree(path: str | Path) -> xr.DataTree:
 
 
 def _check_format(number: Any, path: Path, sealed: bool) -> None:
-    """StorageError for a format that there is not or not yet, and for a file without the seal that
-    its format has.
+    """StorageError for an unknown or later format, and for a file without the seal of its
+    format.
     """
-    if not _whole(number) or number < 1:
+    if not _is_whole(number) or number < 1:
         raise StorageError(
-            f"{named(path)} is of a format that there is not, {_shown(number)}: take another copy,"
+            f"{cite(path)} is of a format that there is not, {_shown(number)}: take another copy,"
             " or fit again."
         )
     if number > FORMAT:
         raise StorageError(
-            f"{named(path)} is of format {number}, and this version of spillover reads up to"
+            f"{cite(path)} is of format {number}, and this version of spillover reads up to"
             f" {FORMAT}: update spillover."
         )
     if not sealed:
         raise StorageError(
-            f"{named(path)} has lost its seal: it was cut short, or written anew by another"
+            f"{cite(path)} has lost its seal: it was cut short, or written anew by another"
             " program. Fit again, or read it by xarray."
         )
 
 
 def _check_seal(path: Path) -> bool:
-    """Whether the file has a seal. StorageError for a seal that does not fit its bytes, and for
-    what is no file.
+    """Whether the file has a seal. StorageError for a seal that does not fit the bytes, or no
+    file.
     """
     with open_file(path, "a saved fit", StorageError) as file:
         size = os.fstat(file.fileno()).st_size - LENGTH
@@ -102,7 +104,7 @@ def _check_seal(path: Path) -> bool:
         while left:
             part = file.read(min(left, 1 << 20))
             if not part:
-                raise StorageError(f"{named(path)} changed while it was read.")
+                raise StorageError(f"{cite(path)} changed while it was read.")
             digest.update(part)
             left -= len(part)
         seal = file.read(LENGTH)
@@ -110,28 +112,28 @@ def _check_seal(path: Path) -> bool:
         return False
     if seal != SEAL + digest.hexdigest().encode():
         raise StorageError(
-            f"{named(path)} is damaged: its bytes are not those that were written. Take another"
+            f"{cite(path)} is damaged: its bytes are not those that were written. Take another"
             " copy, or fit again."
         )
     return True
 
 
 def check_tree(tree: xr.DataTree, path: str | Path) -> None:
-    """DataError for a tree that is no fit, or holds what no fit can: the first fault by name."""
+    """DataError for a tree that is no fit, or holds what no fit can: the first fault, by name."""
     missing = [name for name in GROUPS if name not in tree.children]
     if missing or "model" not in tree.attrs:
-        found = shown(", ".join(tree.children))[1:-1] or "none"
+        groups = spell(", ".join(tree.children))[1:-1] or "none"
         raise DataError(
-            f"{named(path)} is not a fit saved by spillover: it has the groups {found}."
+            f"{cite(path)} is not a fit saved by spillover: it has the groups {groups}."
         )
-    for look in (_attributes, _constants, _links, _draws):
+    for look in (_check_attributes, _check_constants, _check_links, _check_draws):
         fault = look(tree)
         if fault:
-            raise DataError(f"{named(path)} is no fit that can be used: {fault}.")
+            raise DataError(f"{cite(path)} is no fit that can be used: {fault}.")
 
 
-def _attributes(tree: xr.DataTree) -> str:
-    """What is wrong with the description of a fit, "" where nothing is."""
+def _check_attributes(tree: xr.DataTree) -> str:
+    """What is wrong with the description of a fit; "" where nothing is."""
     attrs = tree.attrs
     digests = [name for name in attrs if str(name).endswith(("_sha256", "_version"))]
     for name in (*TEXTS, *digests):
@@ -139,13 +141,17 @@ def _attributes(tree: xr.DataTree) -> str:
             return f"its {name} is {_shown(attrs.get(name))}"
     for name, known in (("model", FLAGS), ("effects", EFFECTS + RANDOM), ("sampler", SAMPLERS)):
         if attrs[name] not in known:
-            return f"there {'are' if name == 'effects' else 'is'} no {name} {shown(attrs[name])}"
+            return f"there {'are' if name == 'effects' else 'is'} no {name} {spell(attrs[name])}"
     wanted = {
         "likelihood": lambda value: isinstance(value, str) and value == "quasi",
-        "seed": _whole,
-        "tune": _whole,
+        "seed": _is_whole,
+        "tune": _is_whole,
     }
-    wanted |= {"log_marginal_likelihood": _number, "bounds": _interval, "error_bounds": _interval}
+    wanted |= {
+        "log_marginal_likelihood": _is_number,
+        "bounds": _is_interval,
+        "error_bounds": _is_interval,
+    }
     wrong = [name for name, right in wanted.items() if name in attrs and not right(attrs[name])]
     return (
         f"its {wrong[0]} is {_shown(attrs[wrong[0]])}".replace("bounds is", "bounds are")
@@ -154,8 +160,8 @@ def _attributes(tree: xr.DataTree) -> str:
     )
 
 
-def _constants(tree: xr.DataTree) -> str:
-    """What is wrong with the data of a fit."""
+def _check_constants(tree: xr.DataTree) -> str:
+    """What is wrong with the data of a fit; "" where nothing is."""
     data, observed = tree["constant_data"].to_dataset(), tree["observed_data"].to_dataset()
     absent = [
         name for name in (*DIMENSIONS, "unit", "regressor", "term") if name not in data.variables
@@ -175,17 +181,19 @@ def _constants(tree: xr.DataTree) -> str:
             return f"the labels of {name} are not the same in y and x"
     terms = data.sizes["term"]
     if not (
-        _within(data["own_position"], 0, terms) and _within(data["lagged_position"], -1, terms)
+        _lies_within(data["own_position"], 0, terms)
+        and _lies_within(data["lagged_position"], -1, terms)
     ):
         return f"own_position or lagged_position are no positions of its {terms} terms"
-    if not (_finite(data["x"]) and _finite(observed["y"])):
+    if not (_is_finite(data["x"]) and _is_finite(observed["y"])):
         return "x or y have values that are not finite numbers"
     return ""
 
 
-def _links(tree: xr.DataTree) -> str:
-    """What is wrong with W and M of a fit; what is no matrix of weights is found where they are
-    made.
+def _check_links(tree: xr.DataTree) -> str:
+    """What is wrong with W and M of a fit; "" where nothing is.
+
+    Whether they are matrices of weights is checked where they are made.
     """
     data = tree["constant_data"].to_dataset()
     units = data.sizes["unit"]
@@ -200,15 +208,15 @@ def _links(tree: xr.DataTree) -> str:
                     if name in data
                     else f"it has no {name}"
                 )
-        if not all(_within(data[name], 0, units) for name in names[:2]):
+        if not all(_lies_within(data[name], 0, units) for name in names[:2]):
             return f"{names[0]} or {names[1]} are no positions of its {units} units"
-        if not _finite(data[names[2]]):
+        if not _is_finite(data[names[2]]):
             return f"{names[2]} has values that are not finite numbers"
     return ""
 
 
-def _draws(tree: xr.DataTree) -> str:
-    """What is wrong with the draws of a fit."""
+def _check_draws(tree: xr.DataTree) -> str:
+    """What is wrong with the draws of a fit; "" where nothing is."""
     lag, _, error = FLAGS[tree.attrs["model"]]
     posterior = tree["posterior"].to_dataset()
     wanted = {"beta": ("chain", "draw", "term"), "sigma": ("chain", "draw")}
@@ -225,20 +233,18 @@ def _draws(tree: xr.DataTree) -> str:
     if not posterior["sigma"].size:
         return "it has no draws"
     for drawn, values in posterior.data_vars.items():
-        if not _finite(values):
+        if not _is_finite(values):
             return f"{drawn} has draws that are not finite numbers"
     for name in ("sigma", "sigma_alpha"):
         if name in posterior and not (posterior[name] > 0).all():
             return f"{name} has the draw {float(posterior[name].min()):.6g}, and is above 0"
     if list(posterior["term"].to_numpy()) != list(tree["constant_data"]["term"].to_numpy()):
         return "the terms of beta are not those of x"
-    return _prior(tree["prior"].to_dataset(), posterior) if "prior" in tree.children else ""
+    return _check_prior(tree["prior"].to_dataset(), posterior) if "prior" in tree.children else ""
 
 
-def _prior(prior: xr.Dataset, posterior: xr.Dataset) -> str:
-    """What is wrong with the draws of the prior: of the posterior's parameters, not all of which it
-    need have.
-    """
+def _check_prior(prior: xr.Dataset, posterior: xr.Dataset) -> str:
+    """What is wrong with the draws of the prior, which may lack parameters of the posterior."""
     for name, values in prior.data_vars.items():
         if name not in posterior or values.dims != posterior[name].dims:
             return f"{name} of its prior is not as that of its posterior"
@@ -249,32 +255,35 @@ def _prior(prior: xr.Dataset, posterior: xr.Dataset) -> str:
     return ""
 
 
-def _finite(values: xr.DataArray) -> bool:
+def _is_finite(values: xr.DataArray) -> bool:
+    """Whether all are finite numbers."""
     return values.dtype.kind in "iuf" and bool(np.isfinite(values).all())
 
 
-def _within(values: xr.DataArray, low: int, high: int) -> bool:
+def _lies_within(values: xr.DataArray, low: int, high: int) -> bool:
     """Whether all are whole numbers from `low` up to, but without, `high`."""
     return values.dtype.kind in "iu" and bool(((values >= low) & (values < high)).all())
 
 
 def _shown(value: Any) -> str:
     """A value for an error, numbers as Python's own."""
-    return shown(value.tolist() if isinstance(value, np.generic | np.ndarray) else value)
+    return spell(value.tolist() if isinstance(value, np.generic | np.ndarray) else value)
 
 
-def _whole(value: Any) -> bool:
+def _is_whole(value: Any) -> bool:
+    """Whether it is a whole number."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number."""
     return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))
 
 
-def _interval(value: Any) -> bool:
-    """Whether these are two finite numbers; that W admits them is seen where W is made."""
+def _is_interval(value: Any) -> bool:
+    """Whether these are two finite numbers. Whether W admits them is checked where W is made."""
     return (
         isinstance(value, np.ndarray | list | tuple)
         and len(value) == 2
-        and all(map(_number, value))
+        and all(map(_is_number, value))
     )

@@ -194,7 +194,8 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
     Science and Urban Economics 26.
 
     Debarsy & Ertur (2010), "Testing for spatial autocorrelation in a fixed effects panel data
-    model", Regional Science and Urban Economics 40."""
+    model", Regional Science and Urban Economics 40.
+    """
     choice("is no kind", kind, KINDS)
     if not isinstance(model, Model):
         raise SpecificationError(
@@ -357,7 +358,8 @@ def _nests(restricted: MLFit, full: MLFit) -> bool:
 
     Its terms, and rho and lambda, must be among those of the full model. SEM lies in SDM by the
     common factor, where W maps the constant and the dummies of the periods to themselves or they
-    are absent."""
+    are absent.
+    """
     small, large = FLAGS[restricted.spec.name], FLAGS[full.spec.name]
     closed = full.weights.is_row_standardized or full.spec.effects == "unit"
     factor = large[0] and large[1] and small[2] and not small[1] and not small[0] and closed
@@ -484,8 +486,10 @@ def wald_common_factor(ml: MLFit) -> TestResult:
     >>> so.wald_common_factor(sdm.fit_ml()).df
     2
 
-    References ---------- Burridge (1981), "Testing for a common factor in a spatial autoregression
-    model", Environment and Planning A 13.
+    References
+    ----------
+    Burridge (1981), "Testing for a common factor in a spatial autoregression model", Environment
+    and Planning A 13.
 
     Elhorst (2014), Spatial Econometrics: From Cross-Sectional Data to Spatial Panels, 2.3.
     """
@@ -562,7 +566,8 @@ def hausman(fixed: MLFit, random: MLFit) -> TestResult:
     Mundlak (1978), "On the pooling of time series and cross section data", Econometrica 46.
 
     Mutl & Pfaffermayr (2011), "The Hausman test in a Cliff and Ord panel model", Econometrics
-    Journal 14."""
+    Journal 14.
+    """
     _refuse_other_types(fixed, random)
     if (
         fixed.spec.effects not in ("unit", "twoway")

@@ -297,7 +297,8 @@ class _Path:
 
     def _ratio(self, small: str, effects: str, full: MLFit) -> tuple[TestResult, ...]:
         """The likelihood ratio of a simpler model against the SDM, or none and a sentence that says
-        why."""
+        why.
+        """
         try:
             self.fits[small] = variant(self.model, small, effects).fit_ml()
             if not full.quasi:

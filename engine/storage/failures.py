@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spillover.engine.storage.reading import named, reason_of
+from spillover.engine.storage.reading import cite, reason_of
 from spillover.kernels.errors import StorageError
 
 
@@ -38,7 +38,7 @@ def explain_failures(
     try:
         yield
     except kinds as error:
-        raise StorageError(f"{named(path)} {complaint} ({reason_of(error)}){way_out}.") from error
+        raise StorageError(f"{cite(path)} {complaint} ({reason_of(error)}){way_out}.") from error
 
 
 @contextmanager

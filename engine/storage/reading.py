@@ -48,7 +48,7 @@ MARKS = (  # byte order marks of what is text, but not UTF-8
 Failure = type[SpilloverError]
 
 
-def named(path: Any) -> str:
+def cite(path: Any) -> str:
     """A path as errors show it: as it is, or quoted where it has characters that a terminal would
     act on.
     """
@@ -56,11 +56,11 @@ def named(path: Any) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def shown(value: Any) -> str:
+def spell(value: Any) -> str:
     """A value as errors show it: on one line, cut where it is long, without characters that a
     terminal would act on.
 
-    >>> shown([1, 2]), shown("\\x1b[31m"), shown("x" * 100)[-5:]
+    >>> spell([1, 2]), spell("\\x1b[31m"), spell("x" * 100)[-5:]
     ('[1, 2]', "'\\\\x1b[31m'", 'xxx …')
     """
     try:
@@ -84,7 +84,7 @@ def as_path(path: Any, what: str, error: Failure = DataError) -> Path:
     """The path that a user gave as text or as a path; `error` for anything else."""
     if not isinstance(path, str | os.PathLike) or path == "":
         raise error(
-            f"{shown(path)} is no path of {what}: give the name of a file, as text or a Path."
+            f"{spell(path)} is no path of {what}: give the name of a file, as text or a Path."
         )
     given = os.fspath(path)
     if isinstance(given, bytes):
@@ -100,12 +100,12 @@ def check_file(path: Path, what: str, error: Failure = DataError) -> int:
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise error(f"{named(path)}: there is no such file.") from None
+        raise error(f"{cite(path)}: there is no such file.") from None
     except (OSError, ValueError) as failure:  # ValueError: a NUL in the name
         _unreadable(path, failure, error)
     for is_kind, kind in KINDS:
         if is_kind(status.st_mode):
-            raise error(f"{named(path)} is {kind}, and {what} is read from a file: save it to one.")
+            raise error(f"{cite(path)} is {kind}, and {what} is read from a file: save it to one.")
     return status.st_size
 
 
@@ -132,7 +132,7 @@ def open_file(path: Path, what: str, error: Failure = DataError, times: float = 
         _unreadable(path, failure, error)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise error(f"{named(path)} is no file any more, and {what} is read from one.")
+        raise error(f"{cite(path)} is no file any more, and {what} is read from one.")
     return os.fdopen(number, "rb")
 
 
@@ -146,7 +146,7 @@ def read_bytes(path: Path, what: str, error: Failure = DataError, times: float =
         except OSError as failure:
             _unreadable(path, failure, error)
     if len(content) > limit:
-        raise error(f"{named(path)} grew while it was read: wait until it is written.")
+        raise error(f"{cite(path)} grew while it was read: wait until it is written.")
     return content
 
 
@@ -163,11 +163,11 @@ def decode_text(content: bytes, path: Path, what: str, error: Failure = DataErro
     """The text in the bytes of a file; as `read_text`."""
     for beginning, kind in BEGINNINGS:
         if content.startswith(beginning):
-            raise error(f"{named(path)} is {kind}, and {what} is text: save it as text in UTF-8.")
+            raise error(f"{cite(path)} is {kind}, and {what} is text: save it as text in UTF-8.")
     for mark, encoding in MARKS:
         if content.startswith(mark):
             raise error(
-                f"{named(path)} is text in {encoding}, not in UTF-8: save it as UTF-8 (in Excel:"
+                f"{cite(path)} is text in {encoding}, not in UTF-8: save it as UTF-8 (in Excel:"
                 " CSV UTF-8)."
             )
     at = content.find(0)
@@ -179,10 +179,10 @@ def decode_text(content: bytes, path: Path, what: str, error: Failure = DataErro
     if at >= 0:
         line = content.count(b"\n", 0, at) + 1
         guess = "a binary file" if content[at] == 0 else _guess_encoding(content, at)
-        where = f"{named(path)}, line {line}: not text in UTF-8, byte {at} is {content[at]:#04x}"
+        where = f"{cite(path)}, line {line}: not text in UTF-8, byte {at} is {content[at]:#04x}"
         raise error(f"{where}; it looks like {guess}. Save it as UTF-8 (in Excel: CSV UTF-8).")
     if not text.strip():
-        raise error(f"{named(path)}: the file is empty, and {what} is wanted.")
+        raise error(f"{cite(path)}: the file is empty, and {what} is wanted.")
     return text
 
 
@@ -191,7 +191,7 @@ def check_memory(path: Path, needed: float, what: str, error: Failure = DataErro
     there = available_memory()
     if needed > there:
         takes = (
-            f"{named(path)}: to read {what} of its size takes some {size(needed)} of memory, and"
+            f"{cite(path)}: to read {what} of its size takes some {size(needed)} of memory, and"
             f" {size(there)} are free"
         )
         raise error(f"{takes}. Give a smaller one, or use a machine with more.")
@@ -227,4 +227,4 @@ def _guess_encoding(content: bytes, at: int) -> str:
 
 
 def _unreadable(path: Path, failure: Exception, error: Failure) -> NoReturn:
-    raise error(f"{named(path)} cannot be read: {reason_of(failure)}.") from failure
+    raise error(f"{cite(path)} cannot be read: {reason_of(failure)}.") from failure

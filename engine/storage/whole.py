@@ -26,7 +26,7 @@ from pathlib import Path
 import filelock
 
 from spillover.engine.storage.failures import explain_failures
-from spillover.engine.storage.reading import named
+from spillover.engine.storage.reading import cite
 from spillover.kernels.errors import StorageError
 
 UNFINISHED = ".writing-"  # begins the names of what is being written, or a killed process left
@@ -59,17 +59,17 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     place = _place(given)
     there = _exists(place)
     if there and place.is_dir():
-        raise StorageError(f"{named(given)} is a folder: give the name of a file.")
+        raise StorageError(f"{cite(given)} is a folder: give the name of a file.")
     if not place.parent.is_dir():
         raise StorageError(
-            f"There is no folder {named(given.parent)} to write {given.name} to: make it first."
+            f"There is no folder {cite(given.parent)} to write {given.name} to: make it first."
         )
     if there and not place.is_file():  # to replace /dev/null would be the end of it
         raise StorageError(
-            f"{named(given)} is no file, but a pipe or a device: give the name of a file."
+            f"{cite(given)} is no file, but a pipe or a device: give the name of a file."
         )
     if there and not os.access(place, os.W_OK):
-        raise StorageError(f"{named(given)} is read-only: it is left as it is; give another name.")
+        raise StorageError(f"{cite(given)} is read-only: it is left as it is; give another name.")
     beside = place.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{place.name}")
     with _explain_failures(given):
         try:
@@ -95,7 +95,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     given = Path(path)
     place = _place(given)
     if _exists(place) and not place.is_dir():
-        raise StorageError(f"{named(given)} is a file: give the name of a folder.")
+        raise StorageError(f"{cite(given)} is a file: give the name of a folder.")
     beside = place.with_name(f"{UNFINISHED}{uuid.uuid4().hex}-{place.name}")
     with _explain_failures(given):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ def _exists(place: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise StorageError(f"{named(place)} cannot be looked at: {error.strerror}.") from error
+        raise StorageError(f"{cite(place)} cannot be looked at: {error.strerror}.") from error
     return True
 
 

@@ -362,8 +362,8 @@ def _row_of_exact(
     impacts = np.stack(drawn.impacts, axis=1)
     row = _summarise_member(draws, impacts, problem.design.terms, names, keep)
     evidence = exact.log_evidence(member.posterior, float(drawn.quality.log_evidence))
-    known = evidence is not None and not problem.effects.quasi
-    row.scores["log_marginal_likelihood"] = float(evidence) if known else np.nan
+    if evidence is not None and not problem.effects.quasi:
+        row.scores["log_marginal_likelihood"] = evidence
     row.scores["quadrature_error"] = error
     return row
 

@@ -1,5 +1,5 @@
-"""What a sweep found: summaries over its dimensions, posterior probabilities, averages over models,
-and how conclusions fare.
+"""The results of a sweep: summaries over its dimensions, posterior probabilities, averages over
+models, and the share of members that support each conclusion.
 """
 
 import warnings
@@ -35,17 +35,36 @@ NEGLIGIBLE = 1e-9  # share of a mixture that does not move its quantiles
 @front_doors
 @dataclass(frozen=True, eq=False, repr=False)
 class Sweep:
-    """The members of a sweep by weights, model and effects, and by controls, priors and window
-    where there are several.
+    """The results of a sweep, over its weights, models and effects.
 
-    `summary`: Dataset of `mean`, `sd`, `positive` (the probability of a value above 0) and
-    `quantile` of each `parameter`, and of log_marginal_likelihood, posterior_probability, `quasi`
-    (1 where the likelihood is a quasi-likelihood, for which there is neither: see `notes`), and
-    what tells of the quality of a fit. `impacts`: Dataset of direct, indirect and total by `term`
-    and `statistic` (mean, sd, positive, and quantiles by their level). `draws`: Dataset of draws
-    where they were kept, else None. `failures`: the members that failed, and why. `about`: what was
-    swept, by which versions of the programs (those of each of its blocks, once), and the SHA-256 of
-    the data (of each panel) and of each W.
+    Controls, priors and window are further dimensions where there are several of them. `sweep` and
+    `open_sweep` make one.
+
+    Attributes
+    ----------
+    summary : Dataset
+        By member and `parameter`: mean, sd, positive (the probability of a value above 0), and
+        quantile by `level`. By member: log_marginal_likelihood and posterior_probability; loglik,
+        by maximum likelihood; quasi, 1 where the likelihood is a quasi-likelihood, which has
+        neither evidence nor probability (see `notes`); and the quality of the fit:
+        quadrature_error, r_hat, ess, divergences.
+    impacts : Dataset
+        direct, indirect and total by member, `term` and `statistic`: mean, sd, positive, and the
+        quantiles by their level as text, such as "0.025".
+    draws : Dataset or None
+        parameters, direct, indirect and total by member and `sample`, where draws were kept; else
+        None.
+    failures : DataFrame
+        A row for each member that failed: its label along each dimension, and the reason.
+    about : dict
+        What was swept: the formula, the labels of each dimension under coords, and the settings.
+        Also the versions of the programs, each combination of them once, and the SHA-256 of the
+        data, of each panel, and of the weights, by name.
+
+    See Also
+    --------
+    sweep : Makes it.
+    open_sweep : Reads a stored one.
     """
 
     summary: xr.Dataset
@@ -65,37 +84,68 @@ class Sweep:
 
     @property
     def members(self) -> xr.DataArray:
-        """The posterior probabilities, over the dimensions of the sweep; NaN where there is none,
-        for a reason in `failures` or `notes`.
+        """Posterior probabilities over the dimensions of the sweep.
+
+        NaN where there is none, for a reason in `failures` or `notes`.
         """
-        found = self.summary["posterior_probability"]
-        return found.assign_attrs(note=NOTE) if len(self.notes) else found
+        probability = self.summary["posterior_probability"]
+        return probability.assign_attrs(note=NOTE) if len(self.notes) else probability
 
     @property
     def notes(self) -> pd.DataFrame:
-        """The members that have estimates but no evidence or log-likelihood to compare, and why: a
-        row each.
+        """The members with estimates but without an evidence or log-likelihood to compare: a row
+        each, with the reason.
         """
         quasi = self.summary["quasi"].to_series()
         rows = quasi[quasi == 1].index.to_frame(index=False)
         return rows.assign(note=NOTE)
 
     def average(self, *, over: Sequence[str] | None = None) -> xr.Dataset:
-        """Impacts averaged over the members, by their posterior probabilities: Dataset of direct,
-        indirect and total by term and statistic.
+        """Average the impacts over the members by their posterior probabilities.
 
-        The posterior of an impact is the mixture sum_m p(m | y) p(impact | y, m). Its mean, sd and
-        probability of a positive value follow from those of the members; its quantiles from the
-        draws where they were kept, else from the quantiles of the members, whose distribution
-        functions are linear in normal scores between them. `over`: the dimensions averaged over, by
-        default all but effects and window. A term that a member lacks has the impact 0 there.
-        Members without a probability, `failures` and `notes`, are left out, which a warning says of
-        the latter.
+        The posterior of an impact g is a mixture over the members m::
 
-        SpecificationError where the members have no posterior probabilities. Hoeting et al. (1999),
+            p(g | y) = sum_m p(m | y) p(g | y, m)
+
+        Its mean, sd and probability of a positive value follow from those of the members. Its
+        quantiles come from the draws where they were kept, else from the quantiles of the members,
+        between which their distribution functions are linear in normal scores. A term that a member
+        lacks has the impact 0 there. Members without a probability are left out.
+
+        Parameters
+        ----------
+        over : sequence of str, optional
+            The dimensions to average over, among weights, model, controls and priors; by default
+            all of these that the sweep has. Between effects and windows the data differ, and
+            evidences do not compare.
+
+        Returns
+        -------
+        Dataset
+            direct, indirect and total by the remaining dimensions, term and statistic.
+
+        Raises
+        ------
+        SpecificationError
+            Where the members have no posterior probabilities, and for other dimensions.
+
+        Warns
+        -----
+        SpilloverWarning
+            Of the members in `notes`, which are left out.
+
+        Examples
+        --------
+        >>> out.average()["indirect"].sel(term="unemp", statistic="mean")  # doctest: +SKIP
+
+        References
+        ----------
+        Hoeting, Madigan, Raftery & Volinsky (1999), "Bayesian model averaging: a tutorial",
         Statistical Science 14.
+
+        LeSage & Pace (2009), Introduction to Spatial Econometrics, chapter 6.
         """
-        over = self._averaged(over)
+        over = self._choose_dims(over)
         weight = self.members.fillna(0.0)
         total = weight.sum(dim=over)
         if not float(total.sum()) > 0:
@@ -108,13 +158,14 @@ class Sweep:
             )
         share = (weight / total.where(total > 0)).fillna(0.0)
         draws = {} if self.draws is None else self.draws
-        found = {
-            name: _mixture(self.impacts[name].fillna(0.0), share, over, draws.get(name))
+        mixed = {
+            name: _mix(self.impacts[name].fillna(0.0), share, over, draws.get(name))
             for name in EFFECTS
         }
-        return xr.Dataset(found).where(total > 0)
+        return xr.Dataset(mixed).where(total > 0)
 
-    def _averaged(self, over: Sequence[str] | None) -> list[str]:
+    def _choose_dims(self, over: Sequence[str] | None) -> list[str]:
+        """The dimensions to average over; SpecificationError for others."""
         if over is None:
             return [str(name) for name in self.members.dims if name not in SEPARATE]
         known = [str(name) for name in self.members.dims if name not in SEPARATE]
@@ -139,15 +190,36 @@ class Sweep:
     def conclusions(
         self, *, by: Sequence[str] = (), interval: tuple[float, float] = INTERVAL
     ) -> pd.DataFrame:
-        """How each conclusion fares over the members: one row for each impact and term, and for
-        each label of the dimensions in `by`.
+        """Count over the members how each conclusion comes out.
 
-        `members`: how many have the term; `lowest`, `highest`: of their posterior means;
-        `positive`: the share of them whose mean is above 0; `significantly_negative`,
-        `significantly_positive`: the shares whose central `interval` lies below and above 0;
-        `probability_positive`: the probability of a positive impact averaged over the members by
-        their posterior probabilities, where they have them, and equally over effects and windows. A
-        term that a member lacks has the impact 0 there.
+        A term that a member lacks has the impact 0 there.
+
+        Parameters
+        ----------
+        by : sequence of str, default ()
+            Dimensions to keep apart: a row for each of their labels. The others are counted over.
+        interval : tuple of float, default (0.025, 0.975)
+            Lower and upper level of the central interval that an impact is significant by, two of
+            the levels that the sweep has quantiles at.
+
+        Returns
+        -------
+        DataFrame
+            A row for each impact and term, with the columns members, how many have the term; lowest
+            and highest, of their posterior means; positive, the share with a mean above 0;
+            significantly_negative and significantly_positive, the shares with an interval below and
+            above 0; and probability_positive, the probability of a positive impact averaged over
+            the members by their posterior probabilities, and equally over effects and windows. NaN
+            in the last one where there are no posterior probabilities.
+
+        Raises
+        ------
+        SpecificationError
+            For other dimensions or levels.
+
+        Examples
+        --------
+        >>> out.conclusions(by=["model"])  # doctest: +SKIP
         """
         keep = [by] if isinstance(by, str) else list(texts("by", by, example="['weights']"))
         ends = [
@@ -169,9 +241,9 @@ class Sweep:
             raise SpecificationError(
                 f"by={show(by)}: choose among {', '.join(map(str, self.members.dims))}."
             )
-        found = self.impacts.to_dataarray("impact")
+        impacts = self.impacts.to_dataarray("impact")
         mean, low, high, positive = (
-            found.sel(statistic=key, drop=True) for key in ("mean", *levels, "positive")
+            impacts.sel(statistic=key, drop=True) for key in ("mean", *levels, "positive")
         )
         known = mean.count(over)
         weight = self.members.sum(over)
@@ -191,8 +263,18 @@ class Sweep:
         return table.to_dataframe(dim_order=[*keep, "impact", "term"])
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a member: evidence, posterior probability, log-likelihood, where there are
-        `notes` the note, and mean and sd of every parameter and of every impact.
+        """Put the members into a table, a row each.
+
+        Returns
+        -------
+        DataFrame
+            log_marginal_likelihood, posterior_probability, loglik, and the mean and the sd of every
+            parameter and of every impact, by the labels of the members. A column note with the
+            reasons where there are `notes`.
+
+        Examples
+        --------
+        >>> out.to_frame()["posterior_probability"].nlargest(5)  # doctest: +SKIP
         """
         dims = [str(name) for name in self.members.dims]
         scores = self.summary[
@@ -201,10 +283,10 @@ class Sweep:
         note = {"note": np.where(scores["quasi"] == 1, NOTE, "")} if len(self.notes) else {}
         wide = [scores.drop(columns="quasi").assign(**note)]
         for key in ("mean", "sd"):
-            wide.append(_wide(self.summary[key], "parameter", f"{{}} {key}"))
+            wide.append(_widen(self.summary[key], "parameter", f"{{}} {key}"))
             for name in EFFECTS:
                 wide.append(
-                    _wide(
+                    _widen(
                         self.impacts[name].sel(statistic=key, drop=True),
                         "term",
                         f"{name} {{}} {key}",
@@ -213,10 +295,32 @@ class Sweep:
         return pd.concat(wide, axis=1)
 
     def plot(self, kind: str = "total", *, term: str | None = None) -> "Figure":
-        """`kind` "total" (or "direct", "indirect"): a heat map of the posterior means over weights
-        and models, a panel a term, dots where the 95 % interval excludes 0. "forest": the total
-        effect of one `term`, the first unless said, over weights, by model. "probability": the
-        posterior probabilities.
+        """Draw the impacts or the posterior probabilities of the members.
+
+        Parameters
+        ----------
+        kind : {"total", "direct", "indirect", "forest", "probability"}, default "total"
+            "total", "direct" and "indirect": heat maps of posterior means over weights and models,
+            a panel for each term, with dots where the 95 % interval excludes 0. "forest": medians
+            and 95 % intervals of the total effect of one term over weights, by model.
+            "probability": a heat map of the posterior probabilities.
+        term : str, optional
+            The variable of the forest, by default the first; the only variable of the heat maps, by
+            default all.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The picture.
+
+        Raises
+        ------
+        SpecificationError
+            For another kind or term, and where there are no posterior probabilities to draw.
+
+        Examples
+        --------
+        >>> out.plot("forest", term="unemp").savefig("forest.pdf")  # doctest: +SKIP
         """
         choice("is no picture", kind, (*EFFECTS, "forest", "probability"))
         return draw_sweep(Pictured(self.impacts, self.members), kind, term)
@@ -224,19 +328,36 @@ class Sweep:
 
 @front_door
 def open_sweep(path: str | Path) -> Sweep:
-    """The members of a stored sweep that are finished, also while another process is still at it.
+    """Read the members of a stored sweep that are finished.
 
-    Every file is checked against its SHA-256. Stores of version 0.1.0 have none, which a warning
-    says, as one says how many members are not finished.
+    Another process may still be running the sweep. Every file is checked against its SHA-256.
 
     Parameters
     ----------
-    path : the folder given as `store` to `sweep`.
+    path : str or Path
+        The folder given as `store` to `sweep`.
 
-    Raises ------ DataError : the folder is no stored sweep, or none of its members is finished.
-    StorageError : a file in it is missing or altered: which block and members it takes. The same
-    sweep, run again with this store, fits
-        these members again and keeps the others.
+    Returns
+    -------
+    Sweep
+        The results; members that are not finished are NaN.
+
+    Raises
+    ------
+    DataError
+        The folder is no stored sweep, or none of its members is finished.
+    StorageError
+        A file in it is missing or altered; the message tells the block and its members. The same
+        sweep, run again with this store, fits these members again and keeps the others.
+
+    Warns
+    -----
+    SpilloverWarning
+        Of members that are not finished, and of a store of version 0.1.0, which has no checksums.
+
+    See Also
+    --------
+    sweep : Fits them and stores them.
 
     Examples
     --------
@@ -264,8 +385,9 @@ def open_sweep(path: str | Path) -> Sweep:
 
 
 def assemble(blocks: Sequence[Block], about: Mapping[str, Any]) -> Sweep:
-    """The results of all blocks over the dimensions of the sweep; members of which there is no
-    block are missing values.
+    """Put the blocks of a sweep together, over its dimensions.
+
+    Members without a block are missing values. DataError where there is no block.
     """
     if not blocks:
         raise DataError("No member of this sweep is finished yet.")
@@ -291,15 +413,23 @@ def assemble(blocks: Sequence[Block], about: Mapping[str, Any]) -> Sweep:
     summary["quantile"] = ((*dims, "parameter", "level"), parameters[..., len(STATISTICS) :])
     for i, name in enumerate(SCORES):
         summary[name] = (tuple(dims), scores[..., i])
-    summary["posterior_probability"] = _probabilities(summary["log_marginal_likelihood"])
-    found = xr.Dataset(coords={**dims, "term": about["variables"], "statistic": statistics})
+    summary["posterior_probability"] = _compute_probabilities(summary["log_marginal_likelihood"])
+    effects = xr.Dataset(coords={**dims, "term": about["variables"], "statistic": statistics})
     for i, name in enumerate(EFFECTS):
-        found[name] = ((*dims, "term", "statistic"), impacts[..., i, :, :])
-    return Sweep(summary, found, _draws(gather, dims, about), _failures(failures, coords), about)
+        effects[name] = ((*dims, "term", "statistic"), impacts[..., i, :, :])
+    return Sweep(
+        summary,
+        effects,
+        _gather_draws(gather, dims, about),
+        _list_failures(failures, coords),
+        about,
+    )
 
 
 class _Gather:
-    """Arrays of the blocks, put in their places."""
+    """The arrays of the blocks, joined: called with a name, it gives that array over the
+    dimensions.
+    """
 
     def __init__(self, blocks: Sequence[Block], total: int, shape: tuple[int, ...]) -> None:
         self._blocks, self._total, self._shape = blocks, total, shape
@@ -312,40 +442,43 @@ class _Gather:
         return whole.reshape(*self._shape, *inner)
 
 
-def _probabilities(evidence: xr.DataArray) -> xr.DataArray:
+def _compute_probabilities(evidence: xr.DataArray) -> xr.DataArray:
     """p(member | y) under equal prior probabilities, among the members with the same data and
     effects.
     """
     over = [str(name) for name in evidence.dims if name not in SEPARATE]
     relative = xr.apply_ufunc(np.exp, evidence - evidence.max(over))
     total = relative.sum(over)
-    return relative / total.where(total > 0)
+    probability: xr.DataArray = relative / total.where(total > 0)
+    return probability
 
 
-def _draws(
-    gather: _Gather, dims: Mapping[str, list], about: Mapping[str, Any]
+def _gather_draws(
+    gather: _Gather, dims: Mapping[str, list[str]], about: Mapping[str, Any]
 ) -> xr.Dataset | None:
+    """The draws of the members over the dimensions; None where none were kept."""
     draws = gather("draws")
     if draws.shape[-2] == 0:
         return None
     impacts = gather("impact_draws")
-    found = xr.Dataset(
-        coords={**dims, "parameter": about["parameters"], "term": about["variables"]}
-    )
-    found["parameters"] = ((*dims, "sample", "parameter"), draws)
+    kept = xr.Dataset(coords={**dims, "parameter": about["parameters"], "term": about["variables"]})
+    kept["parameters"] = ((*dims, "sample", "parameter"), draws)
     for i, name in enumerate(EFFECTS):
-        found[name] = ((*dims, "sample", "term"), impacts[..., i, :])
-    return found
+        kept[name] = ((*dims, "sample", "term"), impacts[..., i, :])
+    return kept
 
 
-def _failures(failures: Sequence[tuple[int, str]], coords: Mapping[str, list[str]]) -> pd.DataFrame:
+def _list_failures(
+    failures: Sequence[tuple[int, str]], coords: Mapping[str, list[str]]
+) -> pd.DataFrame:
+    """The members that failed, by their labels, with the reasons."""
     labels = pd.MultiIndex.from_product(coords.values(), names=DIMS)
     rows = [(*labels[i], reason) for i, reason in failures]
     return pd.DataFrame(rows, columns=[*DIMS, "reason"])
 
 
-def _wide(values: xr.DataArray, column: str, label: str) -> pd.DataFrame:
-    """One row a member, one column for each label along `column`."""
+def _widen(values: xr.DataArray, column: str, label: str) -> pd.DataFrame:
+    """A row for each member, and a column for each label along `column`."""
     dims = [name for name in values.dims if name != column]
     flat = values.stack({MEMBER: dims}).transpose(MEMBER, column)  # noqa: PD013
     index = pd.MultiIndex.from_product([values[name].to_numpy() for name in dims], names=dims)
@@ -356,16 +489,16 @@ def _wide(values: xr.DataArray, column: str, label: str) -> pd.DataFrame:
     )
 
 
-def _mixture(
+def _mix(
     impacts: xr.DataArray, share: xr.DataArray, over: list[str], draws: xr.DataArray | None
 ) -> xr.DataArray:
-    """The statistics of the mixture of members with these shares."""
+    """The statistics of the mixture of the members by their shares."""
     mean, sd, positive = (impacts.sel(statistic=name, drop=True) for name in STATISTICS)
     middle = (share * mean).sum(over)
     spread = (share * (sd**2 + (mean - middle) ** 2)).sum(over) ** 0.5
     likely = (share * positive).sum(over)
     levels = [f"{level:g}" for level in LEVELS]
-    rule = _quantiles if draws is None else _weighted
+    rule = mix_quantiles if draws is None else _pool_quantiles
     inner = (
         impacts.sel(statistic=levels).rename(statistic="known")
         if draws is None
@@ -386,15 +519,16 @@ def _mixture(
         for part, name in zip((middle, spread, likely), STATISTICS, strict=True)
     ]
     joined = xr.concat([*heads, quantiles.assign_coords(statistic=levels)], dim="statistic")
-    return joined.assign_coords(statistic=joined["statistic"].astype(str)).transpose(
-        *middle.dims, "statistic"
-    )
+    labelled: xr.DataArray = joined.assign_coords(statistic=joined["statistic"].astype(str))
+    return labelled.transpose(*middle.dims, "statistic")
 
 
-def _quantiles(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Quantiles at LEVELS of a mixture, (levels,), from those of its components, (members, levels):
-    the sum of their distribution functions, each linear in normal scores and going on so beyond its
-    ends, or a step where all its quantiles are one value.
+def mix_quantiles(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Quantiles at LEVELS of a mixture, (levels,), from those of its components, (members, levels).
+
+    The distribution functions of the components are linear in normal scores between their quantiles
+    and beyond the outermost ones, or a step where all quantiles are one value. Their weighted sum
+    is inverted.
     """
     used = shares > NEGLIGIBLE
     if not used.any():
@@ -404,29 +538,31 @@ def _quantiles(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     below = np.zeros((len(points), 2))  # from the left, and at the point
     for row, share in zip(values, shares, strict=True):
         if row[-1] > row[0]:
-            below += share * ndtr(_straight(points, row, scores))[:, None]
+            below += share * ndtr(_extend_linearly(points, row, scores))[:, None]
         else:
             below += share * np.column_stack([points > row[0], points >= row[0]])
-    return np.interp(scores, ndtri(below.ravel() / shares.sum()), np.repeat(points, 2))
+    reached = ndtri(below.ravel() / shares.sum())
+    quantiles: np.ndarray = np.interp(scores, reached, np.repeat(points, 2))
+    return quantiles
 
 
-def _straight(points: np.ndarray, row: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The piecewise linear function through (row, scores), its outermost pieces going on."""
-    found = np.interp(points, row, scores)
+def _extend_linearly(points: np.ndarray, row: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The piecewise linear function through (row, scores), with its outermost pieces extended."""
+    curve: np.ndarray = np.interp(points, row, scores)
     for first, second, outside in ((0, 1, points < row[0]), (-1, -2, points > row[-1])):
         if row[first] != row[second]:
             slope = (scores[second] - scores[first]) / (row[second] - row[first])
-            found[outside] = scores[first] + slope * (points[outside] - row[first])
-    return found
+            curve[outside] = scores[first] + slope * (points[outside] - row[first])
+    return curve
 
 
-def _weighted(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def _pool_quantiles(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Quantiles at LEVELS of pooled draws, (members, draws), each with the share of its member."""
     if not shares.any():
         return np.full(len(LEVELS), np.nan)
     weight = np.repeat(shares[:, None], values.shape[1], axis=1).ravel()
     order = np.argsort(values, axis=None)
     below = np.cumsum(weight[order])
-    return values.ravel()[order][
-        np.minimum(np.searchsorted(below, np.asarray(LEVELS) * below[-1]), len(order) - 1)
-    ]
+    positions = np.searchsorted(below, np.asarray(LEVELS) * below[-1])
+    quantiles: np.ndarray = values.ravel()[order][np.minimum(positions, len(order) - 1)]
+    return quantiles

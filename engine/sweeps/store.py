@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from spillover.engine.data.provenance import versions
 from spillover.engine.storage.failures import explain_failures
-from spillover.engine.storage.reading import named
+from spillover.engine.storage.reading import cite
 from spillover.engine.storage.sealed import (
     SEAL,
     Broken,
@@ -105,9 +105,9 @@ def open_store(
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK | os.X_OK):
             raise StorageError(
-                f"{named(path)} is read-only: give another store; so.open_sweep reads it."
+                f"{cite(path)} is read-only: give another store; so.open_sweep reads it."
             )
-    with hold_lock(path / LOCK, f"The store {named(path)}"):
+    with hold_lock(path / LOCK, f"The store {cite(path)}"):
         with explain_failures(path, REFUSED):
             _clear(path)
             _settle_root(path, about)
@@ -125,7 +125,7 @@ def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
         about = description(path)
         if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
             raise StorageError(
-                f"{named(path)} is damaged: {named(path / BLOCKS)} is no folder. Its members are"
+                f"{cite(path)} is damaged: {cite(path / BLOCKS)} is no folder. Its members are"
                 f" lost: {AGAIN}."
             )
         if about["format"] < FORMAT:
@@ -135,7 +135,7 @@ def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
             what = _listed(damages, about["coords"])
             others = sum(len(one.block.index) for one in kept)
             raise StorageError(
-                f"{named(path)} is damaged: {what}. Its other {others} members are whole: {AGAIN},"
+                f"{cite(path)} is damaged: {what}. Its other {others} members are whole: {AGAIN},"
                 " which fits these again and no others."
             )
     _tell_unfinished(path, kept, about)
@@ -147,7 +147,7 @@ def description(path: Path) -> dict[str, Any]:
     damaged.
     """
     if not (path / ROOT).exists() and not _block_names(path):
-        raise DataError(f"{named(path)} is not a stored sweep.")
+        raise DataError(f"{cite(path)} is not a stored sweep.")
     try:
         return _root(path)
     except Broken as error:
@@ -228,7 +228,7 @@ def _refuse_other_things(path: Path) -> None:
             return
     elif not os.path.lexists(path):
         return
-    raise DataError(f"{named(path)} is not empty and not a sweep: give another store.")
+    raise DataError(f"{cite(path)} is not empty and not a sweep: give another store.")
 
 
 def _clear(path: Path) -> None:
@@ -251,14 +251,14 @@ def _root(path: Path) -> dict[str, Any]:
     document = parse(content)
     about = document.get("attributes")
     if not isinstance(about, dict) or not {"format", "digest"} & set(about):
-        raise DataError(f"{named(path)} is not a stored sweep.")
+        raise DataError(f"{cite(path)} is not a stored sweep.")
     if SEAL in about:
         if encode({**GROUP, "attributes": about}) != content:
             raise Broken("not as it was written")
         about = remove_seal(about)
         if about.get("format") != FORMAT:
             raise StorageError(
-                f"{named(path)} is of the format {about.get('format')} of a later version of"
+                f"{cite(path)} is of the format {about.get('format')} of a later version of"
                 " spillover: read it with that."
             )
     elif about.get("format") not in store_earlier.FORMATS:
@@ -288,7 +288,7 @@ def _settle_root(path: Path, about: Mapping[str, Any]) -> None:
     format.
     """
     other = (
-        f"{named(path)} holds another sweep: data, weights, models or settings differ. Give another"
+        f"{cite(path)} holds another sweep: data, weights, models or settings differ. Give another"
         " store, or remove it."
     )
     if os.path.lexists(path / ROOT) or _block_names(path):
@@ -316,8 +316,8 @@ def _settle_root(path: Path, about: Mapping[str, Any]) -> None:
                 return
             earlier = store_earlier.move_aside(path, known["format"], (BLOCKS, ROOT))
             _warn(
-                f"{named(path)} held this sweep in format {known['format']}, of an earlier version,"
-                f" without checksums: it is in {named(earlier)} now, where so.open_sweep reads it,"
+                f"{cite(path)} held this sweep in format {known['format']}, of an earlier version,"
+                f" without checksums: it is in {cite(earlier)} now, where so.open_sweep reads it,"
                 " and all members are fitted again."
             )
     _settle_blocks(path)
@@ -330,7 +330,7 @@ def _settle_blocks(path: Path) -> None:
     if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
         _aside(path, path / BLOCKS)
         _warn(
-            f"{named(path / BLOCKS)} was no folder: moved to {named(path / DAMAGED)}, and all"
+            f"{cite(path / BLOCKS)} was no folder: moved to {cite(path / DAMAGED)}, and all"
             " members are fitted again."
         )
     (path / BLOCKS).mkdir(exist_ok=True)
@@ -375,7 +375,7 @@ def _whole_blocks(
         members = sum(len(one.block.index) for one in kept)
         what = _listed(damages, about["coords"])
         _warn(
-            f"{named(path)} was damaged: {what}. Moved to {named(path / DAMAGED)} and fitted again;"
+            f"{cite(path)} was damaged: {what}. Moved to {cite(path / DAMAGED)} and fitted again;"
             f" the other {members} members are kept."
         )
     return kept
@@ -420,7 +420,7 @@ def _tell_versions(path: Path, kept: Sequence[Kept], now: Mapping[str, str]) -> 
                 ", ".join(f"{name} {v.get(name)}" for name in names) for v in (before, now)
             )
             _warn(
-                f"{count} members in {named(path)} were fitted under {then}, and this is {here}:"
+                f"{count} members in {cite(path)} were fitted under {then}, and this is {here}:"
                 " they are kept, and Sweep.about lists the versions. Give another store to have"
                 " all of them from one version."
             )
@@ -431,7 +431,7 @@ def _tell_unfinished(path: Path, kept: Sequence[Kept], about: Mapping[str, Any])
     total = len(list(product(*about["coords"].values())))
     if 0 < done < total:
         _warn(
-            f"{total - done} of the {total} members in {named(path)} are not finished: {AGAIN} to"
+            f"{total - done} of the {total} members in {cite(path)} are not finished: {AGAIN} to"
             " fit them."
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spillover.engine.storage.reading import named
+from spillover.engine.storage.reading import cite
 from spillover.engine.storage.sealed import Broken
 from spillover.engine.sweeps.block_files import Kept, block_name, check_fit, files_in, unpack
 from spillover.engine.sweeps.chunk import Block
@@ -41,17 +41,17 @@ def read(path: Path, about: Mapping[str, Any]) -> list[Kept]:
                 kept.append(Kept(_block(folder, about), {}))
             except Broken as error:
                 raise StorageError(
-                    f"{named(path)} is damaged: block {folder.name} ({error}). Sweep again to a new"
+                    f"{cite(path)} is damaged: block {folder.name} ({error}). Sweep again to a new"
                     " store."
                 ) from error
     members = [i for one in kept for i in one.block.index.tolist()]
     if len(members) != len(set(members)):
         raise StorageError(
-            f"{named(path)} is damaged: a member is in two of its blocks. Sweep again to a new"
+            f"{cite(path)} is damaged: a member is in two of its blocks. Sweep again to a new"
             " store."
         )
     warnings.warn(
-        f"{named(path)} is of format {about['format']}, of version 0.1.0, without checksums: what"
+        f"{cite(path)} is of format {about['format']}, of version 0.1.0, without checksums: what"
         " was altered in it since would not be noticed."
         f" {NO_QUASI if about['format'] == 1 else ''}Sweep again to a new store for one that has"
         " them.",

@@ -15,7 +15,7 @@ from spillover.engine import memory
 from spillover.engine.data.provenance import hash_panel, hash_weights, versions
 from spillover.engine.estimation.arguments import plan_sampling
 from spillover.engine.progress import show_count
-from spillover.engine.storage.reading import named
+from spillover.engine.storage.reading import cite
 from spillover.engine.sweeps.chunk import (
     LEVELS,
     SAMPLERS,
@@ -202,7 +202,7 @@ def run_plan(
         except (KeyboardInterrupt, StorageError) as error:
             kept = sum(len(block.index) for block in blocks)
             what = (
-                f"{kept} of {len(source.plan.labels)} members are kept in {named(place.path)}: the"
+                f"{kept} of {len(source.plan.labels)} members are kept in {cite(place.path)}: the"
                 " same call goes on from there."
             )
             raise type(error)(f"{error} {what}".strip()) from error

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from spillover.engine import memory
 from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
-from spillover.engine.storage.reading import shown
+from spillover.engine.storage.reading import spell
 from spillover.engine.weights.checks import Labelled
 from spillover.engine.weights.libpysal_objects import read_libpysal
 from spillover.engine.weights.places import FARTHEST, RADIUS, Places, as_places
@@ -41,7 +41,7 @@ def link_contiguous(geodataframe: Any, rook: bool) -> Labelled:
         ) from error
     if not isinstance(rook, bool):
         raise WeightsError(
-            f"rook={shown(rook)}: say True for shared edges, False for shared vertices."
+            f"rook={spell(rook)}: say True for shared edges, False for shared vertices."
         )
     if not isinstance(geodataframe, geopandas.GeoDataFrame | geopandas.GeoSeries):
         raise WeightsError(
@@ -74,7 +74,7 @@ def link_nearest(
     n = len(places.ids)
     if not isinstance(k, WHOLE) or isinstance(k, bool) or not 1 <= k < n:
         raise WeightsError(
-            f"k={shown(k)}: give a whole number of neighbours from 1 to {n - 1}, the number of the"
+            f"k={spell(k)}: give a whole number of neighbours from 1 to {n - 1}, the number of the"
             " other units."
         )
     k = int(k)
@@ -311,7 +311,7 @@ def _as_reach(value: Any, name: str, places: Places) -> float:
 
 def _as_positive(value: Any, name: str) -> float:
     if not isinstance(value, REAL) or isinstance(value, bool) or not 0 < value <= LARGEST:
-        raise WeightsError(f"{name}={shown(value)}: give a positive number.")
+        raise WeightsError(f"{name}={spell(value)}: give a positive number.")
     return float(value)
 
 
@@ -319,7 +319,7 @@ def as_share(share: Any) -> float:
     """The share of the first of two weights, from 0 to 1, for `Weights.nested`."""
     if not isinstance(share, REAL) or isinstance(share, bool) or not 0 <= share <= 1:
         raise WeightsError(
-            f"share={shown(share)}: give the share of the first weights, a number from 0 to 1."
+            f"share={spell(share)}: give the share of the first weights, a number from 0 to 1."
         )
     return float(share)
 

@@ -10,7 +10,7 @@ import scipy.sparse as sparse
 import scipy.sparse.csgraph as csgraph
 
 from spillover.engine.labels import as_numbers, few, link_name
-from spillover.engine.storage.reading import shown
+from spillover.engine.storage.reading import spell
 from spillover.kernels import admissible, perron, spectrum
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
@@ -97,7 +97,7 @@ def check_islands(islands: Any) -> None:
     """Refuse another word than the two there are for units without neighbours."""
     if not isinstance(islands, str) or islands not in ("error", "allow"):
         ways = '"error" (refuse units without neighbours) or "allow" (keep them as zero rows)'
-        raise WeightsError(f"islands={shown(islands)}: say {ways}.")
+        raise WeightsError(f"islands={spell(islands)}: say {ways}.")
 
 
 def check_values(csr: sparse.csr_array, ids: pd.Index) -> None:
@@ -151,7 +151,7 @@ def as_interval(bounds: Any) -> Bounds:
     given = as_numbers(bounds, "bounds")
     if given.shape != (2,) or not np.isfinite(given).all() or not given[0] < 0 < given[1]:
         raise WeightsError(
-            f"bounds={shown(bounds)}: give two numbers around 0, e.g. (-1, 1); a prior can restrict"
+            f"bounds={spell(bounds)}: give two numbers around 0, e.g. (-1, 1); a prior can restrict"
             " rho further."
         )
     return float(given[0]), float(given[1])

@@ -10,7 +10,7 @@ import scipy.sparse as sparse
 
 from spillover.engine.labels import as_index, few, type_hint
 from spillover.engine.storage.failures import prefix_errors
-from spillover.engine.storage.reading import check_file, named
+from spillover.engine.storage.reading import check_file, cite
 from spillover.engine.weights.checks import Labelled
 from spillover.engine.weights.matrix_market import read_matrix_market
 from spillover.engine.weights.npz_files import read_npz
@@ -44,7 +44,7 @@ def read_matrix(path: Path, ids: Any) -> tuple[sparse.sparray, Any]:
     kind = path.suffix.lower()
     if kind not in LABELLED | BARE:
         what = f"cannot read {kind or 'a file without extension'}"
-        raise WeightsError(f"{named(path)}: {what}; supported are {' '.join(LABELLED | BARE)}.")
+        raise WeightsError(f"{cite(path)}: {what}; supported are {' '.join(LABELLED | BARE)}.")
     check_file(path, "weights", WeightsError)
     if kind in BARE:
         return BARE[kind](path), ids
@@ -103,7 +103,7 @@ def _match_units(path: Path, own: list[str], ids: Any) -> tuple[pd.Index, dict[s
     """
     labels: list[Any] = [int(label) for label in own] if integers(own) else list(own)
     key = str if ids is None else _join_words
-    with prefix_errors(WeightsError, named(path)):
+    with prefix_errors(WeightsError, cite(path)):
         units = as_index(labels if ids is None else ids)
         texts = pd.Index([key(unit) for unit in units.tolist()], dtype=object)
         if texts.has_duplicates:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sparse
 
-from spillover.engine.storage.reading import check_memory, named, read_bytes
+from spillover.engine.storage.reading import check_memory, cite, read_bytes
 from spillover.kernels.errors import WeightsError
 
 FIELDS = ("real", "double", "integer", "unsigned-integer", "pattern")
@@ -204,7 +204,7 @@ def _table(content: bytes, head: Head, names: list[str], path: Path) -> np.ndarr
         return np.loadtxt(io.BytesIO(body), kind, comments=None, ndmin=1)
     except (ValueError, OverflowError) as failure:
         _refuse_first(body, head, names, path)
-        raise WeightsError(f"{named(path)}: cannot be read as {WHAT}: {failure}.") from failure
+        raise WeightsError(f"{cite(path)}: cannot be read as {WHAT}: {failure}.") from failure
 
 
 def _refuse_first(body: bytes, head: Head, names: list[str], path: Path) -> None:
@@ -240,4 +240,4 @@ def _at(path: Path, content: bytes, head: Head, which: int, what: str) -> NoRetu
 
 
 def _refuse(path: Path, line: int, what: str) -> NoReturn:
-    raise WeightsError(f"{named(path)}, line {line}: {what}.")
+    raise WeightsError(f"{cite(path)}, line {line}: {what}.")

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from spillover.engine.labels import few
-from spillover.engine.storage.reading import check_memory, named, open_file
+from spillover.engine.storage.reading import check_memory, cite, open_file
 from spillover.engine.weights.matrix_market import ROW
 from spillover.kernels.errors import WeightsError
 
@@ -75,7 +75,7 @@ def read_npz(path: Path) -> sparse.coo_array:
         except (BrokenArchive, *FAILURES) as failure:
             reason = str(failure) or type(failure).__name__
             raise WeightsError(
-                f"{named(path)}: cannot be read as a .npz matrix, {WHAT}: {reason.rstrip('.')}."
+                f"{cite(path)}: cannot be read as a .npz matrix, {WHAT}: {reason.rstrip('.')}."
             ) from failure
 
 
@@ -181,7 +181,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: Header) ->
 def _check_kind(data: Header, path: Path) -> None:
     if data.dtype.kind not in "biuf":
         raise WeightsError(
-            f"{named(path)}: the matrix holds {data.dtype} values: weights are real numbers."
+            f"{cite(path)}: the matrix holds {data.dtype} values: weights are real numbers."
         )
 
 

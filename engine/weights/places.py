@@ -10,7 +10,7 @@ import pandas as pd
 
 from spillover.engine.labels import as_index, as_numbers, few
 from spillover.engine.recognition import are_swapped, find_coordinate
-from spillover.engine.storage.reading import shown
+from spillover.engine.storage.reading import spell
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 METRICS = ("euclidean", "haversine")
@@ -77,7 +77,7 @@ def as_places(coordinates: Any, ids: Any, metric: Any) -> Places:
         points whose coordinate reference system does not suit the metric.
     """
     if not isinstance(metric, str) or metric not in METRICS:
-        raise WeightsError(f"metric={shown(metric)}: choose one of {', '.join(METRICS)}.")
+        raise WeightsError(f"metric={spell(metric)}: choose one of {', '.join(METRICS)}.")
     coordinates = _take_points(coordinates, metric)
     given = as_numbers(coordinates, "coordinates")
     if given.ndim != 2 or given.shape[1] != 2 or not len(given):

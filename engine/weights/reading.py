@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from spillover.engine.storage.failures import prefix_errors
-from spillover.engine.storage.reading import as_path, named
+from spillover.engine.storage.reading import as_path, cite
 from spillover.engine.weights.checks import Bounds
 from spillover.engine.weights.files import read_matrix
 from spillover.engine.weights.weights import Weights
@@ -86,5 +86,5 @@ def read_weights(
     """
     path = as_path(path, "weights", WeightsError)
     matrix, labels = read_matrix(path, ids)
-    with prefix_errors(WeightsError, named(path)):
+    with prefix_errors(WeightsError, cite(path)):
         return Weights(matrix, labels, islands=islands, bounds=bounds)

@@ -16,7 +16,7 @@ import pandas as pd
 import scipy.sparse as sparse
 
 from spillover.engine.labels import few
-from spillover.engine.storage.reading import check_memory, named, read_text
+from spillover.engine.storage.reading import check_memory, cite, read_text
 from spillover.kernels.errors import WeightsError
 
 INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")  # no leading zeros: "01001" is a code, not a number
@@ -327,4 +327,4 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 
 def refuse(path: Path, line: int, what: str) -> NoReturn:
     """WeightsError for a line of a file."""
-    raise WeightsError(f"{named(path)}, line {line}: {what}.")
+    raise WeightsError(f"{cite(path)}, line {line}: {what}.")

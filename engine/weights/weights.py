@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.sparse as sparse
 
 from spillover.engine.labels import align, as_index, as_numbers, few, type_hint
-from spillover.engine.storage.reading import shown
+from spillover.engine.storage.reading import spell
 from spillover.engine.weights import builders
 from spillover.engine.weights.checks import (
     SAME,
@@ -797,7 +797,7 @@ class Weights:
             or sparse.issparse(labels)
         ):
             raise WeightsError(
-                f"W[{shown(labels)}]: give a list of labels, e.g. W[W.ids[:10]] or W[['a', 'b']]."
+                f"W[{spell(labels)}]: give a list of labels, e.g. W[W.ids[:10]] or W[['a', 'b']]."
             )
         if not isinstance(labels, pd.Index | np.ndarray | set | frozenset):
             labels = list(labels)

@@ -54,7 +54,14 @@ APART = {
 
 
 # How a test shows that something is refused: the command line and a forked process in a line.
-PROVOKED = ("pytest.raises", "assert_refused", "expect_refusal", "def refused(", "programs.FORKED")
+PROVOKED = (
+    "pytest.raises",
+    "assert_refused",
+    "expect_refusal",
+    "read_error(",
+    "def refused(",
+    "programs.FORKED",
+)
 
 
 def modules() -> list[str]:

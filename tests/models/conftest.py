@@ -15,7 +15,7 @@ from oracles import dense
 from oracles.hostile import knn, row_standardise
 
 from spillover.kernels import logdet, moments, multiplier, spectrum
-from spillover.models import effects as tables
+from spillover.models.effects import Transformation, choose_transformation, factorize
 from spillover.models.likelihood import Likelihood
 from spillover.models.spec import Spec
 
@@ -29,7 +29,7 @@ class Case(NamedTuple):
     """The oracle's problem, and what the package makes of the same rows."""
 
     problem: dense.Problem
-    effects: tables.Transformation
+    effects: Transformation
     columns: np.ndarray
     factor: np.ndarray
     parts: tuple
@@ -139,9 +139,7 @@ def assemble(p, kind="transformed"):
         if (flags[0], flags[2]) == (p.has_rho, p.has_lambda)
     )
     closed = dense.closed(p.raw_W, p.raw_M, p.has_rho, p.has_lambda)
-    effects = tables.choose_transformation(
-        Spec(model, p.effects), n, T, closed=closed, likelihood=kind
-    )
+    effects = choose_transformation(Spec(model, p.effects), n, T, closed=closed, likelihood=kind)
     dummies = (
         np.kron(np.eye(T)[:, T - effects.dummies :], np.ones((n, 1)))
         if kind == "lsdv"
@@ -152,7 +150,7 @@ def assemble(p, kind="transformed"):
         sparse.csr_array(A) if there else None
         for A, there in ((p.raw_W, p.has_rho), (p.raw_M, p.has_lambda))
     )
-    factor, parts = tables.factorize(p.raw_y.reshape(T, n), columns, effects, *matrices)
+    factor, parts = factorize(p.raw_y.reshape(T, n), columns, effects, *matrices)
     likelihood = likelihood_of(p, effects, factor, parts)
     return Case(p, effects, columns, factor, parts, likelihood)
 

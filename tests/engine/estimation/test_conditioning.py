@@ -111,7 +111,9 @@ def test_copies_that_the_error_lag_brings_together_are_refused_by_name():
 
 
 def test_an_information_that_is_not_positive_definite_is_an_error_that_says_so(monkeypatch):
-    monkeypatch.setattr(ml.informations, "observed", lambda _, vector: -np.eye(len(vector)))
+    monkeypatch.setattr(
+        ml.informations, "observed_information", lambda _, vector: -np.eye(len(vector))
+    )
     with pytest.raises(
         so.ConvergenceError, match=r"observed information of this OLS is not positive definite"
     ):

@@ -146,7 +146,7 @@ def test_a_mixture_of_normals_has_their_quantiles():
     """
     from scipy.stats import norm
 
-    from spillover.engine.sweeps.results import _quantiles
+    from spillover.engine.sweeps.results import mix_quantiles
 
     means, sds, shares = (
         np.array([-1.0, 0.4, 3.0]),
@@ -154,12 +154,12 @@ def test_a_mixture_of_normals_has_their_quantiles():
         np.array([0.5, 0.2, 0.3]),
     )
     values = means[:, None] + sds[:, None] * norm.ppf(LEVELS)
-    below = (shares * norm.cdf((_quantiles(values, shares)[:, None] - means) / sds)).sum(axis=1)
+    below = (shares * norm.cdf((mix_quantiles(values, shares)[:, None] - means) / sds)).sum(axis=1)
     np.testing.assert_allclose(below, LEVELS, atol=2e-3)
-    single = _quantiles(values[:1], np.ones(1))
+    single = mix_quantiles(values[:1], np.ones(1))
     np.testing.assert_allclose(single, values[0], atol=1e-12)
     values[1] = 0.4
-    found = dict(zip(LEVELS, _quantiles(values, shares), strict=True))
+    found = dict(zip(LEVELS, mix_quantiles(values, shares), strict=True))
     assert all(
         found[level] == pytest.approx(0.4, abs=1e-9) for level in LEVELS if 0.5 < level < 0.69
     )

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse as sparse
+from unreadable import read_error
 
 from spillover.engine.weights.reading import read_weights
 from spillover.engine.weights.weights import Weights
-from spillover.kernels.errors import WeightsError
 
 RNG = np.random.default_rng(5)
 DENSE = np.round(RNG.uniform(0.1, 9, (6, 6)) * (RNG.uniform(size=(6, 6)) < 0.4), 3)
@@ -25,24 +25,6 @@ LABELS = {
     "codes": ["01", "02", "10", "03", "00", "11"],
 }
 POSTAL = pytest.mark.filterwarnings("ignore:DBF relating to GWT:RuntimeWarning")
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(name: str, text: str | bytes) -> Path:
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
-def read_error(path, **options) -> str:
-    with pytest.raises(WeightsError) as caught:
-        read_weights(path, **options)
-    assert str(path) in str(caught.value)
-    assert str(caught.value).count(str(path)) == 1
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("labels", LABELS)

@@ -1,31 +1,13 @@
 """A path is read only where it leads to a file that memory holds."""
 
 import os
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from unreadable import read_error
 
 from spillover.engine.weights.reading import read_weights
 from spillover.kernels.errors import WeightsError
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(name: str, text: str | bytes) -> Path:
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
-def read_error(path, **options) -> str:
-    with pytest.raises(WeightsError) as caught:
-        read_weights(path, **options)
-    assert str(path) in str(caught.value)
-    assert str(caught.value).count(str(path)) == 1
-    return str(caught.value)
 
 
 def test_bounds_and_islands_pass_through(write):

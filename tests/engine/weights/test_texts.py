@@ -1,15 +1,14 @@
 """CSV files: an edge list or a square matrix, told apart by names and labels, or refused."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from unreadable import read_error
 
 from spillover.engine.weights.reading import read_weights
 from spillover.engine.weights.weights import Weights
-from spillover.kernels.errors import WeightsError
 
 RNG = np.random.default_rng(5)
 
@@ -22,24 +21,6 @@ LABELS = {
     "integers": [3, 1, 10, 2, 6, 5],
     "codes": ["01", "02", "10", "03", "00", "11"],
 }
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(name: str, text: str | bytes) -> Path:
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
-def read_error(path, **options) -> str:
-    with pytest.raises(WeightsError) as caught:
-        read_weights(path, **options)
-    assert str(path) in str(caught.value)
-    assert str(caught.value).count(str(path)) == 1
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
