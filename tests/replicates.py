@@ -141,12 +141,11 @@ def drawn(members: Sequence[Member], draws: int, rng: np.random.Generator) -> st
     with jax.enable_x64(True):
         longest = [
             -(-max(found) // TERMS) * TERMS
-            for found in zip(*map(stacking.lengths, members), strict=True)
+            for found in zip(*map(stacking.measure, members), strict=True)
         ]
         blocks = [members[start : start + STACK] for start in range(0, len(members), STACK)]
         found = [
-            _block([stacking.padded_to(one, *longest) for one in block], draws, rng)
-            for block in blocks
+            _block([stacking.pad(one, *longest) for one in block], draws, rng) for block in blocks
         ]
         return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
 

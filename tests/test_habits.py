@@ -193,11 +193,7 @@ RULES = {
 }
 
 
-# Rules that a part of the tree still breaks.
-LATER = {"functions", "named arguments"}
-
-
-@pytest.mark.parametrize("rule", [name for name in RULES if name not in LATER])
+@pytest.mark.parametrize("rule", RULES)
 def test_the_habit_is_kept(rule):
     broken = list(RULES[rule]())
     assert not broken, "\n".join(broken)

@@ -1,8 +1,8 @@
-"""A block of a sweep as a folder: a Zarr group, and a manifest that holds the size and the SHA-256
-of each of its files.
+"""A block of a sweep as a folder: a Zarr group, and a manifest with the size and the SHA-256 of
+each of its files.
 
-What is read is checked in memory first and then decoded from there: no number comes from bytes that
-nobody looked at.
+The files are read into memory, checked there, and decoded from there: no number comes from bytes
+that were not checked.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from spillover.engine.storage.sealed import Broken, parse, read_content, seal, u
 from spillover.engine.sweeps.chunk import ARRAYS, EFFECTS, LEVELS, SCORES, STATISTICS, Block
 
 MANIFEST = "manifest.json"
-# of file managers, wherever one looks
+# what file managers leave in every folder that they show
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 FIELDS = {"sweep": str, "members": list, "versions": dict, "files": dict}  # of a manifest
 CODECS = frozenset({"bytes", "zstd", "crc32c"})
@@ -35,28 +35,31 @@ TYPES = {"index": "int64"} | dict.fromkeys(ARRAYS, "float64")
 
 @dataclass(frozen=True)
 class Kept:
-    """A block that is whole, and the versions of the programs that made it, by name; none where it
-    is of a format without them.
+    """A whole block, and the versions of the programs that made it, by name.
+
+    There are no versions where its format has none.
     """
 
     block: Block
     versions: Mapping[str, str]
 
 
-def block_name(members: Any) -> str:
-    """The name of the folder of these members, the first of which is in no other block."""
+def name_block(members: Any) -> str:
+    """The name of the folder of these members: the first of them, which is in no other block, and
+    how many they are.
+    """
     return f"{int(members[0]):08d}-{len(members)}"
 
 
 def write_files(folder: Path, block: Block, digest: str, versions: Mapping[str, str]) -> None:
-    """Put a block of the sweep of this digest into an empty folder, its manifest last."""
+    """Write a block of the sweep with this digest into an empty folder, its manifest last."""
     files = pack(block)
     for name, content in files.items():
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
     entries = {
-        name: {"bytes": len(files[name]), "sha256": _sha256(files[name])} for name in sorted(files)
+        name: {"bytes": len(files[name]), "sha256": _hash(files[name])} for name in sorted(files)
     }
     members = [int(position) for position in block.index]
     about = {"sweep": digest, "members": members, "versions": dict(versions), "files": entries}
@@ -64,20 +67,21 @@ def write_files(folder: Path, block: Block, digest: str, versions: Mapping[str, 
 
 
 def read_files(folder: Path, digest: str) -> Kept:
-    """The block of the sweep of this digest in a folder. Broken, with the file, unless it is whole
-    to the last bit.
+    """Read the block of the sweep with this digest from a folder.
+
+    Broken, with the name of the file, unless every bit is as it was written.
     """
-    about = manifest(folder)
+    about = read_manifest(folder)
     if about["sweep"] != digest:
         raise Broken("it is of another sweep")
-    block = unpack(_checked(folder, about["files"]))
-    if block.index.tolist() != about["members"] or folder.name != block_name(about["members"]):
+    block = unpack(_check_files(folder, about["files"]))
+    if block.index.tolist() != about["members"] or folder.name != name_block(about["members"]):
         raise Broken("it is not of the members that its name says")
     return Kept(block, about["versions"])
 
 
-def manifest(folder: Path) -> dict[str, Any]:
-    """What the manifest of a block says. Broken where there is none, or not as it was written."""
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a block. Broken where there is none, or not as it was written."""
     if not folder.is_dir():
         raise Broken("it is not a folder")
     with prefix_errors(Broken, MANIFEST):
@@ -87,12 +91,13 @@ def manifest(folder: Path) -> dict[str, Any]:
     return about
 
 
-def _checked(folder: Path, entries: Mapping[str, Any]) -> dict[str, bytes]:
-    """The bytes of all files by name. Broken for one that is missing, short, altered or there
-    without being listed.
+def _check_files(folder: Path, entries: Mapping[str, Any]) -> dict[str, bytes]:
+    """The bytes of all files by name.
+
+    Broken for one that is missing, short or altered, and for one that the manifest does not list.
     """
-    found = {name for name in files_in(folder) if name != MANIFEST}
-    for name in sorted(found ^ set(entries)):
+    present = {name for name in list_files(folder) if name != MANIFEST}
+    for name in sorted(present ^ set(entries)):
         raise Broken(f"{name} is missing" if name in entries else f"{name} does not belong there")
     contents = {}
     for name, entry in entries.items():
@@ -102,24 +107,26 @@ def _checked(folder: Path, entries: Mapping[str, Any]) -> dict[str, bytes]:
         if size != entry["bytes"] or not (folder / name).is_file():
             raise Broken(f"{name} has {size} bytes instead of {entry['bytes']}")
         contents[name] = (folder / name).read_bytes()
-        if _sha256(contents[name]) != entry["sha256"]:
+        if _hash(contents[name]) != entry["sha256"]:
             raise Broken(f"{name} was altered")
     return contents
 
 
-def files_in(folder: Path) -> list[str]:
-    """The names of all files below a folder, but for what file managers leave."""
+def list_files(folder: Path) -> list[str]:
+    """The names of all files below a folder, without what file managers leave there."""
     paths = [path for path in folder.rglob("*") if path.name not in LITTER and not path.is_dir()]
     return [path.relative_to(folder).as_posix() for path in paths]
 
 
-def _sha256(content: bytes) -> str:
+def _hash(content: bytes) -> str:
+    """The SHA-256 of bytes, as text."""
     return hashlib.sha256(content).hexdigest()
 
 
 def pack(block: Block) -> dict[str, bytes]:
-    """The files of the Zarr group of a block. Chunks are written also where they are empty, with a
-    checksum of Zarr's own.
+    """The files of the Zarr group of a block.
+
+    Chunks are written where they are empty as well, and have a checksum of Zarr's own.
     """
     held: dict[str, Any] = {}
     group = zarr.create_group(
@@ -137,15 +144,24 @@ def pack(block: Block) -> dict[str, bytes]:
 
 
 def unpack(files: Mapping[str, bytes], may_lack: Sequence[str] = ()) -> Block:
-    """The block of which these are the files. Broken for files that hold none, and for a missing
-    chunk of an array.
+    """Read a block from its files. Broken for files that hold none, and for a missing chunk.
 
-    `may_lack`: arrays of which a chunk may be missing, which is zeros then, as Zarr leaves out
-    chunks of zeros unless told not to.
+    Parameters
+    ----------
+    files : dict of str to bytes
+        The files by name.
+    may_lack : sequence of str, default ()
+        Arrays of which a chunk may be missing. It is zeros then: Zarr leaves such chunks out unless
+        told not to.
+
+    Returns
+    -------
+    Block
+        The members with their numbers.
     """
-    failure = _failure(files)
+    failure = _read_reasons(files)
     for name in TYPES:
-        lacking = [chunk for chunk in _chunks(name, files) if chunk not in files]
+        lacking = [chunk for chunk in _list_chunks(name, files) if chunk not in files]
         if lacking and name not in may_lack:
             raise Broken(f"{lacking[0]} is missing")
     make = default_buffer_prototype().buffer.from_bytes
@@ -162,12 +178,12 @@ def unpack(files: Mapping[str, bytes], may_lack: Sequence[str] = ()) -> Block:
     return Block(**arrays, failure=failure)
 
 
-def _failure(files: Mapping[str, bytes]) -> tuple[str, ...]:
+def _read_reasons(files: Mapping[str, bytes]) -> tuple[str, ...]:
     """The reasons of the members that failed, from the attributes of the group."""
     with prefix_errors(Broken, "zarr.json"):
-        found: Any = parse(files.get("zarr.json", b"")).get("attributes")
+        attributes: Any = parse(files.get("zarr.json", b"")).get("attributes")
         try:
-            reasons = json.loads(found["failure"])
+            reasons = json.loads(attributes["failure"])
         except (TypeError, KeyError, ValueError, RecursionError) as error:
             raise Broken("no reasons of failures") from error
         if not (isinstance(reasons, list) and all(isinstance(reason, str) for reason in reasons)):
@@ -175,9 +191,10 @@ def _failure(files: Mapping[str, bytes]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _chunks(name: str, files: Mapping[str, bytes]) -> list[str]:
-    """The names of the chunks of an array. Broken unless it has the type and the codecs of ours,
-    and chunks no larger than itself.
+def _list_chunks(name: str, files: Mapping[str, bytes]) -> list[str]:
+    """The names of the chunks of an array.
+
+    Broken unless the array has its type and our codecs, and chunks no larger than itself.
     """
     with prefix_errors(Broken, f"{name}/zarr.json"):
         about = parse(files.get(f"{name}/zarr.json", b""))
@@ -203,9 +220,7 @@ def _chunks(name: str, files: Mapping[str, bytes]) -> list[str]:
 
 
 def check_fit(block: Block, about: Mapping[str, Any]) -> None:
-    """Broken unless the arrays of a block have the shapes of the sweep that `about` describes, and
-    members of it.
-    """
+    """Broken unless the members and the shapes of a block fit the sweep that `about` describes."""
     p, v = len(about["parameters"]), len(about["variables"])
     numbers = len(STATISTICS) + len(LEVELS)
     samples = block.draws.shape[1] if block.draws.ndim == 3 else 0

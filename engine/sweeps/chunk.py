@@ -1,5 +1,6 @@
-"""A chunk of a sweep: some members fitted, their draws reduced to numbers. What runs in a thread,
-or on another machine.
+"""A chunk of a sweep: some members fitted, and their draws reduced to numbers.
+
+It runs in a thread of this process, or on another machine.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,12 +26,15 @@ from spillover.kernels.errors import ConvergenceError, SpilloverError
 from spillover.models.design import INTERCEPT, LAG
 from spillover.models.exact import Quality
 from spillover.models.likelihood import Likelihood
+from spillover.models.posterior import Draw
 
 LEVELS = (0.005, 0.025, 0.05, *np.round(np.arange(0.1, 0.91, 0.05), 2).tolist(), 0.95, 0.975, 0.995)
 STATISTICS = ("mean", "sd", "positive")
 EFFECTS = ("direct", "indirect", "total")
-STACK = 64  # members to a program; fewer make up the number by repeating the first
-FEW = 8  # unless there are no more than this, or only one
+# A program runs STACK members, FEW or one. Others are made up to the next of these numbers by
+# repeating the first, so that it is compiled for three numbers only.
+STACK = 64
+FEW = 8
 DEPENDENCE = ("rho", "lam")
 NOT_FINITE = (
     "The posterior has values that are not finite: look at the scale of the variables and of W."
@@ -39,7 +43,7 @@ NOT_FINITE = (
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """How the members of a sweep are fitted."""
+    """How the members of a sweep are fitted; the fields are those of `sweep`."""
 
     sampler: str
     draws: int
@@ -51,15 +55,30 @@ class SweepSettings:
 
     @property
     def sampling(self) -> SamplingPlan:
-        """What a sampler is asked for."""
+        """The settings of a sampler."""
         return SamplingPlan(self.draws, self.tune, self.chains, self.seed, self.target_accept)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Members by position in the sweep, and for each: `parameters` and `impacts`, (m, names,
-    STATISTICS and LEVELS) and (m, 3, variables, STATISTICS and LEVELS); `scores`: (m, SCORES);
-    draws of both where kept, (m, n, ...); the reason why a member failed, or "".
+    """Members of a sweep with their numbers: m members, p parameters, v variables.
+
+    Attributes
+    ----------
+    index : array of int, (m,)
+        Positions of the members in the sweep.
+    parameters : array, (m, p, s)
+        STATISTICS and LEVELS of the parameters, s numbers.
+    impacts : array, (m, 3, v, s)
+        The same of the direct, indirect and total impacts.
+    scores : array, (m, 7)
+        SCORES, the quality of the fits.
+    draws : array, (m, n, p)
+        Draws of the parameters; n = 0 where they are not kept.
+    impact_draws : array, (m, n, 3, v)
+        Draws of the impacts.
+    failure : tuple of str, (m,)
+        Why a member failed; "" where it did not.
     """
 
     index: np.ndarray
@@ -92,8 +111,10 @@ class Names:
 
 
 def names_of(source: SweepData) -> Names:
-    """Terms in the order of the formulas, then their lags, then rho, lam and sigma; period dummies
-    are not among them.
+    """The names of all parameters and variables of a sweep.
+
+    Terms in the order of the formulas, then their lags, then rho, lam and sigma. Dummies of the
+    periods are not among them.
     """
     panels = [panel for panel in source.panels.values() if not isinstance(panel, str)]
     own = tuple(dict.fromkeys(name for panel in panels for name in panel.names))
@@ -107,10 +128,26 @@ def run(
     settings: SweepSettings,
     device: jax.Device | None = None,
 ) -> Block:
-    """Fit the members at these positions, on one device, by default JAX's own choice: the numbers
-    do not depend on how many there are.
+    """Fit the members at these positions on one device.
 
-    A member that fails is a row with its reason; the others finish.
+    A member that fails is a row with its reason; the others finish. The numbers do not depend on
+    how many members there are.
+
+    Parameters
+    ----------
+    source : SweepData
+        The plan and its panels.
+    index : sequence of int
+        Positions of the members in the sweep.
+    settings : SweepSettings
+        How they are fitted.
+    device : jax.Device, optional
+        Where they are fitted; by default JAX's own choice.
+
+    Returns
+    -------
+    Block
+        The members with their numbers.
     """
     labels = source.plan.labels
     programs.enter_and_clear()
@@ -118,7 +155,7 @@ def run(
         outcomes: dict[int, Any] = {
             position: _attempt(problem_of, source, labels[position]) for position in map(int, index)
         }
-        problems = _successes(outcomes)
+        problems = _select_fitted(outcomes)
         outcomes |= _FITTERS[settings.sampler](problems, settings, names_of(source))
     for position, problem in problems.items():
         if isinstance(outcomes[position], Row):
@@ -127,9 +164,20 @@ def run(
 
 
 class Row(NamedTuple):
-    """What is known of one member once it is fitted: numbers of its parameters, (names, STATISTICS
-    and LEVELS), and impacts, (3, variables, STATISTICS and LEVELS), NaN for those that it does not
-    have; its scores; its draws, (draws, names) and (draws, 3, variables), where they are kept.
+    """The numbers of one member, NaN for parameters and impacts that it does not have.
+
+    Attributes
+    ----------
+    parameters : array, (p, s)
+        STATISTICS and LEVELS of its parameters.
+    impacts : array, (3, v, s)
+        The same of its impacts.
+    scores : dict of str to float
+        Those of SCORES that are known.
+    draws : array, (n, p), or None
+        Draws of its parameters, where they are kept.
+    impact_draws : array, (n, 3, v), or None
+        Draws of its impacts, where they are kept.
     """
 
     parameters: np.ndarray
@@ -151,15 +199,15 @@ Result = TypeVar("Result")
 
 
 def _attempt(action: Callable[..., Result], *given: Any) -> Result | Failure:
-    """What an action returns, or why it cannot."""
+    """What an action returns, or why it fails."""
     try:
         return action(*given)
     except (SpilloverError, np.linalg.LinAlgError, FloatingPointError) as error:
         return Failure(str(error) or type(error).__name__)
 
 
-def _successes(outcomes: Mapping[int, Result | Failure]) -> dict[int, Result]:
-    """Those that did not fail."""
+def _select_fitted(outcomes: Mapping[int, Result | Failure]) -> dict[int, Result]:
+    """The outcomes that are no failures."""
     return {
         position: outcome
         for position, outcome in outcomes.items()
@@ -196,7 +244,18 @@ def _assemble(outcomes: Mapping[int, Outcome], names: Names, settings: SweepSett
 
 
 def summarise(values: np.ndarray) -> np.ndarray:
-    """STATISTICS and LEVELS of draws (members, draws, columns): (members, columns, numbers)."""
+    """Compute STATISTICS and LEVELS of draws.
+
+    Parameters
+    ----------
+    values : array, (m, n, c)
+        n draws of c numbers of m members.
+
+    Returns
+    -------
+    array, (m, c, s)
+        Mean, sd, share of positive draws, and quantiles.
+    """
     ordered = np.sort(np.ascontiguousarray(np.swapaxes(values, 1, 2)), axis=2)
     at = np.asarray(LEVELS) * (ordered.shape[2] - 1)
     low = np.floor(at).astype(int)
@@ -218,7 +277,8 @@ def _summarise_member(
     names: Names,
     keep: bool,
 ) -> Row:
-    """A row without scores from draws (n, ...) of one member, and of its impacts (n, 3, variables).
+    """A row without scores, from draws (n, ...) of one member and of its impacts (n, 3, v).
+
     ConvergenceError for numbers that are not finite.
     """
     scalars = [name for name in (*DEPENDENCE, "sigma") if name in draws]
@@ -232,7 +292,7 @@ def _summarise_member(
         raise ConvergenceError(NOT_FINITE)
     numbers = summarise(flat[None])[0]
     through = numbers[len(into) :].reshape(3, len(variables), -1)
-    row = _place(names, (into, numbers[: len(into)]), (variables, through))
+    row = _place_numbers(names, (into, numbers[: len(into)]), (variables, through))
     if not keep:
         return row
     wide = np.full((len(flat), len(names.parameters)), np.nan)
@@ -242,7 +302,7 @@ def _summarise_member(
     return row._replace(draws=wide, impact_draws=wide_impacts)
 
 
-def _place(
+def _place_numbers(
     names: Names, parameters: tuple[list[int], np.ndarray], impacts: tuple[list[int], np.ndarray]
 ) -> Row:
     """A row of numbers at their positions among all names, NaN elsewhere."""
@@ -255,8 +315,10 @@ def _place(
 
 
 class _Attempt(NamedTuple):
-    """How a member is to be drawn: with exact.POINTS[level] points, and log-determinants that reach
-    as far as `ranges`, None for the usual ones.
+    """How a member is to be drawn.
+
+    With exact.POINTS[level] points, and log-determinants good on the `ranges` of rho and lambda;
+    None for the usual ranges.
     """
 
     level: int
@@ -266,8 +328,9 @@ class _Attempt(NamedTuple):
 def _fit_exact(
     problems: Mapping[int, Problem], settings: SweepSettings, names: Names
 ) -> dict[int, Outcome]:
-    """All members the usual way; those that need a finer table or a longer log-determinant once
-    more, with these.
+    """Draw all members in the usual way, and again those that need more.
+
+    These get a finer table, or a log-determinant good on a longer range.
     """
     outcomes: dict[int, Outcome] = {}
     todo = dict.fromkeys(problems, _Attempt(0, None))
@@ -277,9 +340,9 @@ def _fit_exact(
             for position, attempt in todo.items()
         }
         outcomes |= {key: one for key, one in made.items() if isinstance(one, Failure)}
-        members = _successes(made)
+        members = _select_fitted(made)
         again: dict[int, _Attempt] = {}
-        for group in _groups(members, {key: attempt.level for key, attempt in todo.items()}):
+        for group in _group(members, {key: attempt.level for key, attempt in todo.items()}):
             points = exact.POINTS[todo[group[0]].level]
             drawn = _draw({key: members[key] for key in group}, settings, points)
             for i, key in enumerate(group):
@@ -294,20 +357,21 @@ def _fit_exact(
     return outcomes
 
 
-def _groups(
+def _group(
     members: Mapping[int, Member], kinds: Mapping[int, int] | None = None
 ) -> list[list[int]]:
-    """Positions of members that can be stacked, and are of one kind."""
+    """Positions of members that can be stacked and are of one kind."""
     groups: dict[Any, list[int]] = {}
     for position, member in members.items():
         kind = None if kinds is None else kinds[position]
-        groups.setdefault((stacking.signature(member), kind), []).append(position)
+        groups.setdefault((stacking.signature_of(member), kind), []).append(position)
     return list(groups.values())
 
 
 def _improve(attempt: _Attempt, likelihood: Likelihood, quality: Quality) -> _Attempt | None:
-    """What to draw a member by where these draws are not good enough; None where they are, or where
-    nothing better is left.
+    """How to draw a member again whose draws are not good enough.
+
+    None where they are good enough, or nothing better is left.
     """
     ends = [(float(low), float(high)) for low, high in (quality.rho, quality.lam)]
     parts = [
@@ -324,12 +388,13 @@ def _improve(attempt: _Attempt, likelihood: Likelihood, quality: Quality) -> _At
 
 
 def _pad(members: Sequence[Member]) -> list[Member]:
-    """Members with series of one length, a power of two, so that other W seldom compile another
-    program.
+    """Members with series of one length, a power of two.
+
+    Other weights then seldom need another program.
     """
-    longest = (max(lengths) for lengths in zip(*map(stacking.lengths, members), strict=True))
+    longest = (max(one) for one in zip(*map(stacking.measure, members), strict=True))
     terms, pairs = (1 << max(count - 1, 0).bit_length() if count else 0 for count in longest)
-    return [stacking.padded_to(member, terms, pairs) for member in members]
+    return [stacking.pad(member, terms, pairs) for member in members]
 
 
 def _draw(members: Mapping[int, Member], settings: SweepSettings, points: int) -> stacking.Drawn:
@@ -345,14 +410,16 @@ def _draw(members: Mapping[int, Member], settings: SweepSettings, points: int) -
     stacked = stacking.stack([*padded, *padded[:1] * more])
     noises = stacking.stack([*noise, *noise[:1] * more])
     drawn = stacking.sample(stacked, noises, points=points, batch=exact.choose_width())
-    return jax.tree.map(np.asarray, drawn)
+    arrays: stacking.Drawn = jax.tree.map(np.asarray, drawn)
+    return arrays
 
 
 def _row_of_exact(
     problem: Problem, member: Member, drawn: stacking.Drawn, names: Names, keep: bool
 ) -> Row:
-    """One member's draws as a row, with its evidence. ConvergenceError where the quadrature is not
-    good enough.
+    """One member's draws as a row, with its evidence.
+
+    ConvergenceError where the quadrature is not good enough.
     """
     error = float(drawn.quality.error)
     if not np.isfinite(error):
@@ -371,13 +438,13 @@ def _row_of_exact(
 def _fit_nuts(
     problems: Mapping[int, Problem], settings: SweepSettings, names: Names
 ) -> dict[int, Outcome]:
-    """Chains of all members of one signature side by side."""
+    """Run the chains of all members of one signature side by side."""
     made = {position: _attempt(_place_member, one) for position, one in problems.items()}
     outcomes: dict[int, Outcome] = {
         key: one for key, one in made.items() if isinstance(one, Failure)
     }
-    ready = _successes(made)
-    for group in _groups({key: member for key, (member, _) in ready.items()}):
+    ready = _select_fitted(made)
+    for group in _group({key: member for key, (member, _) in ready.items()}):
         padded = _pad([ready[key][0] for key in group])
         chains = _sample_chains(padded, {key: ready[key][1] for key in group}, settings)
         for i, key in enumerate(group):
@@ -389,7 +456,7 @@ def _fit_nuts(
 
 
 def _place_member(problem: Problem) -> tuple[Member, Placed]:
-    """What the sampler needs of a problem, and where (rho, lam) have their mass."""
+    """A problem as a member, and where (rho, lam) have their mass."""
     placed, design = problem.placed, problem.design
     route = route_of(problem, np.zeros(1))
     return Member(placed.posterior, route, design.own, design.lagged), placed
@@ -398,7 +465,7 @@ def _place_member(problem: Problem) -> tuple[Member, Placed]:
 def _sample_chains(
     members: list[Member], placed: Mapping[int, Placed], settings: SweepSettings
 ) -> nuts.Chains:
-    """Chains of stackable members, (member, chain, draw, ...)."""
+    """Chains of members that can be stacked, (m, chain, draw, ...)."""
     start = [
         nuts.draw_starts(
             placed[position]._replace(posterior=member.posterior),
@@ -422,11 +489,11 @@ def _row_of_nuts(
         for name, value in nuts.parameters(member.posterior, chains.flat).items()
     }
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in draws.items()}
-    absent: dict[str, Any] = dict.fromkeys(stacking.Draw._fields)
-    given = stacking.Draw(**absent | {name: jnp.asarray(flat[name]) for name in flat})
+    absent: dict[str, Any] = dict.fromkeys(Draw._fields)
+    given = Draw(**absent | {name: jnp.asarray(flat[name]) for name in flat})
     route = route_of(problem, flat.get("rho", np.zeros(1)))
     (reaching,) = _pad([member._replace(channels=route)])
-    parts = [np.asarray(part) for part in stacking.effects_of(reaching, given)]
+    parts = [np.asarray(part) for part in stacking.average_impacts(reaching, given)]
     row = _summarise_member(flat, np.stack(parts, axis=1), problem.design.terms, names, keep)
     row.scores.update(_diagnose(draws))
     row.scores["divergences"] = float(chains.stats["diverging"].sum())
@@ -434,8 +501,9 @@ def _row_of_nuts(
 
 
 def _diagnose(draws: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """The largest R-hat and the smallest effective sample size of draws (chain, draw, ...); nothing
-    for chains too short to have any.
+    """The largest R-hat and the smallest effective sample size of draws (chain, draw, ...).
+
+    Nothing for chains too short to have any.
     """
     data = xr.Dataset(
         {
@@ -455,31 +523,32 @@ def _diagnose(draws: Mapping[str, np.ndarray]) -> dict[str, float]:
 def _fit_ml(
     problems: Mapping[int, Problem], settings: SweepSettings, names: Names
 ) -> dict[int, Outcome]:
-    """Maximum likelihood, one member after the other."""
+    """Maximise the likelihood of one member after the other."""
     return {position: _attempt(_row_of_ml, one, names) for position, one in problems.items()}
 
 
 def _row_of_ml(problem: Problem, names: Names) -> Row:
-    """Estimates and standard errors in place of means and standard deviations; no log-likelihood
-    where it is a quasi-likelihood.
+    """Estimates and standard errors in place of means and standard deviations.
+
+    No log-likelihood where it is a quasi-likelihood.
     """
     fit = ml.fit(problem, "observed")
     table = fit.impacts()
     chosen = [name for name in fit.params.index if name in names.parameters]
     into = [names.parameters.index(name) for name in chosen]
     variables = [names.variables.index(name) for name in problem.design.variables]
-    parameters = _normal(fit.params[chosen].to_numpy(), fit.std_errors[chosen].to_numpy())
-    impacts = _normal(table["estimate"].to_numpy(), table["std_error"].to_numpy())
+    parameters = _spread_normally(fit.params[chosen].to_numpy(), fit.std_errors[chosen].to_numpy())
+    impacts = _spread_normally(table["estimate"].to_numpy(), table["std_error"].to_numpy())
     if not (np.isfinite(parameters).all() and np.isfinite(impacts).all()):
         raise ConvergenceError("The estimates have standard errors that are not finite.")
     through = impacts.reshape(3, len(variables), -1)
-    row = _place(names, (into, parameters), (variables, through))
+    row = _place_numbers(names, (into, parameters), (variables, through))
     row.scores["loglik"] = np.nan if problem.effects.quasi else fit.loglik
     return row
 
 
-def _normal(estimate: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """STATISTICS and LEVELS of the normal distributions about estimates: (n, numbers)."""
+def _spread_normally(estimate: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """STATISTICS and LEVELS of normal distributions about c estimates, (c, s)."""
     z = np.divide(estimate, error, out=np.where(estimate > 0, np.inf, -np.inf), where=error > 0)
     return np.column_stack(
         [estimate, error, ndtr(z), estimate[:, None] + error[:, None] * ndtri(LEVELS)]

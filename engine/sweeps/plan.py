@@ -1,5 +1,6 @@
-"""The members of a sweep: every combination of weights, model, effects, controls, priors and
-window, and what each needs to be fitted.
+"""The members of a sweep, and what each needs to be fitted.
+
+A member is a combination of weights, model, effects, controls, priors and window.
 """
 
 import hashlib
@@ -7,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
@@ -38,12 +39,15 @@ from spillover.models.spec import EFFECTS, specify
 DIMS = ("weights", "model", "effects", "controls", "priors", "window")
 ALL = "all"  # the label of the only window there is when none is asked for
 DEFAULT = "default"  # likewise of the priors and of the controls
+PanelKey: TypeAlias = tuple[str, str, str, frozenset[Any]]  # controls, effects, window, units
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What to sweep over. `weights`, `priors`, `windows` by label; `controls`: labels to what is
-    added to the formula.
+    """What to sweep over; the fields are arguments of `sweep`.
+
+    `weights`, `priors` and `windows` are by label; `controls` gives what each label adds to the
+    formula.
     """
 
     formula: str
@@ -65,14 +69,12 @@ class SweepPlan:
 
     @cached_property
     def labels(self) -> list[tuple[str, ...]]:
-        """The members, each by its label along every dimension, the last dimension
-        running fastest.
-        """
+        """The members, each by its label along every dimension. The last dimension runs fastest."""
         return list(product(*self.coords.values()))
 
 
 def check_plan(plan: SweepPlan) -> None:
-    """Refuse a plan that no member could follow."""
+    """SpecificationError for a plan that no member could follow."""
     for name, labels in plan.coords.items():
         if not labels:
             raise SpecificationError(f"{name} is empty: there would be no member to fit.")
@@ -110,30 +112,47 @@ def check_plan(plan: SweepPlan) -> None:
 
 @dataclass(frozen=True)
 class SweepData:
-    """A plan with its data: the panel of each (controls, effects, window, order of units), read
-    once, or why it cannot be.
+    """A plan with its data.
+
+    `panels` has one panel for each (controls, effects, window, set of units), or the reason why
+    there is none.
     """
 
     plan: SweepPlan
-    panels: Mapping[tuple, Panel | str]
+    panels: Mapping[PanelKey, Panel | str]
 
 
 def read_plan(
-    plan: SweepPlan, data: pd.DataFrame, functions: Mapping[str, Callable] | None = None
+    plan: SweepPlan, data: pd.DataFrame, functions: Mapping[str, Callable[..., Any]] | None = None
 ) -> SweepData:
-    """The panels of a plan. Weights with the same units in another order share a panel in the order
-    of the first. `functions`: the user's own, that the formula may call.
+    """Read the panels of a plan.
+
+    Weights of the same units in another order share a panel, in the order of the first.
+
+    Parameters
+    ----------
+    plan : SweepPlan
+        What to sweep over.
+    data : DataFrame
+        The data.
+    functions : dict of str to callable, optional
+        Functions of the user's own that the formulas may call.
+
+    Returns
+    -------
+    SweepData
+        The plan with its panels.
     """
     check_plan(plan)
-    orders = {_units(weights): weights for weights in reversed(list(plan.weights.values()))}
-    panels: dict[tuple, Panel | str] = {}
+    orders = {_key_units(weights): weights for weights in reversed(list(plan.weights.values()))}
+    panels: dict[PanelKey, Panel | str] = {}
     for (control, extra), effects, (window, span) in product(
         plan.controls.items(), plan.effects, plan.windows.items()
     ):
         formula = f"{plan.formula} + {extra}" if extra else plan.formula
         for key, weights in orders.items():
             try:
-                frame = _within(data, plan.period, span)
+                frame = _select_window(data, plan.period, span)
                 given: dict[str, Any] = {
                     "unit": plan.unit,
                     "period": plan.period,
@@ -149,11 +168,12 @@ def read_plan(
     return SweepData(plan, panels)
 
 
-def _refuse_other_periods(panels: Mapping[tuple, Panel | str]) -> None:
-    """SpecificationError for controls whose lags use up different periods: the evidences of
-    different data do not compare.
+def _refuse_other_periods(panels: Mapping[PanelKey, Panel | str]) -> None:
+    """SpecificationError for controls whose lags use up different periods.
+
+    The evidences of different data do not compare.
     """
-    known: dict[tuple, tuple[str, int]] = {}
+    known: dict[tuple[Any, ...], tuple[str, int]] = {}
     for (control, *others), panel in panels.items():
         if isinstance(panel, str):
             continue
@@ -169,11 +189,15 @@ def _refuse_other_periods(panels: Mapping[tuple, Panel | str]) -> None:
             )
 
 
-def _units(weights: Weights) -> frozenset:
+def _key_units(weights: Weights) -> frozenset[Any]:
+    """The units of weights, in whichever order."""
     return frozenset(weights.ids)
 
 
-def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None) -> pd.DataFrame:
+def _select_window(
+    data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None
+) -> pd.DataFrame:
+    """The rows of the data in a window of periods."""
     if span is None:
         return data
     if period is None or not isinstance(data, pd.DataFrame) or period not in data:
@@ -182,11 +206,8 @@ def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None
         )
     try:
         chosen = data[(data[period] >= span[0]) & (data[period] <= span[1])]
-    except (
-        TypeError,
-        ValueError,
-    ) as error:
-        # pandas has the latter for what has no one truth, and for texts that are no dates
+    except (TypeError, ValueError) as error:
+        # pandas raises the latter for arrays, and for text that is no date
         what = (
             f"the window from {show(span[0])} to {show(span[1])} does not compare with the"
             f" periods, of type {data[period].dtype}"
@@ -200,11 +221,11 @@ def _within(data: pd.DataFrame, period: str | None, span: tuple[Any, Any] | None
 
 
 def problem_of(source: SweepData, label: tuple[str, ...]) -> Problem:
-    """The problem of a member; SpilloverError where it cannot be."""
+    """The problem of a member. SpilloverError where it has none."""
     plan = source.plan
     name, model, effects, control, priors, window = label
     weights = plan.weights[name]
-    panel = source.panels[control, effects, window, _units(weights)]
+    panel = source.panels[control, effects, window, _key_units(weights)]
     if isinstance(panel, str):
         raise SpecificationError(panel)
     weights = weights if weights.ids.equals(panel.units) else weights[panel.units]
@@ -222,8 +243,20 @@ def problem_of(source: SweepData, label: tuple[str, ...]) -> Problem:
 
 
 def member_of(problem: Problem, ranges: tuple[Reach, Reach] | None = None) -> Member:
-    """What the exact sampler of many needs of a problem, good for logit variables of rho and of lam
-    within `ranges`, else where usual.
+    """What the exact sampler of many needs of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    ranges : pair of Reach, optional
+        Logit variables of rho and of lambda between which the log-determinants are to be good; by
+        default where they usually are.
+
+    Returns
+    -------
+    Member
+        The posterior, and what carries the impacts.
     """
     posterior = build_posterior(problem) if ranges is None else build_posterior(problem, ranges)
     refuse_other_priors(posterior)
@@ -234,31 +267,33 @@ def member_of(problem: Problem, ranges: tuple[Reach, Reach] | None = None) -> Me
 
 
 def route_of(problem: Problem, rho: np.ndarray) -> Channels:
-    """What carries impacts in a model, good at the values of rho, as arrays of one type."""
+    """What carries the impacts of a model, good at the values of rho, as arrays of one type."""
     carried = build_channels(problem.weights, rho if problem.spec.lag else None)
     return carried._replace(mean_row_sum=leaf(carried.mean_row_sum))
 
 
-def _content(family: Any) -> Any:
-    """A prior by its kind and its numbers, all digits of them."""
+def _list_content(family: Any) -> Any:
+    """A prior as its kind and its numbers, with all digits."""
     if isinstance(family, dict):
-        return {term: _content(part) for term, part in family.items()}
+        return {term: _list_content(part) for term, part in family.items()}
     if isinstance(family, dist.Distribution):
         base = getattr(family, "base_dist", None)
         return (
             type(family).__qualname__,
             [np.asarray(part).tolist() for part in jax.tree.leaves(family)],
-            _content(base),
+            _list_content(base),
         )
     if is_dataclass(family):
         return type(family).__qualname__, [
-            _content(getattr(family, entry.name)) for entry in fields(family)
+            _list_content(getattr(family, entry.name)) for entry in fields(family)
         ]
     return None if family is None else np.asarray(family).tolist()
 
 
-def digest(source: SweepData, settings: Mapping[str, Any]) -> str:
-    """The sha256 of everything the numbers depend on: data, weights, plan, settings."""
+def compute_digest(source: SweepData, settings: Mapping[str, Any]) -> str:
+    """Compute the SHA-256 of everything that the numbers depend on: data, weights, plan,
+    settings.
+    """
     plan, content = source.plan, hashlib.sha256()
     parts = [
         plan.formula,
@@ -281,7 +316,7 @@ def digest(source: SweepData, settings: Mapping[str, Any]) -> str:
     for name, priors in plan.priors.items():
         content.update(
             repr(
-                (name, [_content(getattr(priors, entry.name)) for entry in fields(priors)])
+                (name, [_list_content(getattr(priors, entry.name)) for entry in fields(priors)])
             ).encode()
         )
     for key, panel in source.panels.items():

@@ -1,4 +1,4 @@
-"""Many posteriors of one shape in one program: stacked and mapped."""
+"""Many posteriors of one shape in one program, stacked along a leading axis."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -17,8 +17,16 @@ from spillover.models.posterior import Draw, Posterior
 
 
 class Member(NamedTuple):
-    """What a program needs of one posterior: the posterior, what carries its impacts, positions of
-    X and of W X among its terms.
+    """What a program needs of one posterior.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        The posterior.
+    channels : Channels
+        What carries its impacts.
+    own, lagged : array of int, (v,)
+        Positions of x and of W x among its terms, -1 for none.
     """
 
     posterior: Posterior
@@ -28,77 +36,96 @@ class Member(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Draws of the parameters and of the impacts, (members, draws, ...), and how good they are."""
+    """Draws of the parameters and of the impacts, (m, n, ...), and how good they are."""
 
     draw: Draw
     impacts: Impacts
     quality: Quality
 
 
-def signature(member: Member) -> tuple:
-    """Members with the same signature can be stacked once their series are padded to one length."""
-    padded = padded_to(member, 0, 0)
+def signature_of(member: Member) -> tuple[Any, ...]:
+    """What members must share to be stacked, once their series are padded to one length."""
+    padded = pad(member, 0, 0)
     shapes = tuple((np.shape(part), np.asarray(part).dtype.str) for part in jax.tree.leaves(padded))
     return jax.tree.structure(padded), shapes
 
 
-def lengths(member: Member) -> tuple[int, int]:
-    """The longest series and the most complex pairs in a member."""
+def measure(member: Member) -> tuple[int, int]:
+    """The length of the longest series of a member, and the largest number of complex pairs."""
     records = [part for part in jax.tree.leaves(member, is_leaf=_is_record) if _is_record(part)]
-    return max([len(part.coef) for part in records], default=0), max(
-        [len(getattr(part, "pairs", ())) for part in records], default=0
-    )
+    terms = max([len(part.coef) for part in records], default=0)
+    pairs = max([len(getattr(part, "pairs", ())) for part in records], default=0)
+    return terms, pairs
 
 
-def padded_to(member: Member, terms: int, pairs: int) -> Member:
-    """The member with all series of `terms` coefficients and `pairs` complex pairs, zeros being
-    added; 0, 0: without any.
+def pad(member: Member, terms: int, pairs: int) -> Member:
+    """Pad the series of a member with zeros.
+
+    All get `terms` coefficients and `pairs` complex pairs. With 0 and 0 all series are empty.
     """
 
-    def pad(part: Any) -> Any:
+    def pad_record(part: Any) -> Any:
         if not _is_record(part):
             return part
-        coef = _pad(part.coef, terms)
-        return (
-            part._replace(coef=coef, pairs=_pad(part.pairs, pairs))
-            if isinstance(part, LogDetSeries)
-            else part._replace(coef=coef)
-        )
+        coef = _pad_rows(part.coef, terms)
+        if isinstance(part, LogDetSeries):
+            return part._replace(coef=coef, pairs=_pad_rows(part.pairs, pairs))
+        return part._replace(coef=coef)
 
-    return jax.tree.map(pad, member, is_leaf=_is_record)
+    padded: Member = jax.tree.map(pad_record, member, is_leaf=_is_record)
+    return padded
 
 
 def _is_record(part: Any) -> bool:
+    """Whether it is a record with a series."""
     return isinstance(part, LogDetSeries | Multiplier)
 
 
-def _pad(rows: jax.Array, count: int) -> jax.Array:
-    found = np.zeros((count, *np.shape(rows)[1:]))
+def _pad_rows(rows: jax.Array, count: int) -> jax.Array:
+    """The first `count` rows, with rows of zeros where there are fewer."""
+    padded = np.zeros((count, *np.shape(rows)[1:]))
     kept = min(count, len(rows))
-    found[:kept] = np.asarray(rows)[:kept]
-    return leaf(found)
+    padded[:kept] = np.asarray(rows)[:kept]
+    return leaf(padded)
 
 
 def stack(members: Sequence[Any]) -> Any:
-    """Records of one structure as one with a leading axis."""
+    """Records of one structure as one record with a leading axis."""
     return jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *members)
 
 
 @partial(jax.jit, static_argnames=("points", "batch"))
 def sample(members: Member, noise: Noise, *, points: int, batch: int | None) -> Drawn:
-    """Exact draws of stacked members, `batch` of them at a time, by default one by one, which suits
-    a CPU.
+    """Draw from stacked members exactly.
+
+    Parameters
+    ----------
+    members : Member
+        Stacked members, with a leading axis of m.
+    noise : Noise
+        Their random numbers, likewise.
+    points : int
+        Points of the quadrature.
+    batch : int or None
+        How many members run side by side; None: one after the other, which suits a CPU.
+
+    Returns
+    -------
+    Drawn
+        Draws of parameters and impacts, and their quality.
     """
 
-    def one(pair: tuple[Member, Noise]) -> Drawn:
+    def draw_one(pair: tuple[Member, Noise]) -> Drawn:
         member, own_noise = pair
         draw, quality = exact.sample(member.posterior, own_noise, points=points)
-        return Drawn(draw, effects_of(member, draw), quality)
+        return Drawn(draw, average_impacts(member, draw), quality)
 
-    return jax.lax.map(one, (members, noise), batch_size=batch)
+    drawn: Drawn = jax.lax.map(draw_one, (members, noise), batch_size=batch)
+    return drawn
 
 
-def effects_of(member: Member, draw: Draw) -> Impacts:
-    """Average impacts of draws (n, ...)."""
+def average_impacts(member: Member, draw: Draw) -> Impacts:
+    """Average impacts of draws, (n, v)."""
     beta, theta = impacts.split_coefficients(draw.beta, member.own, member.lagged)
-    return impacts.average(member.channels, beta, theta, draw.rho)
+    averages: Impacts = impacts.average(member.channels, beta, theta, draw.rho)
+    return averages

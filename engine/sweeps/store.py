@@ -1,11 +1,13 @@
-"""A sweep on disk: a Zarr group, one group inside it for every finished chunk, each put in place
-whole and with a manifest of its files.
+"""A sweep on disk: a Zarr group, with a group inside it for every finished chunk.
 
-sweep.zarr/
-  zarr.json            what was swept, sealed by its own SHA-256 blocks/FIRST-COUNT/  a chunk:
-  arrays, and manifest.json with the size and the SHA-256 of each file, and the versions that made
-  it damaged/             blocks that were found damaged, out of the way format-1, format-2   what
-  earlier versions had stored here, to be read by `open_sweep`
+Each chunk is put in place whole, with a manifest of its files::
+
+    sweep.zarr/
+      zarr.json            what was swept, sealed by its own SHA-256
+      blocks/FIRST-COUNT/  a chunk: arrays, and manifest.json with the size and the SHA-256
+                           of each file and the versions of the programs that made it
+      damaged/             blocks that were damaged, moved out of the way
+      format-1, format-2   what earlier versions had stored here; `open_sweep` reads it
 """
 
 import errno
@@ -37,10 +39,10 @@ from spillover.engine.sweeps import store_earlier
 from spillover.engine.sweeps.block_files import (
     LITTER,
     Kept,
-    block_name,
     check_fit,
-    manifest,
+    name_block,
     read_files,
+    read_manifest,
     write_files,
 )
 from spillover.engine.sweeps.chunk import Block
@@ -60,8 +62,9 @@ GROUP = {"zarr_format": 3, "node_type": "group"}
 
 
 class Damage(NamedTuple):
-    """A block that is not as it was written: its name, why, and its members by position where its
-    manifest still tells.
+    """A block that is not as it was written.
+
+    Its name, the reason, and its members by position where its manifest still tells them.
     """
 
     name: str
@@ -71,8 +74,10 @@ class Damage(NamedTuple):
 
 @dataclass(frozen=True)
 class Store:
-    """A store that this process alone writes to: the sweep it is of, the versions of now, and the
-    blocks already in it.
+    """A store that no other process writes to.
+
+    Its path, the digest of the sweep, the versions of the programs that run now, and the blocks
+    that are in it already.
     """
 
     path: Path
@@ -85,20 +90,37 @@ class Store:
 def open_store(
     path: Path, about: Mapping[str, Any], parts: Sequence[Sequence[int]]
 ) -> Iterator[Store]:
-    """Hold the store of a sweep: the one that is there, with what is finished of it, or a new one.
+    """Hold the store of a sweep: one that is there, with what is finished of it, or a new one.
 
-    A block that is missing a file, or has one that is short, altered or not its own, is moved to
-    `damaged` in the store, which a SpilloverWarning says, as it says where blocks were made by
-    other versions of spillover or JAX.
+    A block with a file that is missing, short, altered or not its own is moved to `damaged` in the
+    store.
 
     Parameters
     ----------
-    path : where it is to be.
-    about : what the sweep is, its "digest" among it.
-    parts : the members of each of its chunks, by position.
+    path : Path
+        Where the store is, or is to be.
+    about : dict
+        The description of the sweep, with its "digest".
+    parts : sequence of sequence of int
+        The members of each of its chunks, by position.
 
-    Raises ------ DataError : the place holds another sweep, or something else. StorageError :
-    another process has it, it cannot be written to, or it is damaged beyond knowing whose it is.
+    Yields
+    ------
+    Store
+        The store, until the end of the with statement.
+
+    Raises
+    ------
+    DataError
+        The place holds another sweep, or something else.
+    StorageError
+        Another process has the store, it cannot be written to, or it is damaged so that it cannot
+        be told which sweep it is of.
+
+    Warns
+    -----
+    SpilloverWarning
+        Of damaged blocks, and of blocks made by other versions of spillover or JAX.
     """
     with explain_failures(path, REFUSED):
         _refuse_other_things(path)
@@ -111,18 +133,19 @@ def open_store(
         with explain_failures(path, REFUSED):
             _clear(path)
             _settle_root(path, about)
-            kept = _whole_blocks(path, about, parts)
+            kept = _keep_whole(path, about, parts)
         now = versions()
         _tell_versions(path, kept, now)
         yield Store(path, about["digest"], now, kept)
 
 
 def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
-    """The finished blocks of a stored sweep, and what it is. DataError for a path that is none,
-    StorageError for a damaged one.
+    """Read the finished blocks of a stored sweep, and its description.
+
+    DataError for a path that is no stored sweep, StorageError for a damaged one.
     """
     with explain_failures(path, REFUSED):
-        about = description(path)
+        about = read_description(path)
         if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
             raise StorageError(
                 f"{cite(path)} is damaged: {cite(path / BLOCKS)} is no folder. Its members are"
@@ -132,7 +155,7 @@ def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
             return store_earlier.read(path, about), about
         kept, damages = read_blocks(path, about)
         if damages:
-            what = _listed(damages, about["coords"])
+            what = _list_damages(damages, about["coords"])
             others = sum(len(one.block.index) for one in kept)
             raise StorageError(
                 f"{cite(path)} is damaged: {what}. Its other {others} members are whole: {AGAIN},"
@@ -142,43 +165,47 @@ def load(path: Path) -> tuple[list[Kept], dict[str, Any]]:
     return kept, about
 
 
-def description(path: Path) -> dict[str, Any]:
-    """What a stored sweep is. DataError for a path that is none, StorageError for one that is
-    damaged.
+def read_description(path: Path) -> dict[str, Any]:
+    """Read what a stored sweep is of.
+
+    DataError for a path that is no stored sweep, StorageError for a damaged one.
     """
-    if not (path / ROOT).exists() and not _block_names(path):
+    if not (path / ROOT).exists() and not _list_blocks(path):
         raise DataError(f"{cite(path)} is not a stored sweep.")
     try:
-        return _root(path)
+        return _read_root(path)
     except Broken as error:
         raise StorageError(f"{path / ROOT} is damaged ({error}): {AGAIN}.") from error
 
 
 def write_block(store: Store, block: Block) -> None:
-    """Put a chunk in place, whole or not at all, also where the power fails. StorageError for what
-    the disk refuses.
+    """Put a chunk in place, whole or not at all, even where the power fails.
+
+    StorageError for what the disk refuses.
     """
     if not (store.path / ROOT).exists():
         raise StorageError(f"{store.path} was removed while the sweep was running.")
-    with whole_folder(store.path / BLOCKS / block_name(block.index)) as folder:
+    with whole_folder(store.path / BLOCKS / name_block(block.index)) as folder:
         write_files(folder, block, store.digest, store.versions)
 
 
 def read_blocks(path: Path, about: Mapping[str, Any]) -> tuple[list[Kept], list[Damage]]:
-    """All finished blocks of the sweep that `about` describes, and those that are damaged."""
+    """Read all finished blocks of the sweep that `about` describes, and find those that are
+    damaged.
+    """
     kept: list[Kept] = []
     damages: list[Damage] = []
     seen: set[int] = set()
-    for name in _block_names(path):
+    for name in _list_blocks(path):
         folder = path / BLOCKS / name
         try:
-            one = _read(folder, about)
+            one = _read_block(folder, about)
             if not seen.isdisjoint(one.block.index.tolist()):
                 raise Broken("some of its members are in another block too")
         except Broken as error:
-            # else moved away by another process, between the list and the look
+            # else another process moved it away after it was listed
             if os.path.lexists(folder):
-                damages.append(Damage(name, str(error), _members(folder)))
+                damages.append(Damage(name, str(error), _list_members(folder)))
         else:
             seen.update(one.block.index.tolist())
             kept.append(one)
@@ -186,11 +213,12 @@ def read_blocks(path: Path, about: Mapping[str, Any]) -> tuple[list[Kept], list[
 
 
 def join_versions(kept: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """The different versions in a list of them, each once."""
+    """The different combinations of versions in a list, each once."""
     return [dict(pairs) for pairs in dict.fromkeys(tuple(one.items()) for one in kept if one)]
 
 
-def _read(folder: Path, about: Mapping[str, Any]) -> Kept:
+def _read_block(folder: Path, about: Mapping[str, Any]) -> Kept:
+    """Read one block. Broken where it is damaged; other errors of the machine pass through."""
     try:
         one = read_files(folder, about["digest"])
     except OSError as error:
@@ -201,25 +229,25 @@ def _read(folder: Path, about: Mapping[str, Any]) -> Kept:
     return one
 
 
-def _members(folder: Path) -> Sequence[int] | None:
+def _list_members(folder: Path) -> Sequence[int] | None:
+    """The members of a block, as far as its manifest tells."""
     try:
-        return manifest(folder)["members"]
+        members: list[int] = read_manifest(folder)["members"]
+        return members
     except (Broken, OSError):
         return None
 
 
-def _block_names(path: Path) -> list[str]:
-    """Of all that has the name of a block, be it one or not."""
+def _list_blocks(path: Path) -> list[str]:
+    """The names of all that is named as a block, be it one or not."""
     blocks = path / BLOCKS
-    return (
-        sorted(p.name for p in blocks.iterdir() if NAME.fullmatch(p.name))
-        if blocks.is_dir()
-        else []
-    )
+    if not blocks.is_dir():
+        return []
+    return sorted(part.name for part in blocks.iterdir() if NAME.fullmatch(part.name))
 
 
 def _refuse_other_things(path: Path) -> None:
-    """DataError for a file, and a folder that is not empty and holds other things than a sweep."""
+    """DataError for a file, and for a folder that holds other things than a sweep."""
     if path.is_dir():
         if (path / ROOT).exists():
             return
@@ -232,8 +260,9 @@ def _refuse_other_things(path: Path) -> None:
 
 
 def _clear(path: Path) -> None:
-    """Remove what killed processes had not finished. Only the holder of the lock may: else it could
-    be another's, still being written.
+    """Remove what killed processes had not finished.
+
+    Only the holder of the lock may: otherwise another process could still be writing it.
     """
     for folder in (path, path / BLOCKS):
         for left in folder.glob(f"{UNFINISHED}*"):
@@ -243,9 +272,10 @@ def _clear(path: Path) -> None:
                 left.unlink()
 
 
-def _root(path: Path) -> dict[str, Any]:
-    """The attributes of the store. Broken where they were altered; DataError where they are no
-    sweep's.
+def _read_root(path: Path) -> dict[str, Any]:
+    """Read the attributes of the store.
+
+    Broken where they were altered, DataError where they are no sweep's.
     """
     content = read_content(path / ROOT)
     document = parse(content)
@@ -268,7 +298,7 @@ def _root(path: Path) -> dict[str, Any]:
 
 
 def _check_about(about: Mapping[str, Any]) -> None:
-    """Broken unless all is there that results are made of."""
+    """Broken unless everything is there that results are made of."""
     lists = [about.get("parameters"), about.get("variables")]
     coords, settings = about.get("coords"), about.get("settings")
     if isinstance(coords, dict) and tuple(coords) == DIMS:
@@ -284,18 +314,19 @@ def _check_about(about: Mapping[str, Any]) -> None:
 
 
 def _settle_root(path: Path, about: Mapping[str, Any]) -> None:
-    """The description of this sweep in its place, be it there, missing, damaged, or of an earlier
-    format.
+    """Put the description of this sweep in its place.
+
+    The one that is there may be this one, missing, damaged, or of an earlier format.
     """
     other = (
         f"{cite(path)} holds another sweep: data, weights, models or settings differ. Give another"
         " store, or remove it."
     )
-    if os.path.lexists(path / ROOT) or _block_names(path):
+    if os.path.lexists(path / ROOT) or _list_blocks(path):
         try:
-            known = _root(path)
+            known = _read_root(path)
         except Broken as error:
-            sweeps = {_sweep(path / BLOCKS / name) for name in _block_names(path)} - {None}
+            sweeps = {_read_digest(path / BLOCKS / name) for name in _list_blocks(path)} - {None}
             if sweeps - {about["digest"]}:
                 raise DataError(other) from error
             if not sweeps:
@@ -303,7 +334,7 @@ def _settle_root(path: Path, about: Mapping[str, Any]) -> None:
                     f"{path / ROOT} is damaged ({error}), and no block tells of which sweep it is:"
                     " give another store, or remove it."
                 ) from error
-            _aside(path, path / ROOT)
+            _move_aside(path, path / ROOT)
             _warn(
                 f"{path / ROOT} was damaged ({error}) and is written anew; the blocks tell that"
                 " they are of this sweep."
@@ -326,9 +357,9 @@ def _settle_root(path: Path, about: Mapping[str, Any]) -> None:
 
 
 def _settle_blocks(path: Path) -> None:
-    """The folder of the blocks, a group to Zarr."""
+    """Make the folder of the blocks, a group to Zarr."""
     if os.path.lexists(path / BLOCKS) and not (path / BLOCKS).is_dir():
-        _aside(path, path / BLOCKS)
+        _move_aside(path, path / BLOCKS)
         _warn(
             f"{cite(path / BLOCKS)} was no folder: moved to {cite(path / DAMAGED)}, and all"
             " members are fitted again."
@@ -338,42 +369,42 @@ def _settle_blocks(path: Path) -> None:
         _write(path / BLOCKS / ROOT, encode({**GROUP, "attributes": {}}))
 
 
-def _sweep(folder: Path) -> str | None:
+def _read_digest(folder: Path) -> str | None:
     """The digest of the sweep that a block is of, as far as its manifest tells."""
     try:
-        return manifest(folder)["sweep"]
+        digest: str = read_manifest(folder)["sweep"]
+        return digest
     except (Broken, OSError):
         return None
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     with whole_file(path) as beside:
         beside.write_bytes(content)
 
 
-def _whole_blocks(
-    path: Path, about: Mapping[str, Any], parts: Sequence[Sequence[int]]
-) -> list[Kept]:
-    """The blocks that can be kept; the others are moved away, which a warning says."""
-    found, damages = read_blocks(path, about)
+def _keep_whole(path: Path, about: Mapping[str, Any], parts: Sequence[Sequence[int]]) -> list[Kept]:
+    """The blocks that can be kept. The others are moved away, with a warning."""
+    whole, damages = read_blocks(path, about)
     chunks = {tuple(part) for part in parts}
-    kept = [one for one in found if tuple(one.block.index.tolist()) in chunks]
-    for one in found:
+    kept = [one for one in whole if tuple(one.block.index.tolist()) in chunks]
+    for one in whole:
         members = one.block.index.tolist()
         if tuple(members) not in chunks:
             damages.append(
-                Damage(block_name(members), "this version divides members otherwise", members)
+                Damage(name_block(members), "this version divides members otherwise", members)
             )
     if damages:
-        by_name = {block_name(part): part for part in parts}
+        by_name = {name_block(part): part for part in parts}
         damages = [
             damage._replace(members=damage.members or by_name.get(damage.name))
             for damage in damages
         ]
         for damage in damages:
-            _aside(path, path / BLOCKS / damage.name)
+            _move_aside(path, path / BLOCKS / damage.name)
         members = sum(len(one.block.index) for one in kept)
-        what = _listed(damages, about["coords"])
+        what = _list_damages(damages, about["coords"])
         _warn(
             f"{cite(path)} was damaged: {what}. Moved to {cite(path / DAMAGED)} and fitted again;"
             f" the other {members} members are kept."
@@ -381,8 +412,8 @@ def _whole_blocks(
     return kept
 
 
-def _aside(path: Path, what: Path) -> None:
-    """Move a part of a store out of the way, to a name that says so."""
+def _move_aside(path: Path, what: Path) -> None:
+    """Move a part of a store into its folder of damaged parts."""
     if not os.path.lexists(what):
         return
     place = path / DAMAGED
@@ -391,18 +422,19 @@ def _aside(path: Path, what: Path) -> None:
     what.rename(next(place / name for name in names if not os.path.lexists(place / name)))
 
 
-def _listed(damages: Sequence[Damage], coords: Mapping[str, Sequence[str]]) -> str:
-    """Damaged blocks with their members and what is wrong with them."""
+def _list_damages(damages: Sequence[Damage], coords: Mapping[str, Sequence[str]]) -> str:
+    """Damaged blocks in words, with their members and what is wrong with them."""
     labels = list(product(*coords.values()))
     said = [
-        f"block {damage.name} ({_of(damage, labels)}: {damage.reason})"
+        f"block {damage.name} ({_name_members(damage, labels)}: {damage.reason})"
         for damage in damages[:NAMED]
     ]
     more = len(damages) - NAMED
     return ", ".join([*said, f"and {more} more blocks"] if more > 0 else said)
 
 
-def _of(damage: Damage, labels: Sequence[tuple[str, ...]]) -> str:
+def _name_members(damage: Damage, labels: Sequence[tuple[str, ...]]) -> str:
+    """The members of a damaged block in words."""
     members = [labels[i] for i in damage.members or () if 0 <= i < len(labels)]
     if not members:
         return f"{damage.name.split('-')[1]} members"
@@ -427,6 +459,7 @@ def _tell_versions(path: Path, kept: Sequence[Kept], now: Mapping[str, str]) -> 
 
 
 def _tell_unfinished(path: Path, kept: Sequence[Kept], about: Mapping[str, Any]) -> None:
+    """Warn of members that are not finished."""
     done = sum(len(one.block.index) for one in kept)
     total = len(list(product(*about["coords"].values())))
     if 0 < done < total:
@@ -437,4 +470,5 @@ def _tell_unfinished(path: Path, kept: Sequence[Kept], about: Mapping[str, Any])
 
 
 def _warn(message: str) -> None:
+    """Warn where the user called `sweep` or `open_sweep`."""
     warnings.warn(message, SpilloverWarning, stacklevel=6)

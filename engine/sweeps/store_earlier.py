@@ -1,5 +1,6 @@
-"""Sweeps stored by version 0.1.0: formats 1 and 2, without checksums. They are read, and never gone
-on with.
+"""Sweeps stored by version 0.1.0, in the formats 1 and 2, which have no checksums.
+
+They are read, but sweeps do not go on from them.
 """
 
 import os
@@ -12,7 +13,7 @@ import numpy as np
 
 from spillover.engine.storage.reading import cite
 from spillover.engine.storage.sealed import Broken
-from spillover.engine.sweeps.block_files import Kept, block_name, check_fit, files_in, unpack
+from spillover.engine.sweeps.block_files import Kept, check_fit, list_files, name_block, unpack
 from spillover.engine.sweeps.chunk import Block
 from spillover.kernels.errors import SpilloverWarning, StorageError
 
@@ -21,24 +22,21 @@ NO_QUASI = (
     "Period effects with rows of W of several sums were fitted otherwise then, and are not marked"
     " (CHANGELOG, 0.2.0). "
 )
-# of these a chunk may have been zeros, which these formats left out
-ZERO = (
-    "index",
-    "impacts",
-    "impact_draws",
-)
+# arrays that may have chunks of zeros, which these formats left out
+ZERO = ("index", "impacts", "impact_draws")
 
 
 def read(path: Path, about: Mapping[str, Any]) -> list[Kept]:
-    """The blocks of a store, with a SpilloverWarning that they have no checksums. StorageError for
-    one that cannot be right.
+    """Read the blocks of a store of an earlier format.
+
+    StorageError for a block that cannot be right; a SpilloverWarning that there are no checksums.
     """
     kept = []
     blocks = path / "blocks"
     for folder in sorted(blocks.iterdir()) if blocks.is_dir() else ():
         if folder.is_dir():
             try:
-                kept.append(Kept(_block(folder, about), {}))
+                kept.append(Kept(_read_block(folder, about), {}))
             except Broken as error:
                 raise StorageError(
                     f"{cite(path)} is damaged: block {folder.name} ({error}). Sweep again to a new"
@@ -62,8 +60,8 @@ def read(path: Path, about: Mapping[str, Any]) -> list[Kept]:
 
 
 def move_aside(path: Path, known: int, names: Sequence[str]) -> Path:
-    """Move the parts of an earlier store into a folder of their own within it, the last of `names`
-    last.
+    """Move the parts of an earlier store into a folder of their own within it, in the order
+    given.
     """
     place = path / f"format-{known}"
     place.mkdir(exist_ok=True)
@@ -73,12 +71,12 @@ def move_aside(path: Path, known: int, names: Sequence[str]) -> Path:
     return place
 
 
-def _block(folder: Path, about: Mapping[str, Any]) -> Block:
-    files = {
-        name: (folder / name).read_bytes() for name in files_in(folder) if (folder / name).is_file()
-    }
+def _read_block(folder: Path, about: Mapping[str, Any]) -> Block:
+    """Read a block of an earlier format. Broken where it is damaged."""
+    paths = {name: folder / name for name in list_files(folder)}
+    files = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
     block = unpack(files, may_lack=ZERO)
-    if folder.name != block_name(block.index):
+    if folder.name != name_block(block.index):
         raise Broken("it is not of the members that its name says")
     if about["format"] == 1:
         unknown = np.full((len(block.index), 1), np.nan)
@@ -89,10 +87,10 @@ def _block(folder: Path, about: Mapping[str, Any]) -> Block:
 
 
 def _check_zeros(block: Block) -> None:
-    """Broken where zeros can only be chunks that were lost: where impacts are zero in part, or do
-    not add up, or draws are not theirs.
+    """Broken where zeros can only be chunks that were lost.
 
-    Indirect impacts of a model without spillovers are zeros throughout.
+    That is where impacts are zero in part or do not add up, and where draws are zero and their
+    impacts are not. Indirect impacts of a model without spillovers are zeros throughout.
     """
     numbers = np.delete(block.impacts, 2, axis=-1)  # a probability of a positive value may be 0
     some = (numbers == 0).any(axis=-1)

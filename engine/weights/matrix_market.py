@@ -97,7 +97,14 @@ def _head(content: bytes, path: Path) -> Head:
     ):
         wanted = "rows and columns" if kind == "array" else "rows, columns and entries"
         _refuse(path, number, f"expected the numbers of {wanted}, found {text.strip()[:60]!r}")
-    return Head(kind == "array", field, symmetry, tuple(map(int, sizes)), stream.tell(), number + 1)
+    return Head(
+        dense=kind == "array",
+        field=field,
+        symmetry=symmetry,
+        sizes=tuple(map(int, sizes)),
+        start=stream.tell(),
+        line=number + 1,
+    )
 
 
 def _line(stream: io.BytesIO) -> str:
