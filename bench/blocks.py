@@ -62,7 +62,7 @@ def read(folder: str, name: str) -> dict:
     formula, path = common.formula(REGRESSORS), f"{folder}/panel.parquet"
     model, opened = measure(lambda: build(formula, path, weights, **options))
     after = peak_mb()
-    (factor, parts), reduced = measure(lambda: samplers.reduce(model))
+    (factor, parts), reduced = measure(lambda: samplers.factorize(model))
     assert factor.shape == (len(parts), len(parts))
     memory = {"weights_mb": before, "read_mb": after, "peak_mb": peak_mb()}
     took = {"weights": loaded.rounded(), "read": opened.rounded(), "factor": reduced.rounded()}

@@ -16,7 +16,7 @@ from spillover.models.posterior import Posterior
 CHAINS, TUNE, KEPT = 4, 1000, 1000
 
 
-def reduce(model: so.Model) -> tuple[np.ndarray, tuple[str, ...]]:
+def factorize(model: so.Model) -> tuple[np.ndarray, tuple[str, ...]]:
     """R of the lag basis, and the part that each of its columns plays."""
     return model.problem.factor
 

@@ -24,10 +24,7 @@ ONLY_BY_POSITION = ("jax.lax.cond", "jax.lax.switch", "lax.cond", "lax.switch") 
 TESTED_IN = {
     "engine/estimation/test_hard_bounds.py": ("models/supports.py",),
     "engine/specification/test_hypothesis_tests.py": ("models/lagrange.py",),
-    "engine/test_refusals.py": (
-        "engine/estimation/arguments.py",
-        "engine/estimation/compare.py",
-    ),
+    "engine/test_refusals.py": ("engine/estimation/arguments.py", "engine/estimation/compare.py"),
     "engine/estimation/test_nuts_posterior.py": ("engine/estimation/model.py",),
     "engine/estimation/test_saving.py": ("engine/storage/hdf5_layout.py",),
     "engine/storage/test_csv_text.py": ("engine/storage/quoting.py",),

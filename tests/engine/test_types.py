@@ -22,7 +22,7 @@ so.sweep("unemp ~ pc", frame, {"W": W}, modells=["SAR"])
 
 @pytest.mark.verify
 def test_a_type_checker_knows_the_keywords(tmp_path):
-    """The package as its wheel lays it out; every misspelt keyword is an error, and nothing else."""
+    """The package as its wheel lays it out; every misspelt keyword is an error, nothing else."""
     package = tmp_path / "spillover"
     shutil.copytree(ROOT / "engine" / "_root", package, ignore=shutil.ignore_patterns("data"))
     for layer in ("kernels", "models", "engine"):
