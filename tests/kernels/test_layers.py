@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def imports(tree):
                 yield module, node.level
 
 
+@cache
 def parsed(name):
+    """The tree of a file."""
     return ast.parse(FILES[name].read_text())
 
 
@@ -128,6 +131,19 @@ def test_an_import_goes_to_a_room_further_up(module):
     for other in our_imports(MODULES[module]):
         if room_of(other) not in (None, room_of(module)):
             assert ROOMS.index(room_of(other)) < room, f"{module} imports {other}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_but_the_version_is_taken_from_the_facade(module):
+    for node in ast.walk(parsed(MODULES[module])):
+        if isinstance(node, ast.ImportFrom) and node.module == "spillover":
+            assert {alias.name for alias in node.names} <= {*LAYERS, "__version__"}, module
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.module.startswith("spillover.plots"), module
+    facade = {"spillover.plots", "spillover.__main__"}
+    for node in ast.walk(parsed(MODULES[module])):
+        if isinstance(node, ast.Import):
+            assert not facade & {alias.name for alias in node.names}, module
 
 
 def test_no_module_is_imported_by_what_it_imports():
