@@ -84,10 +84,17 @@ def bounded(case) -> so.Model:
     )
 
 
+@pytest.fixture(scope="module")
+def compiled(small, sampled) -> None:
+    """The programs of an SDM with two-way effects are there, whatever ran before in this process:
+    old programs are let go when there are many.
+    """
+    sampled(small("SDM", "twoway").model(), quiet=True)
+
+
 @pytest.mark.parametrize("what", SAME_SHAPES)
-def test_a_second_fit_of_the_same_shapes_is_not_traced_again(
-    what, small, sampled, panel_fit, counter
-):
+@pytest.mark.usefixtures("compiled")
+def test_a_second_fit_of_the_same_shapes_is_not_traced_again(what, small, sampled, counter):
     model = SAME_SHAPES[what](small)
     size = nuts._advance._cache_size()
     compiled = counter.compiled(lambda: sampled(model, quiet=True))
