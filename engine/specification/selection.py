@@ -175,7 +175,7 @@ def select_model(
     name = path.choose_durbin(effects) if dependent else "OLS"
     chosen = path.choose_level(name, effects)
     factor = (
-        _draw_common_factor(variant(model, "SDM", effects), draws, seed)
+        _draw_common_factor(respecify(model, "SDM", effects), draws, seed)
         if bayes and dependent
         else pd.DataFrame()
     )
@@ -183,7 +183,7 @@ def select_model(
     return Selection(chosen, steps, tuple(path.decisions), factor, path.fits)
 
 
-def variant(model: Model, name: str, effects: str, *, period_dummies: bool = False) -> Model:
+def respecify(model: Model, name: str, effects: str, *, period_dummies: bool = False) -> Model:
     """Make the model of another name and other effects on the same data and weights.
 
     Parameters
@@ -233,16 +233,16 @@ class _Path:
         self.fits: dict[str, MLFit] = {}
         self._lm: dict[str, float] = {}
         self._evidence: Callable[[str, str], float] = cache(
-            lambda name, effects: _compute_evidence(variant(model, name, effects))
+            lambda name, effects: _compute_evidence(respecify(model, name, effects))
         )
         self._with_dummies: Callable[[str], MLFit] = cache(
-            lambda effects: variant(model, "SDM", effects).fit_ml(method="lsdv")
+            lambda effects: respecify(model, "SDM", effects).fit_ml(method="lsdv")
         )
 
     def find_dependence(self) -> bool:
         """Test whether least squares leave spatial dependence behind."""
         effects = self.model.spec.effects
-        for test in lm_tests(variant(self.model, "OLS", effects)):
+        for test in lm_tests(respecify(self.model, "OLS", effects)):
             null, small, large = LAGRANGE[test.name]
             self._add("dependence", test, null, small, large=large, effects=effects)
             self._lm[test.name] = test.p_value
@@ -280,7 +280,7 @@ class _Path:
 
     def choose_durbin(self, effects: str) -> str:
         """Choose among SDM, SAR and SEM."""
-        self.fits["SDM"] = full = variant(self.model, "SDM", effects).fit_ml()
+        self.fits["SDM"] = full = respecify(self.model, "SDM", effects).fit_ml()
         rejected = {}
         for small, (null, wald) in RESTRICTED.items():
             tests = (*self._test_ratio(small, effects, full), wald(full))
@@ -300,7 +300,7 @@ class _Path:
         why.
         """
         try:
-            self.fits[small] = variant(self.model, small, effects).fit_ml()
+            self.fits[small] = respecify(self.model, small, effects).fit_ml()
             if not full.quasi:
                 return (lr_test(self.fits[small], full),)
             self.decisions.append(f"{small} in SDM: no likelihood ratio. {QUASI}.")
@@ -333,11 +333,11 @@ class _Path:
 
     def choose_level(self, name: str, effects: str) -> Model:
         """Choose between fixed and random effects of the units."""
-        fixed = variant(self.model, name, effects)
+        fixed = respecify(self.model, name, effects)
         if effects not in ("unit", "twoway"):
             return fixed
         random, correlated = (
-            variant(self.model, name, kind, period_dummies=effects == "twoway")
+            respecify(self.model, name, kind, period_dummies=effects == "twoway")
             for kind in ("random", "correlated_random")
         )
         try:
