@@ -41,7 +41,7 @@ def compare(fits: Mapping[str, Fit | MLFit], *, impacts: bool = True) -> pd.Data
     >>> panel = {"effects": "unit", "unit": "state", "period": "year"}
     >>> slx = so.SLX("np.log(gsp) ~ unemp", frame, W.row_standardize(), **panel).fit_ml()
     >>> so.compare({"SLX": slx}, impacts=False).index.to_list()
-    [('parameter', 'unemp'), ('parameter', 'W·unemp'), ('parameter', 'sigma')]
+    [('parameter', 'unemp'), ('parameter', 'W:unemp'), ('parameter', 'sigma')]
     """
     expect(
         "fits", fits, Mapping, "give a dict of names and fits, compare({'Bayes': fit, 'ML': ml})"

@@ -175,7 +175,7 @@ def select_model(
     name = path.choose_durbin(effects) if dependent else "OLS"
     chosen = path.choose_level(name, effects)
     factor = (
-        _common_factor(variant(model, "SDM", effects), draws, seed)
+        _draw_common_factor(respecify(model, "SDM", effects), draws, seed)
         if bayes and dependent
         else pd.DataFrame()
     )
@@ -183,7 +183,7 @@ def select_model(
     return Selection(chosen, steps, tuple(path.decisions), factor, path.fits)
 
 
-def variant(model: Model, name: str, effects: str, *, period_dummies: bool = False) -> Model:
+def respecify(model: Model, name: str, effects: str, *, period_dummies: bool = False) -> Model:
     """Make the model of another name and other effects on the same data and weights.
 
     Parameters
@@ -233,16 +233,16 @@ class _Path:
         self.fits: dict[str, MLFit] = {}
         self._lm: dict[str, float] = {}
         self._evidence: Callable[[str, str], float] = cache(
-            lambda name, effects: _evidence(variant(model, name, effects))
+            lambda name, effects: _compute_evidence(respecify(model, name, effects))
         )
         self._with_dummies: Callable[[str], MLFit] = cache(
-            lambda effects: variant(model, "SDM", effects).fit_ml(method="lsdv")
+            lambda effects: respecify(model, "SDM", effects).fit_ml(method="lsdv")
         )
 
     def find_dependence(self) -> bool:
         """Test whether least squares leave spatial dependence behind."""
         effects = self.model.spec.effects
-        for test in lm_tests(variant(self.model, "OLS", effects)):
+        for test in lm_tests(respecify(self.model, "OLS", effects)):
             null, small, large = LAGRANGE[test.name]
             self._add("dependence", test, null, small, large=large, effects=effects)
             self._lm[test.name] = test.p_value
@@ -259,31 +259,31 @@ class _Path:
     def choose_effects(self) -> str:
         """Choose the effects that the data ask for among those of the model."""
         given = self.model.spec.effects
-        p = {fewer: self._without(fewer) for fewer in FEWER[given]}
+        p = {fewer: self._test_without(fewer) for fewer in FEWER[given]}
         if not p:
             return given
         kept = [fewer for fewer, value in p.items() if value >= self.alpha]
-        if len(kept) == 2:  # either alone will do: is neither wanted?
-            p["none"] = self._without("none")
+        if len(kept) == 2:  # each alone suffices: perhaps neither is needed
+            p["none"] = self._test_without("none")
             kept = ["none"] if p["none"] >= self.alpha else [max(kept, key=lambda fewer: p[fewer])]
         chosen = kept[0] if kept else given
-        said = [f"{_lacking(fewer, given)} (p = {value:.2g})" for fewer, value in p.items()]
+        said = [f"{_name_null(fewer, given)} (p = {value:.2g})" for fewer, value in p.items()]
         self.decisions.append(f"Effects: {chosen}, from the tests of {' and of '.join(said)}.")
         return chosen
 
-    def _without(self, fewer: str) -> float:
+    def _test_without(self, fewer: str) -> float:
         """The p-value of the likelihood ratio of fewer effects, in the SDM with dummies."""
         given = self.model.spec.effects
         test = lr_test(self._with_dummies(fewer), self._with_dummies(given))
-        self._add("effects", test, _lacking(fewer, given), note=OTHER_DATA)
+        self._add("effects", test, _name_null(fewer, given), note=OTHER_DATA)
         return test.p_value
 
     def choose_durbin(self, effects: str) -> str:
         """Choose among SDM, SAR and SEM."""
-        self.fits["SDM"] = full = variant(self.model, "SDM", effects).fit_ml()
+        self.fits["SDM"] = full = respecify(self.model, "SDM", effects).fit_ml()
         rejected = {}
         for small, (null, wald) in RESTRICTED.items():
-            tests = (*self._ratio(small, effects, full), wald(full))
+            tests = (*self._test_ratio(small, effects, full), wald(full))
             for test in tests:
                 self._add("durbin", test, null, small, large="SDM", effects=effects)
             rejected[small] = all(test.p_value < self.alpha for test in tests)
@@ -291,16 +291,16 @@ class _Path:
             self.decisions.append(
                 f"{small} is {'' if rejected[small] else 'not '}rejected against SDM ({said})."
             )
-        chosen, why = self._reduced(rejected)
+        chosen, why = self._reduce(rejected)
         self.decisions.append(f"{chosen}: {why}.")
         return chosen
 
-    def _ratio(self, small: str, effects: str, full: MLFit) -> tuple[TestResult, ...]:
+    def _test_ratio(self, small: str, effects: str, full: MLFit) -> tuple[TestResult, ...]:
         """The likelihood ratio of a simpler model against the SDM, or none and a sentence that says
         why.
         """
         try:
-            self.fits[small] = variant(self.model, small, effects).fit_ml()
+            self.fits[small] = respecify(self.model, small, effects).fit_ml()
             if not full.quasi:
                 return (lr_test(self.fits[small], full),)
             self.decisions.append(f"{small} in SDM: no likelihood ratio. {QUASI}.")
@@ -316,7 +316,7 @@ class _Path:
             )
         return ()
 
-    def _reduced(self, rejected: dict[str, bool]) -> tuple[str, str]:
+    def _reduce(self, rejected: dict[str, bool]) -> tuple[str, str]:
         """The model that the tests point to, and the reason in words."""
         if all(rejected.values()):
             return "SDM", "both simpler models are rejected"
@@ -333,11 +333,11 @@ class _Path:
 
     def choose_level(self, name: str, effects: str) -> Model:
         """Choose between fixed and random effects of the units."""
-        fixed = variant(self.model, name, effects)
+        fixed = respecify(self.model, name, effects)
         if effects not in ("unit", "twoway"):
             return fixed
         random, correlated = (
-            variant(self.model, name, kind, period_dummies=effects == "twoway")
+            respecify(self.model, name, kind, period_dummies=effects == "twoway")
             for kind in ("random", "correlated_random")
         )
         try:
@@ -352,7 +352,9 @@ class _Path:
             )
             return fixed
         probability = (
-            _probability(_evidence(random), _evidence(correlated)) if self.bayes else np.nan
+            _weigh(_compute_evidence(random), _compute_evidence(correlated))
+            if self.bayes
+            else np.nan
         )
         for one in test:
             self._add(
@@ -388,9 +390,7 @@ class _Path:
     ) -> None:
         """Put a test on record, with the posterior probability of its null where there is one."""
         if small and self.bayes:
-            probability = _probability(
-                self._evidence(small, effects), self._evidence(large, effects)
-            )
+            probability = _weigh(self._evidence(small, effects), self._evidence(large, effects))
         models = f"{small} : {large}" if small else "random : correlated" if step == "level" else ""
         self.rows.append(
             (
@@ -407,13 +407,13 @@ class _Path:
         )
 
 
-def _lacking(fewer: str, given: str) -> str:
+def _name_null(fewer: str, given: str) -> str:
     """The null hypothesis of fewer effects, in words."""
     other = {"unit": "period", "period": "unit"}
     return f"no {other.get(fewer, given.replace('twoway', 'unit or period'))} effects"
 
 
-def _evidence(model: Model) -> float:
+def _compute_evidence(model: Model) -> float:
     """log p(y) of a model; NaN where there is none."""
     try:
         evidence = model.log_evidence()
@@ -422,12 +422,12 @@ def _evidence(model: Model) -> float:
     return float("nan") if evidence is None else evidence
 
 
-def _probability(restricted: float, full: float) -> float:
+def _weigh(restricted: float, full: float) -> float:
     """p(restricted | y) of two models with the probability 1/2 each before."""
     return float(1 / (1 + np.exp(full - restricted)))
 
 
-def _common_factor(model: Model, draws: int, seed: int) -> pd.DataFrame:
+def _draw_common_factor(model: Model, draws: int, seed: int) -> pd.DataFrame:
     """The posterior of theta + rho beta, 0 throughout in an SEM, and of theta, 0 in a SAR."""
     posterior = model.fit(
         sampler="exact", draws=draws, chains=1, seed=seed, progress=False

@@ -17,7 +17,7 @@ from spillover.engine.exploration.moran import MoranLocal, MoranPanel, moran, mo
 from spillover.engine.labels import align, few
 from spillover.engine.progress import show_stages
 from spillover.engine.reporting.page import write_report
-from spillover.engine.specification.selection import Selection, select_model, variant
+from spillover.engine.specification.selection import Selection, respecify, select_model
 from spillover.engine.storage.output import check_output, publish
 from spillover.engine.studies.findings import Findings
 from spillover.engine.studies.plan import AUTO, StudyPlan
@@ -218,12 +218,12 @@ def run_study(plan: StudyPlan, *, progress: bool = True) -> Study:
         start("tests")
         selection = select_model(base, seed=plan.seed)
         start("posterior")
-        model = selection.model if plan.name == AUTO else variant(base, plan.name, plan.effects)
+        model = selection.model if plan.name == AUTO else respecify(base, plan.name, plan.effects)
         fit = model.fit(seed=plan.seed, progress=False, **dict(plan.sampler))
         ml = model.fit_ml()
         start("alternatives")
         alternatives = {
-            name: _fit_ml(variant(base, name, plan.effects)) for name in plan.alternatives
+            name: _fit_ml(respecify(base, name, plan.effects)) for name in plan.alternatives
         }
         start("sweep over weights")
         robustness = _sweep(plan, frame, weights)

@@ -192,15 +192,13 @@ class Sweep:
     ) -> pd.DataFrame:
         """Count over the members how each conclusion comes out.
 
-        A term that a member lacks has the impact 0 there.
-
         Parameters
         ----------
         by : sequence of str, default ()
             Dimensions to keep apart: a row for each of their labels. The others are counted over.
         interval : tuple of float, default (0.025, 0.975)
-            Lower and upper level of the central interval that an impact is significant by, two of
-            the levels that the sweep has quantiles at.
+            Lower and upper level of the interval that an impact is significant by: two of 0.005,
+            0.025, 0.05, 0.1, 0.15, ..., 0.9, 0.95, 0.975 and 0.995.
 
         Returns
         -------
@@ -209,8 +207,9 @@ class Sweep:
             and highest, of their posterior means; positive, the share with a mean above 0;
             significantly_negative and significantly_positive, the shares with an interval below and
             above 0; and probability_positive, the probability of a positive impact averaged over
-            the members by their posterior probabilities, and equally over effects and windows. NaN
-            in the last one where there are no posterior probabilities.
+            the members by their posterior probabilities, and equally over effects and windows. In
+            this average a member without the term has no positive impact; it is NaN where there are
+            no posterior probabilities.
 
         Raises
         ------

@@ -9,7 +9,7 @@ import pytest
 from oracles.hostile import knn, row_standardise
 
 import spillover as so
-from spillover.engine.specification.selection import variant
+from spillover.engine.specification.selection import respecify
 from spillover.models.simulate import simulate
 
 N, T = 40, 8
@@ -205,7 +205,7 @@ def test_a_quasi_likelihood_is_decided_by_wald_tests(munnell):
 @pytest.mark.parametrize("effects", ["none", "unit", "random"])
 def test_a_variant_is_the_model_specified_afresh(effects, produc):
     """Same regressors, same R: the intercept comes and goes with the effects."""
-    own, fresh = variant(produc("SDM", "twoway"), "SAR", effects), produc("SAR", effects)
+    own, fresh = respecify(produc("SDM", "twoway"), "SAR", effects), produc("SAR", effects)
     assert own.design.terms == fresh.design.terms
     with jax.enable_x64(True):
         np.testing.assert_allclose(
