@@ -1,9 +1,9 @@
 """Bayesian spatial econometrics on JAX and NumPyro.
 
 A formula, a table and spatial weights make a model: `SAR`, `SEM`, `SDM`, `SDEM`, `SAC`, `GNS`,
-`SLX` or `OLS`. Its `fit` draws from the posterior; the result tells coefficients, direct and
-indirect impacts, and how well the draws represent the posterior. `sweep` fits many models, and
-`study` makes a report of one question.
+`SLX` or `OLS`. Its `fit` draws from the posterior; the result has the coefficients, direct and
+indirect impacts, and diagnostics of the draws. `sweep` fits many models, and `study` turns one
+TOML file into a report.
 
 >>> import spillover as so
 >>> frame, W = so.munnell()
@@ -23,8 +23,8 @@ from spillover.engine.arviz_parts import finish_loading
 finish_loading()
 __version__ = "0.2.0.dev0"
 
-# where each public name lives; a module loads when one of its names is first used, which keeps the
-# import quick
+# where each public name lives: a module is loaded when one of its names is first used, so that
+# importing the package is quick
 _HOMES = {
     "spillover.engine.estimation.compare": ("compare",),
     "spillover.engine.data.datasets": (

@@ -1,4 +1,4 @@
-"""TOML files become records, and nothing else.
+"""Read TOML files into records, and check them.
 
 It imports studies and every room before it.
 """

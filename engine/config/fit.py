@@ -43,7 +43,7 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Task:
-    """A model to fit, the arguments of `Model.fit`, and the folder for what comes of it."""
+    """A model to fit, the arguments of `Model.fit`, and the folder for the results."""
 
     model: Model
     sampler: dict[str, Any]
@@ -54,23 +54,24 @@ def read_task(path: Path, output: Path | None = None) -> Task:
     """Read a fit from a TOML file.
 
     Its keys are data (.csv, .parquet), formula, weights (any file that `read_weights` takes, or a
-    table [weights] of names, see `make_weights`) and model; and, if wanted, effects, unit, period,
-    lagged, main (which of [weights] is the model's, where they are several), error_weights (a file,
-    or a name in [weights]), standardize ("row" unless said, "spectral", "none"), islands ("error",
-    "allow"), output, and a table [sampler] with sampler, draws, tune, chains, seed, target_accept.
+    table [weights] of names, see `make_weights`) and model. Optional are effects, unit, period,
+    lagged, main (the model's own entry of [weights], where there are several), error_weights (a
+    file, or a name in [weights]), standardize ("row" by default, "spectral", "none"), islands
+    ("error" by default, "allow"), output, and a table [sampler] with sampler, draws, tune, chains,
+    seed, target_accept.
 
     Parameters
     ----------
     path : Path
         The file; the paths in it are relative to its folder.
     output : Path, optional
-        A folder in place of the file's.
+        A folder in place of the one that the file names.
 
     Raises
     ------
     SpecificationError
-        For a key that is unknown, missing or holds what it may not, and for an output of the file
-        that is not below its own folder.
+        For a key that is unknown, missing or has a wrong value, and for an output in the file that
+        is not below the file's own folder.
     """
     config = read_toml(path, KEYS)
     if isinstance(config["weights"], dict):
@@ -92,7 +93,7 @@ def read_task(path: Path, output: Path | None = None) -> Task:
 def _read_weights(
     config: dict[str, Any], frame: pd.DataFrame, path: Path
 ) -> tuple[Weights, Weights | None]:
-    """The weights of the model and of its errors; None where these have none of their own."""
+    """The weights of the model and of its errors; None where the errors have none of their own."""
     entries, base, named = config["weights"], path.parent, config.get("error_weights")
     if isinstance(entries, str):
         if "main" in config:

@@ -21,7 +21,7 @@ from spillover.kernels.errors import SpecificationError
 
 @dataclass(frozen=True)
 class Keys:
-    """A table with the keys of a list; `words`: what the table is, for errors."""
+    """A table with the given keys; `words`: what the table is, for errors."""
 
     keys: tuple["Key", ...]
     words: str = "a table"
@@ -29,7 +29,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class ByName:
-    """A table whose names the user chooses; each holds what `part` wants."""
+    """A table whose keys the user chooses; each holds what `part` describes."""
 
     part: "Wanted"
     words: str
@@ -37,7 +37,7 @@ class ByName:
 
 @dataclass(frozen=True)
 class Either:
-    """A text, or else what `other` wants."""
+    """A text, or else what `other` describes."""
 
     text: Want
     other: "Plain"
@@ -49,7 +49,7 @@ Wanted = Plain | Either
 
 @dataclass(frozen=True)
 class Key:
-    """A key of a table: its name, what it holds, and whether it has to be there."""
+    """A key of a table: its name, what it holds, and whether it is required."""
 
     name: str
     wanted: Wanted
@@ -57,24 +57,24 @@ class Key:
 
 
 def check(table: Any, keys: tuple[Key, ...], where: str, path: tuple[str, ...] = ()) -> None:
-    """Refuse keys that are unknown, missing, or hold what they may not.
+    """Refuse keys that are unknown or missing, and wrong values.
 
     Parameters
     ----------
     table : dict
-        What tomllib read.
+        The table, as tomllib reads it.
     keys : tuple of Key
-        All that may be there.
+        Every key that the table may have.
     where : str
-        The file, as errors call it.
+        Name of the file, for errors.
     path : tuple of str
         The keys that lead to the table.
 
     Raises
     ------
     SpecificationError
-        Names the file, the key, what it holds and what is wanted; for a misspelt key also the one
-        that it is near to.
+        The message names the file, the key, what it holds and what is wanted; for a misspelt key,
+        also the known key closest to it.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def check(table: Any, keys: tuple[Key, ...], where: str, path: tuple[str, ...] =
 
 
 def require(value: Any, wanted: Wanted, where: str, path: tuple[str, ...]) -> None:
-    """Refuse a value that is not as wanted; SpecificationError as `check`."""
+    """Refuse a value that is not as wanted, by the SpecificationError of `check`."""
     if isinstance(wanted, Either):
         require(value, wanted.text if isinstance(value, str) else wanted.other, where, path)
     elif isinstance(wanted, Want):

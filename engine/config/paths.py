@@ -1,4 +1,4 @@
-"""Paths that a TOML file names for writing."""
+"""The paths to write to that a TOML file names."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from spillover.kernels.errors import SpecificationError
 
 
 def resolve_inside(config: Path, key: str, value: str, option: str) -> Path:
-    """The path to write to that a TOML file names, relative to the file's own folder.
+    """Resolve a path to write to that a TOML file names, relative to the file's own folder.
 
     A file that came from elsewhere must not choose what is overwritten, so the path has to lie
     below the file's folder once links are followed. Only the command line may lead elsewhere.
@@ -18,9 +18,9 @@ def resolve_inside(config: Path, key: str, value: str, option: str) -> Path:
     config : Path
         The TOML file.
     key, value : str
-        The key that names the path, and the path.
+        The key, and the path that it holds.
     option : str
-        The option of the command line that takes any path, for the error message.
+        The command-line option that takes any path, for the error message.
 
     Raises
     ------

@@ -77,27 +77,32 @@ KEYS = (
 def read_study(path: Path, output: Path | None = None) -> StudyPlan:
     """Read a study from a TOML file.
 
-    Its keys are data (.csv, .parquet), unit, period, [weights] (see `make_weights`) and [model]
-    with formula, weights (the name of the main ones), name ("auto", what `select_model` chooses, or
-    a model), effects ("twoway" unless said), alternatives and lagged; and, if wanted, title, note,
-    output, seed, [fill] with columns (missing values are an error without it), [indices.NAME] with
-    positive, negative and dimensions, [explore] with variables, permutations and fdr, [sampler]
-    with draws, tune, chains and target_accept, [sweep] with weights, models and draws, [map] with
-    coordinates or geometry, [truth] with the coefficients of simulated data, and standardize and
-    islands for all weights.
+    It must have data (.csv, .parquet), unit, period, [weights] (see `make_weights`) and [model]. It
+    may have title, note, output and seed, standardize and islands for all weights, and other
+    tables. The tables and their keys:
+
+    - [model]: formula, weights (the name of the main ones), name ("auto", the model that
+      `select_model` chooses, or a model), effects ("twoway" by default), alternatives, lagged
+    - [fill]: columns; without this table missing values are an error
+    - [indices.NAME]: positive, negative, dimensions
+    - [explore]: variables, permutations, fdr
+    - [sampler]: draws, tune, chains, target_accept
+    - [sweep]: weights, models, draws
+    - [map]: coordinates or geometry
+    - [truth]: the coefficients of simulated data
 
     Parameters
     ----------
     path : Path
         The file; the paths in it are relative to its folder.
     output : Path, optional
-        A folder in place of the file's.
+        A folder in place of the one that the file names.
 
     Raises
     ------
     SpecificationError
-        For a key that is unknown, missing or holds what it may not, for names that do not exist,
-        and for an output of the file that is not below its own folder.
+        For a key that is unknown, missing or has a wrong value, for names that do not exist, and
+        for an output in the file that is not below the file's own folder.
     """
     config = read_toml(path, KEYS)
     check_entries(config["weights"], str(path))

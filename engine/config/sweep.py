@@ -23,7 +23,7 @@ from spillover.kernels.errors import SpecificationError
 from spillover.models.priors import FAMILIES, Priors
 from spillover.models.spec import EFFECTS, FLAGS, RANDOM
 
-# handed on to `sweep` as they are
+# passed to `sweep` as they are
 SAME = ("formula", "models", "effects", "unit", "period", "lagged", "controls", "windows")
 SAMPLER = (*sampler_keys(*SAMPLERS), Key("seed", wants.SEED), Key("keep_draws", wants.TRUTH))
 END = wants.Want(
@@ -64,7 +64,7 @@ KEYS = (
 
 @dataclass(frozen=True)
 class SweepTask:
-    """The arguments of `sweep`, and the folder for what comes of it."""
+    """The arguments of `sweep`, and the folder for the results."""
 
     arguments: dict[str, Any]
     output: Path
@@ -73,25 +73,28 @@ class SweepTask:
 def read_sweep(path: Path, output: Path | None = None, store: Path | None = None) -> SweepTask:
     """Read a sweep from a TOML file.
 
-    Its keys are data (.csv, .parquet), formula, a table [weights] of files and of ways to make
-    weights (`make_weights`) and models; and, if wanted, effects, unit, period, lagged, tables
-    [controls] (what each adds to the formula), [windows] (first and last period) and [priors.NAME]
-    with a family for each of beta, sigma, rho, lam ("Flat", or {family = "Ridge", scale = 1.0}),
-    standardize and islands for all weights, output, store ("sweep.zarr" in the output unless said),
-    and a table [sampler] with sampler, draws, tune, chains, seed, target_accept, keep_draws.
+    It must have data (.csv, .parquet), formula, models and a table [weights] (see `make_weights`).
+    It may have effects, unit, period and lagged, standardize and islands for all weights, output,
+    store ("sweep.zarr" in the output by default), and other tables:
+
+    - [controls]: by name, what each adds to the formula
+    - [windows]: by name, first and last period
+    - [priors.NAME]: a family for each of beta, sigma, rho, lam, such as "Flat" or
+      {family = "Ridge", scale = 1.0}
+    - [sampler]: sampler, draws, tune, chains, seed, target_accept, keep_draws
 
     Parameters
     ----------
     path : Path
         The file; the paths in it are relative to its folder.
     output, store : Path, optional
-        A folder and a store in place of the file's.
+        A folder and a store in place of those that the file names.
 
     Raises
     ------
     SpecificationError
-        For a key that is unknown, missing or holds what it may not, and for an output or a store of
-        the file that is not below its own folder.
+        For a key that is unknown, missing or has a wrong value, and for an output or a store in the
+        file that is not below the file's own folder.
     """
     config = read_toml(path, KEYS)
     check_entries(config["weights"], str(path))
@@ -126,7 +129,7 @@ def _choose_store(config: dict[str, Any], path: Path, output: Path) -> Path:
 
 
 def _check_store(store: Path, output: Path, where: str) -> None:
-    """SpecificationError for a store that is the output or holds it, which it would replace."""
+    """Refuse a store that is the output folder or holds it, since it would replace that folder."""
     folder = Path(os.path.realpath(output))
     if Path(os.path.realpath(store)) in (folder, *folder.parents):
         raise SpecificationError(

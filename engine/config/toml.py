@@ -1,4 +1,4 @@
-"""What every TOML file of ours shares: how it is read, its weights, its sampler, its output."""
+"""What the TOML files of fits, sweeps and studies share: reading, weights, sampler, output."""
 
 import re
 import stat
@@ -15,17 +15,17 @@ from spillover.kernels.errors import SpecificationError
 
 STANDARDS = ("row", "spectral", "none")
 ISLANDS = ("error", "allow")
-LARGEST = 2**20  # bytes of a TOML file: those that people write have some thousands
-DEEPEST = 64  # parts of a dotted key: tomllib takes the square of their number in time
+LARGEST = 2**20  # bytes of a TOML file: those that people write have a few thousand
+DEEPEST = 64  # parts of a dotted key: the time that tomllib takes is quadratic in their number
 DOTTED = re.compile(rf"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}""")
 SHARED = (Key("standardize", wants.choice(STANDARDS)), Key("islands", wants.choice(ISLANDS)))
 
 
 def read_toml(path: Path, keys: tuple[Key, ...]) -> dict[str, Any]:
-    """Read a TOML file whose keys hold what `keys` say.
+    """Read a TOML file, and check it against `keys`.
 
-    SpecificationError for a file that is not there, is no regular file or no TOML in UTF-8, or has
-    more than a megabyte, and for keys that are unknown, missing, or hold what they may not.
+    SpecificationError for a file that does not exist, is not a regular file, is not TOML in UTF-8
+    or has more than a megabyte, and for keys that are unknown, missing or have a wrong value.
     """
     text = _text(path)
     if DOTTED.search(text):
@@ -47,10 +47,10 @@ def read_toml(path: Path, keys: tuple[Key, ...]) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    """The text of a regular file, no more of it than a TOML file has."""
+    """The text of a regular file of at most a megabyte."""
     try:
         mode = path.stat().st_mode
-        # before it is opened: a pipe without a writer would wait for one
+        # checked before opening, since opening a pipe without a writer waits for one
         if not stat.S_ISREG(mode):
             what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
             raise SpecificationError(f"{path} is {what}: give the path of a TOML file.")
@@ -75,8 +75,10 @@ def _text(path: Path) -> str:
 
 
 def choose_output(path: Path, config: dict[str, Any], output: Path | None) -> Path:
-    """The folder to write to: `output` where the command line gives one, else what the key output
-    says, else a folder of the file's own name beside it.
+    """The folder to write to.
+
+    `output` where the command line gives one, else what the key output says, else a folder beside
+    the file, with the file's name.
     """
     if output is not None:
         return output
@@ -84,27 +86,25 @@ def choose_output(path: Path, config: dict[str, Any], output: Path | None) -> Pa
 
 
 def pick_shared(config: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a file that hold for all of its weights, as far as it has them."""
+    """The keys that apply to all weights of a file, as far as the file has them."""
     return {key.name: config[key.name] for key in SHARED if key.name in config}
 
 
 def load_weights(path: Path, config: dict[str, Any]) -> Weights:
-    """The weights in a file, with the `islands` and the `standardize` of `config`."""
+    """Read weights from a file, with the `islands` and the `standardize` of `config`."""
     weights = read_weights(path, islands=config.get("islands", "error"))
     return standardize(weights, config.get("standardize", "row"))
 
 
 def standardize(weights: Weights, standard: str) -> Weights:
-    """The weights by "row" or "spectral" standard, or with "none" as they are."""
+    """Standardise weights by "row" or "spectral"; "none" leaves them as they are."""
     if standard == "none":
         return weights
     return weights.row_standardize() if standard == "row" else weights.spectral_standardize()
 
 
 def sampler_keys(*samplers: str) -> tuple[Key, ...]:
-    """The keys of a table [sampler]: how much it draws, and, where there are several `samplers` to
-    choose from, which of them.
-    """
+    """The keys of a table [sampler]; "sampler" is one where there are `samplers` to choose from."""
     chosen = (Key("sampler", wants.choice(samplers)),) if samplers else ()
     return (
         *chosen,

@@ -1,4 +1,4 @@
-"""What a value in a TOML file has to be: in words, as errors say them, and as a test.
+"""What a value in a TOML file has to be: in words, for errors, and as a test.
 
 >>> COUNT = whole(1)
 >>> COUNT.words, COUNT.fits(500), COUNT.fits("500")
@@ -15,16 +15,16 @@ from spillover.engine.storage.quoting import quote
 
 @dataclass(frozen=True)
 class Want:
-    """One value.
+    """What one value has to be.
 
     Attributes
     ----------
     words : str
         What the value is, for errors: "a whole number from 1 on".
     fits : callable
-        Whether a value is so.
+        Whether a value is what it has to be.
     names : tuple of str
-        The words to choose from, where the value is one of some.
+        The words to choose from, where the value has to be one of a few.
     """
 
     words: str
@@ -34,7 +34,7 @@ class Want:
 
 @dataclass(frozen=True)
 class Several:
-    """A list of `least` to `most` values, each as `part` wants it."""
+    """A list of `least` to `most` values, each of which `part` describes."""
 
     part: Want
     words: str
@@ -43,14 +43,14 @@ class Several:
 
 
 def whole(least: int) -> Want:
-    """A whole number from `least` on that 64 bits hold."""
+    """A whole number from `least` on that fits into 64 bits."""
     return Want(
         f"a whole number from {least} on", lambda value: is_whole(value) and least <= value < 2**63
     )
 
 
 def choice(names: Iterable[str]) -> Want:
-    """One of some words."""
+    """One of the given words."""
     known = tuple(names)
     return Want(
         f"one of {', '.join(map(quote, known))}",
@@ -60,7 +60,7 @@ def choice(names: Iterable[str]) -> Want:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number. True and False are none, though Python counts them so."""
+    """Whether a value is a whole number. True and False are not, though Python says so."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

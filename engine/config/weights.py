@@ -51,8 +51,10 @@ Make = Callable[[Entry, Material, dict[str, Weights]], Weights]
 
 @dataclass(frozen=True)
 class Kind:
-    """The keys of an entry beside `kind`, `standardize` and `islands`, and what makes its weights,
-    given those that it refers to.
+    """A kind of entry: its keys, and the function that makes its weights.
+
+    `keys`: those besides `kind`, `standardize` and `islands`. `make`: takes the entry, the
+    material, and the weights made before, among them those that the entry refers to.
     """
 
     keys: tuple[Key, ...]
@@ -81,7 +83,7 @@ def make_weights(
     - nested: of (the names of two others), share
 
     Every table may have `standardize` ("row", "spectral", "none") and `islands` ("error", "allow").
-    Entries may refer to others that come later; they take them before they are standardised.
+    An entry may refer to others that come later; it takes them as they are before standardisation.
 
     Parameters
     ----------
@@ -92,12 +94,11 @@ def make_weights(
     data : DataFrame
         The rows of the study.
     unit : str, optional
-        The column of the data that names the unit of a row; without it the index does.
+        The column of the data that names the unit of a row; by default the index does.
     where : str
         Name of the TOML file, for errors.
     shared : dict, optional
-        `standardize` and `islands` for the entries that lack them. "row" and "error" if it lacks
-        them too.
+        `standardize` and `islands` for the entries that lack them; by default "row" and "error".
 
     Returns
     -------
@@ -107,10 +108,10 @@ def make_weights(
     Raises
     ------
     SpecificationError
-        For an unknown or missing key, kind or name, and for entries that refer to each other in a
-        circle.
+        For an unknown or missing key, kind or name, for a wrong value, and for entries that refer
+        to each other in a circle.
     WeightsError
-        For weights that cannot be made; it names the entry.
+        For weights that cannot be made; the message names the entry.
 
     Examples
     --------
@@ -139,8 +140,9 @@ def _name_entry(name: str, given: Material) -> str:
 
 
 def check_entries(tables: Any, where: str) -> None:
-    """Refuse what is no table of entries, and entries whose keys are unknown, missing, or hold what
-    they may not. SpecificationError names the file, `where`, and the key.
+    """Refuse what is not a table of entries, unknown or missing keys, and wrong values.
+
+    SpecificationError names the file, `where`, and the key.
     """
     require(tables, ENTRIES, where, ("weights",))
     for name, entry in tables.items():
@@ -149,7 +151,7 @@ def check_entries(tables: Any, where: str) -> None:
 
 
 def _check_entry(entry: Entry, where: str, path: tuple[str, ...]) -> None:
-    """Refuse an entry that is a table, with the keys `path`, as `check_entries` does."""
+    """Check an entry that is a table, at the keys `path`, as `check_entries` does."""
     if "kind" in entry:
         require(entry["kind"], wants.choice(KINDS), where, (*path, "kind"))
         check(entry, (Key("kind", wants.TEXT), *KINDS[entry["kind"]].keys, *SHARED), where, path)
@@ -196,11 +198,11 @@ def _list_references(entry: Entry) -> list[str]:
 def _make(
     name: str, entry: Entry, given: Material, shared: Entry, made: dict[str, Weights]
 ) -> Weights:
-    """The raw weights of one entry, with its name in what goes wrong."""
+    """The weights of one entry, not yet standardised; errors name the entry."""
     make = KINDS[entry["kind"]].make if "kind" in entry else _make_from_file
     try:
         weights = make(shared | entry, given, made)
-        # weights made from other entries bring the islands of these along
+        # weights made from other entries inherit the islands of those
         if entry.get("islands") == "error" and weights.islands:
             Weights(weights.matrix, weights.ids)
     except WeightsError as error:
@@ -275,7 +277,7 @@ def read_places(table: Entry, given: Material) -> pd.DataFrame:
 
 
 def read_polygons(table: Entry, given: Material) -> Any:
-    """The polygons in a map, by unit. WeightsError where geopandas is not installed."""
+    """The polygons in a map, by unit; WeightsError where geopandas is not installed."""
     try:
         import geopandas
     except ImportError as error:

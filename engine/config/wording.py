@@ -1,4 +1,4 @@
-"""Keys and values of a TOML file in the words of an error message."""
+"""Keys and values of a TOML file as error messages show them."""
 
 import math
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ DIGITS = 20  # of a whole number that an error shows
 
 
 def join_keys(path: tuple[str, ...]) -> str:
-    """The keys that lead to a value, joined as a TOML file has them.
+    """Join the keys that lead to a value, as a TOML file writes them.
 
     >>> join_keys(("weights", "two words", "k"))
     'weights."two words".k'
@@ -28,7 +28,7 @@ def _is_bare(name: str) -> bool:
 
 
 def show(value: Any, depth: int = 3) -> str:
-    """A value about as the TOML file has it, cut where it is long.
+    """Show a value much as a TOML file writes it, cut where it is long.
 
     `depth`: how many levels of lists and tables are shown.
 
@@ -78,7 +78,7 @@ def describe_kind(value: Any) -> str:
 
 
 def find_near(name: str, known: Iterable[str]) -> str | None:
-    """The name that a misspelt one is nearest to, None where none is near.
+    """Find the name that a misspelt one is closest to; None where none is close.
 
     >>> find_near("unti", ["unit", "period"])
     'unit'

@@ -1,4 +1,4 @@
-"""Arguments that several front doors share, checked once: a model's, and a sampler's."""
+"""Checks of the arguments that several public functions share: a model's and a sampler's."""
 
 from typing import Any, NamedTuple
 
@@ -12,13 +12,15 @@ from spillover.kernels.arguments import seed as as_seed
 from spillover.kernels.errors import DataError, WeightsError
 from spillover.models.priors import Priors
 
-# Of a column: sixth powers of sigma, which the information has, stay in the range of 64-bit floats.
+# largest absolute value of a column: within these, the sixth powers of sigma in the information
+# stay in the range of 64-bit floats
 SMALLEST, LARGEST = 1e-40, 1e40
 
 
 class SamplingPlan(NamedTuple):
-    """`chains` times `draws`, after `tune` iterations each, from a seed; `target_accept`: the rate
-    that NUTS aims at.
+    """How to sample: the draws of each chain, after how many iterations of tuning, and the seed.
+
+    `target_accept`: the acceptance rate that NUTS aims at.
     """
 
     draws: int
@@ -31,7 +33,7 @@ class SamplingPlan(NamedTuple):
 def plan_sampling(
     *, draws: Any, tune: Any, chains: Any, seed: Any, target_accept: Any
 ) -> SamplingPlan:
-    """The checked numbers; SpecificationError names the one that does not do."""
+    """Check the numbers; SpecificationError names the one that is wrong."""
     return SamplingPlan(
         draws=whole("draws", draws, example=1000),
         tune=whole("tune", tune, least=0, example=1000),
@@ -44,8 +46,9 @@ def plan_sampling(
 def check_model(
     weights: Any, error_weights: Any, priors: Any, *, unit: Any, period: Any, name: str = "weights"
 ) -> None:
-    """Refuse what is no weights, no priors or no label of a column; what formula and data are, the
-    panel says.
+    """Refuse arguments that are not weights, priors or labels of columns.
+
+    Formula and data are checked when the panel is read.
     """
     as_weights(name, weights)
     if error_weights is not None:
@@ -57,8 +60,9 @@ def check_model(
 
 
 def check_sizes(panel: Panel, weights: Weights, error_weights: Weights) -> None:
-    """DataError for a column, WeightsError for weights, whose powers leave the range of 64-bit
-    floats.
+    """Refuse columns and weights whose powers leave the range of 64-bit floats.
+
+    DataError names a column, WeightsError the weights.
     """
     _check_size(panel.response, panel.y, panel)
     for i, name in enumerate(panel.names):
@@ -73,7 +77,7 @@ def check_sizes(panel: Panel, weights: Weights, error_weights: Weights) -> None:
 
 
 def _check_size(name: str, values: np.ndarray, panel: Panel) -> None:
-    """values: (T, N)."""
+    """Refuse one column, `values`, (T, N), as `check_sizes` does."""
     high, low = float(values.max()), float(values.min())
     size = max(high, -low)
     if size == 0 or SMALLEST <= size <= LARGEST:

@@ -1,5 +1,7 @@
-"""Independent draws from the exact posterior, and the evidence: noise from one seed, tables fine
-enough, refusals.
+"""Independent draws from the exact posterior, and the evidence.
+
+The formulas are in `spillover.models.exact`; this module makes the random numbers, refines the
+quadrature until it is accurate, and refuses what it cannot take.
 """
 
 from collections.abc import Callable
@@ -23,18 +25,20 @@ from spillover.models.mode_search import Mass, centre_and_root
 from spillover.models.posterior import Draw, Posterior, sigma_shape
 from spillover.models.prior_arrays import log_dependence
 
-POINTS = (257, 1025, 4097)  # of the outer table, finer where the one before is not good enough
-GOOD, BAD = 1e-9, 1e-4  # relative errors of the integral: one to stop at, one to refuse
-# in log units: between the trapezoidal rule at a step and at twice the step; the error at the step
-# is of its square
+POINTS = (257, 1025, 4097)  # of the outer table: the next where the one before is too coarse
+GOOD, BAD = 1e-9, 1e-4  # relative errors of the integral: good enough, and too bad
+# largest difference, in log units, between the trapezoidal rule at a step and at twice the step;
+# the error at the step itself is about the square of that
 CLOSE = 1e-4
-REACH = 5.0  # of u, either way: s goes 74 standard deviations from its centre
-WIDTH = 1024  # values of lam an accelerator works on at a time; a CPU takes one by one
+REACH = 5.0  # range of u, either way: s reaches 74 standard deviations from its centre
+WIDTH = 1024  # values of lam that an accelerator takes at a time; a CPU takes one by one
 
 
 class Exact(NamedTuple):
-    """Draws of the parameters by name, (chain, draw, ...); `log_evidence`: None where the prior is
-    improper; relative `error` and number of `points` of the quadrature.
+    """Draws of the parameters by name, (chain, draw, ...), the evidence, and the quadrature.
+
+    `log_evidence`: None where the prior is improper. `error`: the relative error of the quadrature.
+    `points`: the number of its points.
     """
 
     parameters: dict[str, np.ndarray]
@@ -44,15 +48,17 @@ class Exact(NamedTuple):
 
 
 def draw(problem: Problem, plan: SamplingPlan) -> Exact:
-    """Independent draws, as many as the plan says. SpecificationError for priors of beta or sigma
-    that are not conjugate; ConvergenceError where no table is fine enough.
+    """Draw independently from a problem's posterior, as often as the plan says.
+
+    SpecificationError for priors of beta or sigma that are not conjugate; ConvergenceError where no
+    table is fine enough.
     """
     drawn = draw_from(problem.placed.posterior, plan)
     return drawn._replace(log_evidence=None) if problem.effects.quasi else drawn
 
 
 def draw_from(posterior: Posterior, plan: SamplingPlan) -> Exact:
-    """Independent draws of a posterior, with its evidence."""
+    """Draw independently from a posterior, and compute its evidence."""
     refuse_other_priors(posterior)
     noise = make_noise(posterior, plan.draws * plan.chains, np.random.default_rng(plan.seed))
     for points in POINTS:
@@ -66,7 +72,7 @@ def draw_from(posterior: Posterior, plan: SamplingPlan) -> Exact:
 
 
 def refuse_rough(error: float) -> None:
-    """ConvergenceError for an integral whose relative error is too large to draw by."""
+    """Refuse, by a ConvergenceError, an integral whose relative error is too large."""
     if not error < BAD:
         raise ConvergenceError(
             f"The quadrature over the spatial parameters is off by {error:.1g}: the posterior is"
@@ -75,7 +81,7 @@ def refuse_rough(error: float) -> None:
 
 
 def _by_chain(values: Draw, plan: SamplingPlan) -> dict[str, np.ndarray]:
-    """The draws that a model has, (chain, draw, ...)."""
+    """The draws of those parameters that the model has, (chain, draw, ...)."""
     arrays = {
         name: np.asarray(value) for name, value in values._asdict().items() if value is not None
     }
@@ -84,7 +90,7 @@ def _by_chain(values: Draw, plan: SamplingPlan) -> dict[str, np.ndarray]:
 
 
 def refuse_other_priors(posterior: Posterior) -> None:
-    """SpecificationError for priors under which beta and sigma do not integrate out."""
+    """Refuse, by a SpecificationError, priors under which beta and sigma do not integrate out."""
     if posterior.prior.beta or posterior.prior.sigma is not None:
         raise SpecificationError(
             "The exact sampler needs conjugate priors of beta and sigma (Ridge, Zellner, Conjugate,"
@@ -93,7 +99,7 @@ def refuse_other_priors(posterior: Posterior) -> None:
 
 
 def make_noise(posterior: Posterior, size: int, rng: np.random.Generator) -> Noise:
-    """Fresh noise for `size` draws."""
+    """The random numbers behind `size` draws."""
     k = posterior.likelihood.moments.d.shape[1]
     gamma = float(sigma_shape(posterior.likelihood, posterior.prior))
     parts = (
@@ -106,13 +112,15 @@ def make_noise(posterior: Posterior, size: int, rng: np.random.Generator) -> Noi
 
 
 def choose_width() -> int | None:
-    """How many values of lam to work on at a time here."""
+    """How many values of lam to take at a time on this device; None for one by one."""
     return None if jax.default_backend() == "cpu" else WIDTH
 
 
 def integrate_evidence(problem: Problem) -> float | None:
-    """log p(y) of any model without draws; None where a prior is improper or not conjugate, and for
-    a quasi-likelihood. ConvergenceError where the quadrature does not settle.
+    """log p(y) of any model, without draws.
+
+    None where a prior is improper or not conjugate, and for a quasi-likelihood. ConvergenceError
+    where the quadrature does not converge.
     """
     if problem.effects.quasi:
         return None
@@ -123,7 +131,7 @@ def integrate_evidence(problem: Problem) -> float | None:
 
 
 def try_evidence(problem: Problem) -> float | None:
-    """log p(y) as `integrate_evidence`, None too where the quadrature does not settle."""
+    """log p(y) as by `integrate_evidence`, but None where the quadrature does not converge."""
     try:
         return integrate_evidence(problem)
     except ConvergenceError:
@@ -133,12 +141,16 @@ def try_evidence(problem: Problem) -> float | None:
 def evidence_of(
     posterior: Posterior, mass: Mass, density: Callable[[np.ndarray], jax.Array]
 ) -> float | None:
-    """log p(y) without draws, of any model; None where a prior is improper or not conjugate.
+    """log p(y) of any model, without draws; None where a prior is improper or not conjugate.
 
-    `density`: log p(y, s) of the logit variables s = centre + root sinh(u), centre and root from
-    the mass; the trapezoidal rule in u, whose error falls exponentially with the step for
-    integrands like this one. The step is halved until twice the step gives the same;
-    ConvergenceError where it never does. Trefethen & Weideman (2014), SIAM Review 56.
+    `density` is log p(y, s) at logit variables s. It is integrated by the trapezoidal rule in u,
+    with centre and root from the mass:
+
+        s = centre + root sinh(u)
+
+    For integrands like this one the error of the rule falls exponentially with the number of
+    points. The step is halved until twice the step gives the same; ConvergenceError where it never
+    does. Trefethen & Weideman (2014), SIAM Review 56.
     """
     prior = posterior.prior
     if prior.beta or prior.sigma is not None or isinstance(prior.level, dist.Distribution):
@@ -160,8 +172,9 @@ def evidence_of(
 def _integrate(
     density: Callable[[np.ndarray], jax.Array], mass: Mass, side: int
 ) -> tuple[float, float]:
-    """The log of the integral of a density over s by the trapezoidal rule in u, with `side` points
-    along each dimension, and by that with every other of them.
+    """Integrate a density over s by the trapezoidal rule in u; return the logs of two integrals.
+
+    The first has `side` points along each dimension, the second every other one of them.
     """
     centre, root = centre_and_root(mass)
     p = len(centre)
@@ -178,7 +191,7 @@ def _integrate(
 def log_evidence(posterior: Posterior, integral: float) -> float | None:
     """log p(y) from the log of the integral over (rho, lam); None where the prior is improper.
 
-    A user's distribution of rho or lam counts as truncated to the admissible interval.
+    A user's distribution of rho or lam is taken as truncated to the admissible interval.
     """
     prior = posterior.prior
     if not (float(prior.a0) > 0 and int(prior.rank) == posterior.likelihood.moments.d.shape[1]):

@@ -1,6 +1,4 @@
-"""Maximum likelihood on the kernels of the posterior: a search that sees every peak, Newton's
-method, exact derivatives.
-"""
+"""Maximum likelihood: a grid search for all peaks, then Newton's method with exact derivatives."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +39,7 @@ INFORMATION = ("observed", "expected")
 IMPACTS = ("delta", "simulation")
 MOST_PEAKS = 8
 SMALL = 4.0  # logit variable of w above which T sigma_alpha^2 is less than a thousandth of sigma^2
-# a maximum may lie between two numbers: half the distance, and the rounding of the derivatives
+# a maximum may lie between two floats: half their distance, and the rounding of the derivatives
 NEAREST = 4 * np.finfo(float).eps
 ADVICE = (
     "The data do not bound the spatial dependence; drop a regressor or an effect, or fit the"
@@ -51,8 +49,8 @@ QUASI_ADVICE = (
     "With period effects and rows of W of several sums a quasi-likelihood can do that whatever the"
     " data: row-standardise W."
 )
-# largest slope left in units of one standard error: the estimate is within a millionth of a
-# standard error of the maximum
+# the largest slope that may be left, in units of one standard error: the estimate is then within
+# a millionth of a standard error of the maximum
 SCORE = 1e-6
 
 
@@ -71,21 +69,21 @@ class Peak(NamedTuple):
 class MLFit:
     """Maximum-likelihood estimates.
 
-    With period effects and a W whose rows do not all have one sum the fit is `quasi`: `loglik` is a
-    quasi-likelihood's, which compares with no other, aic and bic are NaN, and the covariance is
-    that of its curvature.
+    With period effects and a W whose row sums differ, the fit is `quasi`: `loglik` is that of a
+    quasi-likelihood and cannot be compared with others, aic and bic are NaN, and the covariance is
+    the inverse of its curvature.
 
     Parameters
     ----------
     problem : Problem
-        What was fitted, with the kind of likelihood.
+        The model and data that were fitted, with the kind of likelihood.
     information : str
-        "observed" or "expected": of which the covariance is the inverse.
+        "observed" or "expected": the information whose inverse is the covariance.
     params : Series
-        The estimates: the terms, rho, lam, sigma_alpha, those that the model has, and sigma, where
-        sigma^2 = SSR / nu.
+        The estimates: the coefficients, then rho, lam and sigma_alpha where the model has them,
+        then sigma, where sigma^2 = SSR / nu.
     root : array, (p, p)
-        C, whose C C' is the covariance of the estimates.
+        C, a root of the covariance of the estimates, C C'.
     loglik : float
         The log-likelihood at the estimates.
     optima : DataFrame
@@ -124,14 +122,12 @@ class MLFit:
 
     @property
     def nu(self) -> int:
-        """The number of observations that are left after the effects."""
+        """The number of observations left after the effects."""
         return self.problem.effects.nu
 
     @property
     def design(self) -> Design:
-        """The regressors, their labels, and which of them are own and lagged effects of
-        a variable.
-        """
+        """The regressors, their labels, and the columns of each variable and of its lag."""
         return self.problem.design
 
     @property
@@ -141,9 +137,7 @@ class MLFit:
 
     @property
     def absorbed(self) -> int:
-        """How many effects were taken out: of the units, of the periods, less one where
-        there are both.
-        """
+        """The number of effects removed: one per unit, one per period, minus one for both."""
         effects, (periods, units) = self.problem.effects, self.problem.panel.y.shape
         both = effects.over_periods and effects.over_units
         return int(units * effects.over_periods + periods * effects.over_units - both)
@@ -157,8 +151,8 @@ class MLFit:
 
     @property
     def quasi(self) -> bool:
-        """Whether the likelihood is a quasi-likelihood: right about the parameters, but not a
-        density (`spillover.models.effects`).
+        """Whether the likelihood is a quasi-likelihood, which estimates the parameters correctly
+        but is not a density (`spillover.models.effects`).
         """
         return self.problem.effects.quasi
 
@@ -184,13 +178,13 @@ class MLFit:
         )
 
     def summary(self) -> pd.DataFrame:
-        """Estimates of the parameters with their standard errors and tests.
+        """Tabulate the estimates with their standard errors and tests.
 
         Returns
         -------
         DataFrame
             A row for each parameter: estimate, std_error, z and the two-sided p. z and p are NaN
-            for sigma and sigma_alpha, whose null lies on the edge of what they may be.
+            for sigma and sigma_alpha, whose null lies on the edge of the parameter space.
         """
         table = _tabulate(self.params, self.std_errors)
         table.loc[table.index.isin(["sigma", "sigma_alpha"]), ["z", "p"]] = np.nan
@@ -199,32 +193,31 @@ class MLFit:
     def impacts(self, *, method: str = "delta", draws: int = 2000, seed: int = 0) -> pd.DataFrame:
         """Direct, indirect and total impacts at the estimates.
 
-        The delta method is the default because it is one number, without a seed, that all tables
-        share. For intervals take the quantiles of the simulation: totals are skewed, so that
-        estimate -+ 1.96 std_error holds the truth too seldom, 86 and 76 % of the time at rho = 0.5
-        and 0.9 for 49 units, where the quantiles hold it 94 and 92 % of the time
-        (bench/impacts_ml.py).
+        The delta method is the default because it needs no seed, so that every table shows the
+        same number. For intervals take the quantiles of the simulation: totals are skewed, so that
+        estimate +- 1.96 std_error covers the truth too seldom. For 49 units it does so 86 and 76 %
+        of the time at rho = 0.5 and 0.9, the quantiles 94 and 92 % (bench/impacts_ml.py).
 
         Parameters
         ----------
         method : {"delta", "simulation"}
             "delta": std_error = sqrt(J V J'), J by automatic differentiation. "simulation": from
-            normal draws of the parameters, of which those inside the admissible interval count.
-            std_error is then half the distance of the quantiles at 15.9 and 84.1 %, which is the
-            standard deviation of a normal distribution. It is not the standard deviation of the
-            draws, since there is none: a total is (beta + theta) / (1 - rho), and normal rho come
-            so close to 1 that its variance is infinite. More draws do not settle it; one of them
-            may multiply it by a hundred.
+            normal draws of the parameters, those inside the admissible interval only. std_error is
+            then half the distance between the quantiles at 15.9 and 84.1 %, which for a normal
+            distribution is its standard deviation. The standard deviation of the draws would not
+            do: a total is (beta + theta) / (1 - rho), and normal rho come so close to 1 that its
+            variance is infinite. More draws would not settle it: a single one may multiply it by a
+            hundred.
         draws : int
             How many normal draws the simulation takes.
         seed : int
-            Of the simulation.
+            Seed of the simulation.
 
         Returns
         -------
         DataFrame
-            Indexed by (impact, term): estimate, std_error, z and p, and by simulation the quantiles
-            "2.5 %" and "97.5 %".
+            Indexed by (impact, term): estimate, std_error, z and p, and with "simulation" the
+            quantiles "2.5 %" and "97.5 %".
 
         Raises
         ------
@@ -262,9 +255,7 @@ class MLFit:
         return build_channels(self.weights, rho), self.design.own, self.design.lagged
 
     def _simulate(self, draws: int, seed: int) -> np.ndarray:
-        """Impacts at the normal draws of the parameters that are inside the admissible interval,
-        (draws, 3, variables).
-        """
+        """Impacts, (draws, 3, variables), at those normal draws that are admissible."""
         terms = len(self.design.terms)
         noise = np.random.default_rng(seed).standard_normal((draws, len(self.params)))
         vectors = self.params.to_numpy() + noise @ self.root.T
@@ -310,8 +301,8 @@ def _profile(likelihood: Likelihood, points: jax.Array) -> jax.Array:
 
 @partial(jax.jit, compiler_options=ONCE)
 def _derivatives(likelihood: Likelihood, point: jax.Array) -> Derivatives:
-    """The concentrated log-likelihood, its gradient and its Hessian at the logit variables of (rho,
-    lam).
+    """The concentrated log-likelihood, its gradient and its Hessian at the logit variables of
+    (rho, lam, w), w the weight of the unit means.
     """
     density = partial(concentrated_log_likelihood, likelihood)
     return density(point), jax.jacfwd(density)(point), jax.jacfwd(jax.jacfwd(density))(point)
@@ -319,8 +310,8 @@ def _derivatives(likelihood: Likelihood, point: jax.Array) -> Derivatives:
 
 @partial(jax.jit, compiler_options=ONCE)
 def _estimate_at(likelihood: Likelihood, point: jax.Array) -> jax.Array:
-    """(beta, rho, lam, sigma_alpha, sigma^2) maximising the likelihood at the logit variables of
-    (rho, lam, w).
+    """(beta, rho, lam, sigma_alpha, sigma^2) that maximise the likelihood at the logit variables
+    of (rho, lam, w).
     """
     given: Point = point_at(likelihood, point)
     fit = regress_at(likelihood, given)
@@ -333,7 +324,7 @@ def _estimate_at(likelihood: Likelihood, point: jax.Array) -> jax.Array:
 
 
 def fit(problem: Problem, information: str) -> MLFit:
-    """The estimates of a model, at the highest of the peaks of its concentrated likelihood."""
+    """The estimates of a model, at the highest peak of its concentrated likelihood."""
     with jax.enable_x64(True):
         plain, mass = place(problem, problem.factor, _profile_in_frame)
         peaks = _find_peaks(problem, plain, mass)
@@ -351,7 +342,7 @@ def fit(problem: Problem, information: str) -> MLFit:
 
 
 def _profile_in_frame(likelihood: Likelihood) -> Density:
-    """The concentrated log-likelihood at many points, in the frame of its regressors."""
+    """The concentrated log-likelihood at many points, its regressors orthonormal."""
     return partial(_profile, whiten(likelihood)[0])
 
 
@@ -364,11 +355,11 @@ def _name_parameters(problem: Problem) -> list[str]:
 def _covariance_root(
     problem: Problem, plain: Likelihood, vector: np.ndarray, kind: str
 ) -> np.ndarray:
-    """C of the estimates, sigma in place of sigma^2, by the information in the frame of the
-    estimates themselves, where gamma is 0.
+    """The root C of the covariance, with sigma in place of sigma^2.
 
-    DataError names a column that the others make up once it is filtered; ConvergenceError where the
-    information is not positive definite.
+    The information is computed in the frame of the estimates (`spillover.models.frame`), where
+    gamma is 0. DataError names a column that is a combination of the others once all are filtered;
+    ConvergenceError where the information is not positive definite.
     """
     estimates = informations.unpack(plain, vector)
     beta, sigma2, spread = estimates.beta, estimates.sigma2, estimates.sigma_alpha
@@ -406,8 +397,9 @@ def _covariance_root(
 
 
 def _find_peaks(problem: Problem, plain: Likelihood, mass: Mass) -> list[Peak]:
-    """The distinct interior maxima of the likelihood, best first; ConvergenceError, with the
-    advice, where the best one is not one.
+    """The distinct interior maxima of the likelihood, best first.
+
+    ConvergenceError, with advice, where the likelihood is highest on the edge.
     """
     likelihood, frame = whiten(plain)
     peaks: list[Peak] = []
@@ -425,7 +417,7 @@ def _find_peaks(problem: Problem, plain: Likelihood, mass: Mass) -> list[Peak]:
 
 
 def _refuse_edge(problem: Problem, point: np.ndarray, vector: np.ndarray) -> NoReturn:
-    """ConvergenceError for a likelihood that rises to the edge, at this point."""
+    """Raise the ConvergenceError for a likelihood that rises to the edge, at this point."""
     if problem.spec.random and point[-1] > SMALL:
         raise ConvergenceError(
             "The estimate of sigma_alpha is 0, its smallest value: units do not differ. Fit"
@@ -443,14 +435,15 @@ def _refuse_edge(problem: Problem, point: np.ndarray, vector: np.ndarray) -> NoR
 def _check_interior(
     derivatives: Callable[[np.ndarray], Derivatives], point: np.ndarray
 ) -> tuple[float, bool]:
-    """The value at a point, and whether it is a maximum inside the admissible interval to within
-    SCORE standard errors, or as near to one as 64-bit numbers come.
+    """The value at a point, and whether the point is an interior maximum.
+
+    It has to be one to within SCORE standard errors, or as closely as 64-bit floats allow.
     """
     if not len(point):
         return float(derivatives(point)[0]), True
     value, slope, curvature = map(np.asarray, derivatives(point))
     unit = np.sqrt(np.abs(np.diag(curvature)))
-    # else the curvature in rho of a tight fit drowns that in lam
+    # unscaled, the curvature of a tight fit in rho would drown that in lam
     scaled = curvature / np.outer(unit, unit)
     if not (
         np.isfinite(value)
@@ -467,7 +460,7 @@ def _check_interior(
 
 
 def _unwhiten(frame: Frame, vector: np.ndarray) -> np.ndarray:
-    """Parameters that begin with gamma and rho as those that begin with beta and rho."""
+    """Turn parameters that begin with gamma and rho into those that begin with beta and rho."""
     k = len(frame.triangle)
     return np.concatenate([restore_coefficients(frame, vector[:k], vector[k]), vector[k:]])
 

@@ -1,7 +1,13 @@
 """The model that a user holds: eight constructors, the fits, and the NumPyro model.
 
-frame and W -> panel -> problem (effects, design, R, log-determinants) -> posterior -> draws ->
-tree.
+The way from the data to the results::
+
+    frame and W
+    -> panel
+    -> problem (effects, design, R, log-determinants)
+    -> posterior
+    -> draws
+    -> tree
 """
 
 import inspect
@@ -38,7 +44,7 @@ from spillover.models.spec import LIKELIHOODS, Spec, specify
 
 P = ParamSpec("P")
 SAMPLERS = ("nuts", "exact")
-PRIOR_DRAWS = 4_000  # at most: they are for pictures
+PRIOR_DRAWS = 4_000  # at most: they only serve for figures
 
 
 @front_doors
@@ -110,9 +116,7 @@ class Model:
 
     @property
     def design(self) -> Design:
-        """The regressors, their labels, and which of them are own and lagged effects of
-        a variable.
-        """
+        """The regressors, their labels, and the columns of each variable and of its lag."""
         return self.problem.design
 
     def fit(
@@ -127,29 +131,31 @@ class Model:
         progress: bool = True,
         max_memory: float | None = None,
     ) -> Fit:
-        """Draws from the posterior, `chains` times `draws`. The same seed gives the same draws.
+        """Draw from the posterior, `draws` times in each of `chains` chains.
+
+        The same seed gives the same draws.
 
         Parameters
         ----------
         sampler : {"nuts", "exact"}
             "nuts": NumPyro's NUTS, chains side by side; warns of divergences, R-hat above 1.01 and
             effective sample sizes below 400. "exact": independent draws by quadrature, with the
-            evidence `Fit.log_marginal_likelihood`, for conjugate priors of beta and sigma and fixed
-            effects.
+            evidence `Fit.log_marginal_likelihood`; it needs conjugate priors of beta and sigma, and
+            takes no random effects.
         draws : int
             Draws of each chain.
         tune : int
-            Iterations of each chain that adapt NUTS and are discarded; without meaning for "exact".
+            Iterations of each chain that adapt NUTS and are discarded; "exact" ignores it.
         chains : int
             The number of chains.
         seed : int
-            Of the random numbers.
+            Seed of the random numbers.
         target_accept : float
-            The acceptance rate, in (0, 1), that NUTS adapts its step to.
+            The acceptance rate, in (0, 1), towards which NUTS adapts its step size.
         progress : bool
-            Whether a bar shows how far NUTS is.
+            Whether to show a progress bar of NUTS.
         max_memory : float, optional
-            Bytes that the draws may take; by default what is free.
+            Bytes that the draws may take; by default, all that is free.
 
         Returns
         -------
@@ -159,10 +165,10 @@ class Model:
         Raises
         ------
         SpecificationError
-            For a sampler that does not take the model, and, before anything is drawn, for more
-            draws than there is memory for.
+            For a sampler that cannot fit the model, and, before anything is drawn, for more draws
+            than fit into memory.
         ConvergenceError
-            Where the quadrature of the exact sampler does not settle.
+            Where the quadrature of the exact sampler does not converge.
 
         Examples
         --------
@@ -195,7 +201,7 @@ class Model:
         return fit
 
     def _draw(self, plan: SamplingPlan) -> Draws:
-        """Independent draws, how good the quadrature was, and the evidence where there is one."""
+        """Independent draws, the error of the quadrature, and the evidence where there is one."""
         drawn = exact.draw(self.problem, plan)
         stats = {"quadrature_error": drawn.error, "quadrature_points": drawn.points}
         about: dict[str, Any] = {"sampler": "exact", "seed": plan.seed}
@@ -205,8 +211,9 @@ class Model:
         return Draws(drawn.parameters, arrays, about)
 
     def _sample(self, plan: SamplingPlan, progress: bool) -> Draws:
-        """NUTS, and with random effects the evidence where there is one; for fixed effects the
-        exact sampler has it.
+        """Sample by NUTS; with random effects, compute the evidence too, where there is one.
+
+        Without random effects, the exact sampler gives the evidence.
         """
         with show_sampling(self.spec.name, plan.chains, show=progress) as report:
             chains = nuts.sample(self.problem, plan, report)
@@ -219,7 +226,7 @@ class Model:
         return Draws(parameters, chains.stats, about)
 
     def _check_memory(self, draws: int, chains: int, max_memory: float | None) -> None:
-        """SpecificationError for more draws than there is memory for."""
+        """Refuse, by a SpecificationError, more draws than fit into memory."""
         terms = len(self.design.terms)
         need = memory.estimate_draws(draws * chains, terms + len(self.problem.dependence) + 1)
         what = (
@@ -229,21 +236,21 @@ class Model:
         memory.check(need, what, "take fewer draws", max_memory)
 
     def fit_ml(self, *, method: str = "transformed", information: str = "observed") -> ml.MLFit:
-        """Maximum likelihood.
+        """Fit by maximum likelihood.
 
-        With period effects and a W whose rows do not all have one sum, "transformed" is a
-        quasi-likelihood: estimates and intervals are right (the standard error by its curvature was
-        1.01 of the true one in simulations), log-likelihoods do not compare, and the information is
-        the observed one.
+        With period effects and a W whose row sums differ, "transformed" is a quasi-likelihood:
+        estimates and intervals are right (in simulations the standard error from its curvature was
+        1.01 times the true one), log-likelihoods cannot be compared, and the information is the
+        observed one.
 
         Parameters
         ----------
         method : {"transformed", "direct", "lsdv"}
-            The likelihood: "transformed", of Lee & Yu (2010); "direct", which demeans, lags then
-            and takes N T observations and T log|S|, as most panel packages do, and is biased for
-            short panels; "lsdv", the same with W before demeaning, the likelihood with dummies.
+            The likelihood. "transformed": that of Lee & Yu (2010). "direct": demeans first and then
+            lags, with N T observations and T log|S|, as most panel packages do; biased for short
+            panels. "lsdv": the same, but lags first and then demeans: the likelihood with dummies.
         information : {"observed", "expected"}
-            Of which the standard errors are: the curvature at the estimates, by automatic
+            What the standard errors come from: the curvature at the estimates, by automatic
             differentiation, or its expectation.
 
         Returns
@@ -254,7 +261,7 @@ class Model:
         Raises
         ------
         SpecificationError
-            For a method or an information that the model does not have.
+            For a method or an information that the model does not allow.
         ConvergenceError
             Where the likelihood has no interior maximum.
 
@@ -284,22 +291,26 @@ class Model:
         return ml.fit(problem, information)
 
     def log_evidence(self) -> float | None:
-        """log p(y), as `Fit.log_marginal_likelihood`, without drawing.
+        """log p(y), as `Fit.log_marginal_likelihood`, but without drawing.
 
         Returns
         -------
         float or None
             None where a prior is improper or not conjugate, and for a quasi-likelihood.
+
+        Raises
+        ------
+        ConvergenceError
+            Where the quadrature does not converge.
         """
         return exact.integrate_evidence(self.problem)
 
     @property
     def numpyro_model(self) -> Callable[[], None]:
-        """The NumPyro model, without arguments, for inference of one's own; beta, rho, lam and
-        sigma are its deterministic sites.
+        """The NumPyro model, without arguments, for your own inference.
 
-        Its arrays take the precision in force where it is made: call `numpyro.enable_x64()` before
-        for float64.
+        beta, rho, lam and sigma are its deterministic sites. Its arrays take the precision in force
+        when it is made: call `numpyro.enable_x64()` first for float64.
         """
         programs.enter()
         with jax.enable_x64(True):
@@ -309,7 +320,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Options:
-    """What a model's constructor takes beside formula, data and weights."""
+    """What a model's constructor takes besides formula, data and weights."""
 
     effects: str = "none"
     unit: str | None = None
@@ -321,7 +332,7 @@ class Options:
 
 
 def specify_model(name: str, formula: str, data: Any, weights: Weights, options: Options) -> Model:
-    """A checked model; every mistake in the arguments or the data is an error here."""
+    """Make a checked model; any mistake in the arguments or the data is an error here."""
     spec, other = specify(name, options.effects), options.error_weights
     priors = Priors() if options.priors is None else options.priors
     check_model(weights, other, priors, unit=options.unit, period=options.period)
@@ -370,32 +381,32 @@ def GNS(
     Parameters
     ----------
     formula : str
-        "y ~ x1 + np.log(x2)", of columns, numbers, operators and the functions that the README
-        lists; nothing of it is run as code. lag(x, k) and diff(x) work within units, and the first
-        periods, which they use up, are no part of the model.
+        Such as "y ~ x1 + np.log(x2)": columns, numbers, operators and the functions that the README
+        lists; it is never run as code. lag(x, k) and diff(x) work within units; the first periods,
+        which they use up, are left out of the model.
     data : DataFrame, path or Dask dataframe
-        Rows in any order: a pandas DataFrame, the path of a .csv file, or what is read in chunks,
-        the path of a Parquet file or folder, or a Dask dataframe. Units are matched to
-        `weights.ids` by label; a panel is balanced.
+        A pandas DataFrame or the path of a .csv file; or, read in chunks, the path of a Parquet
+        file or folder, or a Dask dataframe. Rows may come in any order: units are matched to
+        `weights.ids` by label. A panel has to be balanced.
     weights : Weights
         W, (N, N).
     effects : str
-        "none"; "unit", "period" or "twoway", taken out by the transformed likelihood of Lee & Yu
-        (2010), or, with period effects and rows of W that do not all have one sum, by a
-        quasi-likelihood without evidence (see `Model.fit_ml`); "random", alpha_i ~ N(0,
-        sigma_alpha^2) for each unit; "correlated_random", which adds the means over time of X and
-        W X.
+        "none"; "unit", "period" or "twoway", fixed effects, removed by the transformed likelihood
+        of Lee & Yu (2010) or, with period effects and a W whose row sums differ, by a
+        quasi-likelihood without evidence (see `Model.fit_ml`); "random",
+        alpha_i ~ N(0, sigma_alpha^2) for each unit; "correlated_random", which adds the means over
+        time of X and W X.
     unit, period : str, optional
-        The columns of the units and of the periods; a cross-section without `unit` takes the index
-        of the frame.
+        The columns that hold the units and the periods; a cross-section without `unit` takes its
+        units from the index of the frame.
     error_weights : Weights, optional
         M of the spatial error, (N, N); W unless given.
     lagged : sequence of str, optional
         The regressors that get a W X term; all but the constant unless given.
     priors : Priors, optional
-        `Priors()` unless given.
+        The priors; `Priors()` unless given.
     formula_functions : mapping, optional
-        Functions of your own that the formula may call, {"half": lambda x: x / 2}.
+        Functions of your own that the formula may call, such as {"half": lambda x: x / 2}.
 
     Returns
     -------
@@ -405,7 +416,7 @@ def GNS(
     Raises
     ------
     SpilloverError
-        What does not fit, by name, and the way out.
+        For arguments or data that do not fit: the message names the culprit and the remedy.
 
     Examples
     --------
@@ -433,7 +444,7 @@ def GNS(
 
 
 def _without(name: str, equation: str, general: Callable[P, Model]) -> Callable[P, Model]:
-    """The constructor of a model that lacks some terms of the general one, with its signature."""
+    """Make the constructor of a model that lacks some terms of the general one."""
     signature = inspect.signature(general)
 
     @wraps(general)

@@ -1,5 +1,7 @@
-"""NumPyro's NUTS on the flat site of a posterior: chains side by side, compiled once for all fits
-of the same shapes.
+"""NumPyro's NUTS: chains side by side, compiled once for all fits of the same shapes.
+
+A posterior has one sample site, "flat": a vector from which `parameters` computes beta, rho, lam,
+sigma and sigma_alpha.
 """
 
 from collections.abc import Callable
@@ -18,13 +20,13 @@ from spillover.models.posterior import Posterior, constrain, flat_size, model
 
 Report = Callable[[int, int, int], Any]
 
-# programs this small only lose by being shared out over threads; a GPU does not look
+# programs this small only slow down when split over threads; GPUs ignore the option
 ALONE = {"xla_cpu_multi_thread_eigen": False}
 STEPS = 50  # iterations between two updates of the progress bar
 
 
 class NutsSettings(NamedTuple):
-    """What a compiled sampler is specific to."""
+    """The settings that a compiled sampler is specific to."""
 
     tune: int
     target_accept: float
@@ -32,15 +34,13 @@ class NutsSettings(NamedTuple):
 
 
 class Chains(NamedTuple):
-    """`flat`: (chain, draw, size) draws of the flat site; `stats`: arrays (chain, draw) by their
-    ArviZ names.
-    """
+    """Draws of the flat site, (chain, draw, size), and statistics, (chain, draw), by ArviZ name."""
 
     flat: np.ndarray
     stats: dict[str, np.ndarray]
 
 
-Path = tuple[jax.Array, dict[str, jax.Array]]  # draws of the flat site, and what is kept of each
+Path = tuple[jax.Array, dict[str, jax.Array]]  # draws of the flat site, and their statistics
 Piece = tuple[HMCState, Path]
 
 
@@ -50,8 +50,9 @@ def _potential(posterior: Posterior) -> Callable[[dict[str, jax.Array]], jax.Arr
 
 
 def _origin(posterior: Posterior, start: jax.Array) -> ParamInfo:
-    """Potential energy and gradient at the start of every chain; not in `_advance`, so that one
-    copy of them is compiled there.
+    """Potential energy and gradient at the start of every chain.
+
+    They are computed apart from `_advance`, which would otherwise compile a second copy of them.
     """
     energy, slope = jax.vmap(jax.value_and_grad(_potential(posterior)))({"flat": start})
     return ParamInfo({"flat": start}, energy, slope)
@@ -65,8 +66,9 @@ def _iterate(
     key: jax.Array,
     first: jax.Array,
 ) -> Piece:
-    """`steps` iterations of every chain; where `first`, from `origin` instead of `state`. Returns
-    the state and the path.
+    """Run `steps` iterations of every chain; return the new state and the path.
+
+    Where `first`, the chains start from `origin` instead of `state`.
     """
     initialise, sample = hmc(potential_fn_gen=_potential, algo="NUTS")
 
@@ -99,7 +101,7 @@ def _iterate(
 
 
 def _empty(posterior: Posterior, origin: ParamInfo, key: jax.Array) -> HMCState:
-    """A state of the right shapes, for the first call, which does not look at it."""
+    """A state of the right shapes for the first call, which ignores its values."""
     initialise, _ = hmc(potential_fn_gen=_potential, algo="NUTS")
 
     def one(origin: ParamInfo, key: jax.Array) -> HMCState:
@@ -126,7 +128,7 @@ def _advance_many(
     keys: jax.Array,
     first: jax.Array,
 ) -> Piece:
-    """`_advance` of stacked posteriors, all of their chains together."""
+    """Do as `_advance` for stacked posteriors, with all of their chains together."""
     return jax.vmap(partial(_iterate, settings), in_axes=(0, 0, 0, 0, None))(
         posteriors, states, origins, keys, first
     )
@@ -135,8 +137,9 @@ def _advance_many(
 def sample_many(
     posteriors: Posterior, start: np.ndarray, keys: jax.Array, plan: SamplingPlan
 ) -> Chains:
-    """Chains of stacked posteriors from `start`, (member, chain, size), with a key (member, chain,
-    ...) each, in place of the plan's seed.
+    """Chains of stacked posteriors from `start`, (member, chain, size).
+
+    Their keys, (member, chain, ...), take the place of the plan's seed.
     """
     tune, total = plan.tune, plan.tune + plan.draws
     settings = NutsSettings(tune, plan.target_accept, total)
@@ -149,8 +152,9 @@ def sample_many(
 
 
 def sample(problem: Problem, plan: SamplingPlan, report: Report) -> Chains:
-    """Chains of a problem's posterior, as many as the plan says; `report(done, total, divergences)`
-    is called as they go.
+    """Chains of a problem's posterior, as many as the plan says.
+
+    `report(done, total, divergences)` is called as they proceed.
     """
     start = draw_starts(problem.placed, plan.chains, plan.seed)
     return sample_from(problem.placed.posterior, start, plan, report)
@@ -185,7 +189,7 @@ def sample_from(
 def parameters(posterior: Posterior, flat: jax.Array) -> dict[str, jax.Array]:
     """Draws of the parameters, each (chain, draw, ...), at flat draws (chain, draw, size)."""
     draws = flat.reshape(-1, flat.shape[-1])
-    # one by one: XLA's CPU was seen to hang in large batches of small QRs
+    # one by one: XLA on the CPU has been seen to hang in large batches of small QRs
     values = jax.lax.map(partial(constrain, posterior), draws)
     return {
         name: value.reshape(*flat.shape[:2], *value.shape[1:])
@@ -195,8 +199,10 @@ def parameters(posterior: Posterior, flat: jax.Array) -> dict[str, jax.Array]:
 
 
 def draw_starts(placed: Placed, chains: int, seed: int) -> np.ndarray:
-    """Starts of chains, (chain, size), drawn from an approximation of the posterior: (rho, lam)
-    from the weighted points where they have their mass, the rest standard normal.
+    """Draw starting points of chains, (chain, size), from an approximation of the posterior.
+
+    (rho, lam) come from the weighted points where they have their mass; the rest is standard
+    normal.
     """
     posterior, mass = placed
     rng = np.random.default_rng(seed)

@@ -1,7 +1,12 @@
-"""What an estimator is given: a specification on checked data, and what follows from it as arrays.
+"""The problem that every estimator takes: a specification on checked data, and its arrays.
 
-panel, W, M -> effects and design -> R of the lag basis -> log-determinants -> likelihood and
-posterior. Every step is worked out when it is first asked for, and once.
+Each step is computed once, when it is first needed::
+
+    panel, W, M
+    -> effects and design
+    -> R of the lag basis
+    -> log-determinants
+    -> likelihood and posterior
 """
 
 from collections.abc import Callable, Sequence
@@ -40,14 +45,16 @@ from spillover.models.priors import Priors
 from spillover.models.spec import Spec
 from spillover.models.supports import Supports, narrow, reach, widen_points
 
-Reach = tuple[float, float]  # the ends of a range of a logit variable
+Reach = tuple[float, float]  # the ends of an interval of a logit variable
 Density = Callable[[np.ndarray], jax.Array]
 NOWHERE: tuple[Reach, Reach] = ((0.0, 0.0), (0.0, 0.0))
 
 
 class LagFactor(NamedTuple):
-    """R of the lag basis Z = QR after the effects, (p, p) or less, and the part that each of its p
-    columns plays; within units, with random effects.
+    """R of the lag basis Z = QR after the effects, and the part that each column of Z plays.
+
+    `triangle`: R, at most (p, p); with random effects, of the variation within units. `parts`: for
+    each of the p columns, the field of `Moments` that it belongs to.
     """
 
     triangle: np.ndarray
@@ -63,8 +70,7 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A specified model on checked data: what the samplers, maximum likelihood, tests and sweeps
-    take.
+    """A specified model on checked data, as samplers, maximum likelihood, tests and sweeps take it.
 
     Parameters
     ----------
@@ -75,7 +81,7 @@ class Problem:
     panel : Panel
         y, (T, N), and X, (T, N, k), with their labels.
     weights, error_weights : Weights
-        W, of the lags, and M, of the errors, both (N, N) in the order of the panel's units.
+        W, for the lags, and M, for the errors, both (N, N) in the order of the panel's units.
     lagged : tuple of str
         The regressors that have a W X term.
     priors : Priors
@@ -95,18 +101,18 @@ class Problem:
 
     @property
     def dependence(self) -> tuple[str, ...]:
-        """The dependence parameters that the model has: rho, lam."""
+        """The names of the dependence parameters that the model has, of "rho" and "lam"."""
         present = {"rho": self.spec.lag, "lam": self.spec.error}
         return tuple(name for name, there in present.items() if there)
 
     @property
     def spatial(self) -> tuple[Weights, ...]:
-        """The weights of each of the dependence parameters."""
+        """The weights of each dependence parameter: W for rho, M for lam."""
         return (self.weights,) * self.spec.lag + (self.error_weights,) * self.spec.error
 
     @property
     def matrices(self) -> tuple[sparse.csr_array | None, sparse.csr_array | None]:
-        """W and M, where the model has them."""
+        """The matrices W and M; None for one that the model does not use."""
         w = self.weights.matrix if self.spec.lag else None
         return w, self.error_weights.matrix if self.spec.error else None
 
@@ -119,20 +125,19 @@ class Problem:
 
     @cached_property
     def design(self) -> Design:
-        """The regressors, their labels, and which of them are own and lagged effects of
-        a variable.
-        """
+        """The regressors, their labels, and the columns of each variable and of its lag."""
         return build_design(self, self.effects)
 
     @cached_property
     def levels(self) -> tuple[np.ndarray, np.ndarray]:
-        """R within units and R of their means, for random effects."""
+        """R of the variation within units and R of the unit means, for random effects."""
         return factorize_levels(self.panel.y, self.design.regressors, self.effects, *self.matrices)
 
     @cached_property
     def factor(self) -> LagFactor:
-        """R of the lag basis. DataError for a response that leaves nothing to estimate sigma
-        from.
+        """R of the lag basis.
+
+        DataError for a response that leaves nothing from which to estimate sigma.
         """
         if self.spec.random:
             parts = parts_of(len(self.design.terms), self.spec.lag, self.spec.error)
@@ -145,8 +150,9 @@ class Problem:
 
     @cached_property
     def residual_scale(self) -> float:
-        """What the default priors take for sigma: with random effects that of the contrasts over
-        time, in which the effects are not.
+        """The residual standard deviation that the default priors are scaled by.
+
+        With random effects it is that of the contrasts over time, which are free of the effects.
         """
         effects = self.effects
         if self.spec.random:
@@ -178,7 +184,7 @@ class Problem:
 
     @cached_property
     def placed(self) -> Placed:
-        """The posterior, its log-determinants good where (rho, lam) have their mass."""
+        """The posterior, with log-determinants accurate where (rho, lam) have their mass."""
         with jax.enable_x64(True):
             prior = self.prior
             likelihood, mass = place(
@@ -193,14 +199,16 @@ class Problem:
 
 
 def with_method(problem: Problem, method: str) -> Problem:
-    """The problem under another kind of likelihood; itself where it is that one."""
+    """The problem under a kind of likelihood; unchanged where it has that kind already."""
     return problem if method == problem.method else replace(problem, method=method)
 
 
 def check_problem(problem: Problem) -> Problem:
-    """The problem itself. DataError names a response that does not vary, a column that the effects
-    absorb or that others make up, or says that there are too many; SpecificationError where no
-    likelihood takes the effects out.
+    """Check the response, the columns and their number; return the problem itself.
+
+    DataError names a response that does not vary or a column that the effects absorb or that is a
+    combination of others, or says that there are too many columns. SpecificationError where no
+    likelihood removes the effects.
     """
     spec, panel, effects = problem.spec, problem.panel, problem.effects
     check_sizes(panel, problem.weights, problem.error_weights)
@@ -227,8 +235,9 @@ def check_problem(problem: Problem) -> Problem:
 
 
 def choose_lagged(spec: Spec, panel: Panel, lagged: Sequence[str] | None) -> tuple[str, ...]:
-    """The regressors that get a W X term: those given, else all but the constant; none in a model
-    without such terms.
+    """The regressors that get a W X term: those given, by default all but the constant.
+
+    A model without W X terms has none.
     """
     variables = tuple(name for name in panel.names if name != INTERCEPT)
     if not spec.durbin:
@@ -248,8 +257,9 @@ def choose_lagged(spec: Spec, panel: Panel, lagged: Sequence[str] | None) -> tup
 
 
 def build_design(problem: Problem, effects: Transformation) -> Design:
-    """The regressors [X, W X], with the means over time of correlated random effects, and dummies
-    of periods where the effects stay as columns.
+    """Build the regressors [X, W X].
+
+    Correlated random effects add means over time; period effects that stay as columns add dummies.
     """
     panel, matrix = problem.panel, problem.weights.matrix
     first = len(panel.periods) - effects.dummies
@@ -265,7 +275,7 @@ def build_design(problem: Problem, effects: Transformation) -> Design:
 
 
 def check_response(problem: Problem, factor: LagFactor, effects: Transformation) -> None:
-    """DataError for a response that leaves nothing to estimate sigma from."""
+    """Refuse, by a DataError, a response that leaves nothing from which to estimate sigma."""
     size, terms = float(np.linalg.norm(problem.panel.y)), build_design(problem, effects).terms
     within = replace(effects, over_periods=effects.over_periods or problem.spec.random)
     designs.check_response(
@@ -281,9 +291,7 @@ def check_response(problem: Problem, factor: LagFactor, effects: Transformation)
 def build_likelihood(
     problem: Problem, factor: LagFactor, logdets: Sequence[LogDet], effects: Transformation
 ) -> Likelihood:
-    """The data as a likelihood takes them, with the log-determinant of each of the dependence
-    parameters.
-    """
+    """The data as a likelihood, with the log-determinant of each dependence parameter."""
     records = [
         restrict_to_contrasts(weights, logdet) if effects.contrasts else logdet.record
         for weights, logdet in zip(problem.spatial, logdets, strict=True)
@@ -305,11 +313,11 @@ def place(
     density_of: Callable[[Likelihood], Density],
     bounds: Supports | None = None,
 ) -> tuple[Likelihood, Mass]:
-    """The likelihood, and where a density made of it has its mass in (rho, lam); its
-    log-determinants are good there.
+    """Find where a density has its mass in (rho, lam); return the likelihood and that mass.
 
-    `bounds`: hard ones of the prior that the density heeds; its logit variables are on what they
-    leave of the admissible intervals.
+    `density_of` makes the density from the likelihood, whose log-determinants are refined until
+    they are accurate where the mass is. `bounds` are hard bounds of the prior that the density
+    respects; its logit variables then refer to what is left of the admissible intervals.
     """
     usual = tuple(LogDet.build(weights) for weights in problem.spatial)
     likelihood = build_likelihood(problem, factor, usual, problem.effects)
@@ -327,8 +335,10 @@ def place(
 
 
 def build_posterior(problem: Problem, ranges: tuple[Reach, Reach] = NOWHERE) -> Posterior:
-    """The posterior before anything is known of where it lies, its log-determinants good for logit
-    variables within `ranges`, of rho and of lam, whether the model has them or not.
+    """The posterior, without a search for its mass.
+
+    Its log-determinants are accurate for logit variables within `ranges`: an interval for rho and
+    one for lam, whether or not the model has both.
     """
     known = dict(zip(("rho", "lam"), ranges, strict=True))
     logdets = [
@@ -342,7 +352,7 @@ def build_posterior(problem: Problem, ranges: tuple[Reach, Reach] = NOWHERE) -> 
 
 
 def refuse_improper(problem: Problem, likelihood: Likelihood) -> None:
-    """SpecificationError where a quasi-likelihood makes a posterior that has no integral."""
+    """Refuse, by a SpecificationError, a posterior that a quasi-likelihood makes improper."""
     if not problem.effects.quasi:
         return
     ends = zip(problem.dependence, *find_growth(likelihood, problem.prior), strict=True)
@@ -366,7 +376,7 @@ def collapsed_density(likelihood: Likelihood, prior: Prior, points: jax.Array) -
 
 
 def draw_prior(problem: Problem, size: int, seed: int) -> dict[str, np.ndarray]:
-    """Draws from what is proper of the prior, to hold against the posterior."""
+    """Draw from the proper parts of the prior, for comparison with the posterior."""
     posterior = problem.placed.posterior
     given = posterior.likelihood
     bounds = tuple(np.asarray(part.bounds) for part in (given.lag, given.error) if part is not None)

@@ -1,4 +1,4 @@
-"""A table for a report: numbers as one reads them, the cells of an HTML page, and LaTeX."""
+"""Tables for a report: numbers rounded for reading, the cells of an HTML page, and LaTeX."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Cell:
     text : str
         What the cell shows.
     kind : {"column", "row", "value", "blank"}
-        Headings are "column" and "row"; "value" and "blank" are none.
+        "column" and "row" are headings, "value" and "blank" are not.
     full : str, optional
         The value with every digit; None for text, which is shown as it is.
     right : bool
@@ -57,10 +57,10 @@ class Cell:
 
 
 def show_value(value: Any) -> str:
-    """A value as one reads it: a number to four digits, yes or no, a dash for what is missing.
+    """Show a value for reading: a number to four digits, yes or no, a dash for a missing one.
 
-    Whole numbers keep all their digits, and a number that is exact with fewer than four has no
-    zeros after it. Whatever is neither a number nor missing is shown by `str`.
+    Whole numbers keep all their digits, and a number that is exact with fewer than four gets no
+    trailing zeros. Anything that is neither a number nor missing is shown by `str`.
 
     >>> values = (0.123456, 1234.56, 0.5, 1970, 3.21e-8, True, float("nan"), "unit")
     >>> [show_value(value) for value in values]
@@ -72,7 +72,7 @@ def show_value(value: Any) -> str:
         return "yes" if value else "no"
     if not isinstance(value, Real):
         return str(value)
-    # + 0.0: no minus before a zero
+    # + 0.0 turns -0.0 into 0.0
     text = str(int(value)) if isinstance(value, Integral) else _round(float(value) + 0.0)
     return MINUS + text[1:] if text.startswith("-") else text
 
@@ -81,7 +81,7 @@ def make_head(frame: pd.DataFrame) -> list[list[Cell]]:
     """The headings of a table: a row of cells for each level of its columns.
 
     A label that repeats over neighbouring columns is one wide cell. The names of the index stand in
-    the corner of the last row; where the names of the columns take the corner, in a row below.
+    the corner of the last row, or in a row below it where the names of the columns take the corner.
 
     >>> frame = pd.DataFrame({("a", "x"): [1], ("a", "y"): [2]}).rename_axis("unit")
     >>> [[cell.text for cell in row] for row in make_head(frame)]
@@ -109,7 +109,7 @@ def make_head(frame: pd.DataFrame) -> list[list[Cell]]:
 def make_body(frame: pd.DataFrame) -> list[list[Cell]]:
     """The rows of a table under its headings, each led by its labels.
 
-    A label of an outer level that repeats over neighbouring rows is one high cell, in the first of
+    A label of an outer level that repeats over neighbouring rows is one tall cell, in the first of
     them.
 
     >>> frame = pd.DataFrame({"x": [0.5, 2.0]}, index=["a", "b"])
@@ -201,7 +201,7 @@ def _format_labels(labels: pd.Index) -> pd.Index:
 
 
 def _round(x: float) -> str:
-    """A number to four digits, or with fewer where those are exact."""
+    """A number to four digits, or to fewer where those are exact."""
     if np.isinf(x):
         return "∞" if x > 0 else "-∞"
     size = abs(x)
@@ -215,7 +215,7 @@ def _round(x: float) -> str:
 
 
 def _keep_digits(value: Any) -> str | None:
-    """What a reader needs to get the very value back; None for text, which is shown as it is."""
+    """The value with every digit; None for text, which is shown as it is."""
     if _is_missing(value):
         return str(value)
     if isinstance(value, bool | np.bool_):
@@ -242,7 +242,7 @@ def _has_numbers(values: Iterable[Any]) -> bool:
 
 
 def _list_labels(index: pd.Index) -> list[tuple[Any, ...]]:
-    """The labels of an index, each with one entry a level."""
+    """The labels of an index, each with one entry per level."""
     return list(index) if isinstance(index, pd.MultiIndex) else [(label,) for label in index]
 
 
@@ -262,7 +262,7 @@ def _make_heading(name: Any, columns: int = 1) -> Cell:
 
 
 def _count_spans(labels: list[tuple[Any, ...]], level: int) -> list[int]:
-    """How many places the label of a level takes: 0 where the label before it goes on.
+    """How many cells each label of a level spans: 0 where the label before it continues.
 
     The innermost labels stay apart, even equal ones.
 

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else, and as files.
+"""A report as one self-contained HTML page, and as files.
 
 The page holds text, tables and figures. Beside it, each table is written as CSV and LaTeX, and each
 figure as PNG.
@@ -86,7 +86,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading, the paragraphs under it, then tables and pictures in their order.
+    """A heading, the paragraphs under it, then tables and pictures in order.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class Report:
     sections : tuple of Section
         The sections, in their order.
     about : mapping of str to str
-        What it takes to repeat the work, such as versions and seeds, by name.
+        What is needed to repeat the work, such as versions and seeds, by name.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     report : Report
         The report.
     folder : Path
-        Where to write; it is made where it is not there. Files of the same names are replaced.
+        Where to write; created if missing. Files of the same names are replaced.
 
     Returns
     -------
@@ -155,8 +155,8 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     Raises
     ------
     SpecificationError
-        For a name of a table or picture that has other characters or is there twice, and for
-        paragraphs that are no tuple.
+        For a table or picture whose name has other characters or is used twice, and for paragraphs
+        that are one string.
 
     Examples
     --------
@@ -185,19 +185,24 @@ def write_report(report: Report, folder: Path) -> list[Path]:
 
 
 def to_html(report: Report) -> str:
-    """The report as one page: styles and images inside, no script, nothing fetched from anywhere.
+    """The report as one page: styles and images inside, no script, nothing fetched.
 
-    Numbers are shown to four digits; the attribute data-value of their cells has every digit.
+    Numbers are shown to four digits; the attribute data-value of a cell has every digit.
 
     Parameters
     ----------
     report : Report
         The report.
 
+    Returns
+    -------
+    str
+        The HTML.
+
     Raises
     ------
     SpecificationError
-        As `write_report` does.
+        As in `write_report`.
 
     Examples
     --------
@@ -213,7 +218,7 @@ def _list_parts(report: Report) -> list[Table | Picture]:
 
 
 def _check(report: Report) -> None:
-    """Refuse names that name no file or are there twice, and paragraphs that are one string."""
+    """Refuse names that are invalid or used twice, and paragraphs that are one string."""
     for section in report.sections:
         if isinstance(section.paragraphs, str):
             raise SpecificationError(
@@ -237,7 +242,7 @@ def _check(report: Report) -> None:
 def _draw_images(report: Report) -> dict[str, bytes]:
     """Every picture as PNG, by name.
 
-    The metadata lack the version of matplotlib: the same figure gives the same bytes.
+    The metadata omit the version of matplotlib, so that the same figure gives the same bytes.
     """
     images = {}
     for picture in (part for part in _list_parts(report) if isinstance(part, Picture)):
@@ -264,7 +269,7 @@ def _render(report: Report, images: dict[str, bytes]) -> str:
 
 
 def _number_parts(report: Report, images: dict[str, bytes]) -> list[dict[str, Any]]:
-    """The sections as the template reads them, with tables and figures numbered through."""
+    """The sections as the template reads them, with tables and figures numbered."""
     taken = {_make_anchor(part) for part in _list_parts(report)} | {"contents"}
     counts: dict[type, int] = {Table: 0, Picture: 0}
     sections = []
@@ -300,7 +305,7 @@ def _make_anchor(part: Table | Picture) -> str:
 
 
 def _find_address(title: str, taken: set[str]) -> str:
-    """The title as an address within the page that is not taken.
+    """Turn a title into an address within the page that is not taken yet.
 
     >>> _find_address("Data & indices", {"data-indices"})
     'data-indices-2'
@@ -323,7 +328,7 @@ def _lay_out(table: Table) -> dict[str, Any]:
 
 
 def _embed(png: bytes) -> dict[str, Any]:
-    """An image as text, with its size, so that the page keeps its place before it is drawn."""
+    """An image as base64 text, with its size, for which the page reserves the space."""
     # width and height stand at bytes 16 to 23 of every PNG
     width, height = (round(pixels * SCREEN / DPI) for pixels in struct.unpack(">II", png[16:24]))
     return {

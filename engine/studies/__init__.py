@@ -1,5 +1,4 @@
-"""A whole empirical study: its findings, and the tables, sections and pictures that are read off
-them.
+"""A whole empirical study: its findings, and the tables, sections and pictures made from them.
 
 It imports reporting and every room before it.
 """

@@ -45,7 +45,7 @@ class StudyPlan:
     output : Path
         The folder that the report is written to.
     seed : int
-        Seed of everything that is drawn.
+        Seed of all random numbers.
     fill : mapping, optional
         Further arguments of `interpolate_panel`. None: missing values are an error.
     indices : mapping of str to mapping
@@ -55,7 +55,7 @@ class StudyPlan:
     lagged : tuple of str, optional
         The regressors with a spatial lag; None: all.
     explore, sampler, sweep : mapping
-        Options of Moran's I, of the sampler and of the sweep over weights.
+        Options for Moran's I, for the sampler and for the sweep over weights.
     places : GeoDataFrame or DataFrame, optional
         Polygons or coordinates by unit, for maps.
     truth : mapping of str to float

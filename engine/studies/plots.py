@@ -1,4 +1,4 @@
-"""The two pictures that only a study has: paths of its indices, and the recovery of a truth."""
+"""The two pictures that only a study has: its indices over time, and estimates beside a truth."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ NAMED = 3  # units named at either end of a panel
 def plot_trajectories(frame: pd.DataFrame, names: list[str], *, unit: str, period: str) -> "Figure":
     """Draw the paths of columns over the periods, a panel for each column.
 
-    A line for each unit, the mean in bold; the units that are highest and lowest in the last period
-    are named.
+    Each unit is a line and the mean is a bold one; the units that are highest and lowest in the
+    last period are named.
     """
     import matplotlib.pyplot as plt
 

@@ -97,7 +97,7 @@ def make_report(findings: Findings, tables: Tables) -> Report:
 
 
 def describe_origin(findings: Findings) -> dict[str, str]:
-    """What it takes to run the study again: seed, settings, versions, and SHA-256 of data and W."""
+    """What is needed to run the study again: seed, settings, versions, SHA-256 of data and W."""
     plan, attributes = findings.plan, findings.fit.tree.attrs
     settings = ", ".join(f"{name} {value}" for name, value in plan.sampler.items()) or "defaults"
     return {
@@ -224,7 +224,7 @@ def _show_local_moran(name: str, local: MoranLocal, period: object, tables: Tabl
 
 
 def _draw_maps(name: str, findings: Findings) -> Parts:
-    """Maps of the last period, where the places are known: clusters; of y its values too."""
+    """Maps of the last period, where the places are known: clusters, and for y its values too."""
     places, panel = findings.plan.places, findings.model.panel
     if places is None:
         return []
@@ -302,7 +302,7 @@ def _list_priors(findings: Findings) -> str:
 
 
 def report_impacts(findings: Findings, tables: Tables) -> Section:
-    """Direct, indirect and total impacts, and which indirect ones are sure."""
+    """Direct, indirect and total impacts, and the indirect ones whose interval excludes 0."""
     spill = tables["impacts"]["Bayes"].loc["indirect"]
     sure = spill[spill["2.5 %"] * spill["97.5 %"] > 0]
     said = ", ".join(f"{name} ({mean:.3g})" for name, mean in sure["mean"].items()) or "none"

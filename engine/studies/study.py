@@ -1,4 +1,4 @@
-"""A whole study: its plan is run step by step, its findings become tables and a report."""
+"""A whole study: run the steps of its plan, and turn the findings into tables and a report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Study:
     Parameters
     ----------
     findings : Findings
-        The plan and the result of every step; each of them is an attribute of the study too.
+        The plan and the result of every step; the study has each of them as an attribute too.
 
     Examples
     --------
@@ -152,7 +152,7 @@ class Study:
         folder : str or path, optional
             Where to write; by default the output of the plan.
         overwrite : bool, default False
-            Write into a folder that holds other files too, over those of the same names.
+            Write even into a folder that holds other files; those of the same names are replaced.
 
         Returns
         -------
@@ -163,7 +163,7 @@ class Study:
         ------
         StorageError
             Before anything is written, for a folder that holds files which spillover did not write
-            or which were changed since; and for what the disk refuses.
+            or which were changed since; and for an error of the disk.
 
         Examples
         --------
@@ -175,7 +175,7 @@ class Study:
         return publish(output, self._write_files)
 
     def _write_files(self, folder: Path) -> list[Path]:
-        """Everything that is published of a study, into an empty folder."""
+        """Write the report, its tables and figures, and the posterior into an empty folder."""
         paths = write_report(make_report(self.findings, self.tables), folder)
         self.fit.save(folder / "posterior.nc")
         return [*paths, folder / "posterior.nc"]
@@ -199,8 +199,8 @@ def run_study(plan: StudyPlan, *, progress: bool = True) -> Study:
     Raises
     ------
     SpilloverError
-        For what does not fit together, by name; before anything is fitted, as far as it can be
-        known by then.
+        For data, weights or models that do not fit together; where possible, before anything is
+        fitted.
     """
     with show_stages(STAGES, show=progress) as start:
         start("data and indices")
@@ -247,12 +247,12 @@ def run_study(plan: StudyPlan, *, progress: bool = True) -> Study:
 
 
 def fill_gaps(plan: StudyPlan) -> Filled:
-    """The panel of a plan with its gaps filled, if the plan says so.
+    """Fill the gaps of a plan's panel, if the plan says so.
 
     Raises
     ------
     DataError
-        For an indicator with missing values where the plan does not say that they are filled.
+        For an indicator with missing values where the plan does not say to fill them.
     """
     if plan.fill is not None:
         return interpolate_panel(plan.frame, unit=plan.unit, period=plan.period, **dict(plan.fill))
@@ -285,7 +285,7 @@ def _make_durbin(plan: StudyPlan, frame: pd.DataFrame, weights: Weights) -> Mode
 
 
 def _check(plan: StudyPlan, base: Model) -> None:
-    """Refuse places of other units than the data's, and true values of what is no parameter."""
+    """Refuse places whose units are not the data's, and true values of unknown parameters."""
     if plan.places is not None:
         apart = base.panel.units.symmetric_difference(plan.places.index)
         if len(apart):
@@ -305,7 +305,7 @@ def _check(plan: StudyPlan, base: Model) -> None:
 
 
 class _Autocorrelation(NamedTuple):
-    """Moran's I by period, of the units in the last period, and of y under each of the weights."""
+    """Moran's I by period, by unit in the last period, and of y under each of the weights."""
 
     by_period: dict[str, MoranPanel]
     local: dict[str, MoranLocal]

@@ -1,4 +1,4 @@
-"""The tables of a study, unrounded: each function makes one of them from the findings."""
+"""The tables of a study, unrounded, each made by a function from the findings."""
 
 import re
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ def _tabulate_data(findings: Findings) -> dict[str, pd.DataFrame]:
 
 
 def slugify(name: Any) -> str:
-    """A name as part of the name of a file: small letters, digits and underscores.
+    """A name as part of a file name: lower-case letters, digits and underscores.
 
     >>> slugify("np.log(GSP)")
     'np_log_gsp'
@@ -87,7 +87,7 @@ def summarise_variables(findings: Findings) -> pd.DataFrame:
     plan = findings.plan
     numeric = findings.frame.select_dtypes("number")
     used = numeric[[name for name in numeric.columns if name not in (plan.unit, plan.period)]]
-    # an index is no column of the data as they were read: it has no gaps there
+    # a composite index is not among the columns that were read: it has no gaps there
     gaps = plan.frame.reindex(columns=used.columns).isna().sum()
     gaps = gaps.where(used.columns.isin(plan.frame.columns), 0)
     return pd.DataFrame(
@@ -112,7 +112,7 @@ def summarise_indices(findings: Findings) -> pd.DataFrame:
 
 
 def tabulate_weights(findings: Findings) -> pd.DataFrame:
-    """A row for each of the weights: how they were made, what they do, how probable they are.
+    """A row for each W: how it was made, its links, its bounds, and how probable it is.
 
     The bounds are those of rho; Moran's I is that of y, its mean over the periods; the posterior
     probability is summed over the models of the sweep.
@@ -261,7 +261,7 @@ def compute_r_squared(fit: MLFit) -> float:
 def tabulate_fit_statistics(fits: MLFits) -> pd.DataFrame:
     """Log-likelihood, information criteria, sigma^2, R^2 and observations, a row for each model.
 
-    NaN where a model has no estimate, or its likelihood is no density; the note says which.
+    NaN where a model has no estimate or its likelihood is not a density; the note says which.
     """
     rows = {name: _measure_fit(fit) for name, fit in fits.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
@@ -311,7 +311,7 @@ def tabulate_sensitivity(findings: Findings) -> pd.DataFrame:
     """A row for each W and model of the sweep: its evidence and its posterior medians.
 
     Columns: log marginal likelihood, posterior probability, rho, lambda and the total impact of
-    every regressor; and a note where some members have no evidence, which says why.
+    every regressor; and, where some members have no evidence, a note that says why.
     """
     out = findings.robustness
     dims = [str(name) for name in out.members.dims]
@@ -338,8 +338,8 @@ def tabulate_sensitivity(findings: Findings) -> pd.DataFrame:
 def compare_with_truth(findings: Findings) -> pd.DataFrame:
     """The true coefficients of simulated data beside the estimates.
 
-    Columns say how many standard errors the estimate is off, and whether the 95 % interval of the
-    posterior holds the truth.
+    Columns give the error of the estimate in standard errors, and whether the posterior's 95 %
+    interval covers the truth.
     """
     coefficients = tabulate_coefficients(findings)
     real = pd.Series(

@@ -196,8 +196,8 @@ def run_sweep(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Fit every combination of [weights], models and effects that a TOML file lists; run again, it
-    goes on where it was stopped.
+    """Fit every combination of [weights], models and effects that a TOML file lists. A sweep that
+    was stopped goes on from there when it is run again.
     """
     with open_session() as console:
         from spillover.engine.config.sweep import read_sweep
@@ -208,7 +208,7 @@ def run_sweep(
         task = read_sweep(config, output, store)
         kept = task.arguments["store"]
         check_output(task.output, overwrite)
-        # a sweep that was stopped has left members and no tables: nothing of it is replaced
+        # a stopped sweep has left members but no tables, and its members are not replaced
         replaced = (task.output / "summary.csv").exists()
         begin(task.output, kept)
         with say_if_stopped(
@@ -249,7 +249,7 @@ def show_devices() -> None:
 
 
 def _publish(model: "Model", output: Path, console: Console, sampler: dict[str, Any]) -> list[Path]:
-    """Fit by NUTS and by maximum likelihood; write every file; print the tables."""
+    """Sample the posterior and maximise the likelihood; write every file; print the tables."""
     from spillover.engine.storage.output import publish
     from spillover.engine.terminal.fit import draw_tables, estimate, make_tables, write_files
 
@@ -276,5 +276,5 @@ def _say_replaced(console: Console, output: Path, replaced: bool) -> None:
 
 
 def _print_line(console: Console, text: str) -> None:
-    """One line, however long: a path can be copied whole."""
+    """Print one line, however long, so that a path can be copied whole."""
     console.print(Text(text), soft_wrap=True)

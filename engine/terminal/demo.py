@@ -16,9 +16,14 @@ def write_demo(folder: Path, seed: int) -> Path:
     Parameters
     ----------
     folder : Path
-        Where to write; it is made where it is not there.
+        Where to write; created if missing.
     seed : int
         Seed of the simulated data and of the study.
+
+    Returns
+    -------
+    pathlib.Path
+        The TOML file.
 
     Examples
     --------

@@ -20,7 +20,7 @@ PICTURES = ("impacts", "trace", "prior_posterior")  # functions of spillover.eng
 
 
 def estimate(model: Model, sampler: dict[str, Any]) -> tuple[Fit, MLFit | ConvergenceError]:
-    """The posterior by NUTS and the maximum-likelihood estimates, or why there are none."""
+    """The posterior, and the maximum-likelihood estimates or the error that says why none exist."""
     fit = model.fit(**sampler)
     try:
         return fit, model.fit_ml()
@@ -29,7 +29,7 @@ def estimate(model: Model, sampler: dict[str, Any]) -> tuple[Fit, MLFit | Conver
 
 
 def make_tables(fit: Fit, ml: MLFit | ConvergenceError) -> dict[str, pd.DataFrame]:
-    """What is published of a fit: coefficients, impacts, and Bayes beside maximum likelihood."""
+    """The tables of a fit: coefficients, impacts, and the posterior beside maximum likelihood."""
     fits: dict[str, Fit | MLFit] = (
         {"Bayes": fit, "ML": ml} if isinstance(ml, MLFit) else {"Bayes": fit}
     )

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from spillover.kernels.errors import SpilloverError, SpilloverWarning, StorageError
 
-# ClickException: of click, or of the copy of click that later versions of typer bring along
+# ClickException, from click or from the copy of click that later versions of typer bundle
 USAGE: Any = typer.BadParameter.__mro__[2]
 STOPPED = 130  # the exit status that shells give a process which ctrl-C ended
 CLOSED = (
@@ -29,7 +29,7 @@ MEMORY = (
 
 
 class Commands(TyperGroup):
-    """A group of commands that says in one line what is wrong with the options of a call."""
+    """A group of commands that reports wrong options on one line."""
 
     def main(
         self,
@@ -63,7 +63,7 @@ class Commands(TyperGroup):
 
 
 class Screen(Console):
-    """A console that raises when its reader goes away, where rich would end without a word."""
+    """A console that raises when its reader goes away, where rich would exit silently."""
 
     def on_broken_pipe(self) -> None:
         """Leave the error to `open_session`."""
@@ -111,7 +111,7 @@ def open_session() -> Iterator[Console]:
         except MemoryError:
             raise _fail(MEMORY) from None
         except BrokenPipeError:
-            with suppress(OSError, ValueError):  # else Python complains of the pipe when it ends
+            with suppress(OSError, ValueError):  # else Python complains of the pipe at exit
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise _fail(CLOSED) from None
         except OSError as error:
@@ -120,7 +120,7 @@ def open_session() -> Iterator[Console]:
 
 @contextmanager
 def say_if_stopped(kept: str) -> Iterator[None]:
-    """Have ctrl-C in the block say what is kept."""
+    """Make ctrl-C within the block say what is kept."""
     try:
         yield
     except KeyboardInterrupt:
@@ -156,7 +156,7 @@ def _try_to_keep(keep: Callable[[], Path], what: str) -> Path | None:
 
 
 def _fail(text: str) -> typer.Exit:
-    """Print an error; the exception that ends the process."""
+    """Print an error; return the exception that ends the process."""
     say("error", text, "red")
     return typer.Exit(1)
 
@@ -169,6 +169,6 @@ def _describe_fault(error: OSError) -> str:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    """Print a warning as one line; takes the place of `warnings.showwarning`."""
+    """Print a warning as one line, in place of `warnings.showwarning`."""
     name = "warning" if issubclass(category, SpilloverWarning) else category.__name__
     say(name, str(message), "yellow")

@@ -25,7 +25,7 @@ def study(config: str | Path | StudyPlan, *, progress: bool = True) -> Study:
     ----------
     config : str, path or StudyPlan
         The path of a TOML file; the README and `spillover.engine.config.study.read_study` list its
-        keys. Or the plan which that function makes of such a file.
+        keys. Or the plan that this function makes from such a file.
     progress : bool, default True
         Show on the standard error stream which step is running.
 
@@ -37,8 +37,8 @@ def study(config: str | Path | StudyPlan, *, progress: bool = True) -> Study:
     Raises
     ------
     SpecificationError
-        For a file that is not there or is not valid TOML, and for keys that are unknown, missing or
-        hold what they may not.
+        For a file that does not exist or is not valid TOML, and for keys that are unknown, missing
+        or have a wrong value.
     SpilloverError
         For data, weights or a model that do not fit together. The message names the culprit.
 

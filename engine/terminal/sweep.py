@@ -24,9 +24,9 @@ SHORT = {  # headings of the conclusions that are too long for a terminal
 
 
 def make_tables(sweep: Sweep) -> dict[str, pd.DataFrame]:
-    """What is published of a sweep: members, conclusions, failures, and notes where there are any.
+    """The tables of a sweep: members, conclusions, failures, and notes where there are any.
 
-    Where members have posterior probabilities, the average over the members too.
+    Where members have posterior probabilities, also the average over the members.
     """
     tables = {
         "summary": sweep.to_frame(),
@@ -79,7 +79,7 @@ def _list_pictures(sweep: Sweep) -> dict[str, tuple[str, str | None]]:
     """
     pictures: dict[str, tuple[str, str | None]] = {kind: (kind, None) for kind in EFFECTS}
     for i, term in enumerate(map(str, sweep.impacts["term"].to_numpy()), 1):
-        # the number keeps apart terms that differ in other signs only
+        # the number tells apart terms that differ only in characters that the label drops
         label = re.sub(r"[^0-9A-Za-z]+", "_", term).strip("_")
         pictures[f"forest_{i}_{label}"] = ("forest", term)
     if np.isfinite(sweep.members).any():
