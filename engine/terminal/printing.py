@@ -1,4 +1,4 @@
-"""What all commands share: a console, and one line of error text for whatever goes wrong."""
+"""What all commands share: a console, and one line of text for any error."""
 
 import io
 import os
