@@ -18,7 +18,7 @@ SMALLEST, LARGEST = 1e-40, 1e40
 
 
 class SamplingPlan(NamedTuple):
-    """How to sample: the draws of each chain, after how many iterations of tuning, and the seed.
+    """How to sample: the draws and the iterations of tuning of each chain, the chains, the seed.
 
     `target_accept`: the acceptance rate that NUTS aims at.
     """

@@ -144,7 +144,7 @@ def evidence_of(
     """log p(y) of any model, without draws; None where a prior is improper or not conjugate.
 
     `density` is log p(y, s) at logit variables s. It is integrated by the trapezoidal rule in u,
-    with centre and root from the mass:
+    with centre and root from the mass::
 
         s = centre + root sinh(u)
 

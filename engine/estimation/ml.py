@@ -137,7 +137,7 @@ class MLFit:
 
     @property
     def absorbed(self) -> int:
-        """The number of effects removed: one per unit, one per period, minus one for both."""
+        """The number of effects removed: of units, of periods, minus one where there are both."""
         effects, (periods, units) = self.problem.effects, self.problem.panel.y.shape
         both = effects.over_periods and effects.over_units
         return int(units * effects.over_periods + periods * effects.over_units - both)

@@ -150,7 +150,7 @@ class Problem:
 
     @cached_property
     def residual_scale(self) -> float:
-        """The residual standard deviation that the default priors are scaled by.
+        """The residual standard deviation to which the default priors are scaled.
 
         With random effects it is that of the contrasts over time, which are free of the effects.
         """
