@@ -87,7 +87,7 @@ def test_a_value_is_shown_on_one_line(value, text):
     assert arguments.show(value) == text
 
 
-@pytest.mark.parametrize("value", [True, np.bool_(True), "3", 3.0, np.timedelta64(3), 0, 11])
+@pytest.mark.parametrize("value", [True, np.bool_(True), "3", 3.0, np.timedelta64(3, "D"), 0, 11])
 def test_what_is_no_whole_number_of_the_range_is_refused(value):
     with pytest.raises(SpecificationError, match="from 1 to 10"):
         arguments.whole("k", value, most=10)

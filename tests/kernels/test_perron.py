@@ -32,5 +32,6 @@ def test_products_alone_enclose_the_root():
 
 
 def test_the_root_is_that_of_the_component_with_the_largest():
-    W = sparse.block_diag([np.ones((2, 2)), 3 * np.ones((3, 3))], format="csr")
-    np.testing.assert_allclose(perron.root(sparse.csr_array(W)), (9.0, 9.0), rtol=1e-11)
+    parts = [sparse.csr_array(np.ones((2, 2))), sparse.csr_array(3 * np.ones((3, 3)))]
+    W = sparse.block_diag(parts, format="csr")
+    np.testing.assert_allclose(perron.root(W), (9.0, 9.0), rtol=1e-11)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from number_rows import TOWNS, WHOLE, expect_refusal, panel
 
-from spillover.engine.sweeps.plan import SweepPlan, digest, read_plan
+from spillover.engine.sweeps.plan import SweepPlan, compute_digest, read_plan
 
 EXACT = {
     "I(x ** 2)": lambda x: x**2,
@@ -105,4 +105,4 @@ def test_a_sweep_takes_functions_of_the_user():
         read_plan(plan, frame, {"f": lambda x, power=power: x**power}) for power in (1, 3)
     )
     assert next(iter(one.panels.values())).names == ("Intercept", "f(x)")
-    assert digest(one, {}) != digest(other, {})  # by which a store knows its sweep
+    assert compute_digest(one, {}) != compute_digest(other, {})  # by which a store knows its sweep
