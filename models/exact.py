@@ -187,7 +187,10 @@ def _log_volume(slice_: Slice) -> jax.Array:
 
 
 def _log_rest(posterior: Posterior, slice_: Slice, rho: jax.Array) -> jax.Array:
-    """-shape log(d0 + SSR(rho)/2), with `sigma_shape`: what is left without sigma, for each rho."""
+    """-shape log(d0 + SSR(rho)/2) at each rho, (n,): what integrating sigma out leaves.
+
+    The shape is `sigma_shape`.
+    """
     shape = sigma_shape(posterior.likelihood, posterior.prior)
     return -shape * jnp.log(posterior.prior.d0 + 0.5 * _ssr(slice_, rho))
 
