@@ -6,9 +6,9 @@ The pilot is an estimate of l from random probes (`stochastic_logdet`). Its erro
 
 with known weights w_j and the errors e_j of the traces m_j, whose covariance the probes estimate.
 Exact values of l at a few rho of a window then correct the traces, by the conditional expectation
-of e (kriging). l stays one smooth function. Inside the window it interpolates the exact values;
-outside, they remove the part of the error that is correlated with theirs, which on the same side of
-0 is most of it. docs/numerics.md 4.2.
+of e (kriging). l stays one smooth function. Inside the window it interpolates the exact values.
+Outside, the correction removes the part of the error that the errors in the window predict, which
+is most of it on the same side of 0. docs/numerics.md 4.2.
 """
 
 from typing import NamedTuple

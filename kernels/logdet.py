@@ -33,7 +33,7 @@ GRID = 65  # values of rho at which the effect of this rounding is computed
 AT = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)
 PINCHES = 3  # further such values, next to complex eigenvalues
 SAFETY = 3.0  # times the largest distance bounds the error
-EQUAL = 1e-13  # 1 - b omega below this is zero: eigenvalue routines are no more accurate
+EQUAL = 1e-13  # 1 - b omega is zero below this size: eigenvalue routines are no more accurate
 
 
 class LogDetSeries(NamedTuple):

@@ -1,4 +1,4 @@
-"""The lag basis of a spatial model and its R factor, which is all that a likelihood needs of data.
+"""The lag basis of a spatial model and its R factor, all that a likelihood needs of the data.
 
     e = S_lam [ S(rho) y - D b ] = Z v(rho, lam, b),      Z = [ D, M D, y, W y, M y, M W y ]
     Z = Q R,      e'e = |R v|^2

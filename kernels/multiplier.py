@@ -44,7 +44,7 @@ class Multiplier(NamedTuple):
     bounds : jax.Array, shape (2,)
         The admissible interval (a, b).
     order : jax.Array, shape ()
-        Of the poles: 1, unless an extreme eigenvalue is defective.
+        Order of the poles: 1, unless an extreme eigenvalue is defective.
     ends : jax.Array, shape (2,)
         The range of the logit variable.
     error : jax.Array, shape ()

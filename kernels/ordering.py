@@ -55,7 +55,7 @@ def elimination_order(matrix: sparse.csr_array) -> np.ndarray:
     """An order of elimination that keeps triangular factors of I - rho W sparse.
 
     METIS finds it by nested dissection of the graph of W + W'. Strongly connected components stay
-    together, each before those that it has links to. Then I - rho W is block upper triangular, and
+    together, each before the ones it has links to. Then I - rho W is block upper triangular, and
     no pivot comes from another block, whose rounding would split the poles of a W with a Jordan
     block.
 

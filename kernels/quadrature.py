@@ -95,8 +95,8 @@ def _finite(value: jax.Array) -> jax.Array:
 def _vertices(value: jax.Array) -> jax.Array:
     """The values, with inner ones replaced by the top of a parabola.
 
-    The parabola goes through the point and its two neighbours; its top counts where it lies between
-    these.
+    The parabola goes through the point and its two neighbours; its top is taken where it lies
+    between these.
     """
     left, mid, right = value[:-2], value[1:-1], value[2:]
     bend, tilt = left + right - 2 * mid, (right - left) / 2

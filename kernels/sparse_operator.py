@@ -91,7 +91,7 @@ def build(
     matrix : scipy.sparse.csr_array, shape (n, n)
         W.
     dtype : type
-        Of the values.
+        Type of the values.
     sort : bool, optional
         Keep the rows in reverse Cuthill-McKee order internally; by default where the caller's order
         is not local.
@@ -163,7 +163,7 @@ def ell(matrix: sparse.csr_array, dtype: type) -> Ell:
     matrix : scipy.sparse.csr_array, shape (n, n)
         The matrix; its indices are sorted in place.
     dtype : type
-        Of the values.
+        Type of the values.
 
     Returns
     -------

@@ -53,7 +53,7 @@ class Solution(NamedTuple):
     value : jax.Array
         In the shape of b; NaN in the columns that did not converge.
     iterations : jax.Array, shape ()
-        Of all methods together.
+        The number of iterations, all methods together.
     residual : jax.Array
         |b - S x| / |b| of each column.
     converged : jax.Array of bool

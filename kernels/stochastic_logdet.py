@@ -40,7 +40,7 @@ RANGE = 0.9  # share of 1/radius up to which the error is reported unless an int
 MOMENTS = 512  # traces at most
 SHARE = 0.1  # share of the target that the truncation may take
 FLAT = 1e-4  # combinations of the controls that vary by less, relative, are redundant
-SLACK = 2 * LANCZOS  # by which given bounds may exceed those that were found, relative
+SLACK = 2 * LANCZOS  # relative margin by which given bounds may exceed those that were found
 STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
 GRID = 61  # values of rho at which the error is evaluated
 # share of the largest coefficient that the series leaves out; rounding alone makes a tenth of that

@@ -1,4 +1,4 @@
-"""The regressors of a model, and the refusal of those that are linearly dependent.
+"""The regressors of a model, and checks that they and the response are fit for estimation.
 
 The regressors are X, lags of X, and period dummies where they are needed.
 """

@@ -51,7 +51,7 @@ class Likelihood(NamedTuple):
 
     @property
     def dimensions(self) -> int:
-        """How many logit variables there are: of rho, lam and w, those that the model has."""
+        """The number of logit variables: one for each of rho, lam and w that the model has."""
         return len(dependence(self)) + (self.between is not None)
 
 
@@ -93,7 +93,7 @@ def dependence(likelihood: Likelihood) -> tuple[LogDetSeries, ...]:
 def name_dependence(
     likelihood: Likelihood, values: tuple[jax.Array, ...]
 ) -> tuple[jax.Array | None, jax.Array | None]:
-    """(rho, lam) from the values of those that the model has, None for the others."""
+    """(rho, lam) from the values of those in the model, None for the others."""
     left = list(values)
     return (
         left.pop(0) if likelihood.lag is not None else None,

@@ -108,7 +108,7 @@ def _local_maxima(grid: np.ndarray) -> np.ndarray:
 
 
 def centre_and_scale(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the mass, (p,) each, the latter no less than a grid step."""
+    """Mean and standard deviation of the mass, (p,) each, the latter at least a grid step."""
     centre = mass.weight @ mass.points
     spread = np.sqrt(mass.weight @ (mass.points - centre) ** 2)
     dimensions = mass.points.shape[1]
