@@ -1,4 +1,5 @@
 """Numerical routines on arrays: weights, log-determinants, quadrature, sufficient statistics.
 
-Knows neither labels nor tables nor models, and imports only JAX, NumPy, SciPy and METIS.
+This layer knows nothing of labels, tables or models. It imports JAX, NumPy, SciPy and METIS only,
+and CHOLMOD where that is installed.
 """

@@ -1,14 +1,14 @@
-"""The admissible interval of rho, and what is known of it.
+"""The admissible interval of rho, and how surely it is known.
 
-Where W is small or dense all its eigenvalues tell (`spectrum`). Otherwise the extreme real ones
-are looked for. The right end is 1 over the Perron root, which two bounds enclose (`perron`). On the
-left, det(I - rho W) > 0 down to minus that end at least, and further where the lowest real
-eigenvalue is known:
+A small or dense W gives all its eigenvalues (`spectrum`). Of any other only the extreme real ones
+are computed. The upper end is 1 over the Perron root, which lies between two bounds (`perron`). On
+the negative side det(I - rho W) > 0 at least down to minus that end, and further where the lowest
+real eigenvalue is known:
 
 - W similar to a symmetric matrix: all eigenvalues are real, and Lanczos iterations find the lowest.
-- Any other W: Arnoldi iterations find the eigenvalue furthest left. Where it is complex, discs are
-  laid side by side along the negative axis, each with all eigenvalues in it by inverse iterations
-  at its centre, until one holds a real eigenvalue.
+- Any other W: Arnoldi iterations find the eigenvalue with the least real part. Where it is complex,
+  overlapping discs cover the negative axis from left to right. Inverse iterations at the centre of
+  each disc find all eigenvalues in it. The search ends at the first disc with a real eigenvalue.
 
 docs/numerics.md 3.2; Saad (2011), 4, 6, 8.
 """
@@ -25,20 +25,20 @@ from spillover.kernels.errors import WeightsError
 from spillover.kernels.structure import FACTORED, Structure, canonicalize, examine
 
 DENSE = 500  # units up to which all eigenvalues are as cheap as a few extreme ones
-FULL = 0.05  # share of links from which factors are as good as dense
-# relative accuracy of the leftmost eigenvalue; the bound takes the residual off, and so stays
-# inside the interval
+FULL = 0.05  # share of non-zero entries from which sparse factors fill up like dense ones
+# relative accuracy of the leftmost eigenvalue; its residual is added to its size, so that the bound
+# stays inside the interval
 LANCZOS = 1e-3
-PERRON = 1e-6  # relative accuracy of the rightmost one, near which a posterior may well lie
-RESTARTS = 1000, 100  # of ARPACK, for a symmetric matrix and for any other
+PERRON = 1e-6  # relative accuracy of the rightmost one: a posterior may well lie near its bound
+RESTARTS = 1000, 100  # of ARPACK at most, for a symmetric matrix and for any other
 # an imaginary part below this share of the radius may be the rounding of a nearly multiple real
 # eigenvalue
 NEARLY = 1e-3
 ACCURACY = 1e-9  # of inverse iterations, relative
-INSIDE = 10  # eigenvalues that a disc holds
+INSIDE = 10  # eigenvalues computed for each disc
 DISCS = 16  # discs at most
-# share of the radius at which the discs end: nearer to 0 eigenvalues crowd, and the bounds that
-# they would give are ten times as wide as the sure ones
+# share of the radius at which the discs end: closer to 0 eigenvalues crowd, and a bound from there
+# would lie ten times as far out as the one that is certain
 FLOOR = 0.1
 OVERLAP = 0.98  # share of the radius of a disc within which it is trusted
 
@@ -54,7 +54,8 @@ class Admissible(NamedTuple):
         1 over the least and over the greatest real part of all eigenvalues, complex ones included:
         no eigenvalue has a real part further out.
     outer : tuple of float
-        Bounds beyond these certainly reach a singular I - rho W; infinite where nothing is known.
+        An interval that reaches beyond these certainly holds a rho with a singular I - rho W;
+        infinite where nothing is known.
     cautious : bool
         Whether the lower bound may be short of the lowest admissible rho, because no eigenvalue was
         found at it.
@@ -72,11 +73,11 @@ class Left(NamedTuple):
     Attributes
     ----------
     real : float
-        Minus the lowest real eigenvalue, rounded up, or what stands in for it.
+        Minus the lowest real eigenvalue, or an upper bound on that.
     part : float
         Minus the least real part of all eigenvalues.
     at_least : float
-        A value that minus the lowest real eigenvalue is not below; 0 where none is known.
+        A lower bound on minus the lowest real eigenvalue; 0 where none is known.
     cautious : bool
         As in `Admissible`.
     """
@@ -90,16 +91,16 @@ class Left(NamedTuple):
 def find_admissible(
     structure: Structure, given: tuple[float, float] | None = None, order: np.ndarray | None = None
 ) -> Admissible:
-    """The bounds of rho, by extreme eigenvalues where there are more than DENSE units.
+    """Find the bounds of rho, from extreme eigenvalues where there are more than DENSE units.
 
     Parameters
     ----------
     structure : Structure
-        Of W.
+        The structure of W.
     given : tuple of float, optional
-        Bounds of the user's, which take the place of (1/omega_min, 1/omega_max).
+        The user's bounds, in place of (1/omega_min, 1/omega_max).
     order : numpy.ndarray of int, shape (N,), optional
-        An order of elimination, where it is known already.
+        An order of elimination, where one is known already.
 
     Returns
     -------
@@ -129,14 +130,14 @@ def find_admissible(
 
 
 def limits(matrix: sparse.csr_array) -> Admissible:
-    """The admissible interval of rho, and what is known of it.
+    """Find the admissible interval of rho, and what is known around it.
 
-    From all eigenvalues where W is small or dense, else by `find_admissible`.
+    A small or dense W gives all its eigenvalues; any other is left to `find_admissible`.
 
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (N, N)
-        W, not negative.
+        W, non-negative.
 
     Returns
     -------
@@ -176,11 +177,11 @@ def _from_extremes(
     search: bool = True,
     order: np.ndarray | None = None,
 ) -> Admissible:
-    """The interval by extreme eigenvalues.
+    """The interval from extreme eigenvalues.
 
-    `work`, `symmetric` and `even` are those of a `Structure`, `radius` bounds on the spectral
-    radius. Without `search` there are no factorisations, and a complex eigenvalue furthest left
-    makes the bound cautious. `order`: of elimination, where it is known.
+    `work`, `symmetric` and `even` are those of a `Structure`; `radius` holds bounds on the spectral
+    radius. Without `search` there are no factorisations, and a complex leftmost eigenvalue makes
+    the lower bound cautious. `order`: the order of elimination, where it is known.
     """
     low, high = radius
     if even:
@@ -200,7 +201,7 @@ def _from_extremes(
 
 
 def radius_of(work: sparse.csr_array) -> tuple[float, float]:
-    """Bounds on the largest eigenvalue of a symmetric matrix that is not negative."""
+    """Bounds on the largest eigenvalue of a non-negative symmetric matrix."""
     pair = _arpack(scipy.sparse.linalg.eigsh, work, "LA", PERRON)
     if pair is None:
         return perron.root(work)
@@ -212,8 +213,9 @@ def radius_of(work: sparse.csr_array) -> tuple[float, float]:
 def _arpack(
     solve: Callable[..., Any], work: sparse.csr_array, which: str, accuracy: float
 ) -> tuple[complex, float] | None:
-    """The eigenvalue at an end of the spectrum, by `eigsh` or `eigs`, and its residual; None where
-    it is not found.
+    """The eigenvalue at an end of the spectrum, by `eigsh` or `eigs`, and its residual.
+
+    None where it is not found.
     """
     # a start with positive entries, like those of the Perron vector
     start = np.random.default_rng(0).uniform(0.5, 1.5, work.shape[0])
@@ -229,10 +231,10 @@ def _arpack(
 
 
 def _lowest(work: sparse.csr_array, radius: float) -> Left:
-    """The left end of a symmetric matrix.
+    """The left end of the spectrum of a symmetric matrix.
 
-    A Rayleigh quotient is not below the lowest eigenvalue, and an eigenvalue lies within the
-    residual of it.
+    A Rayleigh quotient is never below the lowest eigenvalue, and an eigenvalue lies no further from
+    it than the residual.
     """
     pair = _arpack(scipy.sparse.linalg.eigsh, work, "SA", LANCZOS)
     if pair is None:
@@ -245,7 +247,7 @@ def _lowest(work: sparse.csr_array, radius: float) -> Left:
 def _leftmost(
     work: sparse.csr_array, radius: float, search: bool, order: np.ndarray | None
 ) -> Left:
-    """The left end of any matrix that is not negative."""
+    """The left end of the spectrum of any non-negative matrix."""
     pair = _arpack(scipy.sparse.linalg.eigs, work, "SR", LANCZOS)
     value, residual = (complex(-radius, np.inf), 0.0) if pair is None else pair
     part = min(residual - float(value.real), radius)
@@ -259,7 +261,7 @@ def _leftmost(
 
 
 def _sign(work: sparse.csr_array, rho: float, order: np.ndarray) -> float:
-    """The sign of det(I - rho W), 0 where I - rho W is singular or does not fit into memory."""
+    """The sign of det(I - rho W); 0 where the factorisation fails or does not fit into memory."""
     try:
         return factor.factorise(work, rho, order=order).sign
     except WeightsError:
@@ -267,8 +269,9 @@ def _sign(work: sparse.csr_array, rho: float, order: np.ndarray) -> float:
 
 
 def _by_discs(work: sparse.csr_array, part: float, radius: float, order: np.ndarray) -> Left:
-    """The lowest real eigenvalue above -part, by discs: those so far cover the axis from -part to
-    `edge`.
+    """The lowest real eigenvalue above -part, by discs.
+
+    The discs so far cover the real axis from -part to `edge`.
     """
     edge, reach = -part * (1 + LANCZOS), 0.05 * radius
     for _ in range(DISCS):
@@ -298,8 +301,9 @@ def _by_discs(work: sparse.csr_array, part: float, radius: float, order: np.ndar
 
 
 def _nearest(work: sparse.csr_array, centre: float, order: np.ndarray) -> tuple[np.ndarray, float]:
-    """The eigenvalues nearest to a point c of the axis, none where they are not found, and the sign
-    of det(I - W / c).
+    """The eigenvalues nearest to a point c of the real axis, and the sign of det(I - W / c).
+
+    No eigenvalues where the factorisation or the iterations fail.
     """
     try:
         factors = factor.factorise(work, 1 / centre, order=order)  # I - W / c = -(W - c I) / c
@@ -325,8 +329,9 @@ def _inverse_iterations(
 
 
 def _room(work: sparse.csr_array, centre: float, order: np.ndarray, value: complex) -> float:
-    """How far rounding may move an eigenvalue, as a share of the radius: the accuracy asked for
-    times its condition number 1 / |y'x|.
+    """How far rounding may move an eigenvalue, as a share of the radius.
+
+    The accuracy asked for, times the condition number 1 / |y'x| of the eigenvalue.
     """
     factors = factor.factorise(work, 1 / centre, order=order)
     try:

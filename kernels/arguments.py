@@ -1,8 +1,8 @@
-"""Checks of what callers give: whether a call fits its signature, and whether a single value is of
-the right kind and size.
+"""Checks of arguments: whether a call fits its signature, and whether a value is of the right kind
+and size.
 
-A check returns the value as plain Python holds it. Where it refuses one, the message names the
-argument, says what it is, and gives a value that would do.
+A check returns the value as a plain Python object. Where it refuses one, the message names the
+argument, says what was given, and gives a value that would do.
 """
 
 import difflib
@@ -32,8 +32,7 @@ def front_door(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function explain calls that do not fit its signature.
 
     Such a call raises an ArgumentError, which says what is misspelt, missing or superfluous.
-    Nothing is checked before a call fails, and a TypeError from inside the function stays what it
-    is.
+    Nothing is checked before a call fails, and a TypeError from inside the function is left alone.
 
     Examples
     --------
@@ -60,7 +59,7 @@ def front_door(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def front_doors(kind: C) -> C:
-    """Put the constructor and the public methods of a class behind a `front_door` each."""
+    """Wrap the constructor and the public methods of a class in a `front_door` each."""
     for name, member in list(vars(kind).items()):
         inner = member.__func__ if isinstance(member, classmethod) else member
         if inspect.isfunction(inner) and (
@@ -87,9 +86,11 @@ def _misfit(
 
 
 class _Call(NamedTuple):
-    """A call in the words of a message: `name` of the function; the `places` that arguments without
-    a name may take; all `known` arguments and those that are `needed`; how many are
-    `placed`, given without a name, and the `words` of the others.
+    """What a message says of a call.
+
+    `name`: of the function. `places`: the arguments that may be given without a name. `known`: all
+    arguments. `needed`: those without a default. `placed`: how many were given without a name.
+    `words`: the names that were given.
     """
 
     name: str
@@ -168,9 +169,9 @@ def _join(words: list[str]) -> str:
 
 
 def suggestion(word: Any, known: Iterable[Any]) -> str:
-    """The known word nearest to one that is not known, as a question without its mark.
+    """Suggest the known word nearest to an unknown one, as a question without its question mark.
 
-    Nothing, "", where none is near.
+    An empty text where none is near.
 
     Examples
     --------
@@ -187,9 +188,9 @@ def suggestion(word: Any, known: Iterable[Any]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value on one line for a message.
+    """Show a value in one line of a message.
 
-    As Python writes it where that is short and plain, else its kind.
+    As Python writes it where that is short and plain, else by its kind.
 
     Examples
     --------
@@ -236,7 +237,7 @@ def _short(value: Any) -> str:
 def whole(
     name: str, value: Any, *, least: int = 1, most: int = MOST, example: int | None = None
 ) -> int:
-    """Check a whole number, of Python or NumPy; True, text and floats such as 100.0 are none.
+    """Check a whole number, of Python or NumPy; refuse True, text and floats such as 100.0.
 
     Parameters
     ----------
@@ -313,7 +314,7 @@ def real(
     closed: bool = False,
     example: float | None = None,
 ) -> float:
-    """Check a finite number; neither True nor text is one.
+    """Check a finite number; refuse True and text.
 
     Parameters
     ----------
@@ -322,9 +323,9 @@ def real(
     value : object
         What was given.
     low, high : float
-        The number lies between these; with `closed` it may be one of them.
+        The number must lie between these.
     closed : bool
-        Whether the ends will do.
+        Whether it may equal one of them.
     example : float, optional
         What the message proposes.
 
@@ -378,13 +379,13 @@ def choice(
     Parameters
     ----------
     what : str
-        What another word is: "is no method", "are no effects".
+        How the message goes on after "There": "is no method", "are no effects".
     value : object
         What was given.
     known : iterable of str
         The words that will do.
     error : type
-        What is raised for another.
+        The exception for any other value.
 
     Returns
     -------
@@ -410,7 +411,7 @@ def choice(
 
 
 def items(name: str, value: Any, *, example: str | None = None) -> tuple[Any, ...]:
-    """Check a list or another collection, and return its items. A text or a mapping is none."""
+    """Check a list or another collection, and return its items; refuse text and mappings."""
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         inner = (
             f"[{value!r}]" if isinstance(value, str) and len(value) <= WIDE else example or "[...]"
@@ -431,13 +432,13 @@ def texts(name: str, value: Any, *, example: str | None = None) -> tuple[str, ..
 
 
 def label(name: str, value: Any, *, error: type[Exception] = SpecificationError) -> Any:
-    """Check the label of one column: anything that a dict takes for a key."""
+    """Check the label of one column: any hashable value except None and functions."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         raise error(f"{name}={show(value)}: give the name of one column, {value[0]!r}.")
     try:
         hash(value)
         plain = value is not None and not callable(value) and value == value
-    except (TypeError, ValueError):  # it has no hash, or no single truth value
+    except (TypeError, ValueError):  # not hashable, or without a single truth value
         plain = False
     if plain is not True and not isinstance(plain, np.bool_):
         raise error(f"{name}={show(value)}: give the name of one column.")
@@ -473,7 +474,7 @@ def expect(
     *,
     error: type[Exception] = SpecificationError,
 ) -> None:
-    """Refuse a value of another kind than `kind`.
+    """Refuse a value that is not of the given `kind`.
 
     `way_out` ends the message, as in "make it spillover.Weights(matrix, ids) first".
     """

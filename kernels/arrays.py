@@ -1,4 +1,4 @@
-"""The arrays that records are made of."""
+"""The float64 arrays that a model's records hold, such as its log-determinant and its moments."""
 
 from typing import Any, cast
 
@@ -7,10 +7,10 @@ import numpy as np
 
 
 def leaf(value: Any) -> jax.Array:
-    """A float64 array that stays on the host until a compiled program takes it to its device.
+    """Return a float64 array that stays on the host until a compiled program needs it.
 
-    Hundreds of records are made and stacked for one call, which on the device would be as many
-    transfers. The result is an array even where the value is one number: a Python number is weakly
-    typed in JAX and would compile another program.
+    Hundreds of records may be made and stacked for one call; made on the device, each array would
+    be a transfer of its own. A single number becomes an array too, because a Python number is
+    weakly typed in JAX and would compile another program.
     """
     return cast(jax.Array, np.asarray(value, float))

@@ -18,7 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 END = 0.5 * np.log(1e6)  # leaves out 1e-6 of the interval at either end
-# the range of s that a series covers unless its values are dear; beyond, it is a straight line in s
+# the range of s that a series covers by default; beyond it the series goes on as a straight line
 FULL = (-END, END)
 # lengths are padded to multiples of this, so that different W share one compiled program
 BLOCK = 32
@@ -46,8 +46,8 @@ class Series(NamedTuple):
 def polynomial(coef: jax.Array, t: jax.Array) -> jax.Array:
     """Sum of coef[k] T_k(t) by Clenshaw's recurrence.
 
-    Its derivatives, of any order, are those of the series: automatic differentiation would go
-    through the recurrence, which is slower and loses digits.
+    Its derivatives, of any order, are computed as series too. Automatic differentiation of the
+    recurrence is slower and loses digits.
     """
 
     def step(
@@ -67,7 +67,7 @@ def polynomial(coef: jax.Array, t: jax.Array) -> jax.Array:
 def _polynomial_jvp(
     primals: tuple[jax.Array, jax.Array], tangents: tuple[Any, Any]
 ) -> tuple[jax.Array, jax.Array]:
-    """A tangent that is symbolically zero, of the coefficients or of t, costs nothing."""
+    """The tangent of `polynomial`; symbolic zeros, of the coefficients or of t, cost nothing."""
     (coef, t), (d_coef, d_t) = primals, tangents
     moved = [] if isinstance(d_t, SymbolicZero) else [polynomial(derivative(coef), t) * d_t]
     moved += [] if isinstance(d_coef, SymbolicZero) else [polynomial(d_coef, t)]
@@ -99,7 +99,7 @@ def derivative(coef: jax.Array) -> jax.Array:
 
 @jax.jit
 def evaluate(series: Series, s: ArrayLike) -> jax.Array:
-    """The series at logit variables s of any shape; a straight line beyond the covered range."""
+    """Evaluate the series at logit variables s of any shape; beyond its range, a straight line."""
     coef, (low, high) = series.coef, jnp.asarray(series.ends)
     t = (2 * jnp.asarray(s) - (low + high)) / (high - low)
     k = jnp.arange(coef.shape[0], dtype=coef.dtype)
@@ -135,29 +135,30 @@ def interpolate(
     most: int = 2048,
     ends: tuple[float, float] = FULL,
 ) -> tuple[np.ndarray, float]:
-    """Coefficients of a host function of s whose values are dear.
+    """Coefficients of a host function of s that is expensive to evaluate.
 
-    The nodes are doubled, keeping the old ones, until the series predicts the values at the new.
+    The nodes are doubled, keeping the old ones, until the series predicts the values at the new
+    ones.
 
     Parameters
     ----------
     function : callable
         Values at an array of s between the ends.
     tolerance : float
-        Of the prediction, absolute.
+        Absolute tolerance of the prediction.
     most : int
-        Most intervals between nodes.
+        Intervals between nodes, at most.
     ends : tuple of float
         The range of s.
 
     Returns
     -------
     coef : numpy.ndarray, shape (K,)
-        Without a tail that adds up to less than a hundredth of the tolerance, and padded to a
-        multiple of BLOCK.
+        The coefficients, without a tail that adds up to less than a hundredth of the tolerance, and
+        padded to a multiple of BLOCK.
     error : float
-        The largest error of the prediction, by half of the nodes; above the tolerance where `most`
-        did not do.
+        The largest error of the last prediction; above the tolerance where `most` intervals were
+        not enough.
     """
     count, error = BLOCK, np.inf
     values = function(nodes(count + 1, ends))
@@ -181,7 +182,7 @@ def expand(
     absolute: float = 0.0,
     relative: float = 0.0,
 ) -> tuple[np.ndarray, float]:
-    """Coefficients of a host function of s whose values are cheap.
+    """Coefficients of a host function of s that is cheap to evaluate.
 
     Their number is doubled until the last quarter of them is negligible.
 
@@ -192,7 +193,7 @@ def expand(
     ends : tuple of float
         The range of s.
     least, most : int
-        How many coefficients to begin and to end with.
+        The number of coefficients to begin with, and the number at which to stop.
     absolute, relative : float
         The last quarter is negligible where its sizes add up to no more than ``absolute`` plus
         ``relative`` times the largest coefficient.

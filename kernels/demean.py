@@ -1,10 +1,10 @@
-"""Fixed effects removed by demeaning."""
+"""Demeaning, which removes fixed effects."""
 
 import numpy as np
 
 
 def demean(values: np.ndarray, *, over_periods: bool, over_units: bool) -> np.ndarray:
-    """Take means out of the columns of a panel.
+    """Subtract means over periods, over units or over both from the columns of a panel.
 
         Q_T x_it = x_it - mean over periods,      Q_N x_it = x_it - mean over units
 
@@ -13,9 +13,9 @@ def demean(values: np.ndarray, *, over_periods: bool, over_units: bool) -> np.nd
     values : numpy.ndarray, shape (T, N, k)
         Columns x of a panel.
     over_periods : bool
-        Apply Q_T = I - J/T, which takes out unit effects.
+        Apply Q_T = I - J/T, which removes unit effects.
     over_units : bool
-        Apply Q_N = I - J/N, which takes out period effects.
+        Apply Q_N = I - J/N, which removes period effects.
 
     Returns
     -------

@@ -2,17 +2,17 @@
 
 
 class SpilloverError(Exception):
-    """An input that cannot be used. The message names the culprit and the way out."""
+    """An input that cannot be used; the message names the culprit and says what to do."""
 
 
 class WeightsError(SpilloverError):
-    """Weights that cannot serve as a spatial weights matrix, or not for what is asked of them."""
+    """Weights that are not a spatial weights matrix, or do not allow what is asked of them."""
 
 
 class FactorMemoryError(WeightsError):
     """Triangular factors of I - rho W that do not fit into memory.
 
-    Of the package's own: callers catch it where another method does without factors.
+    The package itself catches it where another method needs no factors.
     """
 
 
@@ -21,7 +21,7 @@ class DataError(SpilloverError):
 
 
 class SpecificationError(SpilloverError):
-    """A model, an effect or an option that does not exist, or that does not go with another."""
+    """A model, an effect or an option that does not exist or cannot be combined with another."""
 
 
 class ArgumentError(SpecificationError, TypeError):
@@ -36,11 +36,11 @@ class PriorError(SpilloverError):
 
 
 class StorageError(SpilloverError):
-    """A file or folder that cannot be read or written, or does not hold what was written."""
+    """A file or folder that cannot be read or written, or no longer holds what was written."""
 
 
 class ConvergenceError(SpilloverError):
-    """An iteration without an end: no interior maximum, no solution, no accurate integral."""
+    """A computation that did not converge: no interior maximum, solution or accurate integral."""
 
 
 class SpilloverWarning(UserWarning):

@@ -1,8 +1,8 @@
-"""Triangular factors of I - rho W for a sparse W: log-determinants at many rho with one order of
-elimination, and solves at one rho.
+"""Triangular factors of I - rho W for a sparse W.
 
+They give log-determinants at many rho with one order of elimination, and solves at one rho.
 SuperLU, in SciPy, takes any W. CHOLMOD, in cvxopt or scikit-sparse, which are optional, is faster
-and takes a W similar to a symmetric matrix: docs/numerics.md 1.
+but takes only a W similar to a symmetric matrix: docs/numerics.md 1.
 """
 
 import importlib
@@ -81,7 +81,7 @@ class Determinant(NamedTuple):
     sign : float
         The sign; 0 where a definite matrix has a pivot that is not positive.
     stored : int
-        Entries of L + U; 0 where the routine does not tell.
+        Entries of L + U; 0 where the routine does not report them.
     """
 
     log: float
@@ -113,11 +113,11 @@ class Factor(NamedTuple):
     sign: float
 
     def solve(self, b: np.ndarray) -> np.ndarray:
-        """(I - rho W)^-1 b, for b of shape (n,) or (n, k)."""
+        """(I - rho W)^-1 b, for b of shape (N,) or (N, k)."""
         return self._solve(b, "N")
 
     def solve_transpose(self, b: np.ndarray) -> np.ndarray:
-        """(I - rho W')^-1 b, for b of shape (n,) or (n, k)."""
+        """(I - rho W')^-1 b, for b of shape (N,) or (N, k)."""
         return self._solve(b, "T")
 
     def _solve(self, b: np.ndarray, trans: str) -> np.ndarray:
@@ -211,7 +211,7 @@ def factorise(matrix: sparse.csr_array, rho: float, *, order: np.ndarray | None 
 
 
 def routines(prepared: Pencil) -> dict[str, Callable[[Pencil], Evaluate]]:
-    """The routines at hand that can factor I - rho W, by name, the fastest first.
+    """The installed routines that can factor I - rho W, by name, the fastest first.
 
     SuperLU is always among them.
     """
@@ -247,7 +247,7 @@ def superlu(prepared: Pencil) -> Evaluate:
 
 
 def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determinant]:
-    """The factors and the determinant, by panels of so many columns."""
+    """The factors and the determinant; SuperLU works on `panel` columns at a time."""
     free = prepared.definite or abs(rho) < prepared.reach
     options = {"permc_spec": "NATURAL", "panel_size": panel, "options": {"SymmetricMode": True}}
     try:
@@ -260,7 +260,7 @@ def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determi
             " out W."
         ) from error
     except RuntimeError as error:
-        if "singular" not in str(error):  # SciPy raises no class of its own for it
+        if "singular" not in str(error):  # SciPy has no exception class of its own for this
             raise
         raise WeightsError(
             f"I - rho W is singular at rho = {rho:.6g}: 1/rho is an eigenvalue of W; take a rho"
@@ -275,7 +275,7 @@ def _superlu(prepared: Pencil, rho: float, panel: int = 1) -> tuple[Any, Determi
 
 
 def _parity(permutation: np.ndarray) -> float:
-    """The sign of a permutation: -1 to the number of its units less the number of its cycles."""
+    """The sign of a permutation: (-1)^(n - c) for n elements in c cycles."""
     n = len(permutation)
     if (permutation == np.arange(n)).all():
         return 1.0
@@ -338,20 +338,20 @@ OPTIONAL = {
 
 
 def refuse_large(links: int, units: int) -> None:
-    """Refuse a W whose factors are not likely to fit into half of the free memory.
+    """Refuse a W whose factors are unlikely to fit into half of the free memory.
 
-    TYPICAL entries of L + U per link are assumed, as measured for places in the plane. A W without
-    places behind it, such as a random graph, may need many more.
+    TYPICAL entries of L + U per link are assumed, as measured for places in the plane. A W of other
+    origin, such as a random graph, may need many more.
 
     Parameters
     ----------
     links, units : int
-        Stored entries of W, and its rows.
+        Stored entries and rows of W.
 
     Raises
     ------
     FactorMemoryError
-        With the memory that is likely to be needed, and the way out.
+        Says how much memory is likely to be needed, and what to do instead.
     """
     likely, budget = min(TYPICAL * links, units**2), available_memory() / 2
     if BYTES * likely > budget:
@@ -372,7 +372,7 @@ def workers(stored: int, threads: int, memory: float | None) -> int:
     threads : int
         Factorisations at a time, at most.
     memory : float or None
-        Bytes that all of them may take; by default half of what is free.
+        Bytes that all of them may take; None for half of what is free.
 
     Returns
     -------

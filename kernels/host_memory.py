@@ -1,7 +1,7 @@
-"""How much memory of the host this process can still take, by the standard library alone.
+"""How much memory of the host this process can still take, with the standard library alone.
 
-The machine, the control group of a container and the process each set a limit; the least of the
-three holds. What a system does not tell sets none.
+The machine, the control group of a container and the process each set a limit, and the smallest of
+the three holds. A container or process limit that the system does not report counts as none.
 """
 
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 
 UNKNOWN = 4 * 2**30  # bytes taken to be free where the system does not say
 UNLIMITED = 2**62  # bytes; stands for no limit
-# of a control group, version 2 and version 1: its folder; the files that hold its limit and what
-# it uses; the entry of memory.stat that counts files kept in memory, which are given back on demand
+# for control groups of version 2 and of version 1: the folder; the files with the limit and with
+# the use; the entry of memory.stat that counts cached files, whose memory is given back on demand
 CONTROL_GROUPS = (
     ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "),
     (
@@ -54,7 +54,7 @@ def _left_by_machine() -> int:
 
 
 def _left_by_container() -> int:
-    """What the control group leaves, files kept in memory not counted as used."""
+    """Bytes that the control group leaves; cached files do not count as used."""
     for folder, limit, used, kept in CONTROL_GROUPS:
         try:
             most, now = (
@@ -68,7 +68,7 @@ def _left_by_container() -> int:
 
 
 def _left_by_process() -> int:
-    """What `ulimit -v` leaves."""
+    """Bytes that `ulimit -v` leaves."""
     try:
         import resource  # not on Windows
 

@@ -1,8 +1,7 @@
-"""The lag basis Z (`moments`), made a few thousand rows at a time, so that neither Z nor demeaned
-data are ever held whole.
+"""The lag basis Z (`moments`), made a few thousand rows at a time.
 
-A panel goes through period by period, several at once where they are short; a long period goes
-through by blocks of its units. Means over periods are subtracted first, from X alone, because they
+Neither Z nor the demeaned data are ever held whole. Short periods are processed several at once, a
+long one in blocks of its units. Means over periods are subtracted first, from X alone, because they
 commute with W; means over units are subtracted from the finished rows: docs/numerics.md 10.
 """
 
@@ -25,7 +24,7 @@ class Piece(NamedTuple):
     values : numpy.ndarray, shape (t, N, c)
         The columns, or what `matrix` multiplies to give them.
     matrix : scipy.sparse.csr_array or None, shape (N, N)
-        W or M.
+        W or M; None where `values` are the columns.
     """
 
     values: np.ndarray
@@ -81,7 +80,7 @@ class Regressors:
         Returns
         -------
         list of Piece
-            The columns of X, W X and the dummies, those that there are.
+            The columns of X, of W X and of the dummies, where the model has them.
         """
         x = self.x[periods] if mean is None else self.x[periods] - mean
         columns = [Piece(x)]
@@ -171,9 +170,11 @@ def rows(pieces: list[Piece]) -> Iterator[np.ndarray]:
 
 
 def unit_means(pieces: list[Piece]) -> np.ndarray:
-    """The mean over units of every column in every period, (t, 1, c), without W x.
+    """The mean over units of every column in every period, (t, 1, c).
 
-    iota'(W x) / N = (W'iota / N)'x
+        iota'(W x) / N = (W'iota / N)'x
+
+    W x itself is not computed.
     """
     shares = {id(matrix): _share(matrix, values.shape[1]) for values, matrix in pieces}
     means = [np.tensordot(shares[id(matrix)], values, (0, 1)) for values, matrix in pieces]

@@ -24,6 +24,6 @@ class Laps:
         self._last = time.process_time()
 
     def __call__(self, phase: str) -> None:
-        """Book the time since the last call, or since the start, to `phase`."""
+        """Record the time since the last call, or since the start, as that of `phase`."""
         now = time.process_time()
         self.seconds[phase], self._last = now - self._last, now

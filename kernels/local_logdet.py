@@ -1,10 +1,14 @@
 """A stochastic l(rho) made exact where a posterior lies, by a few factorisations there.
 
-The error of the pilot estimate is sum_j w_j(rho) e_j, with known weights w_j(rho) = d l / d m_j and
-the errors e_j of its traces m_j, whose covariance the probes tell. Given exact l at a few rho of a
-window, the expectation of e corrects the traces (kriging). l stays one smooth function: inside the
-window it interpolates by the w_j; outside it is the pilot less the part of its error that the
-window tells, which on the same side of 0 is most of it. docs/numerics.md 4.2.
+The pilot is an estimate of l from random probes (`stochastic_logdet`). Its error is
+
+    sum_j w_j(rho) e_j,      w_j(rho) = d l / d m_j
+
+with known weights w_j and the errors e_j of the traces m_j, whose covariance the probes estimate.
+Exact values of l at a few rho of a window then correct the traces, by the conditional expectation
+of e (kriging). l stays one smooth function. Inside the window it interpolates the exact values.
+Outside, the correction removes the part of the error that the errors in the window predict, which
+is most of it on the same side of 0. docs/numerics.md 4.2.
 """
 
 from typing import NamedTuple
@@ -18,12 +22,12 @@ from spillover.kernels.laps import Laps
 from spillover.kernels.structure import Structure
 
 WIDTH = 10  # standard deviations on either side of the centre of a window
-LEAST, MOST = 4, 12  # factorisations
-CANDIDATES = 201  # for a node
+LEAST, MOST = 4, 12  # factorisations, at least and at most
+CANDIDATES = 201  # values of rho from which a node is chosen
 # share of the covariance that comes from the residuals of the probes, which are few; the rest is
-# their variances alone, and makes it of full rank
+# its diagonal alone, which gives it full rank
 MIXED = 0.95
-TOLERANCE = (1e-7, 1e-12)  # of l: at least this, and so much for each unit
+TOLERANCE = (1e-7, 1e-12)  # of l: max(1e-7, 1e-12 N)
 ROUNDING = 1e-2  # share of the tolerance that counts as the error of a factorisation
 
 
@@ -35,12 +39,13 @@ class LocalResult(NamedTuple):
     coef, ends, bounds, nodes, nnz, seconds, how
         As in `sparse_logdet.NodeResult`.
     error : float
-        On the window: the larger of the last test and of the standard error that is left, and what
+        Of l on the window: the larger of the last test and the remaining standard error, plus what
         the series leaves out.
     window : tuple of float
         The rho for which l is exact to within `error`.
     expansion : stochastic_logdet.Expansion
-        For `stochastic_logdet.standard_errors` and `mode_shift`, inside the window and outside.
+        The corrected traces, for `stochastic_logdet.standard_errors` and `mode_shift` inside the
+        window and outside.
     """
 
     coef: np.ndarray
@@ -74,23 +79,23 @@ def refine(
         An estimate of l.
     centre, sd : float
         Mean and standard deviation of rho in the posterior, by the pilot. The window is centre
-        +- 10 sd, cut at the ends of the pilot.
+        +- 10 sd, cut to what the pilot covers.
     tolerance : float, optional
-        Of l on the window; by default max(1e-7, 1e-12 N).
+        Tolerance of l on the window; by default max(1e-7, 1e-12 N).
     memory : float, optional
         Bytes for a factorisation; by default half of what is free.
 
     Returns
     -------
     LocalResult
-        The corrected series. It may miss the tolerance: `error` tells. Outside the window
-        `stochastic_logdet.standard_errors` tells the error that is left, and may understate it by
+        The corrected series, whose `error` may exceed the tolerance. Outside the window
+        `stochastic_logdet.standard_errors` estimates the remaining error, and may understate it by
         a third.
 
     Raises
     ------
     WeightsError
-        For a centre that the pilot does not cover, a sd that is not positive, and a determinant
+        For a centre that the pilot does not cover, an sd that is not positive, and a determinant
         that is not positive.
     FactorMemoryError
         Where the factors do not fit into memory.
@@ -137,7 +142,7 @@ def refine(
 def _window(
     pilot: stochastic_logdet.StochasticResult, centre: float, sd: float
 ) -> tuple[float, float]:
-    """The window of rho, inside what the pilot covers."""
+    """The window of rho, cut to what the pilot covers."""
     low, high = logit.to_rho(np.array(pilot.ends), pilot.bounds)
     if not low < centre < high:
         raise WeightsError(
@@ -152,8 +157,10 @@ def _window(
 
 
 class _Search(NamedTuple):
-    """The corrected `expansion`, its `error` on the window, the `nodes` factored at, and
-    nnz(L + U), `stored`, of one.
+    """The result of the search for nodes.
+
+    `expansion`: corrected. `error`: of l on the window. `nodes`: the number of factorisations.
+    `stored`: entries of L + U in one of them.
     """
 
     expansion: stochastic_logdet.Expansion
@@ -169,9 +176,10 @@ def _search(
     tolerance: float,
     memory: float | None,
 ) -> _Search:
-    """Factor at one node after the other until the tests pass.
+    """Factor at one node after another until the tests pass.
 
-    Each node is where the error that is left is largest, and first tests the expansion without it.
+    Each node is placed where the remaining standard error is largest. Its exact value first tests
+    the expansion made without it.
     """
     rho = 0.5 * (window[0] + window[1]) - 0.5 * (window[1] - window[0]) * np.cos(
         np.linspace(0, np.pi, CANDIDATES)
@@ -221,7 +229,7 @@ def correct(
     Returns
     -------
     stochastic_logdet.Expansion
-        The expected traces, and the covariance that is left of their errors.
+        The expected traces, and the remaining covariance of their errors.
     """
     own = np.sqrt(1 - MIXED) * np.diag(np.linalg.norm(pilot.noise, axis=0))
     root = np.hstack([np.sqrt(MIXED) * pilot.noise.T, own])

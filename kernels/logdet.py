@@ -18,25 +18,26 @@ from spillover.kernels import chebyshev, logit, spectrum
 from spillover.kernels.arrays import leaf
 from spillover.kernels.errors import WeightsError
 
-# hold-out error of l relative to N: far below any effect on a posterior, and 1e-8 of N for l'
+# tolerated hold-out error of l, relative to N: far below what a posterior notices; the error of l'
+# is then 1e-8 N
 TOLERANCE = 1e-11
 # distance from the real axis, in the logit variable, below which the singular point of a complex
-# eigenvalue is near; the singular points of real eigenvalues are at pi/2
+# eigenvalue counts as near; the singular points of real eigenvalues are at pi/2
 NEAR = 0.35
-# the number of such pairs is padded to multiples of this, so that different W share one compiled
-# program
+# the number of such eigenvalues is padded to multiples of this, so that different W share one
+# compiled program
 PAIRS = 8
-UNITS = 8  # units in the last place of an eigenvalue, those of its routine and of rho
-GRID = 65  # values of rho at which their effect is looked at
+UNITS = 8  # rounding of an eigenvalue and of rho together, in units in the last place
+GRID = 65  # values of rho at which the effect of this rounding is computed
 # where eigenvalues are compared with factorisations, as shares of the covered range of s
 AT = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)
-PINCHES = 3  # further ones, next to complex eigenvalues
+PINCHES = 3  # further such values, next to complex eigenvalues
 SAFETY = 3.0  # times the largest distance bounds the error
-EQUAL = 1e-13  # eigenvalues this close, relative, are one: the routines know them no better
+EQUAL = 1e-13  # 1 - b omega is zero below this size: eigenvalue routines are no more accurate
 
 
 class LogDetSeries(NamedTuple):
-    """l(rho) as a Chebyshev series in the logit variable, and what stays outside of it.
+    """l(rho) as a Chebyshev series in the logit variable, plus a few complex eigenvalues.
 
     Attributes
     ----------
@@ -47,10 +48,10 @@ class LogDetSeries(NamedTuple):
     size : jax.Array, shape ()
         N.
     error : jax.Array, shape ()
-        Of l; what it means, the builders say.
+        Error of l; each function that builds a record says what it means.
     pairs : jax.Array, shape (R, 2)
-        Real and imaginary parts of complex eigenvalues that would spoil the series. Each stands for
-        itself and its conjugate; zeros for none.
+        Real and imaginary parts of complex eigenvalues that would spoil the series and are kept out
+        of it. Each stands for itself and its conjugate; rows of zeros are padding.
     ends : jax.Array, shape (2,)
         The range of the logit variable. Beyond it l goes on as a straight line.
     """
@@ -79,7 +80,7 @@ class LogDetSeries(NamedTuple):
 def evaluate_on_host(logdet: LogDetSeries, s: np.ndarray) -> np.ndarray:
     """l at logit variables s, (m,), by NumPy.
 
-    The same as `LogDetSeries.at`, for a few values that no program need be compiled for.
+    The same as `LogDetSeries.at`, for a few values that are not worth compiling a program.
     """
     coef, (low, high) = np.asarray(logdet.coef), np.asarray(logdet.ends)
     t = (2 * s - (low + high)) / (high - low)
@@ -116,11 +117,11 @@ def from_eigenvalues(
     values : numpy.ndarray, shape (N,)
         The eigenvalues omega of W.
     bounds : tuple of float, optional
-        Of rho; by default those of `spectrum.admissible_interval`.
+        Bounds of rho; by default those of `spectrum.admissible_interval`.
     matrix : scipy.sparse.csr_array, shape (N, N), optional
-        W. With it, the error counts what the rounding of the eigenvalues does to l, beside the
-        hold-out error of the series: by their size where all are real, as those of a matrix similar
-        to a symmetric one are; else as measured against factorisations of I - rho W.
+        W. With it, the error includes, beside the hold-out error of the series, the effect of
+        rounded eigenvalues on l: a bound from their last places and, where they are complex, the
+        largest distance from factorisations of I - rho W.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def from_eigenvalues(
     Raises
     ------
     WeightsError
-        Where an eigenvalue leaves no smooth function on the bounds.
+        Where an eigenvalue keeps l from being smooth inside the bounds.
 
     Examples
     --------
@@ -190,8 +191,9 @@ def _pinches(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
 
 
 def _measure_error(record: LogDetSeries, matrix: sparse.csr_array, pinches: np.ndarray) -> float:
-    """SAFETY times the largest distance of a record from log|det(I - rho W)| by factorisation, at
-    the ends, between them and next to complex eigenvalues.
+    """SAFETY times the largest distance of a record from log|det(I - rho W)| by factorisation.
+
+    Compared are the ends, values between them and some next to complex eigenvalues.
     """
     a, b = (float(end) for end in np.asarray(record.bounds))
     coef, pairs = np.asarray(record.coef), np.asarray(record.pairs)
@@ -229,14 +231,14 @@ def from_series(
     size : int
         N.
     error : float
-        Of l.
+        Error of l.
     ends : tuple of float
         The range of the logit variable.
 
     Returns
     -------
     LogDetSeries
-        The record, without eigenvalues outside of the series.
+        The record, with no eigenvalues beside the series.
     """
     return LogDetSeries(
         coef=leaf(coef),
@@ -249,10 +251,10 @@ def from_series(
 
 
 def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
-    """Positions of the complex eigenvalues, one of each pair, whose singular point 1/omega lies so
-    near to the real interval (a, b) that a series would need thousands of terms.
+    """Positions of the complex eigenvalues, one of each pair, near the interval (a, b).
 
-    Plain nearest neighbours have such points at rho < -1.
+    The singular point 1/omega lies so close that a series would need thousands of terms. Weights of
+    nearest neighbours have such points at rho < -1.
     """
     upper = np.flatnonzero(values.imag > spectrum.REAL * np.abs(values).max(initial=0))
     at = 1 / values[upper]
@@ -263,7 +265,7 @@ def _near_the_axis(values: np.ndarray, a: float, b: float) -> np.ndarray:
 def _factors(values: np.ndarray, s: np.ndarray, a: float, b: float) -> np.ndarray:
     """1 - rho omega at each s (rows) for each omega (columns).
 
-    It is computed from the nearer bound, where 1 - b omega may be an exact zero.
+    Computed from the nearer bound, where 1 - b omega may be an exact zero.
     """
     near_b = s[:, None] > 0
     distance = (b - a) / (1 + np.exp(2 * np.abs(s)))[:, None]

@@ -1,4 +1,4 @@
-"""The logit map: the admissible interval of rho onto the real line, the same on host and device.
+"""The logit map from the admissible interval of rho onto the real line, on host and device.
 
     s = 1/2 log((rho - a) / (b - rho)),    a < rho < b
     d rho / d s = 2 (rho - a)(b - rho) / (b - a)
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special as special
 
-# what is computed on the host
+# arguments that NumPy handles, on the host
 Host = complex | np.number | np.bool | np.ndarray | Sequence[float]
 
 

@@ -1,5 +1,4 @@
-"""The lag basis of a spatial model and its R factor: all that a Gaussian likelihood needs of the
-data.
+"""The lag basis of a spatial model and its R factor, all that a likelihood needs of the data.
 
     e = S_lam [ S(rho) y - D b ] = Z v(rho, lam, b),      Z = [ D, M D, y, W y, M y, M W y ]
     Z = Q R,      e'e = |R v|^2
@@ -83,7 +82,7 @@ def parts_of(k: int, has_lag: bool, has_error: bool) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Names of fields of `Moments`, one a column.
+        Names of fields of `Moments`, one for each column.
 
     Examples
     --------
@@ -149,16 +148,16 @@ def split(factor: np.ndarray, parts: tuple[str, ...]) -> Moments:
 def append_rows(
     factor: np.ndarray, parts: tuple[str, ...], d: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
-    """R with more observations that no spatial filter reaches.
+    """R with further observations, to which no spatial filter applies.
 
-    Such are those that a conjugate prior stands for.
+    A conjugate prior is equivalent to such observations.
 
     Parameters
     ----------
     factor : numpy.ndarray, shape (q, columns)
         R of the data.
     parts : tuple of str
-        The part of each column, as `parts_of` has it.
+        The part of each column, as `parts_of` names it.
     d : numpy.ndarray, shape (p, k)
         Regressors of the new observations.
     y : numpy.ndarray, shape (p,)

@@ -1,11 +1,12 @@
-"""The mean row sum of (I - rho W)^-1 W, which total impacts need where the rows of W do not all sum
-to one, and its integral.
+"""The mean row sum of (I - rho W)^-1 W, and its integral.
+
+Total impacts need the mean where the rows of W do not all sum to one.
 
     m(rho)  = iota' (I - rho W)^-1 iota / N = 1 + rho m'(rho)
     m'(rho) = iota' (I - rho W)^-1 W iota / N
     q(rho)  = iota' log(I - rho W) iota / N,      q'(rho) = -m'(rho),      q(0) = 0
 
-The names follow docs/mathematics.md 6; how they are computed, docs/numerics.md 2.3.
+docs/mathematics.md 6 defines them; docs/numerics.md 2.3 says how they are computed.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ DENSE = 0.05
 
 
 class Multiplier(NamedTuple):
-    """m'(rho), as a series in the logit variable once its poles at the bounds are taken out.
+    """m'(rho), as a series in the logit variable once its poles at the bounds are divided out.
 
         series = m'(rho) (b - a) p^order,      p = 4 (rho - a)(b - rho) / (b - a)^2
 
@@ -43,7 +44,7 @@ class Multiplier(NamedTuple):
     bounds : jax.Array, shape (2,)
         The admissible interval (a, b).
     order : jax.Array, shape ()
-        Of the poles: 1, unless an extreme eigenvalue is defective.
+        Order of the poles: 1, unless an extreme eigenvalue is defective.
     ends : jax.Array, shape (2,)
         The range of the logit variable.
     error : jax.Array, shape ()
@@ -101,7 +102,7 @@ def build(
 
     at_end = function(np.array([low, low + 1, high - 1, high]))
     growth = max(abs(at_end[0] / at_end[1]), abs(at_end[3] / at_end[2])) if at_end.all() else 1.0
-    # each pole left over grows by exp(2) over a unit of s
+    # each order of a pole that is left grows by exp(2) per unit of s
     order = 1.0 + round(max(np.log(growth), 0) / 2)
     coef, error = chebyshev.interpolate(lambda s: function(s, order), TOLERANCE, ends=ends)
     leaves = (coef, np.asarray(bounds), np.float64(order), np.asarray(ends), np.float64(error))
@@ -111,10 +112,12 @@ def build(
 def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
     """Integrate m' to q.
 
-    With f the series of m', d rho / d s = (b - a) p / 2 makes dq/ds = -f / 2: the simple pole of m'
-    at a bound becomes the straight line in s that log|b - rho| is there, and the integral of the
-    series is exact. Where an eigenvalue at a bound is defective, dq/ds = -f p^(1 - order) / 2 is
-    made a series first.
+    Let f be the series of m'. Since d rho / d s = (b - a) p / 2,
+
+        dq/ds = -f p^(1 - order) / 2
+
+    Where the poles are simple, this is -f / 2, and the integral of the series is exact. Where an
+    eigenvalue at a bound is defective, dq/ds is expanded in a series of its own first.
 
     Parameters
     ----------
@@ -168,8 +171,8 @@ def mean_log(multiplier: Multiplier) -> tuple[np.ndarray, float]:
 def _mean_resolvent(matrix: sparse.csr_array) -> Callable[[float], float]:
     """The function rho -> iota'(I - rho W)^-1 W iota / N.
 
-    Dense weights similar to a symmetric matrix go by their eigenvalues, others by a sparse
-    factorisation for each rho.
+    It comes from the eigenvalues of a dense W similar to a symmetric matrix, and from a sparse
+    factorisation for each rho of any other.
     """
     n = matrix.shape[0]
     d = (

@@ -1,5 +1,5 @@
-"""What the graph of W tells before any arithmetic: its cycles, whether it is bipartite, and an
-order of elimination.
+"""What the graph of W alone determines: its cycles, whether it is bipartite, and an order of
+elimination.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ def cyclic_part(matrix: sparse.csr_array) -> sparse.csr_array:
     """W without the links that lie on no cycle: those between strongly connected components.
 
     det(I - rho W) is the product over these components, so it does not change. An acyclic W loses
-    all its links, and a Jordan block that couples two components goes.
+    all its links, and a Jordan block that couples two components disappears.
 
     Examples
     --------
@@ -30,11 +30,11 @@ def cyclic_part(matrix: sparse.csr_array) -> sparse.csr_array:
 
 
 def has_two_colours(matrix: sparse.csr_array) -> bool:
-    """Whether two colours for the units can be such that links join different colours only.
+    """Whether the units can have two colours such that every link joins different colours.
 
-    Then W is similar to -W. The double cover of a graph has two copies of every unit, and links
-    only between copies of different kind. It has two components for each component of a graph with
-    two colours, and one for each other.
+    Then W is similar to -W. The test uses the double cover of the graph, which has two copies of
+    every unit, and links from first to second copies only. A component of the graph that can have
+    two colours becomes two components of the cover; any other becomes one.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def elimination_order(matrix: sparse.csr_array) -> np.ndarray:
     """An order of elimination that keeps triangular factors of I - rho W sparse.
 
     METIS finds it by nested dissection of the graph of W + W'. Strongly connected components stay
-    together, each before those that it has links to. Then I - rho W is block upper triangular, and
+    together, each before the ones it has links to. Then I - rho W is block upper triangular, and
     no pivot comes from another block, whose rounding would split the poles of a W with a Jordan
     block.
 

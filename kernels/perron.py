@@ -1,14 +1,17 @@
-"""The Perron root of a non-negative W between two bounds, and a similar matrix whose norm is that
-root.
+"""Two bounds on the Perron root of a non-negative W, and a similar matrix whose norm is the root.
 
 For any positive x, the root of a strongly connected component lies between the least and the
 greatest (W x)_i / x_i (Collatz & Wielandt). Let x and y be the right and left Perron vectors and
-D = diag(x / y)^(1/2). Then B = D^-1 W D has D^-1 x = D y for both of its own, so that B'B has this
-positive vector for the eigenvalue root^2 and |B|_2 = root.
+D = diag(x / y)^(1/2). Then D^-1 x = D y is both the right and the left Perron vector of
 
-B has the eigenvalues and determinants of W without its growth in one direction:
-|(I - rho B)^-1| <= 1 / (1 - |rho| root), where the norm for W may be of any size, and with it the
-rounding of a factorisation or of an eigenvalue routine. A symmetric W stays as it is:
+    B = D^-1 W D
+
+This positive vector is an eigenvector of B'B for root^2, so that |B|_2 = root and
+
+    |(I - rho B)^-1| <= 1 / (1 - |rho| root)
+
+For W itself this norm may be of any size, and with it the rounding of a factorisation or of an
+eigenvalue routine. B has the same eigenvalues and determinants. A symmetric W stays as it is:
 docs/numerics.md 3.3; Horn & Johnson (2013), 8.1.26, 8.3; Noda (1971).
 """
 
@@ -23,8 +26,8 @@ from spillover.kernels import ordering
 
 CLOSE = 1e-12  # relative distance of the two bounds at which the search ends
 POWER = 30  # products with W before factorisations are tried
-FREE = 1000  # products with W where there must be no factorisations
-STEPS = 60  # factorisations at most; from the row sums it takes some ten, the last doubling digits
+FREE = 1000  # products with W where factorisations are not allowed
+STEPS = 60  # factorisations at most; about ten are needed, and the last ones double the digits
 SETTLED = 1e-14  # relative progress of a step that is no more than rounding
 
 
@@ -50,10 +53,10 @@ def balance(matrix: sparse.csr_array, *, factor: bool = True) -> Balanced:
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (N, N)
-        W, not negative and without links between components (`ordering.cyclic_part`).
+        W, non-negative and without links between components (`ordering.cyclic_part`).
     factor : bool
-        Whether factorisations may be used. Without them the bounds may stay apart, and the norm
-        above them.
+        Whether factorisations may be used. Without them the bounds may stay apart, and the norm may
+        exceed them.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def balance(matrix: sparse.csr_array, *, factor: bool = True) -> Balanced:
 
 
 def root(matrix: sparse.csr_array) -> tuple[float, float]:
-    """Bounds on the spectral radius of a W that is not negative.
+    """Bounds on the spectral radius of a non-negative W.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Densities of one variable, given by their logs, as tables: where the mass is, its integral, its
-distribution function and its quantiles.
+"""Tables of a density of one variable that is given by its log: where its mass is, its integral,
+its distribution function and its quantiles.
 
-On an equidistant grid whose ends lie where the density has died out the trapezoidal rule converges
-geometrically, and the rule on every other point tells how far it has converged: docs/numerics.md 9;
+On an equidistant grid whose ends lie where the density has died out, the trapezoidal rule converges
+geometrically, and the rule on every other point shows how far it has converged: docs/numerics.md 9;
 Trefethen & Weideman (2014). All of it runs inside one compiled program.
 """
 
@@ -17,11 +17,11 @@ FARTHEST = 18.0  # a logit variable beyond which a flat density of rho has 2e-16
 DEPTH = 34.0  # log units below the top at which a density has died out: exp(-34) = 2e-15
 POINTS = 97  # points of a grid that looks for the mass
 MOST = 12  # such grids at most; each is up to 48 times as fine as the one before
-# steps of Newton's method inside a cell of the table; two are enough but in the outermost tails
+# steps of Newton's method inside a cell of the table; two are enough except in the outermost tails
 STEPS = 5
 
 LogDensity = Callable[[jax.Array], jax.Array]
-# the ends of an interval, its share of the interval before, and the number of grids so far
+# the ends of an interval, its length relative to the one before, and the number of grids so far
 _Search = tuple[tuple[jax.Array, jax.Array], jax.Array, jax.Array]
 
 
@@ -35,9 +35,9 @@ class DensityTable(NamedTuple):
     density, below : jax.Array, shape (m,)
         The density and the distribution function, normalised.
     log_integral : jax.Array, shape ()
-        The log of the integral of the density that was given.
+        The log of the integral of the density as it was given.
     error : jax.Array, shape ()
-        Its relative error, told by the rule on every other and on every fourth point.
+        Relative error of the integral, from the rule on every other and on every fourth point.
     """
 
     s: jax.Array
@@ -67,7 +67,7 @@ def locate(
     Notes
     -----
     A peak that falls between two points of a coarse grid still shows in the parabola through three
-    of them, so the vertices of these are compared, not the values alone.
+    of them, so the vertices of these parabolas are compared, not the values alone.
     """
 
     def close_in(state: _Search) -> _Search:
@@ -93,8 +93,10 @@ def _finite(value: jax.Array) -> jax.Array:
 
 
 def _vertices(value: jax.Array) -> jax.Array:
-    """The values, those of inner points replaced by the top of the parabola through the point and
-    its neighbours where that lies between these.
+    """The values, with inner ones replaced by the top of a parabola.
+
+    The parabola goes through the point and its two neighbours; its top is taken where it lies
+    between these.
     """
     left, mid, right = value[:-2], value[1:-1], value[2:]
     bend, tilt = left + right - 2 * mid, (right - left) / 2
@@ -121,7 +123,7 @@ def tabulate(
     ends : tuple of jax.Array
         Where the density has died out, as `locate` finds it.
     count : int
-        Points of the table, 4 j + 1 of them.
+        Points of the table: a multiple of 4, plus 1.
 
     Returns
     -------
@@ -158,10 +160,10 @@ def _trapezoid(p: jax.Array, h: jax.Array) -> jax.Array:
 def _error(p: jax.Array) -> jax.Array:
     """The relative error of the trapezoidal rule for values p.
 
-    Where halving h squares the error, from q over q^2 to q^4, the rules with steps 4h, 2h and h
-    differ by q and by q^2: the product of the last difference with twice the ratio of the two,
-    2 q^3, lies above the q^4 that is left. Where halving h halves the error only, as at a jump,
-    the last difference is the error.
+    Where halving h squares the error, the rules with steps 4h, 2h and h have the errors q, q^2 and
+    q^4, and differ by about q and q^2. The last difference times twice the ratio of the two is
+    2 q^3, which exceeds the remaining q^4. Where halving h only halves the error, as at a jump, the
+    last difference is the error.
     """
     fine, coarse, coarser = (
         _trapezoid(p[::stride], jnp.asarray(float(stride))) for stride in (1, 2, 4)
@@ -177,7 +179,7 @@ def _slope(value: jax.Array, h: jax.Array) -> jax.Array:
 
 
 def quantile(table: DensityTable, u: jax.Array) -> jax.Array:
-    """The points s with a given distribution function.
+    """The points s at which the distribution function has given values.
 
     Inside its cell the function is the cubic with the values and densities of the cell's ends, and
     Newton's method solves it.
@@ -215,7 +217,7 @@ def stencil(at: jax.Array, count: int, order: int) -> tuple[jax.Array, list[jax.
     Parameters
     ----------
     at : jax.Array
-        Positions among the nodes, counted from 0, fractional, of any shape.
+        Fractional positions among the nodes, counted from 0, of any shape.
     count : int
         How many nodes there are.
     order : int

@@ -1,7 +1,9 @@
-"""The conformal map of the plane slit along (-inf, a] and [b, inf) onto an ellipse, by Jacobi's sn.
+"""The change of variable in which polynomials approximate log|I - rho W| with the fewest nodes.
 
-A log-determinant is analytic off the slits, so that polynomials in the image of rho converge at the
-best rate there is: docs/mathematics.md 5, docs/numerics.md 2.1.
+With real eigenvalues, the log-determinant as a function of a complex rho is analytic off two slits
+of the real line, (-inf, a] and [b, inf), where (a, b) is the admissible interval. Jacobi's elliptic
+function sn maps the plane without the slits onto an ellipse around [-1, 1], in which polynomials
+converge at the best possible rate: docs/mathematics.md 5, docs/numerics.md 2.1.
 """
 
 from typing import NamedTuple

@@ -5,8 +5,8 @@
 The traces of low powers are exact. x is Jacobi's sn map of the plane slit along (-inf, a] and
 [b, inf) onto an ellipse (`slits`), the map for which polynomials converge fastest. p is the
 polynomial through weighted Leja points. These are nested, so that every factorisation first tests
-the polynomial before it. The result is expanded again in Chebyshev polynomials of the logit
-variable, which the device evaluates.
+the polynomial through the points before it. The result is expanded again in Chebyshev polynomials
+of the logit variable, which the device evaluates.
 
 Complex eigenvalues of W are singular points inside the slit plane; then the tests alone vouch for
 the error: docs/mathematics.md 5, docs/numerics.md 2.1.
@@ -36,12 +36,12 @@ FIRST = 4  # nodes before the first test
 PASSES = 4
 GRID = 4001  # candidates for the Leja points
 SAFETY = 1.5  # times the largest of the last tests bounds the error
-UNITS = 16  # units in the last place of rho, for the rounding of the factors too
-AT = 1e-6  # relative distance from given bounds at which they are tried
+UNITS = 16  # rounding of rho and of the factors together, in units in the last place of rho
+AT = 1e-6  # relative distance from given bounds at which the determinant is tried
 TRIES = 9  # values of rho tried between a lower bound and the spectral radius
 SAMPLED = 5_000  # units up to which l is sampled densely where the tests did not pass
 SAMPLES = 1024  # intervals between such samples at most
-CHECKS = 9  # further factorisations, for more units, where the tests did not pass
+CHECKS = 9  # further factorisations for larger W where the tests did not pass
 
 
 class NodeResult(NamedTuple):
@@ -57,15 +57,15 @@ class NodeResult(NamedTuple):
         The bounds of rho that the logit variable belongs to.
     error : float
         A bound on the error of l: 1.5 times the largest of the last tests at a rho not used before,
-        and the rounding.
+        plus rounding.
     nodes : int
-        Factorisations.
+        The number of factorisations.
     nnz : int
-        Entries of L + U; 0 by CHOLMOD, which does not tell.
+        Entries of L + U; 0 from CHOLMOD, which does not report them.
     seconds : dict of str to float
         Processor time by phase.
     how : str
-        The routine that factored: "SuperLU" or "CHOLMOD (...)".
+        The routine used: "SuperLU" or "CHOLMOD (...)".
     cautious : bool
         Whether the lower bound may be short of the lowest admissible rho.
     """
@@ -130,7 +130,7 @@ class Effort(NamedTuple):
     Attributes
     ----------
     tolerance : float
-        Of l.
+        Tolerance of l.
     threads : int
         Factorisations at a time.
     memory : float or None
@@ -156,24 +156,24 @@ def sparse_logdet(
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (N, N)
-        W, not negative.
+        W, non-negative.
     bounds : tuple of float, optional
-        The ends a < 0 < b of the logit variable; by default those of `find_admissible`.
+        The bounds a < 0 < b of rho; by default those of `find_admissible`.
     interval : tuple of float, optional
-        The rho that the series covers; by default all between the bounds but a share LEFT and RIGHT
-        at the ends.
+        The rho that the series covers; by default all between the bounds except the shares LEFT and
+        RIGHT at the ends.
     tolerance : float, optional
-        Of l, for the tests; by default max(1e-8, 1e-12 N).
+        Tolerance of l in the tests; by default max(1e-8, 1e-12 N).
     threads : int
         Factorisations at a time.
     memory : float, optional
-        Bytes that they may take together; by default half of what is free. With it given, a W whose
-        factors are not likely to fit is tried all the same.
+        Bytes that they may take together; by default half of what is free. If given, a W whose
+        factors are unlikely to fit is tried all the same.
 
     Returns
     -------
     NodeResult
-        The series. It may miss the tolerance: `error` tells.
+        The series, whose `error` may exceed the tolerance.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def sparse_logdet(
         For an acyclic W without bounds, for bounds that reach a singular I - rho W, and for an
         interval outside the bounds.
     FactorMemoryError
-        Where the factors do not fit into memory, or are not likely to.
+        Where the factors do not fit into memory, or are unlikely to.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def sparse_logdet(
     try:
         return _build(structure, prepared, admissible, interval, effort=effort, lap=lap)
     except SingularError as error:
-        # of bounds that were found here, the part within the spectral radius is certain
+        # where the bounds were searched for, the part within the spectral radius is certain
         if bounds or not admissible.bounds[0] < -sure:
             raise WeightsError(str(error)) from error
     certain = admissible._replace(bounds=(-sure, admissible.bounds[1]), cautious=True)
@@ -265,8 +265,10 @@ class SingularError(WeightsError):
 
 
 def _check_given(bounds: tuple[float, float], prepared: factor.Pencil, sure: float) -> None:
-    """Refuse given bounds with a singular I - rho W between one of them and 0, as far as the signs
-    of determinants show it: at the bounds, and between the lower one and the spectral radius.
+    """Refuse given bounds with a singular I - rho W between one of them and 0.
+
+    The signs of determinants show it, at the bounds and between the lower one and the spectral
+    radius.
     """
     evaluate = factor.superlu(prepared)
     lower, upper = (bound * (1 - AT) for bound in bounds)
@@ -308,8 +310,10 @@ def _ends(
 
 
 def _slits(admissible: Admissible, ends: tuple[float, float]) -> tuple[float, float]:
-    """Where the slits of the map begin: beyond the bounds, as far out as no eigenvalue, complex
-    ones included, has a singular point.
+    """Where the slits of the map begin.
+
+    At 1 over the least and the greatest real part of all eigenvalues, complex ones included, where
+    these are known and leave room for the series; else at the bounds.
     """
     (low, high), (left, right) = admissible.bounds, admissible.plain
     first = float(to_rho(np.array(ends[0]), admissible.bounds))
@@ -334,16 +338,16 @@ class NodePlan(NamedTuple):
     Attributes
     ----------
     x : numpy.ndarray, shape (MOST,)
-        The nodes in Leja order, in the variable of p: the image under `sn`, or where l is even
-        2 x^2 - 1 of it.
+        The nodes in Leja order, in the variable of p: the image x under `sn`, or 2 x^2 - 1 where l
+        is even.
     rho : numpy.ndarray, shape (MOST,)
         The nodes as values of rho.
     traces : numpy.ndarray, shape (4,)
         tr W, ..., tr W^4.
     power : int
-        k of rho^k p.
+        The power k in rho^k p.
     bounds : tuple of float
-        Of rho.
+        Bounds of rho.
     slits : tuple of float
         Where the slits of the map begin.
     sn : SnMap
@@ -367,7 +371,7 @@ class NodePlan(NamedTuple):
         return 2 * x * x - 1 if self.even else x
 
     def logdet(self, values: np.ndarray, rho: np.ndarray) -> np.ndarray:
-        """l(rho) by the values of p at the first nodes."""
+        """l(rho) from the values of p at the first nodes."""
         p = barycentric(self.x[: len(values)], values, self.variable(rho))
         value: np.ndarray = first_terms(self.traces, rho) + rho**self.power * p
         return value
@@ -379,15 +383,17 @@ def _plan(
     slits: tuple[float, float],
     ends: tuple[float, float],
 ) -> NodePlan:
-    """Weighted Leja points: each maximises |rho|^k times the product of the distances to those
-    before it, which is the shape of the error.
+    """Choose weighted Leja points.
+
+    Each maximises |rho|^k times the product of the distances to those before it, which is the shape
+    of the error.
     """
     even = structure.even and bounds[0] == -bounds[1] and slits[0] == -slits[1]
     low, high = to_rho(np.asarray(ends), bounds)
-    if even:  # one half of a range symmetric about 0 tells the other
+    if even:  # one half of a range symmetric about 0 gives the other
         high = max(-low, high)
         low = -high
-    # of an even l, tr W^5 = 0 is known too
+    # where l is even, tr W^5 = 0 is known too
     power = len(structure.traces) + (2 if even else 1)
     first, last = to_s(np.array([low, high]), slits)
     sn = sn_map((float(first), float(last)))
@@ -414,10 +420,10 @@ def _plan(
 def _search(
     plan: NodePlan, evaluate: factor.Evaluate, effort: Effort
 ) -> tuple[np.ndarray, float, int]:
-    """The values of p at as many nodes as it takes, the largest of the last tests, and nnz(L + U).
+    """The values of p at as many nodes as needed, the largest of the last tests, and nnz(L + U).
 
-    The first factorisation tells how many fit into memory at a time; never more are started than
-    tests are missing.
+    The first factorisation shows how many fit into memory at a time; no more are started than tests
+    are missing.
     """
     values: list[float] = []
     tests: list[float] = []
@@ -431,7 +437,7 @@ def _search(
                 if len(values) > FIRST:
                     tests.append(test)
                     passed = passed + 1 if test < effort.tolerance else 0
-            # CHOLMOD tells no size, and as it holds the interpreter it goes one by one
+            # CHOLMOD reports no size and holds the interpreter lock, so that it runs one by one
             if len(values) == 1 and determinant.stored:
                 stored = determinant.stored
                 count = factor.workers(stored, effort.threads, effort.memory)
@@ -450,8 +456,9 @@ def _check_between(
 def _sample(
     plan: NodePlan, evaluate: factor.Evaluate, ends: tuple[float, float], tolerance: float
 ) -> tuple[np.ndarray, float, int]:
-    """The series through so many values that it sees a dent between two of them, such as a complex
-    eigenvalue makes; its hold-out error; how many values.
+    """A series through dense samples of l, its hold-out error, and the number of samples.
+
+    They are dense enough to show a dent between two nodes, such as a complex eigenvalue makes.
     """
     count = 0
 
@@ -475,7 +482,7 @@ def _log_of(plan: NodePlan, rho: float, determinant: factor.Determinant) -> floa
 def _test_node(
     plan: NodePlan, values: list[float], determinant: factor.Determinant
 ) -> tuple[float, float]:
-    """p at the next node, and how far off l is there by the nodes before it."""
+    """p at the next node, and the error of l there as predicted from the nodes before it."""
     i = len(values)
     rho = plan.rho[i]
     p = float((_log_of(plan, rho, determinant) - first_terms(plan.traces, rho)) / rho**plan.power)

@@ -1,10 +1,10 @@
-"""W as an operator on the device: W x and W'x by gathers alone, forwards and backwards.
+"""W as an operator on the device: W x, W'x and their derivatives by gathers alone.
 
     (W x)_i = sum over slots s of values[s, i] x[columns[s, i]]
 
-The format is slot-major ELL: as many slots as most rows have neighbours, and what longer rows have
-beyond in pieces of their own. An unrolled loop over the slots becomes one fused pass over memory:
-docs/numerics.md 5; Bell & Garland (2009).
+The format is slot-major ELL: every row has as many slots as most rows have neighbours, and the
+further neighbours of long rows are kept in separate pieces. An unrolled loop over the slots becomes
+one fused pass over memory: docs/numerics.md 5; Bell & Garland (2009).
 """
 
 from collections.abc import Callable
@@ -62,9 +62,9 @@ class Operator(NamedTuple):
     forward : Ell
         The slots of W.
     backward : Ell or None
-        The slots of W'; None where `d` does for them.
+        The slots of W'; None where `d` replaces them.
     d : jax.Array or None, shape (n,)
-        D with W' = D W D^-1; None where there are slots of W'.
+        The diagonal of D in W' = D W D^-1; None where there are slots of W'.
     order, rank : jax.Array of int32 or None, shape (n,)
         The caller's number of each row of the slots, and the inverse; None where the caller's order
         is kept.
@@ -91,10 +91,10 @@ def build(
     matrix : scipy.sparse.csr_array, shape (n, n)
         W.
     dtype : type
-        Of the values.
+        Type of the values.
     sort : bool, optional
-        Keep the rows in reverse Cuthill-McKee order inside; by default where the caller's order is
-        not local.
+        Keep the rows in reverse Cuthill-McKee order internally; by default where the caller's order
+        is not local.
     similar : bool, optional
         Use W' = D W D^-1 in place of slots of W'; by default where W is similar to a symmetric
         matrix.
@@ -128,8 +128,9 @@ def build(
 
 
 def _order(matrix: sparse.csr_array) -> np.ndarray | None:
-    """The reverse Cuthill-McKee order; None where half of the links are short as they are, or no
-    order halves their length.
+    """The reverse Cuthill-McKee order.
+
+    None where half of the links are short already, or where the order does not halve their length.
     """
     links = matrix.tocoo()
     if links.nnz == 0 or (before := np.median(np.abs(links.row - links.col))) <= NEAR:
@@ -140,8 +141,9 @@ def _order(matrix: sparse.csr_array) -> np.ndarray | None:
 
 
 def _balance(matrix: sparse.csr_array) -> np.ndarray | None:
-    """d with W' = D W D^-1 and geometric mean 1 in every component; None where there is none, or
-    its values spread too far.
+    """d with W' = D W D^-1 and geometric mean 1 in every component.
+
+    None where there is none, or where its values spread too far.
     """
     d = None if (matrix.data < 0).any() else spectrum.symmetrizer(matrix)
     if d is None:
@@ -161,7 +163,7 @@ def ell(matrix: sparse.csr_array, dtype: type) -> Ell:
     matrix : scipy.sparse.csr_array, shape (n, n)
         The matrix; its indices are sorted in place.
     dtype : type
-        Of the values.
+        Type of the values.
 
     Returns
     -------
@@ -178,7 +180,7 @@ def ell(matrix: sparse.csr_array, dtype: type) -> Ell:
     length = max(min(int(over.max()), BLOCK), 1)
     pieces = -(-over // length)
     rows = np.repeat(np.arange(n), pieces)
-    some = np.arange(n)  # a neighbour of each row, islands their own
+    some = np.arange(n)  # a neighbour of each row; an island is its own
     some[row] = matrix.indices
     main = slot < width
     piece = (np.cumsum(pieces) - pieces)[row] + (slot - width) // length
@@ -204,8 +206,9 @@ def _fill(
     some: np.ndarray,
     width: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and values, (width, rows), with those of the links at their places (slot, row), and
-    elsewhere `some` column, (rows,), and weight zero.
+    """Columns and values, (width, rows), of links at given places (slot, row).
+
+    The other places hold the column in `some`, (rows,), and weight zero.
     """
     columns, values = np.tile(some.astype(np.int32), (width, 1)), np.zeros((width, len(some)))
     columns[places], values[places] = column, value
@@ -213,7 +216,7 @@ def _fill(
 
 
 def _take(x: jax.Array, rows: jax.Array) -> jax.Array:
-    """Rows of x, which are known to be there: no check is compiled."""
+    """Rows of x by positions known to be valid, so that no check is compiled."""
     return x.at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
@@ -249,7 +252,7 @@ def _product(slots: Ell, x: jax.Array) -> jax.Array:
 
 @jax.jit
 def subtract_lag(slots: Ell, rho: jax.Array, x: jax.Array) -> jax.Array:
-    """x - rho W x in one pass, rows in the order of the slots: what an iteration repeats.
+    """x - rho W x in one pass, rows in the order of the slots, for the solvers' iterations.
 
     Not to be differentiated: a derivative would scatter.
     """
@@ -271,7 +274,7 @@ def symmetrize(op: Operator) -> Ell:
 def keep_apart(
     function: Callable[[jax.Array], jax.Array], x: jax.Array, witness: jax.Array
 ) -> jax.Array:
-    """function(x), not fused with what makes x.
+    """function(x), not fused with the computation of x.
 
     Without this XLA would compute x anew in every slot: at n = 10^6 a product between two
     permutations took 17 times as long. XLA drops `optimization_barrier` on the CPU before it fuses,
@@ -288,9 +291,9 @@ def _linear(
 ) -> jax.Array:
     """forward(x), linear and square, with `backward` for its transpose.
 
-    It works under jit, vmap and derivatives of either mode and any order, as custom_vjp (no forward
-    mode) and linear_call (no vmap) do not. A custom_linear_solve allows for it, of which only the
-    `solve` is ever run.
+    It works under jit, vmap and derivatives of either mode and any order, unlike custom_vjp (no
+    forward mode) and linear_call (no vmap). custom_linear_solve allows all of these; only its
+    `solve` ever runs.
     """
     value: jax.Array = lax.custom_linear_solve(
         lambda y: y, x, lambda _, b: forward(b), lambda _, b: backward(b)
@@ -353,7 +356,10 @@ def _forward(op: Operator, x: jax.Array) -> jax.Array:
 
 
 def _backward(op: Operator, x: jax.Array) -> jax.Array:
-    """W'x; by D W D^-1 at 1.0 to 1.15 times the cost of slots of W', and half the memory."""
+    """W'x.
+
+    With D W D^-1 it takes 1.0 to 1.15 times as long as with slots of W', in half the memory.
+    """
     value: jax.Array
     if op.d is None:
         value = _product(op.backward, x)

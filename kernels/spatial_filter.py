@@ -1,13 +1,13 @@
-"""The spatial filter S(rho) = I - rho W and its inverse, S for short.
+"""The spatial filter S = S(rho) = I - rho W and its inverse.
 
     y = S x,      x = S^-1 b,      and both with S'
 
-On the device W is an `Operator`. S^-1 b comes by conjugate gradients where W is similar to a
+On the device W is an `Operator`. S^-1 b is found by conjugate gradients where W is similar to a
 symmetric matrix, by BiCGSTAB otherwise, and by conjugate gradients on S'S where BiCGSTAB fails. It
 is differentiable: for x = S^-1 b with cotangent c and l = S^-T c, the cotangents of b and rho are l
 and l'W x.
 
-On the host triangular factors serve, as long as they fit into memory.
+On the host triangular factors are used, as long as they fit into memory.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ from spillover.kernels.sparse_operator import (
     symmetrize,
 )
 
-# of iterations; a tolerance of 1e-8 takes 13 at rho = 0.5, 35 at 0.9 and 110 at 0.99, whatever n is
+# iterations at most; a tolerance of 1e-8 takes 13 at rho = 0.5, 35 at 0.9, 110 at 0.99, for any n
 LIMIT = 2_000
 Matvec = Callable[[jax.Array], jax.Array]
 # (b, goal, limit) -> (x, iterations), |b - S x| <= goal |b|
@@ -53,7 +53,7 @@ class Solution(NamedTuple):
     value : jax.Array
         In the shape of b; NaN in the columns that did not converge.
     iterations : jax.Array, shape ()
-        Of all methods together.
+        The number of iterations, all methods together.
     residual : jax.Array
         |b - S x| / |b| of each column.
     converged : jax.Array of bool
@@ -117,7 +117,7 @@ def solve_info(
         |b - S x| <= tolerance |b| in every column; by default eps^(2/3) of the operator's
         precision.
     limit : array_like
-        Most iterations.
+        Iterations at most.
     low : type, optional
         Iterate in this precision, such as ``np.float32``, and refine by residuals in the
         operator's own.
@@ -162,10 +162,13 @@ def solve_info(
 
 
 def _methods(op: Operator, rho: jax.Array, transpose: bool, dtype: jnp.dtype) -> tuple[Method, ...]:
-    """Iterations in `dtype`, the next for where the one before fails.
+    """The iterative methods in `dtype`, each for where the one before it fails.
 
-    With W' = D W D^-1, S x = b is (D^1/2 S D^-1/2) (D^1/2 x) = D^1/2 b, symmetric, and S' x = b the
-    same with D^-1.
+    Where W' = D W D^-1, S x = b is the symmetric system
+
+        (D^1/2 S D^-1/2) (D^1/2 x) = D^1/2 b
+
+    and S'x = b is the same with D^-1 in place of D.
     """
     op = jax.tree.map(
         lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, op
@@ -181,8 +184,10 @@ def _methods(op: Operator, rho: jax.Array, transpose: bool, dtype: jnp.dtype) ->
 
 
 class _Progress(NamedTuple):
-    """Where a refinement stands: x, what is left of b, its relative size by column, the iterations
-    so far, and which method has its turn.
+    """Where a refinement stands.
+
+    x, the residual `left` of b, its relative size by column, the iterations so far, and the number
+    of the current method.
     """
 
     x: jax.Array
@@ -201,9 +206,9 @@ def _refine(
     limit: jax.Array,
     low: jnp.dtype,
 ) -> tuple[jax.Array, Report]:
-    """Solve, in `low`, for what the true residual leaves until it is small in every column or the
-    last method helps none.
+    """Solve for the true residual, in the precision `low`, again and again.
 
+    It ends when the residual is small in every column or the last method no longer reduces any.
     Returns x and the report on it.
     """
     finest = 8 * np.finfo(low).eps
@@ -247,7 +252,7 @@ def _refine(
 def _take_turn(
     method: Method, index: int, b: jax.Array, goal: jax.Array, limit: jax.Array, which: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The method, idle when it is another's turn: under vmap every branch runs."""
+    """Run the method, with no iterations out of its turn: under vmap every branch runs."""
     return method(b, goal, jnp.where(which == index, limit, 0))
 
 
@@ -256,7 +261,7 @@ def _norm(x: jax.Array) -> jax.Array:
 
 
 def _positive(size: jax.Array) -> jax.Array:
-    """Sizes to divide by: 1 where there is none."""
+    """Sizes to divide by: 1 where they are zero."""
     return jnp.where(size > 0, size, 1)
 
 
@@ -270,8 +275,10 @@ def _square(x: jax.Array) -> jax.Array:
 
 
 class _Descent(NamedTuple):
-    """Where conjugate gradients stand: x, its residual, the direction, a squared norm that steers
-    the steps, the squared residual, and the iterations so far.
+    """Where conjugate gradients stand.
+
+    x, its residual, the direction, the inner product that sets the lengths of the steps, the
+    squared residual, and the iterations so far.
     """
 
     x: jax.Array
@@ -299,8 +306,9 @@ def _begin(
 def _cg(
     matvec: Matvec, root: jax.Array, b: jax.Array, goal: jax.Array, limit: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Conjugate gradients on the unknown `root` x, every column with steps of its own. Hestenes &
-    Stiefel (1952).
+    """Conjugate gradients on the unknown `root` x, every column with steps of its own.
+
+    Hestenes & Stiefel (1952).
     """
     b = root * b
     start = _square(b)
@@ -334,8 +342,9 @@ def _cg(
 def _bicgstab(
     matvec: Matvec, witness: jax.Array, b: jax.Array, goal: jax.Array, limit: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """BiCGSTAB, every column with steps of its own; one that breaks down stands still. van der
-    Vorst (1992).
+    """BiCGSTAB, every column with steps of its own; one that breaks down stands still.
+
+    Van der Vorst (1992).
     """
 
     def over(u: jax.Array, v: jax.Array, square: jax.Array) -> jax.Array:
@@ -380,8 +389,9 @@ def _cg_normal(
     goal: jax.Array,
     limit: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Conjugate gradients on S'S x = S'b: slow, but the residual falls whatever the eigenvalues
-    are. Hestenes & Stiefel (1952), 10.
+    """Conjugate gradients on S'S x = S'b: slow, but the residual falls for any eigenvalues.
+
+    Hestenes & Stiefel (1952), 10.
     """
     stop = goal**2 * _square(b)
 
@@ -412,10 +422,10 @@ def _cg_normal(
 
 
 def solve_on_host(matrix: sparse.csr_array, rho: float, b: np.ndarray) -> np.ndarray:
-    """S^-1 b for arrays of the host.
+    """S^-1 b for NumPy arrays.
 
-    By triangular factors, and where these are not likely to fit into memory by iterations on the
-    device.
+    By triangular factors, or by iterations on the device where these are unlikely to fit into
+    memory.
 
     Parameters
     ----------
@@ -429,7 +439,7 @@ def solve_on_host(matrix: sparse.csr_array, rho: float, b: np.ndarray) -> np.nda
     Returns
     -------
     numpy.ndarray
-        In the shape of b; by iterations, with a residual of 4e-11 of each column of b at most.
+        In the shape of b. Iterations leave a residual of at most 4e-11 of each column of b.
 
     Raises
     ------

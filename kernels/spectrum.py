@@ -1,4 +1,4 @@
-"""Eigenvalues of a spatial weights matrix, and the interval that they leave to rho.
+"""Eigenvalues of a spatial weights matrix, and the interval of rho that they admit.
 
 docs/mathematics.md 1.3 says what the interval is, docs/numerics.md 3.1 how well it is known.
 """
@@ -19,7 +19,7 @@ DENSE_LIMIT = 5_000  # a dense eigenvalue problem above this takes minutes and g
 REAL = 1e-7
 # and below this share it may be rounding: an eigenvalue of multiplicity m splits by about eps^(1/m)
 NEARLY = 0.02
-BACKWARD = 10.0  # times eps: the relative error of the matrix that the routine works with
+BACKWARD = 10.0  # times eps: the relative backward error assumed of the eigenvalue routine
 
 
 def symmetrizer(matrix: sparse.csr_array) -> np.ndarray | None:
@@ -31,7 +31,7 @@ def symmetrizer(matrix: sparse.csr_array) -> np.ndarray | None:
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (N, N)
-        W, not negative.
+        W, non-negative.
 
     Returns
     -------
@@ -59,8 +59,9 @@ def symmetrizer(matrix: sparse.csr_array) -> np.ndarray | None:
 
 
 def _potential(matrix: sparse.csr_array, ratio: sparse.csr_array) -> np.ndarray:
-    """The function of the units, (N,), that is 0 at one unit of each component and grows by `ratio`
-    along every link of a spanning forest.
+    """The potential of the units, (N,), that grows by `ratio` along the links of a spanning forest.
+
+    It is 0 at one unit of each component.
     """
     n = matrix.shape[0]
     _, label = csgraph.connected_components(matrix, directed=False)
@@ -89,14 +90,15 @@ def symmetrize(matrix: sparse.csr_array) -> sparse.csr_array:
 def eigenvalues(matrix: sparse.csr_array) -> np.ndarray:
     """All eigenvalues of W, real where W is similar to a symmetric matrix, else complex.
 
-    They are computed block by strongly connected block. This is exact for islands and for an
-    acyclic W, for which a routine on the whole returns noise of the size eps^(1/N). Blocks are
-    balanced first (`perron`), which takes most of the harm out of links that lead one way.
+    They are computed for one strongly connected component at a time. This is exact for islands and
+    for an acyclic W, for which a routine applied to the whole of W returns noise of the size
+    eps^(1/N). Components are balanced first (`perron`), which removes most of the rounding that
+    one-way links cause.
 
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (N, N)
-        W, not negative.
+        W, non-negative.
 
     Returns
     -------
@@ -127,9 +129,10 @@ def blocks(matrix: sparse.csr_array, symmetric: bool) -> Iterator[tuple[np.ndarr
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (N, N)
-        W, not negative.
+        W, non-negative.
     symmetric : bool
-        Symmetrise the blocks (`symmetrize`); else they are balanced (`perron.balance`).
+        Whether to symmetrise the blocks (`symmetrize`); otherwise they are balanced
+        (`perron.balance`).
 
     Yields
     ------
@@ -208,16 +211,16 @@ def admissible_interval(values: np.ndarray) -> tuple[float, float]:
 def cautious_interval(
     matrix: sparse.csr_array, values: np.ndarray
 ) -> tuple[tuple[float, float], bool]:
-    """The admissible interval by all eigenvalues of W, and whether its lower end is cautious.
+    """The admissible interval from all eigenvalues of W, and whether its lower end is cautious.
 
-    A complex pair may be a multiple real eigenvalue that rounding has split, where it lies as near
-    to the real axis as rounding moves an eigenvalue of its condition. If there is such a pair
-    further left than any real eigenvalue, the interval ends at it, and its end is cautious.
+    A complex pair may be a multiple real eigenvalue that rounding has split: its distance from the
+    real axis is no more than rounding moves an eigenvalue of its condition. Where such a pair lies
+    further left than any real eigenvalue, the interval ends at it, and this end is cautious.
 
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (N, N)
-        W, not negative.
+        W, non-negative.
     values : numpy.ndarray, shape (N,)
         All eigenvalues of W.
 
@@ -241,8 +244,9 @@ def cautious_interval(
 
 
 def _lowest_in_doubt(block: np.ndarray) -> float:
-    """The least real part, or 0, of the complex eigenvalues that rounding may have moved off the
-    real axis, by their condition numbers. Wilkinson (1965), 2.8.
+    """The least real part of complex eigenvalues that rounding may have moved off the real axis.
+
+    Their condition numbers decide; 0 without such eigenvalues. Wilkinson (1965), 2.8.
     """
     values, left, right = scipy.linalg.eig(block, left=True, right=True)
     overlap = np.abs(np.sum(left.conj() * right, axis=0))
@@ -262,7 +266,7 @@ def _mean_of_cluster(values: np.ndarray, end: float) -> float:
 
 
 def _tidy(bound: float) -> float:
-    """A bound of 1 or -1 freed of the rounding of the eigenvalue routine.
+    """A bound, with 1 and -1 freed from the rounding of the eigenvalue routine.
 
     The Perron root of a row-standardised W is 1 exactly.
     """
@@ -270,6 +274,6 @@ def _tidy(bound: float) -> float:
 
 
 def interval(matrix: sparse.csr_array) -> tuple[float, float]:
-    """The admissible interval of rho by all eigenvalues of W."""
+    """The admissible interval of rho from all eigenvalues of W."""
     bounds, _ = cautious_interval(matrix, eigenvalues(matrix))
     return bounds

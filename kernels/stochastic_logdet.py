@@ -1,5 +1,6 @@
-"""l(rho) = log|I - rho W| of a very large sparse W from products W x alone, with the standard error
-of the estimate.
+"""l(rho) = log|I - rho W| of a very large sparse W, estimated from products W x alone.
+
+The estimate comes with its standard error.
 
 For W similar to a symmetric S with its spectrum in [c - h, c + h]:
 
@@ -35,19 +36,19 @@ from spillover.kernels.structure import Structure, canonicalize, examine
 BLOCK = 16  # probes at a time, the bits of a random word
 REACH = 0.99  # share of the bounds that a series covers by default
 POWERS = 0.95  # share of 1/radius instead, where powers take the place of Chebyshev polynomials
-RANGE = 0.9  # share of 1/radius up to which the error is told unless an interval is asked for
+RANGE = 0.9  # share of 1/radius up to which the error is reported unless an interval is asked for
 MOMENTS = 512  # traces at most
 SHARE = 0.1  # share of the target that the truncation may take
-FLAT = 1e-4  # controls whose combinations vary by less, relative, tell the same
-SLACK = 2 * LANCZOS  # by which given bounds may exceed those that were found, relative
+FLAT = 1e-4  # combinations of the controls that vary by less, relative, are redundant
+SLACK = 2 * LANCZOS  # relative margin by which given bounds may exceed those that were found
 STEP = 1e-30  # along the imaginary axis: a derivative without cancellation
-GRID = 61  # values of rho at which the error is looked at
-# share of the largest coefficient that the series leaves out; rounding leaves a tenth of it in it
+GRID = 61  # values of rho at which the error is evaluated
+# share of the largest coefficient that the series leaves out; rounding alone makes a tenth of that
 TAIL = 1e-12
 
 
 class Expansion(NamedTuple):
-    """The traces of T_j(X), or of X^j, and what they tell of l.
+    """Estimated traces of T_j(X) or of X^j, which determine l.
 
     Attributes
     ----------
@@ -90,7 +91,7 @@ class StochasticResult(NamedTuple):
     shift : float
         The largest `mode_shift` for rho in `held`.
     probes : int
-        Random vectors, each multiplied with W for every two traces.
+        Random vectors; each takes one product with W for every two traces, or for every power.
     seconds : dict of str to float
         Processor time by phase.
     how : str
@@ -98,7 +99,7 @@ class StochasticResult(NamedTuple):
     expansion : Expansion
         The traces, for `value`, `standard_errors` and `mode_shift`.
     held : tuple of float
-        The rho for which error and shift are told.
+        The rho for which `error` and `shift` hold.
     cautious : bool
         Whether the lower bound may be short of the lowest admissible rho.
     """
@@ -117,7 +118,7 @@ class StochasticResult(NamedTuple):
 
 
 def rate(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
-    """z(rho), by which the terms of the sum fall."""
+    """z(rho), the rate at which the terms of the sum fall."""
     r = rho * expansion.half / (1 - rho * expansion.centre)
     z: np.ndarray = r / (1 + np.sqrt(1 - r * r)) if expansion.symmetric else r
     return z
@@ -155,7 +156,7 @@ def slope(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
 def standard_errors(expansion: Expansion, rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The standard errors of l and of l', (m,) each.
 
-    They come from how the probes differ beyond what the controls explain.
+    They come from the differences between the probes that the controls do not explain.
     """
     both = weights(expansion, rho + STEP * 1j)
     of_value = np.linalg.norm(both.real @ expansion.noise.T, axis=1)
@@ -183,7 +184,7 @@ def _largest(expansion: Expansion) -> float:
 def _rest(
     expansion: Expansion, rho: np.ndarray, count: int, size: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The sums of the terms beyond `count` in l and in l', if all traces are of one `size`."""
+    """The sums of the terms beyond `count` in l and in l', if every trace has the same `size`."""
     z = rate(expansion, rho + STEP * 1j)
     q, change = np.abs(z.real), np.abs(z.imag) / STEP
     beyond = (2 if expansion.symmetric else 1) * size * q**count / (1 - q)
@@ -193,12 +194,12 @@ def _rest(
 def deviation(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     """A bound on the posterior standard deviation of rho in a cross-section.
 
-    It comes from the information of a SAR without regressors.
+    It comes from the information of a SAR model without regressors.
 
         1/sd^2 = tr G^2 + tr G'G - 2 (tr G)^2 / n,      G = W (I - rho W)^-1
         tr G = -l',      tr G^2 = -l''
 
-    tr G'G is bounded from below by tr G^2 (Schur); by tr W'W for rho >= 0, as W is not negative;
+    tr G'G is bounded from below by tr G^2 (Schur); by tr W'W for rho >= 0, as W is non-negative;
     and by tr W'W / |I - rho W|^2. Regressors only add information.
 
     Parameters
@@ -211,7 +212,7 @@ def deviation(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray, shape (m,)
-        The bound, infinite where it tells nothing.
+        The bound, infinite where nothing is known.
 
     References
     ----------
@@ -227,12 +228,12 @@ def deviation(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
 
 
 def mode_shift(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
-    """How far the error of l' moves the mode of a posterior at rho, in its standard deviations.
+    """How far the error of l' moves a posterior mode at rho, in posterior standard deviations.
 
         se(l') sd(rho),      truncation included
 
-    It is sqrt(T) times as much for T periods, and no more than this with regressors that carry
-    information on rho.
+    With T periods it is sqrt(T) times as large. Regressors that carry information on rho can only
+    make it smaller.
     """
     total = standard_errors(expansion, rho)[1] + truncation(expansion, rho)[1]
     shifts: np.ndarray = np.zeros_like(total)
@@ -241,9 +242,9 @@ def mode_shift(expansion: Expansion, rho: np.ndarray) -> np.ndarray:
 
 
 def prepare(matrix: sparse.csr_array) -> Structure:
-    """The structure of W, its units renumbered where neighbours lie far apart in memory.
+    """The structure of W, with units renumbered where neighbours lie far apart in memory.
 
-    l does not depend on the order of the units, and products with W are faster.
+    Products with W are then faster, and l does not depend on the order of the units.
     """
     matrix = canonicalize(matrix)
     rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
@@ -270,25 +271,25 @@ def stochastic_logdet(
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (N, N), or Structure
-        W, not negative, or what `prepare` makes of it.
+        W, non-negative, or what `prepare` makes of it.
     bounds : tuple of float, optional
-        The ends of the logit variable; by default -1 and 1 over the spectral radius where the row
-        sums tell it, else those of `find_admissible`.
+        The bounds of rho; by default -1 and 1 over the spectral radius where equal row sums give
+        it, else those of `find_admissible`.
     interval : tuple of float, optional
-        The rho that the series covers, by default 0.99 of the bounds.
+        The rho that the series covers; by default 0.99 of the bounds (see the notes).
     target : float
-        Of `mode_shift`. Blocks of 16 probes are added until it is met.
+        The largest `mode_shift` wanted. Blocks of 16 probes are added until it is met.
     probes, most : int
-        How many probes there are at least and at most.
+        The number of probes, at least and at most.
     seed : int
-        Of the probes; every block has a seed of its own that follows from it.
+        Seed of the probes, from which every block derives its own.
     precision : type
-        Of the products; the noise of the probes exceeds the rounding of single precision by far.
+        Precision of the products; the noise of the probes far exceeds the rounding of float32.
 
     Returns
     -------
     StochasticResult
-        The series, its error and its shift, which may miss the target.
+        The series, its error, and its shift, which may exceed the target.
 
     Raises
     ------
@@ -298,17 +299,17 @@ def stochastic_logdet(
 
     Notes
     -----
-    Error and target are for the interval that is asked for, else for |rho| up to 0.9 over the
-    radius (`held`). Beyond, the series goes on and its error grows as `standard_errors` and
-    `mode_shift` tell.
+    Error and target hold on the interval that is asked for, by default for `|rho|` up to 0.9 over
+    the spectral radius (`held`). The series goes on beyond, where its error grows as
+    `standard_errors` and `mode_shift` report.
 
-    The target is for one period. T of them move the mode sqrt(T) times as far, so ask for
-    target / sqrt(T). A posterior of rho needs l' alone; an evidence needs l, so that two W cannot
-    be compared to better than their `error`, which grows like sqrt(N).
+    The target is for one period. T periods move the mode sqrt(T) times as far, so ask for
+    target / sqrt(T). The posterior of rho depends on l' alone. The marginal likelihood depends on
+    l, so that two W cannot be compared more finely than their `error`, which grows like sqrt(N).
 
-    For a W that is not similar to a symmetric one the powers converge for |rho| < 1/radius alone,
-    and slowly near to it. There the series covers 0.95 of that, and what the truncation leaves is
-    part of `error` and `shift`.
+    For a W that is not similar to a symmetric one the powers converge for `|rho|` < 1/radius only,
+    and slowly close to it. The series then covers 0.95 of that, and the truncation is part of
+    `error` and `shift`.
 
     Examples
     --------
@@ -360,9 +361,7 @@ def stochastic_logdet(
 def _frame(
     structure: Structure, given: tuple[float, float] | None
 ) -> tuple[tuple[float, float], bool, Expansion]:
-    """The bounds, whether the lower one is cautious, and an expansion without moments for the
-    spectrum of W.
-    """
+    """The bounds, whether the lower one is cautious, and an expansion without moments."""
     known = _known_bounds(structure, given)
     if given and structure.work.nnz:
         _check_given(given, known)
@@ -383,8 +382,9 @@ def _frame(
 
 
 def _known_bounds(structure: Structure, given: tuple[float, float] | None) -> Admissible:
-    """The bounds of rho by the row sums where these tell the spectral radius and given bounds do
-    not exceed it, else by `find_admissible`.
+    """The bounds of rho, +-1 over the spectral radius or from `find_admissible`.
+
+    The former where the radius is known and given bounds do not reach beyond them.
     """
     if not structure.work.nnz:
         return find_admissible(structure, given)
@@ -425,8 +425,9 @@ def _interval(
 
 
 def _count(empty: Expansion, interval: tuple[float, float], target: float) -> int:
-    """How many traces keep the truncation within its SHARE of the target over the interval: a
-    multiple of BLOCK plus one.
+    """How many traces keep the truncation within its SHARE of the target over the interval.
+
+    A multiple of BLOCK, plus one.
     """
     if not empty.spread[0]:
         return 1
@@ -440,8 +441,9 @@ def _count(empty: Expansion, interval: tuple[float, float], target: float) -> in
 def _held(
     empty: Expansion, bounds: tuple[float, float], given: tuple[float, float] | None
 ) -> tuple[float, float]:
-    """The rho for which the error is told and the target is to be met: the interval that is given,
-    or the usual one within RANGE.
+    """The rho for which the error is reported and the target is to be met.
+
+    The given interval, or the default one cut to RANGE.
     """
     if given is not None:
         return given
@@ -493,7 +495,7 @@ def _apply(slots: sparse_operator.Ell, x: jax.Array) -> jax.Array:
 def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
     """x'y by columns.
 
-    XLA adds up in a tree, in 13 ms for 10^6 rows, where sums by chunks took 50.
+    XLA sums in a tree, which takes 13 ms for 10^6 rows; sums by chunks took 50 ms.
     """
     return jnp.sum(x * y, axis=0)
 
@@ -502,7 +504,7 @@ def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
 def polynomials(
     slots: sparse_operator.Ell, words: jax.Array, *, steps: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Values of quadratic forms of Chebyshev polynomials for one block of probes v.
+    """Quadratic forms of Chebyshev polynomials of X in one block of probes v.
 
     Parameters
     ----------
@@ -559,11 +561,11 @@ def _exact(structure: Structure, expansion: Expansion) -> np.ndarray:
 
 
 def _estimate(expansion: Expansion, raw: np.ndarray, exact: np.ndarray, even: bool) -> Expansion:
-    """Estimate the traces by regression of the probes' values on those whose mean is known, and
-    their errors by its residuals.
+    """Estimate the traces and their errors from the probes.
 
-    The standard errors are those of Student's t, because the probes are few. Odd traces of an even
-    W are zero.
+    The values of the probes are regressed on the deviations of the first few from their exact
+    traces; the residuals give the errors. Standard errors are those of Student's t, because the
+    probes are few. Where l is even, the odd traces are zero.
     """
     raw = raw.copy()
     if even:
@@ -589,7 +591,7 @@ def series(
     Parameters
     ----------
     expansion : Expansion
-        l by its traces.
+        The traces of l.
     bounds : tuple of float
         The bounds of rho that the logit variable belongs to.
     interval : tuple of float
@@ -598,7 +600,7 @@ def series(
     Returns
     -------
     coef : numpy.ndarray, shape (K,)
-        Chebyshev coefficients, as many as it takes.
+        Chebyshev coefficients, as many as are needed.
     ends : tuple of float
         The range of the logit variable.
     """

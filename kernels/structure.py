@@ -1,5 +1,6 @@
-"""What factorisations and random probes use of W: the part that determines log|I - rho W|, in a
-form that rounding does little harm to.
+"""The part of W that determines log|I - rho W|, in a form that suffers little from rounding.
+
+Factorisations and random probes work on it.
 """
 
 from typing import NamedTuple
@@ -11,18 +12,18 @@ from spillover.kernels import factor, ordering, perron, spectrum
 
 ROUNDING = 1e-12  # row sums that differ by less, relative, are equal
 ROWS = 65_536  # rows of W^2 computed at a time
-FACTORED = 1_000_000  # units beyond which the Perron root is left to products
+FACTORED = 1_000_000  # units beyond which products alone have to find the Perron root
 
 
 class Structure(NamedTuple):
-    """What log-determinants by factors or probes use of W.
+    """What log-determinants by factorisations or by probes use of W.
 
     Attributes
     ----------
     work : scipy.sparse.csr_array, shape (N, N)
         A matrix with the same det(I - rho W) for every rho: W without the links that lie on no
         cycle; symmetrised where ``symmetric``; else scaled so that its norm is its spectral radius,
-        unless equal row sums tell the radius already.
+        unless equal row sums give the radius already.
     symmetric : bool
         Whether W, without those links, is similar to a symmetric matrix.
     even : bool
@@ -32,7 +33,8 @@ class Structure(NamedTuple):
     traces : numpy.ndarray, shape (4,)
         tr W, tr W^2, tr W^3, tr W^4.
     spread : tuple of float
-        tr W'W and a bound on the largest singular value, of `work` or of W, whichever is less.
+        tr A'A and a bound on the largest singular value of A: where ``symmetric``, A is `work`;
+        else W without the links that lie on no cycle, not scaled.
     """
 
     work: sparse.csr_array
@@ -70,12 +72,12 @@ def examine(matrix: sparse.csr_array) -> Structure:
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (N, N)
-        W, not negative, as `canonicalize` makes it.
+        W, non-negative, as `canonicalize` makes it.
 
     Returns
     -------
     Structure
-        The matrix to work with, and what is known of it.
+        The matrix to work with, and its properties.
     """
     work, symmetric, radius = matrix, spectrum.symmetrizer(matrix) is not None, _row_sum(matrix)
     if not symmetric:
@@ -119,8 +121,9 @@ def _spread(work: sparse.csr_array) -> tuple[float, float]:
 
 
 def _row_sum(matrix: sparse.csr_array) -> float:
-    """The sum that all rows with links share, which then is the spectral radius; infinite where the
-    sums differ.
+    """The sum that all rows with links share, which is then the spectral radius.
+
+    Infinite where the sums differ.
     """
     sums = matrix.sum(axis=1)
     linked = sums[(sums > 0) | (np.bincount(matrix.indices, minlength=len(sums)) > 0)]

@@ -1,10 +1,11 @@
-"""A normal variable cut to an interval, as a smooth function of a standard normal one: how hard
-bounds enter a geometry without edges.
+"""A normal variable cut to an interval, as a smooth function of a standard normal one.
+
+A sampler of the standard normal variable v then meets no edge, although z has hard bounds.
 
     Phi(z) = Phi(a) + Phi(v) (Phi(b) - Phi(a)),      a < z < b
     log dz/dv = log(Phi(b) - Phi(a)) + (z^2 - v^2) / 2
 
-Far from both ends z = v. All of it is computed in logs, and so holds far out in a tail too:
+Far from both ends z = v. Everything is computed in logs, and so is accurate far out in a tail too:
 docs/mathematics.md 4.6.
 """
 
@@ -14,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr, ndtri
 
-# standard deviations away at which an end does nothing; infinite ends are put there, so that no
-# infinity enters a derivative
+# distance, in standard deviations, at which an end has no effect; infinite ends are put there, so
+# that no infinity enters a derivative
 FAR = 1e6
 # log probability below which the quantile is found by Newton's method: the probability itself would
 # underflow

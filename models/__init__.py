@@ -1,1 +1,1 @@
-"""Statistics: pure functions on arrays."""
+"""Spatial models as pure functions on arrays: likelihoods, priors, posteriors, impacts, tests."""

@@ -1,6 +1,6 @@
-"""The regressors of a model, and whether they can be told apart.
+"""The regressors of a model, and checks that they and the response are fit for estimation.
 
-X, the lags of X, and period dummies where they are needed.
+The regressors are X, lags of X, and period dummies where they are needed.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from spillover.kernels.moments import merge
 from spillover.models.effects import Transformation
 
 MEAN = "mean({})"  # the label of a regressor's mean over time
-LAG = "W:"  # a lagged regressor's label is this before the regressor's
+LAG = "W:"  # prefix of the label of a lagged regressor
 INTERCEPT = "Intercept"
-# the share of a column that must lie outside the others: its coefficient loses nine of sixteen
-# digits there
+# the share of a column that must lie outside the span of the others: at this share its coefficient
+# loses nine of sixteen digits
 DEPENDENT = 1e-9
-# the share of y that must be left over: there the rounding of R moves sigma by 1e-4 of itself, and
-# by ten times as much with every digit less
+# the share of y that must be left unexplained: at this share the rounding of R moves sigma by 1e-4
+# of itself, and at a tenth of it by ten times as much
 TIGHT = 2e-12
 
 
@@ -30,9 +30,9 @@ TIGHT = 2e-12
 class Design:
     """The regressors, before demeaning, with their labels.
 
-    `regressors`: their description, (T, N, k), whose columns are made as they are needed. `terms`:
-    k labels. `variables`: the names of the explanatory variables. `own`, `lagged`: for each of
-    these the position of its own column and of its lag, -1 where there is none.
+    `regressors`: their description, (T, N, k), whose columns are computed as they are needed.
+    `terms`: k labels. `variables`: the names of the explanatory variables. `own`, `lagged`: for
+    each of these the position of its own column and of its lag, -1 where there is none.
     """
 
     regressors: Regressors
@@ -43,7 +43,7 @@ class Design:
 
     @property
     def columns(self) -> np.ndarray:
-        """The regressors as one array, (T, N, k), worked out anew at every call."""
+        """The regressors as one array, (T, N, k), computed anew at every call."""
         return self.regressors.whole()
 
 
@@ -55,7 +55,7 @@ def build(
     periods: tuple[str, ...],
     others: tuple[str, ...] = (),
 ) -> Design:
-    """The design of X, then W X, then period dummies.
+    """Build the design: X, then W X, then period dummies.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ def build(
     names : tuple of str
         Labels of the k columns.
     lagged : tuple of str
-        Those of the names whose lag is a regressor too.
+        The names of the columns whose lag is a regressor too.
     weights : sparse array (N, N) or None
         W; None in a model without W X.
     periods : tuple of str
-        Labels of the dummies, which are those of the last periods.
+        Labels of the dummies, which are for the last periods.
     others : tuple of str, optional
         Names whose impacts are of no interest, such as means over time.
     """
@@ -90,8 +90,8 @@ def average_over_time(
 
     Returns the means, (N, m), and their m labels. Mundlak (1978).
 
-    Only of regressors that vary both over time and across units. The means of the others are
-    regressors already, or the constant.
+    Regressors that do not vary both over time and across units are left out: their means are
+    regressors already, or constant.
     """
     own = [i for i, name in enumerate(names) if name != INTERCEPT]
     x, labels = x[:, :, own], [names[i] for i in own]
@@ -106,12 +106,12 @@ def average_over_time(
 
 
 def check(design: Design, effects: Transformation) -> None:
-    """Refuse, by name, a column that the effects absorb or that the columns before it make up.
+    """Refuse a column that the effects absorb, or a combination of the columns before it.
 
     Raises
     ------
     DataError
-        Names the column and the way out.
+        Names the column and says what to do.
     """
     factor, raw = _factorise(design.regressors, effects)
     norms = np.sqrt((factor**2).sum(axis=0))
@@ -122,7 +122,7 @@ def check(design: Design, effects: Transformation) -> None:
 
 
 def refuse_dependent(factor: np.ndarray, terms: tuple[str, ...]) -> None:
-    """Refuse, by name, a column that those before it make up.
+    """Refuse a column that is a linear combination of those before it.
 
     `factor` is R of the columns, (k, k), none of which is zero.
     """
@@ -145,27 +145,27 @@ def check_response(
     terms: tuple[str, ...],
     effects: Transformation,
 ) -> None:
-    """Refuse, by name, a response that leaves nothing to estimate sigma from.
+    """Refuse a response that leaves nothing to estimate sigma from.
 
     Parameters
     ----------
     name : str
-        Of the response.
+        Name of the response.
     size : float
-        |y| before the effects are out.
+        Norm of y before the effects are removed.
     factor : array (q, columns)
-        R of the lag basis after they are out.
+        R of the lag basis after they are removed.
     parts : tuple of str
-        The part that each column of R plays.
+        The part of each column of R, as `kernels.moments.parts_of` names them.
     terms : tuple of str
         Labels of the regressors.
     effects : Transformation
-        How the effects leave.
+        How the effects are removed.
 
     Raises
     ------
     DataError
-        Says what makes up the response, and the way out.
+        Names the columns that explain the response, and says what to do.
     """
     base, y = factor[:, : len(terms)], factor[:, parts.index("y")]
     if np.linalg.norm(y) <= TIGHT * size:
@@ -233,7 +233,7 @@ def _factorise(regressors: Regressors, effects: Transformation) -> tuple[np.ndar
 
 
 def _explain_absorption(term: str, effects: Transformation, *, zero: bool) -> str:
-    """Why nothing is left of a column, and the way out."""
+    """Why nothing is left of a column, and what to do."""
     if zero:
         return f"Column {term!r} is zero everywhere: {_way_out(term)}"
     return (
@@ -243,7 +243,7 @@ def _explain_absorption(term: str, effects: Transformation, *, zero: bool) -> st
 
 
 def _direction(effects: Transformation) -> str:
-    """In which direction a column has to vary to outlive the effects, in words."""
+    """In which direction a column has to vary to survive the effects, in words."""
     across = [
         word
         for word, out in (("over time", effects.over_periods), ("across units", effects.over_units))

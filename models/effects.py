@@ -1,4 +1,4 @@
-"""What each kind of effects does to the data and to the likelihood: one table.
+"""What each kind of effects does to the data and to the likelihood, in one table.
 
     effects   observations   log-determinant,                    log-determinant,
                              all rows of W summing to c          any other W
@@ -9,24 +9,33 @@
     twoway    (N-1)(T-1)     (T-1) [l(rho) - log(1 - c rho)]     (T-1) [l(rho) - q(rho)]
     random    N T            T l(rho)                            the same
 
-with l(rho) = log |I - rho W|. Lee & Yu (2010). The transformed likelihood is what a flat prior on
-the reduced-form effects S(rho)^-1 alpha leaves.
+with l(rho) = log |I - rho W|. Lee & Yu (2010). The transformed likelihood is also what remains when
+the reduced-form effects S(rho)^-1 alpha have a flat prior and are integrated out.
 
-**Any W.** q(rho) = iota' log(I - rho W) iota / N, with q' = -iota' (I - rho W)^-1 W iota / N, gives
-the score mean 0 at the truth. The score of T l(rho) with demeaned residuals Q e has the mean tr(P
-U), U = dA/drho A^-1, A = I - rho W, P = I - Q, whatever the effects and the law of the errors, and
-L = tr(Q log A) takes it off; Yang (2018), J. Econometrics 205, corrects scores the same way. Where
-all rows of W sum to c, q is log(1 - c rho), there are contrasts of y that are free of the effects,
-and L is their log-determinant. Elsewhere L makes a quasi-likelihood: its maximum and its posterior
-are centred on the truth, but it is no density of any data, so that there is no evidence, likelihood
-ratio or information criterion. The standard deviation that its curvature gives was 1.01 of the true
-one in simulations of 25 units x 10 periods. lam has the same function of M where M = W or both have
-rows of one sum; else the corrected score is no gradient.
+**Any W.** The correction
+
+    q(rho)  = iota' log(I - rho W) iota / N
+    q'(rho) = -iota' (I - rho W)^-1 W iota / N
+
+gives the score mean 0 at the truth. With A = I - rho W and residuals e, demeaned to Q e, the score
+of l(rho) has in each period the mean
+
+    tr(P U),      U = dA/drho A^-1,  P = I - Q
+
+for any effects and any distribution of the errors. Replacing l by L = tr(Q log A) removes it; Yang
+(2018), J. Econometrics 205, corrects scores the same way. Where all rows of W sum to c,
+q = log(1 - c rho), there are contrasts of y that are free of the effects, and L is their
+log-determinant. Elsewhere L makes a quasi-likelihood: its maximum and its posterior are centred on
+the truth, but it is not a density of any data, so that there is no marginal likelihood, likelihood
+ratio or information criterion. The standard deviation that its curvature gives was 1.01 times the
+true one in simulations of 25 units x 10 periods. lam has the same function of M where M = W or
+where the rows of both have equal sums; otherwise the corrected score is not a gradient.
 
 **Random effects** of the units are part of the error, u_t = lam M u_t + alpha + e_t (Kapoor,
-Kelejian & Prucha 2007). The contrasts over time have variance sigma^2 and the scaled means sqrt(T)
-y-bar have sigma^2 + T sigma_alpha^2, so that an R of each is all there is to know. Correlated ones
-add the means of X and of W X over time to the regressors: Mundlak (1978); Debarsy (2012).
+Kelejian & Prucha 2007). The contrasts over time have variance sigma^2, and the means over time,
+times sqrt(T), have variance sigma^2 + T sigma_alpha^2, so that one R of each is sufficient.
+Correlated random effects add the means of X and of W X over time to the regressors: Mundlak (1978);
+Debarsy (2012).
 """
 
 from dataclasses import dataclass, replace
@@ -43,14 +52,14 @@ from spillover.models.spec import Spec
 
 @dataclass(frozen=True)
 class Transformation:
-    """How effects leave the data, and what remains of the likelihood.
+    """How effects are removed from the data, and what remains of the likelihood.
 
     `over_periods`, `over_units`: demeaning of each unit over the periods, and of each period over
     the units. `dummies`: how many period dummies are among the regressors instead. `nu`: the number
     of observations left. `multiplicity`: how many times the log-determinant counts. `contrasts`:
     whether it is that of contrasts between units, l(rho) - log(1 - c rho), or l(rho) - q(rho) where
-    `quasi`. `lag_first`: W before demeaning, as the likelihood has it, or after it, as several
-    packages do.
+    `quasi`. `lag_first`: whether W is applied before demeaning, as the likelihood requires, or
+    after it, as in several packages.
     """
 
     over_periods: bool
@@ -72,7 +81,7 @@ QUASI = (
 def choose_transformation(
     spec: Spec, units: int, periods: int, *, closed: bool, likelihood: str = "transformed"
 ) -> Transformation:
-    """The row of the table for a specification.
+    """Choose the row of the table for a specification.
 
     Parameters
     ----------
@@ -81,8 +90,8 @@ def choose_transformation(
     units, periods : int
         N and T.
     closed : bool
-        Whether every W that y or the errors depend on through rho or lam has rows of one sum, so
-        that period effects stay period effects when W is applied to them.
+        Whether the rows of W, where the model has rho, and of M, where it has lam, have equal sums,
+        so that the lag of a period effect is a period effect.
     likelihood : {"transformed", "direct", "lsdv"}
         "transformed" is the table; "direct" and "lsdv" keep N T observations and T l(rho).
     """
@@ -100,8 +109,8 @@ def choose_transformation(
             contrasts=period,
             quasi=period and not closed,
         )
-    # where the rows of M have one sum S_lam maps the period dummies to themselves, so that
-    # demeaning removes them
+    # where the rows of M have equal sums, S_lam maps period dummies to multiples of themselves, so
+    # that demeaning removes them
     as_columns = likelihood == "lsdv" and period and not closed
     return Transformation(
         over_periods=over_periods,
@@ -115,9 +124,9 @@ def choose_transformation(
 
 
 def use_dummies(effects: Transformation, periods: int) -> Transformation:
-    """The same with period effects as dummies among the regressors.
+    """Turn demeaning over units into period dummies among the regressors.
 
-    For where the lags of the effects are wanted too. Without rho and lam the residuals are those of
+    Tests need the lags of the dummies too. Without rho and lam the residuals are those of
     demeaning.
     """
     free = periods - 1 if effects.over_periods else periods
@@ -131,19 +140,19 @@ def factorize(
     weights: sparse.csr_array | None,
     error_weights: sparse.csr_array | None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """R of the transformed lag basis, (columns, columns), and the part that each column plays.
+    """R of the transformed lag basis, (columns, columns), and the part of each column.
 
-    One pass over the data. Beside them it holds the lags of a few periods, never the whole basis or
-    demeaned data.
+    It takes one pass over the data. Besides these it holds the lags of a few periods, never the
+    whole basis or all demeaned data.
 
     Parameters
     ----------
     y : array (T, N)
         The response.
     regressors : array (T, N, k) or Regressors
-        The columns D, as they are or described.
+        The regressors D, as an array or as their description.
     effects : Transformation
-        How the effects leave.
+        How the effects are removed.
     weights, error_weights : sparse array (N, N) or None
         W and M, None where the model lacks rho or lam.
     """
@@ -175,7 +184,7 @@ def factorize_levels(
 ) -> tuple[np.ndarray, np.ndarray]:
     """R of the contrasts over time and R of the means over time, for random effects.
 
-    The means count sqrt(T) times. Arguments as in `factorize`.
+    The means are multiplied by sqrt(T). Arguments as in `factorize`.
     """
     root, inside = np.sqrt(len(y)), replace(effects, over_periods=True)
     within, _ = factorize(y, regressors, inside, weights, error_weights)
@@ -186,5 +195,5 @@ def factorize_levels(
 
 
 def _demean_periods(values: np.ndarray) -> np.ndarray:
-    """Values (T, N, k) less their mean over the units in every period."""
+    """Values (T, N, k) minus their mean over the units in every period."""
     return demean(values, over_periods=False, over_units=True)

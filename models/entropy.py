@@ -14,12 +14,13 @@ that of Shannon (1948), Bell System Technical Journal 27; the weights are those 
 import numpy as np
 import scipy.special
 
-# a range this small beside the largest value is rounding, which would weigh more than anything else
+# a range this small relative to the largest value is rounding, and such a column would get the
+# largest weight of all
 CONSTANT = 1e-12
 
 
 def is_constant(x: np.ndarray) -> np.ndarray:
-    """Which columns of x, (n, k), do not vary but for rounding: (k,), true or false.
+    """Which columns of x, (n, k), vary by no more than rounding: (k,), true or false.
 
     >>> is_constant(np.array([[1.0, 0.3], [2.0, 0.1 + 0.2]])).tolist()
     [False, True]

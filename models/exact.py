@@ -35,7 +35,7 @@ NEGLIGIBLE = 1e-9  # of the largest weight: a node of lam with less does not wid
 
 
 class Noise(NamedTuple):
-    """What n draws are made of.
+    """The random numbers behind n draws.
 
     `rho`, `lam`: uniform, (n,). `gamma`: gamma variates of the shape `sigma_shape`, (n,). `beta`:
     standard normal, (n, k).
@@ -78,9 +78,9 @@ class Slice(NamedTuple):
 class Node(NamedTuple):
     """One lam of the table.
 
-    `log_density`: of its logit variable. `slice`: the regression there. Of rho given lam, zeros
-    where the model has none: `quantiles` at SCORES; `error`, relative, of the integral; `reach`,
-    the logit variables between which the mass lies, (2,).
+    `log_density`: of its logit variable. `slice`: the regression there. For rho given lam, zeros in
+    a model without rho: `quantiles`, at SCORES; `error`, the relative error of the integral;
+    `reach`, the logit variables between which the mass lies, (2,).
     """
 
     log_density: jax.Array
@@ -105,7 +105,7 @@ def sample(
     points : int
         Length of the table of lam, or of rho in a model without lam; a multiple of 4 plus 1.
     batch : int, optional
-        How many values of lam are worked on at a time. By default one, which suits a CPU.
+        How many values of lam are computed at a time. By default one, which suits a CPU.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def sample(
 
 
 def _ends(posterior: Posterior) -> tuple[jax.Array | None, ...]:
-    """Hard bounds of the priors of rho and lam, those that the model has."""
+    """Hard bounds of the priors of those of rho and lam that the model has; None for none."""
     prior = posterior.prior
     return (None,) * len(prior.dependence) if prior.supports is None else prior.supports.dependence
 
@@ -187,7 +187,10 @@ def _log_volume(slice_: Slice) -> jax.Array:
 
 
 def _log_rest(posterior: Posterior, slice_: Slice, rho: jax.Array) -> jax.Array:
-    """-(a0 + nu/2) log(d0 + SSR(rho)/2), what integrating sigma out leaves, at each rho: (n,)."""
+    """-shape log(d0 + SSR(rho)/2) at each rho, (n,): what integrating sigma out leaves.
+
+    The shape is `sigma_shape`.
+    """
     shape = sigma_shape(posterior.likelihood, posterior.prior)
     return -shape * jnp.log(posterior.prior.d0 + 0.5 * _ssr(slice_, rho))
 
@@ -202,7 +205,7 @@ def _tabulate_rho(
 ) -> DensityTable:
     """The density of the logit variable of rho at a slice.
 
-    It is that on what the support of the prior leaves of the admissible interval.
+    The logit variable belongs to what the support of the prior leaves of the admissible interval.
     """
     likelihood, prior = posterior.likelihood, posterior.prior.dependence[0]
     ends = _ends(posterior)[0]
@@ -296,7 +299,7 @@ def _draw_between(
 ) -> tuple[jax.Array, jax.Array]:
     """beta, (n, k), and sigma, (n,), at rho and at fractional positions among the nodes.
 
-    By polynomials through NEAR of the slices, at a fraction of the price of a QR for every draw.
+    Interpolated by polynomials through NEAR slices, at a fraction of the cost of a QR per draw.
     """
     first, weights = stencil(position, slices.intercept.shape[0], NEAR)
     identity = jnp.eye(slices.triangle.shape[1])
@@ -317,7 +320,8 @@ def _draw_between(
 def _interpolate_rho(nodes: Node, position: jax.Array, u: jax.Array) -> jax.Array:
     """The logit variable of rho at fractional positions among the nodes of lam.
 
-    It is the quantile at the uniform u, by cubics in both; all are (n,).
+    It is the quantile at the uniform u, by cubics in the position and in the normal score of u. All
+    are (n,).
     """
     first, weights = stencil(position, nodes.quantiles.shape[0], 4)
     scores = (ndtri(u) - SCORES[0]) / (SCORES[1] - SCORES[0])

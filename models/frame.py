@@ -1,13 +1,16 @@
 """Coordinates in which a regression is well conditioned.
 
-They serve whatever the scales, the means and the near-collinearity of its columns are:
+They work whatever the scales, the means and the near-collinearity of its columns are:
 
-    S_lam D = Q T,    b_y, b_wy = T^-1 Q'S_lam (y, W y),    gamma = T (beta - b_y + rho b_wy)
+    S_lam D = Q T
+    b_y     = T^-1 Q'S_lam y
+    b_wy    = T^-1 Q'S_lam W y
+    gamma   = T (beta - b_y + rho b_wy)
 
-In them the same likelihood has the orthonormal regressors Q, and what these leave of y and W y, in
-the place of D, y and W y. A covariance in these coordinates goes back to beta by triangular solves,
-so that the condition number of D enters it once. Inverting an information matrix of beta would
-square it.
+In these coordinates the same likelihood has the orthonormal regressors Q in place of D, and the
+residuals of y and W y on them in place of y and W y. A covariance of gamma is turned into one of
+beta by triangular solves, so that the condition number of D enters it once. Inverting an
+information matrix of beta would square it.
 """
 
 from typing import NamedTuple
@@ -69,8 +72,10 @@ def _filter_columns(moments: Moments, lam: float) -> np.ndarray:
 def _move(moments: Moments, frame: Frame) -> Moments:
     """The columns in the frame.
 
-    D T^-1 and M D T^-1 for D and M D; y - D b_y and W y - D b_wy for y and W y; M times these for M
-    y and M W y.
+        D, y, W y        become    D T^-1, y - D b_y, W y - D b_wy
+        M D, M y, M W y  become    M times these, in turn
+
+    Columns that the model lacks stay None.
     """
     d = transform_columns(frame, np.asarray(moments.d))
     md = None if moments.md is None else transform_columns(frame, np.asarray(moments.md))

@@ -4,8 +4,8 @@ LeSage & Pace (2009), chapters 2 and 4.
 
     dE[y]/dx_k = S(rho)^-1 (beta_k I + theta_k W)
 
-The direct impact is the mean of its diagonal, the total one the mean of its row sums, the indirect
-one the difference:
+The direct impact is the mean of the diagonal of this matrix, the total impact the mean of its row
+sums, and the indirect impact the difference:
 
     direct_k = beta_k (1 + rho g) + theta_k g,     g(rho) = tr(S^-1 W) / N = -l'(rho) / N
     total_k  = beta_k (1 + rho m') + theta_k m',   m'(rho) = iota' S^-1 W iota / N
@@ -30,7 +30,7 @@ BLOCK = 256  # unit vectors solved for at a time
 
 
 class Impacts(NamedTuple):
-    """Arrays of one shape, (..., variables) and whatever follows."""
+    """Average impacts of one shape: (..., variables), or (..., variables, orders + 1) by order."""
 
     direct: jax.Array | np.ndarray
     indirect: jax.Array | np.ndarray
@@ -38,7 +38,7 @@ class Impacts(NamedTuple):
 
 
 class Channels(NamedTuple):
-    """What carries an impact through W.
+    """What average impacts need of W.
 
     `logdet`: of W itself, None in a model without rho. `rows`: m', None where it is 1 / (1 - rho).
     `mean_row_sum`: of W, ().
@@ -108,8 +108,8 @@ def by_order(
 class UnitImpacts(NamedTuple):
     """Impacts by unit, (draws, variables, N).
 
-    `direct`: of its own x on a unit. `received`: of everyone's x on it, row sums. `sent`: of its x
-    on everyone, column sums.
+    `direct`: of a unit's own x on the unit. `received`: of the x of all units on it, row sums.
+    `sent`: of its x on all units, column sums.
     """
 
     direct: np.ndarray

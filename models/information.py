@@ -1,7 +1,7 @@
 """Information matrices: the curvature of the log-likelihood, observed or expected.
 
-Their parameters come in the order (beta, rho, lam, sigma_alpha, sigma^2), those between beta and
-sigma^2 where the model has them.
+Their parameters come in the order (beta, rho, lam, sigma_alpha, sigma^2), without those that the
+model lacks.
 """
 
 from functools import partial
@@ -26,7 +26,7 @@ from spillover.models.likelihood import (
 
 def unpack(likelihood: Likelihood, vector: jax.Array | np.ndarray) -> Parameters:
     """The parameters by name, from a vector (beta, rho, lam, sigma_alpha, sigma^2)."""
-    values = cast(jax.Array, vector)  # only cut: an array of NumPy stays one
+    values = cast(jax.Array, vector)  # only sliced: a NumPy array stays one
     k = likelihood.moments.d.shape[1]
     end = -1 if likelihood.between is None else -2
     spread = None if likelihood.between is None else values[-2]
@@ -76,19 +76,19 @@ def expected_information(
     columns : array (T, N, k)
         The regressors D, lags included where the model has them, not demeaned.
     effects : Transformation
-        How the effects leave.
+        How the effects are removed.
     weights, error_weights : sparse array (N, N)
         W and M. Both become dense here.
     estimates : Parameters
-        Where the information is wanted.
+        The parameters at which the information is computed.
     frame : Frame, optional
-        Gives the information of gamma in the place of beta: D T^-1 takes the place of D, and S_lam
-        (G D beta - D b_wy) that of S_lam G D beta.
+        Gives the information of gamma in place of beta: D T^-1 replaces D, and
+        ``S_lam (G D beta - D b_wy)`` replaces ``S_lam G D beta``.
 
     Returns
     -------
     array (p, p)
-        Of (beta, rho, lam, sigma^2), those that the model has.
+        The information of (beta, rho, lam, sigma^2), without those that the model lacks.
     """
     rho, lam, sigma2 = estimates.rho, estimates.lam, estimates.sigma2
     n, k = columns.shape[1:]
@@ -142,7 +142,7 @@ def covariance_root(information: np.ndarray, frame: Frame) -> np.ndarray:
 def _enter_frame(
     columns: np.ndarray, beta: np.ndarray, frame: Frame | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """In a frame D T^-1, T beta and b_wy; without one D, beta and zeros."""
+    """In a frame D T^-1, T beta and T b_wy; without one D, beta and zeros."""
     if frame is None:
         return columns, beta, np.zeros(len(beta))
     slope = np.zeros(len(beta)) if frame.slope is None else frame.slope
@@ -150,9 +150,9 @@ def _enter_frame(
 
 
 def _take_out_periods(columns: np.ndarray, effects: Transformation) -> np.ndarray:
-    """Filtered columns, (T, N, k), less their means over the units, where they still hold them.
+    """Filtered columns, (T, N, k), minus their means over the units where these are still there.
 
-    That is where period effects leave after W, and no basis of contrasts has removed them yet.
+    They are where demeaning follows W and no basis of contrasts has removed the means before.
     """
     if effects.lag_first and effects.over_units and not effects.contrasts:
         return np.asarray(columns - columns.mean(axis=1, keepdims=True))

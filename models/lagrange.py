@@ -10,8 +10,8 @@ docs/mathematics.md 8 derives them:
     RLM_lag   = (d_l - d_e)^2 / (H - tr)
     SARMA     = LM_error + RLM_lag
 
-with b least squares, e = P y the residuals, P the projection off the regressors D and s2 = e'e /
-nu; c is minus the mean that e'We / s2 has without dependence, and tr its variance.
+Here b is the least-squares estimate, P projects off the regressors D, e = P y are the residuals and
+s2 = e'e / nu. Without dependence, e'We / s2 has the mean -c and the variance tr.
 
 Anselin (1988); Anselin, Bera, Florax & Yoon (1996); for panels Anselin, Le Gallo & Jayet (2008),
 Debarsy & Ertur (2010).
@@ -29,7 +29,7 @@ from spillover.kernels.moments import Moments
 class Centre(NamedTuple):
     """The moments of e'We / s2 without dependence, s2 = e'e / nu.
 
-    `shift`: minus the mean. `variance`. `nu`: degrees of freedom of s2.
+    `shift`: minus the mean. `variance`: the variance. `nu`: degrees of freedom of s2.
     """
 
     shift: float
@@ -53,8 +53,10 @@ def centre(matrix: sparse.csr_array, *, multiplicity: int, over_units: bool, nu:
         mean = J tr(A),    variance = J tr(AA + A'A) - 2 (J tr(A))^2 / nu,    A = QWQ
 
     J is the `multiplicity`, the number of contrasts over time. Q = I - iota iota' / N where the
-    means of the periods are out (`over_units`), else Q = I. For rows that sum to one tr(A) = -1 and
-    tr(AA + A'A) = tr(W'W + WW) - 1 - sum_j (column sum j)^2 / N.
+    means of the periods are removed (`over_units`), else Q = I. For rows that sum to one
+
+        tr(A)        = -1
+        tr(AA + A'A) = tr(W'W + WW) - 1 - sum_j (column sum j)^2 / N
     """
     n = matrix.shape[0]
     trace = float((matrix.multiply(matrix.T) + matrix.multiply(matrix)).sum())
@@ -68,7 +70,7 @@ def centre(matrix: sparse.csr_array, *, multiplicity: int, over_units: bool, nu:
 
 
 def tests(moments: Moments, about: Centre) -> Statistics:
-    """The statistics from R of [D, W D, y, W y], D the regressors after the effects.
+    """The statistics from R of [D, W D, y, W y], with effects removed from D and y.
 
     `moments.md` and `moments.my` hold the lags.
     """

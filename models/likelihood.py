@@ -1,6 +1,6 @@
 """Gaussian likelihoods on the R factor of the data.
 
-What one evaluation or gradient costs does not depend on N or T.
+The cost of an evaluation or of a gradient does not depend on N or T.
 
     log p(y | beta, rho, lam, sigma)
         = L(rho, lam) - nu/2 log(2 pi sigma^2) - |R v(rho, lam, beta)|^2 / (2 sigma^2)
@@ -9,8 +9,11 @@ R, (q, columns), is the triangle of the lag basis (`kernels.moments`), and L the
 S(rho) and S_lam on what the effects leave.
 
 Random effects of N units over T periods give one R of the contrasts over time, and one of the means
-over time times sqrt(T). The second counts by the ratio of their standard deviations, the weight w =
-sigma / sqrt(sigma^2 + T sigma_alpha^2): R = [R_within; w R_between], and N log w joins L.
+over time, multiplied by sqrt(T). The ratio of their standard deviations is the weight of the means,
+
+    w = sigma / sqrt(sigma^2 + T sigma_alpha^2),    R = [R_within; w R_between]
+
+and N log w is added to L.
 """
 
 from typing import NamedTuple, TypeVar
@@ -26,7 +29,7 @@ from spillover.kernels.moments import Moments
 
 A = TypeVar("A", jax.Array, np.ndarray)
 
-# for programs that run a few times: optimising them costs more than it could ever save
+# for programs that run a few times: to optimise them would cost more time than it saves
 ONCE = {"xla_backend_optimization_level": 0}
 
 
@@ -48,7 +51,7 @@ class Likelihood(NamedTuple):
 
     @property
     def dimensions(self) -> int:
-        """How many logit variables there are: of rho, lam and w, those that the model has."""
+        """The number of logit variables: one for each of rho, lam and w that the model has."""
         return len(dependence(self)) + (self.between is not None)
 
 
@@ -90,7 +93,7 @@ def dependence(likelihood: Likelihood) -> tuple[LogDetSeries, ...]:
 def name_dependence(
     likelihood: Likelihood, values: tuple[jax.Array, ...]
 ) -> tuple[jax.Array | None, jax.Array | None]:
-    """(rho, lam) from the values of those that the model has, None for the others."""
+    """(rho, lam) from the values of those in the model, None for the others."""
     left = list(values)
     return (
         left.pop(0) if likelihood.lag is not None else None,
@@ -122,7 +125,7 @@ def regress(moments: Moments, rho: jax.Array | None, lam: jax.Array | None) -> R
 
 
 def _least_squares(d: jax.Array, y: jax.Array, *, triangular: bool) -> Regression:
-    """y, (q,), on d, (q, k), whose first k rows may be `triangular` and the others zero already."""
+    """Least squares of y, (q,), on d, (q, k), which may be upper `triangular` already."""
     k = d.shape[1]
     if not triangular:
         factor = jnp.linalg.qr(jnp.column_stack([d, y]), mode="r")
@@ -156,7 +159,7 @@ def regress_at(likelihood: Likelihood, point: Point) -> Regression:
 
 
 def volume(likelihood: Likelihood, s: jax.Array) -> jax.Array:
-    """L(rho, lam) + N log w, at the logit variables s of the parameters that the model has."""
+    """L(rho, lam) + N log w at the logit variables s of those of rho, lam and w in the model."""
     parts = [part.at(value) for part, value in _pair_with_logits(likelihood, s)]
     logdet = likelihood.multiplicity * sum(parts, jnp.zeros(()))
     if likelihood.between is None:
@@ -192,7 +195,7 @@ def point_at(likelihood: Likelihood, s: jax.Array) -> Point:
 def sigma_alpha(sigma: A, weight: A, periods: A | int) -> A:
     """The standard deviation of the effects of the units, sigma sqrt((1/w^2 - 1) / T).
 
-    NumPy works it out for arrays of NumPy, which draws from a prior are.
+    NumPy computes it for NumPy arrays, such as draws from a prior.
     """
     share = (1 / weight**2 - 1) / periods
     return sigma * (jnp.sqrt(share) if isinstance(share, jax.Array) else np.sqrt(share))
@@ -222,7 +225,9 @@ def log_likelihood(likelihood: Likelihood, parameters: Parameters) -> jax.Array:
 def concentrated_log_likelihood(likelihood: Likelihood, s: jax.Array) -> jax.Array:
     """The log-likelihood maximised over beta and sigma, at the logit variables s of (rho, lam, w).
 
-    l(s) = L - nu/2 (log(2 pi SSR / nu) + 1)
+        L - nu/2 (log(2 pi SSR / nu) + 1)
+
+    with SSR that of least squares at s.
     """
     ssr, nu = regress_at(likelihood, point_at(likelihood, s)).ssr, likelihood.nu
     return volume(likelihood, s) - 0.5 * nu * (jnp.log(2 * jnp.pi * ssr / nu) + 1)

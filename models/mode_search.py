@@ -1,6 +1,6 @@
-"""Where a density of up to three logit variables has its mass and its peaks.
+"""The search for the mass and the peaks of a density of up to three logit variables.
 
-A grid zooms in, then Newton's method finishes.
+A grid zooms in on the mass; Newton's method then finds the peaks.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from spillover.kernels.errors import ConvergenceError
 
 Derivatives = tuple[ArrayLike, ArrayLike, ArrayLike]  # value, gradient (p,), Hessian (p, p)
 
-POINTS = {1: 257, 2: 65, 3: 33}  # a side of the grid, by the number of variables
+POINTS = {1: 257, 2: 65, 3: 33}  # along each side of the grid, by the number of variables
 DEPTH = 18.0  # log units below the top that still count as mass: exp(-18) = 1.5e-8
 MOST = 12  # zooms; each shrinks a side up to 30-fold
 
@@ -44,7 +44,7 @@ def explore(
     dimensions: int,
     reach: Sequence[float] | None = None,
 ) -> Mass:
-    """A grid over the part of the logit range that carries the mass of a density.
+    """Find a grid over the part of the logit range that carries the mass of a density.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def explore(
     dimensions : int
         p, at most 3.
     reach : sequence of float, optional
-        How far the first grid goes either way from 0 in each variable. By default all of the
-        admissible interval but 1e-6 of it at either end.
+        How far the first grid extends from 0 in each variable, in both directions. By default it
+        covers the admissible interval except 1e-6 of it at either end.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def explore(
             np.maximum(inside.min(axis=0) - spacing, low),
             np.minimum(inside.max(axis=0) + spacing, high),
         )
-        # no side shrinks any more: one may long after the others
+        # stop when no side shrinks any more: one may go on long after the others
         if np.min((closer[1] - closer[0]) / (high - low)) > 0.5:
             break
         low, high = closer
@@ -108,7 +108,7 @@ def _local_maxima(grid: np.ndarray) -> np.ndarray:
 
 
 def centre_and_scale(mass: Mass) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the mass, (p,) each, the latter no less than a grid step."""
+    """Mean and standard deviation of the mass, (p,) each, the latter at least a grid step."""
     centre = mass.weight @ mass.points
     spread = np.sqrt(mass.weight @ (mass.points - centre) ** 2)
     dimensions = mass.points.shape[1]
@@ -132,13 +132,13 @@ def newton(
 ) -> np.ndarray:
     """The local maximum near `start`, (p,), by Newton's method.
 
-    At most `steps` steps are taken, each of length at most `reach` and halved until the density
-    does not fall.
+    At most `steps` steps are taken. No variable moves by more than `reach` in one of them, and each
+    is halved until the density does not fall.
 
     `derivatives` gives value, gradient and Hessian at a point. Where the curvature is not that of a
-    maximum the step follows the gradient. Steps are taken in units in which every variable curves
-    alike: a tight fit knows rho to 1e-10 and lam hardly at all, and in one matrix of eigenvectors
-    the larger curvature would drown the smaller one.
+    maximum the step follows the gradient. Variables are first scaled to equal curvature: a tight
+    fit may determine rho to 1e-10 and lam hardly at all, and the rounding of the larger curvature
+    would drown the smaller one in a common eigendecomposition.
     """
     point = start
     value, gradient, hessian = map(np.asarray, derivatives(point))

@@ -1,7 +1,7 @@
 """Moran's I, global and local: statistics, moments and permutation distributions.
 
-z stands for deviations from the mean, (n,) or (n, columns), and W for a sparse array (n, n) with a
-zero diagonal, not necessarily symmetric.
+z holds deviations from the mean, (n,) or (n, columns). W is a sparse array (n, n) with a zero
+diagonal, not necessarily symmetric.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,14 @@ import scipy.sparse as sparse
 import scipy.stats
 
 ALTERNATIVES = ("greater", "less", "two-sided")
-# statistics that differ by less, relative to their terms, are equal: sums in another order
+# statistics that differ by less, relative to their terms, count as equal: they may be the same sum
+# in another order
 TIE = 1e-12
 BLOCK = 2**22  # numbers (32 MB) in the largest array while permuting
 
 
 class Sums(NamedTuple):
-    """What the moments of I need of W: the number of units `n` that counts, S0, S1 and S2."""
+    """What the moments of I need of W: the number of units, `n`, and the sums S0, S1 and S2."""
 
     n: int
     s0: float
@@ -34,9 +35,13 @@ class MoranMoments(NamedTuple):
 
 
 def sums(W: sparse.csr_array, n: int) -> Sums:
-    """The sums of any W that the moments of I need. Cliff & Ord (1981), Spatial Processes, 1.5.
+    """Compute the sums of any W that the moments of I need.
 
-        S0 = sum_ij w_ij,   S1 = sum_ij (w_ij + w_ji)^2 / 2,   S2 = sum_i (w_i. + w_.i)^2
+    Cliff & Ord (1981), Spatial Processes, 1.5.
+
+        S0 = sum_ij w_ij
+        S1 = sum_ij (w_ij + w_ji)^2 / 2
+        S2 = sum_i (w_i. + w_.i)^2
 
     >>> sums(sparse.csr_array([[0.0, 1.0], [3.0, 0.0]]), 2)
     Sums(n=2, s0=4.0, s1=16.0, s2=32.0)
@@ -52,9 +57,12 @@ def statistic(z: np.ndarray, W: sparse.csr_array, about: Sums) -> np.ndarray:
 
 
 def normality(about: Sums) -> MoranMoments:
-    """The moments of I for independent normal values. Cliff & Ord (1981), 2.3.
+    """The moments of I for independent normal values.
 
-    E = -1 / (n - 1),   Var = (n^2 S1 - n S2 + 3 S0^2) / (S0^2 (n^2 - 1)) - E^2
+        E   = -1 / (n - 1)
+        Var = (n^2 S1 - n S2 + 3 S0^2) / (S0^2 (n^2 - 1)) - E^2
+
+    Cliff & Ord (1981), 2.3.
     """
     n, s0, s1, s2 = about
     mean = np.array(-1 / (n - 1))
@@ -67,9 +75,11 @@ def randomisation(z: np.ndarray, about: Sums) -> MoranMoments:
 
     n is at least 4. Cliff & Ord (1981), 2.3.
 
-        E = -1 / (n - 1)
+        E   = -1 / (n - 1)
         Var = (n [(n^2 - 3n + 3) S1 - n S2 + 3 S0^2] - b [(n^2 - n) S1 - 2n S2 + 6 S0^2])
-              / ((n - 1)(n - 2)(n - 3) S0^2) - E^2,      b = m4 / m2^2, the kurtosis of the values
+              / ((n - 1)(n - 2)(n - 3) S0^2) - E^2
+
+    with b = m4 / m2^2, the kurtosis of the values.
     """
     n, s0, s1, s2 = about
     kurtosis = (z**4).mean(axis=0) / (z * z).mean(axis=0) ** 2
@@ -91,7 +101,7 @@ def permute(
 def count_extremes(simulated: np.ndarray, observed: float, size: float) -> tuple[int, int]:
     """How many simulated statistics are at least, and how many at most, the observed one.
 
-    `size` is that of their terms, by which ties are told.
+    `size` is the size of their terms, relative to which ties are recognised.
     """
     slack = TIE * size
     return int((simulated >= observed - slack).sum()), int((simulated <= observed + slack).sum())
@@ -110,7 +120,7 @@ def local_unconditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
 
     Sokal, Oden & Thomson (1998), Geographical Analysis 30, A3 and A4.
 
-        E = -w_i / (n - 1)
+        E   = -w_i / (n - 1)
         Var = v_i (n - b) / (n - 1) + (w_i^2 - v_i)(2b - n) / ((n - 1)(n - 2)) - E^2
 
     with w_i the row sums of W, v_i those of its squares and b = m4 / m2^2.
@@ -127,7 +137,7 @@ def local_conditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
 
     Sokal, Oden & Thomson (1998), A7 and A8.
 
-        E = -z_i^2 w_i / ((n - 1) m2)
+        E   = -z_i^2 w_i / ((n - 1) m2)
         Var = (z_i / m2)^2 n / (n - 2) (v_i - w_i^2 / (n - 1)) (m2 - z_i^2 / (n - 1))
 
     with w_i and v_i as in `local_unconditional`.
@@ -142,13 +152,13 @@ def local_conditional(z: np.ndarray, W: sparse.csr_array) -> MoranMoments:
 def count_local_extremes(
     z: np.ndarray, W: sparse.csr_array, permutations: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How many arrangements around unit i give an I_i at least, and at most, the observed.
+    """Count the arrangements around unit i with an I_i at least, and at most, the observed one.
 
-    What is arranged are the values of the other units; the counts are (n,) each.
+    The values of the other units are rearranged. The counts are (n,) each.
 
     One random order serves every unit: unit i changes places with the unit that stands at i, which
     leaves the others in a uniformly random order. So a permutation costs one product with W and one
-    look-up. Where j is the place that the order gave to i, and k the unit that stands at i, the
+    look-up. With j the place that the order gave to unit i, and k the unit that stands at i, the
     exchange adds w_ij (z_k - z_i) to (Wz)_i.
     """
     units = np.arange(len(z))[:, None]
@@ -172,8 +182,8 @@ def p_permutation(
 ) -> np.ndarray:
     """The p-value of a permutation test: (count + 1) / (permutations + 1).
 
-    The count is that of the tail in question; two-sided, twice the smaller p-value, at most 1.
-    Davison & Hinkley (1997), Bootstrap Methods and their Application, 4.3.
+    The count is that of the tail of the alternative. A two-sided p-value is twice the smaller one,
+    at most 1. Davison & Hinkley (1997), Bootstrap Methods and their Application, 4.3.
 
     >>> p_permutation(49, 950, 999, "greater"), p_permutation(49, 950, 999, "two-sided")
     (array(0.05), array(0.1))
@@ -188,7 +198,7 @@ def p_permutation(
 
 
 def p_normal(z: np.ndarray, alternative: str) -> np.ndarray:
-    """The tail of the standard normal law beyond z; NaN stays NaN."""
+    """The p-value of a standard normal statistic z; NaN stays NaN."""
     norm = scipy.stats.norm
     tails = {"greater": norm.sf(z), "less": norm.cdf(z), "two-sided": 2 * norm.sf(np.abs(z))}
     return np.asarray(tails[alternative])
@@ -204,7 +214,7 @@ def _random_orders(
 ) -> Iterator[np.ndarray]:
     """Random orders of the units, (n, width) at a time.
 
-    The width is what a product with W has room for in BLOCK.
+    The width keeps a product with W within BLOCK numbers.
     """
     units = np.arange(W.shape[0])
     width = max(1, BLOCK // max(W.nnz, len(units)))

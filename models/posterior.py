@@ -6,9 +6,9 @@
 
 with b and SSR of least squares at (rho, lam), prior rows included, and L L' = V_n^-1
 (docs/mathematics.md 4.5, "Geometry for NUTS"): the quadratic form of the density is exactly
-SSR / sigma^2 + z'z. Where a prior has hard bounds, v and z are normals cut to them, and the logit
+SSR / sigma^2 + z'z. Where a prior has hard bounds, v and z are truncated to them, and the logit
 variables are those on the intersection of its support with the admissible interval (`supports`), so
-that every flat vector is inside.
+that every flat vector respects them.
 """
 
 from collections.abc import Callable
@@ -39,8 +39,8 @@ from spillover.models.supports import UNIT, cut_sigma_and_beta, locate_point, we
 class Posterior(NamedTuple):
     """What a sampler needs of a model with its data.
 
-    `likelihood`: its moments include the rows of the prior. `prior`. `centre`, `scale`: of the
-    logit variables of (rho, lam, w), (p,) each.
+    `likelihood`: its moments include the rows of the prior. `prior`: the rest of the prior.
+    `centre`, `scale`: of the logit variables of (rho, lam, w), (p,) each.
     """
 
     likelihood: Likelihood
@@ -68,7 +68,7 @@ class Place(NamedTuple):
 
     `draw`: the parameters. `fit`: the regression behind them. `s`, `full`: the logit variables, as
     the sampler has them and on the whole admissible intervals. `log_mass`: what hard bounds add to
-    the log Jacobian of beta and sigma, None without.
+    the log Jacobian of beta and sigma, None without such bounds.
     """
 
     draw: Draw
@@ -114,7 +114,7 @@ def _locate(posterior: Posterior, flat: jax.Array) -> Place:
 
 
 def log_density(posterior: Posterior, flat: jax.Array) -> jax.Array:
-    """log of likelihood times prior, times the Jacobian of the flat vector."""
+    """The log density of a flat vector: likelihood times prior times Jacobian."""
     likelihood = posterior.likelihood
     draw, fit, s, full, log_mass = _locate(posterior, flat)
     k, nu, log_sigma = draw.beta.shape[0], likelihood.nu, jnp.log(draw.sigma)
@@ -183,7 +183,7 @@ def sigma_shape(likelihood: Likelihood, prior: Prior) -> jax.Array:
 
 
 def log_constant(likelihood: Likelihood, prior: Prior) -> jax.Array:
-    """What the density of (rho, lam), with beta and sigma integrated out, owes to neither."""
+    """The constant in the log density of (rho, lam) when beta and sigma are integrated out."""
     k = likelihood.moments.d.shape[1]
     return (
         prior.log_constant
@@ -199,7 +199,7 @@ def collapsed_log_density(likelihood: Likelihood, prior: Prior, s: jax.Array) ->
 
     s are the logit variables of (rho, lam, w). docs/mathematics.md 4.2.
 
-    Distributions of the user in their place are left out, as if they were flat.
+    The user's own distributions of beta and sigma are ignored, as if they were flat.
     """
     point, full = locate_point(likelihood, prior.supports, s)
     fit, shape = regress_at(likelihood, point), sigma_shape(likelihood, prior)
@@ -212,13 +212,13 @@ def collapsed_log_density(likelihood: Likelihood, prior: Prior, s: jax.Array) ->
 def find_growth(
     likelihood: Likelihood, prior: Prior
 ) -> tuple[list[np.ndarray], list[tuple[bool, bool]]]:
-    """Whether the posterior grows without end towards the bounds of rho and of lam.
+    """Find out whether the posterior grows without end towards the bounds of rho and of lam.
 
-    For each of the two that the model has: the bounds, and the answer at either of them.
+    Returns, for each of the two that the model has, its bounds and the answer at either bound.
 
-    There least squares hardly change, the log-determinant and the prior are straight lines in the
-    logit variable: their slopes decide. A log-determinant falls; what a quasi-likelihood has in its
-    place can rise, and outweigh the prior.
+    Close to a bound, least squares hardly changes, and the log-determinant and the prior are
+    straight lines in the logit variable, whose slopes decide. A log-determinant falls. What a
+    quasi-likelihood has in its place can rise, and outweigh the prior.
     """
     out = END + jnp.array([1.0, 2.0])
     bounds, grows = [], []
@@ -226,7 +226,7 @@ def find_growth(
         ends = []
         for s in (-out, out):
             values = likelihood.multiplicity * part.at(s) + log_dependence(family, s, part.bounds)
-            # a hard bound may end the prior before
+            # a hard bound may end the prior before that
             ends.append(bool(jnp.isfinite(values[1]) & (values[1] >= values[0])))
         bounds.append(np.asarray(part.bounds))
         grows.append((ends[0], ends[1]))
@@ -248,7 +248,7 @@ def model(posterior: Posterior) -> None:
 
 
 def bind(posterior: Posterior) -> Callable[[], None]:
-    """The model as a function without arguments, for inference of one's own."""
+    """The model as a function without arguments, for your own inference with NumPyro."""
 
     def spatial_model() -> None:
         model(posterior)

@@ -1,8 +1,10 @@
 """The priors of a model as the arrays that its log-density needs, scaled to the data.
 
-beta | sigma^2 ~ N(b0, sigma^2 V0)         as k more rows of the regression
-sigma^2        ~ InverseGamma(a0, d0)
-rho, lam       ~ Beta(a, b)                on the admissible interval, by their logit variables
+    beta | sigma^2 ~ N(b0, sigma^2 V0)         as k more rows of the regression
+    sigma^2        ~ InverseGamma(a0, d0)
+    rho, lam       ~ Beta(a, b)                on the admissible interval, by their logit variables
+
+A distribution of the user may replace each of them.
 """
 
 from typing import Any, NamedTuple
@@ -33,10 +35,11 @@ from spillover.models.priors import (
 )
 from spillover.models.supports import UNIT, Supports, intersect, rho_at, supports
 
-INTERCEPT_WIDER = 4.0  # the prior of the intercept, in `Ridge`, against those of the slopes
+INTERCEPT_WIDER = 4.0  # how much wider the prior of the intercept is, in `Ridge`, than the others
 UNIFORM_SHARE = (2.0, 1.0)  # w ~ Beta(2, 1) where w^2, a unit's shrinkage, is uniform
 
-Owned = dict[tuple[int, ...], dist.Distribution]  # the user's own, by the positions of their terms
+# the user's own distributions by the positions of their terms
+Owned = dict[tuple[int, ...], dist.Distribution]
 
 
 class Scales(NamedTuple):
@@ -60,14 +63,14 @@ class Scales(NamedTuple):
 def measure_scales(
     factor: np.ndarray, parts: tuple[str, ...], terms: tuple[str, ...], residual: float, nu: int
 ) -> Scales:
-    """The scales from R alone: the column of the intercept, where there is one, holds the means.
+    """Measure the scales from R alone; the column of the intercept, if any, holds the means.
 
     Parameters
     ----------
     factor : array (q, columns)
         R of the lag basis.
     parts : tuple of str
-        The part that each column of R plays, as `kernels.moments.parts_of` names them.
+        The part of each column of R, as `kernels.moments.parts_of` names them.
     terms : tuple of str
         Labels of the k regressors.
     residual : float
@@ -98,13 +101,15 @@ class Prior(NamedTuple):
     """The priors of a model as arrays.
 
     `root`, (k, k), and `target`, (k,): the conjugate part of beta is |root b - target|^2 / sigma^2;
-    rows of zeros where beta is flat or has a distribution of the user. `rank`: of V0^-1 = root'
-    root, (), and `half_log`: half the log of its determinant, (). `a0`, `d0`: shape and scale of
-    the inverse gamma of sigma^2, (), zeros for another prior. `log_constant`: what the proper parts
-    have for constants, (). `dependence`: for each of rho and lam the (a, b) of its Beta, (2,), or a
-    distribution. `beta`, `sigma`: distributions of the user. `level`: with random effects the (a,
-    b) of the Beta of the weight w, (2,), or a distribution of sigma_alpha. `supports`: the hard
-    bounds of the distributions, None without.
+    rows of zeros where beta is flat or has a distribution of the user.
+    `rank`, `half_log`: the rank of V0^-1 = root'root, (), and half the log of its determinant, ().
+    `a0`, `d0`: shape and scale of the inverse gamma of sigma^2, (); zeros for another prior.
+    `log_constant`: the normalising constants of the proper parts, ().
+    `dependence`: for each of rho and lam the (a, b) of its Beta, (2,), or a distribution.
+    `beta`, `sigma`: distributions of the user.
+    `level`: with random effects, the (a, b) of the Beta of the weight w, (2,), or a distribution of
+    sigma_alpha.
+    `supports`: the hard bounds of the distributions, None without such bounds.
     """
 
     root: jax.Array
@@ -129,7 +134,7 @@ def resolve(
     *,
     random: bool = False,
 ) -> Prior:
-    """The arrays of `priors` for one model.
+    """Turn `priors` into the arrays of one model.
 
     Parameters
     ----------
@@ -138,7 +143,7 @@ def resolve(
     terms : tuple of str
         Labels of the k regressors.
     scale : Scales
-        Of the model's data.
+        The scales of the model's data.
     dependence : tuple of str
         Those of "rho" and "lam" that the model has, in this order.
     random : bool, default False
@@ -173,10 +178,10 @@ def resolve(
 
 
 def _log_constant(a0: float, d0: float, rank: float, around: tuple[Any, ...], level: Any) -> float:
-    """The constants of the proper parts.
+    """The log of the normalising constants of the proper parts.
 
-    Of sigma, of the normal of beta, and of rho, lam and w, whose densities `log_dependence` takes
-    times B(a, b).
+    They belong to sigma, to the normal of beta, and to rho, lam and w, whose densities
+    `log_dependence` multiplies by B(a, b).
     """
     constant = np.log(2) + a0 * np.log(d0) - scipy.special.gammaln(a0) if a0 > 0 else 0.0
     constant -= 0.5 * rank * np.log(2 * np.pi)
@@ -207,7 +212,7 @@ def _place_distributions(family: BetaPrior, terms: tuple[str, ...]) -> Owned:
 
 
 def _check_size(distribution: dist.Distribution, name: str, size: int) -> dist.Distribution:
-    """The distribution, which is one number or `size` numbers; PriorError for another shape."""
+    """The distribution, if it is of one number or of `size` numbers; otherwise a PriorError."""
     shape = distribution.batch_shape + distribution.event_shape
     if shape not in ((), (1,), (size,)):
         raise PriorError(f"The prior of {name!r} has shape {shape}; it is for {size} coefficients.")
@@ -220,7 +225,7 @@ def _conjugate_rows(
     """P, (k, k), and P b0, (k,), with V0^-1 = P'P: the prior as k more observations.
 
     Rows of zeros where beta is flat or has the user's distribution (`covered`). The row of the
-    intercept keeps the columns of the latter: it speaks of y where all regressors have their means.
+    intercept keeps its entries for the latter: it describes y at the means of all regressors.
     """
     k = len(scale.mean)
     root, target = np.zeros((k, k)), np.zeros(k)
@@ -241,7 +246,7 @@ def _conjugate_rows(
 def _check_conjugate(family: Conjugate, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean, (k,), and covariance, (k, k), as arrays.
 
-    PriorError where they are not of k terms or the covariance is none.
+    PriorError where they are not of k terms or the covariance is not positive definite.
     """
     mean, covariance = np.asarray(family.mean, float), np.asarray(family.covariance, float)
     if mean.shape != (k,) or covariance.shape != (k, k):
@@ -309,10 +314,10 @@ def log_dependence(
     Parameters
     ----------
     prior : array (2,) or distribution
-        (a, b) of a Beta on the bounds, whose density is taken times B(a, b); or a distribution of
+        (a, b) of a Beta on the bounds, whose density is multiplied by B(a, b); or a distribution of
         rho.
     s : array
-        Logit variable on the bounds, or on what they and `ends` have in common.
+        Logit variable on the bounds, or on their intersection with `ends`.
     bounds : array (2,)
         The admissible interval.
     ends : array (2,), optional
@@ -339,17 +344,17 @@ def log_ratio(
     Parameters
     ----------
     prior : array (2,) or distribution
-        (a, b) of a Beta of w, whose density is taken times B(a, b); or a distribution of
+        (a, b) of a Beta of w, whose density is multiplied by B(a, b); or a distribution of
         sigma_alpha.
     s : array
         Logit variable on (0, 1).
     sigma : array or None
-        Standard deviation of the errors, which ties w to sigma_alpha. Without it a distribution
-        gives way to a uniform share.
+        Standard deviation of the errors, which ties w to sigma_alpha. Without it a uniform share
+        replaces a distribution of sigma_alpha.
     periods : array
         T.
     ends : array (2,), optional
-        Hard bounds of the distribution, which sigma_alpha keeps but for rounding.
+        Hard bounds of the distribution, which sigma_alpha respects up to rounding.
     """
     if isinstance(prior, dist.Distribution) and sigma is not None:
         weight = jax.nn.sigmoid(2 * s)

@@ -23,18 +23,19 @@ def draw(
     prior : Prior
         The prior of a model.
     bounds : tuple of array (2,)
-        The admissible intervals of rho and lam, those that the model has.
+        The admissible intervals of those of rho and lam that the model has.
     names : tuple of str
-        "rho" and "lam", likewise.
+        Their names, "rho" and "lam".
     size : int
         How many draws.
     rng : numpy.random.Generator
-        Their source.
+        Source of the draws.
 
     Returns
     -------
     dict of array
-        By parameter: beta (size, k), the others (size,). What is improper is missing.
+        By parameter: beta (size, k), the others (size,). Parameters with an improper prior are
+        missing.
     """
     drawn: dict[str, np.ndarray | None] = {}
     if prior.sigma is not None:
@@ -55,9 +56,9 @@ def draw(
 def draw_spread(
     prior: Prior, sigma: np.ndarray | None, periods: int, size: int, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Draws of sigma_alpha, (size,), beside those of sigma, (size,).
+    """Draws of sigma_alpha, (size,), that go with those of sigma, (size,).
 
-    None where the prior is that of a share and sigma has no proper one.
+    None where the prior is on the share w and sigma has no proper prior.
     """
     if isinstance(prior.level, dist.Distribution):
         return sample_within(prior.level, size, POSITIVE, rng)

@@ -42,8 +42,8 @@ class Ridge:
     Notes
     -----
     With the default prior of sigma, beta_j is marginally Student's t of this scale with two degrees
-    of freedom. The intercept is wider, because as lam nears 1 the data say nothing of it and its
-    prior everything. Why k is in s_0: see `InverseGamma`.
+    of freedom. The prior of the intercept is wider because, as lam approaches 1, the data say
+    nothing about the intercept and its prior decides. `InverseGamma` explains why k is in s_0.
 
     References
     ----------
@@ -162,11 +162,11 @@ class InverseGamma:
 
     Notes
     -----
-    A coefficient with a prior N(0, sigma^2 v), far wider than the coefficient turns out, says of
-    sigma what one residual of zero would say. The k/2 in the default scale makes up for that: given
-    such coefficients, 1 / sigma^2 has the prior mean 1 / s^2, and sigma is pulled neither up nor
-    down. s is the scale of the model's own errors, whatever rho and lam are. The prior looks at the
-    data for it, as it does for the scales of the regressors.
+    A coefficient whose prior N(0, sigma^2 v) is far wider than the coefficient turns out to be acts
+    on sigma like one residual of zero. The k/2 in the default scale makes up for that: given such
+    coefficients, 1 / sigma^2 has the prior mean 1 / s^2, and sigma is pulled neither up nor down. s
+    is the scale of the model's own errors, whatever rho and lam are. It is taken from the data, as
+    are the scales of the regressors.
 
     Examples
     --------
@@ -234,14 +234,15 @@ class Uniform:
 @front_doors
 @dataclass(frozen=True)
 class Shrinkage:
-    """A prior of the spread of random effects by a uniform share: the default of sigma_alpha.
+    """A uniform prior of the share by which unit means are shrunk: the default of sigma_alpha.
 
     ::
 
         sigma^2 / (sigma^2 + T sigma_alpha^2) ~ Uniform(0, 1)
 
-    The share is that by which the mean of a unit over its T periods is drawn towards the mean of
-    all units. The prior is proper, needs no scale and is hardly informative.
+    The share is how far the mean of a unit over its T periods is drawn towards the mean of all
+    units. The prior of sigma_alpha that follows is proper, needs no scale and is hardly
+    informative.
 
     References
     ----------
@@ -257,8 +258,8 @@ class Shrinkage:
     """
 
 
-LARGE = 1e80  # of scales: the square of a larger one leaves the range of 64-bit floats
-MOST = {"shape": 1e12, "a": 1e12, "b": 1e12}  # beyond which a prior is one point
+LARGE = 1e80  # of scales: products of larger ones may leave the range of 64-bit floats
+MOST = {"shape": 1e12, "a": 1e12, "b": 1e12}  # beyond these a prior is practically one point
 
 FAMILIES = {
     "beta": (Ridge, Zellner, Conjugate, Flat),
@@ -268,7 +269,7 @@ FAMILIES = {
     "sigma_alpha": (Shrinkage,),
 }
 
-# the same for a type checker, with the distributions
+# the same for a type checker, with NumPyro's distributions
 BetaPrior: TypeAlias = (
     Ridge | Zellner | Conjugate | Flat | dist.Distribution | dict[str, dist.Distribution]
 )
@@ -280,15 +281,15 @@ SpreadPrior: TypeAlias = Shrinkage | dist.Distribution
 @front_doors
 @dataclass(frozen=True, init=False, repr=False)
 class Priors:
-    """The priors of a model: what is not given keeps its weakly informative default.
+    """The priors of a model: each one not given keeps its weakly informative default.
 
     ::
 
         beta | sigma^2 ~ N(b0, sigma^2 V0),    sigma^2 ~ InverseGamma(a0, d0),    rho, lam ~ Beta
 
-    The defaults are conjugate and scaled to the data, so that `sampler="exact"` and the marginal
-    likelihood are to be had. Any NumPyro distribution takes their place; those with hard bounds
-    keep every draw inside them.
+    The defaults are conjugate and scaled to the data, so that ``sampler="exact"`` and the marginal
+    likelihood are available. Any NumPyro distribution can take their place; one with hard bounds
+    keeps every draw inside them.
 
     Parameters
     ----------
@@ -308,8 +309,8 @@ class Priors:
     Raises
     ------
     PriorError
-        For a parameter that does not exist, a family that is not one of the parameter's, and
-        numbers out of range.
+        For a parameter that does not exist, a family that does not suit its parameter, and numbers
+        out of range.
 
     Examples
     --------
@@ -368,7 +369,7 @@ class Priors:
         Returns
         -------
         Priors
-            Improper ones, so that there is no marginal likelihood.
+            The reference priors. They are improper, so that there is no marginal likelihood.
 
         Examples
         --------
@@ -400,7 +401,8 @@ def _show(family: Any) -> str:
 def _check(name: str, family: Any) -> None:
     """Refuse what is no prior of this parameter.
 
-    That is another's family, numbers out of range, and distributions of the wrong shape.
+    That is, a family of another parameter, numbers out of range, or a distribution of the wrong
+    shape.
     """
     allowed = isinstance(family, (*FAMILIES[name], dist.Distribution)) or (
         name == "beta" and isinstance(family, dict)
@@ -426,7 +428,7 @@ def _check(name: str, family: Any) -> None:
 
 
 def _check_terms(priors: dict[str, Any]) -> None:
-    """Refuse what is no distribution of a term."""
+    """Refuse a prior of a term that is not a distribution."""
     for term, distribution in priors.items():
         if not isinstance(distribution, dist.Distribution):
             raise PriorError(
@@ -448,9 +450,9 @@ def _check_numbers(name: str, family: Any) -> None:
 
 
 def _check_conjugate(family: Conjugate) -> None:
-    """Refuse what is no array of finite numbers.
+    """Refuse a mean or a covariance that is not an array of finite numbers.
 
-    Whether there is one for each term, the model says.
+    The model checks whether there is one for each term.
     """
     try:
         finite = all(
@@ -472,6 +474,6 @@ def _is_positive(value: Any, most: float) -> bool:
 
 
 def _describe(family: Any) -> str:
-    """What was given for a prior: the families of ours as they print, anything else on one line."""
+    """What was given for a prior: the name of its family, or any other value in one line."""
     ours = tuple({kind for kinds in FAMILIES.values() for kind in kinds})
     return type(family).__name__ if isinstance(family, (*ours, dist.Distribution)) else show(family)

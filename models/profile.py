@@ -1,13 +1,16 @@
 """The scale of the errors, in NumPy: what the default priors are scaled to.
 
-    s^2 = SSR(rho, lam) / (nu - k)     at the (rho, lam) that maximise
+    s^2 = SSR(rho, lam) / (nu - k)
+
+at the (rho, lam) that maximise
 
     L(rho, lam) - (nu - k)/2 log SSR(rho, lam) - 1/2 log |D_lam' D_lam| + log |d(rho, lam)/ds|
 
-which is the mode of the logit variables s of (rho, lam) under the reference prior. Simpler scales
-fail. Least squares that ignore rho and lam have residuals many times as large where dependence is
-strong. Least squares with W y for a regressor have none at all where W is nearly complete. And the
-likelihood itself, without the terms in k, may have no maximum there.
+with D_lam = S_lam D. This is the posterior mode of the logit variables s of (rho, lam) under the
+reference prior. Simpler scales fail. Least squares without rho and lam leaves residuals that are
+many times too large where dependence is strong. Least squares with W y as a regressor leaves none
+at all where W is nearly complete. And the likelihood itself, without the terms in k, may have no
+maximum there.
 """
 
 from typing import NamedTuple
@@ -22,7 +25,7 @@ from spillover.kernels.logdet import LogDetSeries, evaluate_on_host
 from spillover.kernels.logit import to_rho
 from spillover.models.likelihood import Likelihood
 
-SIDE = {1: (65, 9), 2: (33, 9)}  # points a side of the first grid and of those that close in
+SIDE = {1: (65, 9), 2: (33, 9)}  # points along a side of the first grid, and of the finer ones
 # log units between the best point and those beside it, below which a parabola finds the mode
 NEAR = {1: 1e-2, 2: 1e-5}
 MOST = 60  # grids
@@ -39,8 +42,8 @@ class Grid(NamedTuple):
 def residual_scale(likelihood: Likelihood) -> float:
     """s, the standard deviation of the errors at the mode, on nu - k degrees of freedom.
 
-    The mode is sought on grids that close in, and by a parabola at the end. For random effects pass
-    the moments of the contrasts over time with their counts; `between` is not looked at.
+    The mode is found on finer and finer grids, and by a parabola at the end. For random effects,
+    pass the moments of the contrasts over time, with their counts; `between` is ignored.
     """
     host: Likelihood = jax.tree.map(np.asarray, likelihood._replace(between=None))
     kept = _find_independent(np.asarray(host.moments.d))
@@ -75,8 +78,8 @@ def residual_scale(likelihood: Likelihood) -> float:
 def _vertex(density: np.ndarray, best: tuple[np.intp, ...]) -> tuple[np.ndarray, float]:
     """The top of the parabolas through the best point of a grid and its neighbours.
 
-    In steps from that point, axis by axis, with the largest difference of the density from a
-    neighbour. At the edge of the grid the top is the point itself.
+    Returned in grid steps from that point, axis by axis, with the largest drop of the log density
+    to a neighbour. At the edge of the grid the top is the point itself.
     """
     vertex, drop = np.zeros(2), 0.0
     for axis, i in enumerate(best):
@@ -91,9 +94,9 @@ def _vertex(density: np.ndarray, best: tuple[np.intp, ...]) -> tuple[np.ndarray,
 
 
 def _find_independent(d: np.ndarray) -> np.ndarray:
-    """Positions of the columns of d, (q, k), that the others do not make up.
+    """Positions of linearly independent columns of d, (q, k).
 
-    A column that is constant over time, say, is nothing after demeaning.
+    A column that is constant over time, for example, is zero after demeaning.
     """
     factor, order = scipy.linalg.qr(d, mode="r", pivoting=True)
     size = np.abs(np.diagonal(factor))
@@ -125,9 +128,9 @@ def _grid(host: Likelihood, kept: np.ndarray, lam_axis: np.ndarray, rho_axis: np
 
 
 def _log_dependence(host: Likelihood, part: LogDetSeries, s: np.ndarray) -> np.ndarray:
-    """The log-determinant and the log slope of rho or lam, summed, at logit variables s, (m,).
+    """The log-determinant plus the log slope of rho or lam, at logit variables s, (m,).
 
-    The log-determinant of S(rho) or S_lam counts as often as it does in the likelihood.
+    The log-determinant of S(rho) or S_lam counts as often as in the likelihood.
     """
     logdet = np.asarray(host.multiplicity) * evaluate_on_host(part, s)
     return np.asarray(logdet + log_expit(2 * s) + log_expit(-2 * s))

@@ -1,4 +1,4 @@
-"""A whole study on composite indices whose truth is known.
+"""A simulated study on composite indices, with known parameters.
 
     y = S(rho)^-1 (x beta + W x theta + alpha_i + xi_t + sigma e),    y_it = sum_j w_j z_itj
 
@@ -37,7 +37,7 @@ TRUTH: Mapping[str, float] = MappingProxyType(
         "rho": 0.396,
     }
 )
-# between which values each control lies: shares, but for openness
+# the range of each control; all except openness are shares
 CONTROLS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "government": (0.08, 0.65),
@@ -48,7 +48,7 @@ CONTROLS: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 PERSISTENCE = 0.6  # of shocks from year to year
-NEARNESS = 0.7  # of units to their neighbours: the rho of a spatial filter
+NEARNESS = 0.7  # the rho of the spatial filter that makes neighbours alike
 # how far an indicator may lie from its index, as a share of the way to the nearer end of [0, 1]
 SPREAD = 0.4
 
@@ -57,12 +57,12 @@ SPREAD = 0.4
 class Prosperity:
     """A simulated study with the coefficients TRUTH.
 
-    y = rho W y + x beta + W x theta + effects + noise in all units and periods.
+        y = rho W y + x beta + W x theta + effects + noise
 
     `y`: the index of prosperity, (T, N). `x`: integration and the controls in the order of TRUTH,
     (T, N, 6). `effects`: the sum of an effect of the unit and one of the period, (T, N). `noise`:
-    (T, N). `indicators`: of y, (T, N, k), and `parts`: of integration, (T, N, m), all in [0, 1]
-    with more being better. The entropy index of the former is y, that of the latter x[..., 0].
+    (T, N). `indicators`: of y, (T, N, k), and `parts`: of integration, (T, N, m); all lie in
+    [0, 1], and more is better. The entropy index of the former is y, that of the latter x[..., 0].
     """
 
     y: np.ndarray
@@ -74,7 +74,7 @@ class Prosperity:
 
 
 def simulate_gdp(level: np.ndarray, periods: int, rng: np.random.Generator) -> np.ndarray:
-    """Gross domestic product per head in yuan, (T, N).
+    """Simulate gross domestic product per head in yuan, (T, N).
 
     It grows by about 7 % a year from a start that rises with the `level` of a unit, (N,), in any
     units.
@@ -98,7 +98,7 @@ def simulate_prosperity(
     sigma: float = 0.008,
     indicators: tuple[int, int] = (10, 5),
 ) -> Prosperity:
-    """A panel study whose composite indices obey a spatial Durbin model exactly.
+    """Simulate a panel whose composite index obeys a spatial Durbin model exactly.
 
     The indices are those of the entropy method.
 
@@ -109,7 +109,8 @@ def simulate_prosperity(
     weights : sparse array (N, N)
         W, row-standardised.
     gdp : array (T, N)
-        Its mean over time says how developed a unit is. It is not in the model.
+        Gross domestic product per head. Its mean over time says how developed a unit is; the model
+        does not contain it.
     rng : numpy.random.Generator
         Source of all that is random.
     sigma : float, default 0.008
@@ -125,7 +126,7 @@ def simulate_prosperity(
     Raises
     ------
     ConvergenceError
-        Where the part of y that the effects cannot move is wider than [0, 1]; then lower sigma.
+        Where the part of y that the effects cannot change is wider than [0, 1]; then lower sigma.
 
     Examples
     --------
@@ -166,8 +167,8 @@ def _solve_response(
 ) -> tuple[np.ndarray, np.ndarray]:
     """y, (T, N), of range [0, 1], and the two-way effects, (T, N), that give it this range.
 
-    The effects take out the means of units and periods of all else, and put in a pattern of their
-    own times an amplitude. The range of y is convex in the amplitude, so that one value gives 1.
+    The effects cancel the unit and period means of everything else, and add a pattern of their own
+    times an amplitude. The range of y is convex in the amplitude, so that one value gives 1.
     """
     coefficients = np.array(list(TRUTH.values()))
     rho, k = TRUTH["rho"], x.shape[-1]
@@ -200,8 +201,9 @@ def _simulate_indicators(y: np.ndarray, count: int, rng: np.random.Generator) ->
 
         z_j = y + e_j - sum_k w_k e_k,    |e_j| <= 0.4 min(y, 1 - y)
 
-    All z_j are 0 where y is 0 and 1 where it is 1, so that rescaling changes nothing, and sum_j w_j
-    z_j = y. The entropy weights w depend on z in turn, smoothly: what is wanted is a fixed point.
+    All z_j are 0 where y is 0 and 1 where it is 1, so that rescaling changes nothing. The sum of
+    w_j z_j over j is y. The entropy weights w depend on z in turn, smoothly; iteration finds the
+    fixed point.
     """
     lean = rng.uniform(-0.5, 0.5, count)  # the same at all times: it makes the weights differ
     shape = (
@@ -231,8 +233,8 @@ def _simulate_series(
 ) -> np.ndarray:
     """Series around 0, (T, N, count), for a `size` (T, count).
 
-    Units persist, the nearer are more alike and the developed are ahead; on top come, times `pace`,
-    trends and shocks that die away.
+    Units differ permanently: neighbours are alike, and developed units are ahead. Trends and shocks
+    that die away are added, times `pace`.
     """
     n, (periods, count) = len(rank), size
     unit = 0.6 * rank[:, None] + 0.7 * _smooth(weights, rng.standard_normal((n, count)))
@@ -248,10 +250,10 @@ def _simulate_series(
 
 
 def _smooth(weights: sparse.csr_array, values: np.ndarray) -> np.ndarray:
-    """Values, (N, k), filtered so that they are the more alike the nearer two units are."""
+    """Values, (N, k), filtered so that nearby units are alike."""
     return factorise(weights, NEARNESS).solve(values)
 
 
 def _standardise(values: np.ndarray) -> np.ndarray:
-    """Values of mean 0 and standard deviation 1."""
+    """The values shifted and scaled to mean 0 and standard deviation 1."""
     return np.asarray((values - values.mean()) / values.std())

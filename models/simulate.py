@@ -1,6 +1,8 @@
-"""Data from any model of the family, with parameters that are known.
+"""Data from any model of the family, with known parameters.
 
-y_t = S(rho)^-1 (X_t beta + W X_t theta + alpha + xi_t iota + u_t),    u_t = S_lam^-1 e_t
+    y_t = S(rho)^-1 (X_t beta + W X_t theta + alpha + xi_t iota + u_t),    u_t = S_lam^-1 e_t
+
+with S(rho) = I - rho W and S_lam = I - lam M.
 """
 
 from typing import Any
@@ -68,11 +70,11 @@ def simulate(
     Raises
     ------
     DataError
-        Where shapes do not go together, and where rho or lam lies outside its admissible interval.
+        Where shapes do not match, and where rho or lam lies outside its admissible interval.
     SpecificationError
-        Where rho, lam or sigma is no number, and where sigma is negative.
+        Where rho, lam or sigma is not a number, and where sigma is negative.
     WeightsError
-        Where weights or error_weights are no matrix of N units.
+        Where weights or error_weights is not a matrix of N units.
 
     Examples
     --------
@@ -106,7 +108,7 @@ def simulate(
 
 
 def _check_arrays(weights: Any, x: Any, beta: Any, theta: Any, error_weights: Any) -> None:
-    """Refuse arrays that are none, or whose shapes do not go together."""
+    """Refuse values that are not arrays, and arrays whose shapes do not match."""
     if not isinstance(x, np.ndarray) or x.ndim != 3 or x.dtype.kind not in "biuf":
         raise DataError(
             f"x is {kind_of(x)}{_shape(x)}: give an array of numbers (T, N, k), periods, units and"

@@ -1,7 +1,8 @@
 """The family of models: three flags, not eight classes.
 
-S_lam [S(rho) y - X beta - W X theta] = e,    S(rho) = I - rho W,  S_lam = I - lam M,
-e ~ N(0, sigma^2 I)
+    S_lam [S(rho) y - X beta - W X theta] = e,    e ~ N(0, sigma^2 I)
+
+with S(rho) = I - rho W and S_lam = I - lam M.
 """
 
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def specify(name: str, effects: str) -> Spec:
     Raises
     ------
     SpecificationError
-        Names what is unknown, and what there is.
+        Names what is unknown, and lists the choices.
     """
     return Spec(
         choice("is no model", name, FLAGS), choice("are no effects", effects, EFFECTS + RANDOM)

@@ -4,9 +4,9 @@
     sigma, beta  the normals of the geometry without bounds, cut to the interval
                  (`kernels.truncated`), one coefficient after the other
 
-Cut like this, coefficients are as near to normal as the data make them. Where the bounds are far
-away the geometry is that without bounds, and what is left of the density is the probability that
-each coefficient has of its interval.
+Coefficients that are cut like this are as close to normal as the data make them. Where the bounds
+are far away the geometry is that without bounds. The density gains one factor for each coefficient:
+the probability that the uncut one lies in its interval.
 
 Geweke (1991), "Efficient simulation from the multivariate normal and Student-t distributions
 subject to linear constraints"; Keane (1994), Econometrica 62.
@@ -37,7 +37,7 @@ from spillover.models.likelihood import (
 )
 
 WHOLE, POSITIVE = (-np.inf, np.inf), (0.0, np.inf)
-MORE = 20  # draws for each one that is wanted, where some fall outside
+MORE = 20  # draws for each one wanted, where some fall outside
 UNIT = np.array([0.0, 1.0])  # the interval of w
 # how far the logit variable may go on a narrowed interval: nothing is singular at its ends, so that
 # mass may pile up against them
@@ -45,12 +45,12 @@ NARROW = 12.0
 
 
 class Supports(NamedTuple):
-    """The ends of what the priors allow.
+    """The ends of the intervals that the priors allow.
 
-    They are infinite where open, and None where a parameter is as free as without a prior.
+    They are infinite where open, and None where a prior sets no bound of its own.
 
     `beta`: (k, 2). `sigma`, `level` (of sigma_alpha): (2,). `dependence`: (2,) for each of rho and
-    lam, those that the model has.
+    lam that the model has.
     """
 
     beta: jax.Array | None
@@ -75,9 +75,9 @@ def supports(
     beta : dict
         Distributions by the positions of their terms.
     sigma, level : object
-        Priors of sigma and sigma_alpha. What is no distribution has no bounds.
+        Priors of sigma and sigma_alpha. Only a distribution has bounds.
     dependence : dict
-        Priors of rho and lam by name, those that the model has.
+        Priors of those of rho and lam that the model has, by name.
     terms : tuple of str
         Labels of the k regressors.
 
@@ -110,7 +110,7 @@ def _is_open(bounds: Supports) -> bool:
 def _ends_in(family: Any, name: str) -> jax.Array | None:
     """The ends of a distribution of one number, (2,).
 
-    None for a family of ours and for the whole line.
+    None for the package's own families and for the whole line.
     """
     if not isinstance(family, dist.Distribution):
         return None
@@ -167,8 +167,8 @@ def _name_of(distribution: dist.Distribution) -> str:
 def _ends(distribution: Any) -> tuple[Any, Any]:
     """The ends of the support; TypeError for a support of another kind.
 
-    Of a transformed distribution they are the images of the ends of its base: the codomain of a
-    transform need not know where the base ends.
+    For a transformed distribution they are the images of the ends of its base: the codomain of a
+    transform need not reflect where the base ends.
     """
     if isinstance(distribution, dist.Delta | dist.ImproperUniform):
         raise TypeError
@@ -188,7 +188,7 @@ def _ends(distribution: Any) -> tuple[Any, Any]:
                 [np.asarray(transform(jnp.asarray(end, float)), float) for end in inner]
             )
             inner = image.min(axis=0), image.max(axis=0)
-        # a NaN, such as of 0 times infinity, says nothing
+        # a NaN, as from 0 times infinity, is ignored
         low, high = (
             np.fmax(low, inner[0]),
             np.fmin(high, inner[1]),
@@ -209,9 +209,9 @@ def _bounds_of(support: Any) -> tuple[Any, Any]:
 def narrow(
     bounds: Supports, names: tuple[str, ...], admissible: tuple[tuple[float, float], ...]
 ) -> Supports | None:
-    """The supports, with those of rho and lam cut to their admissible intervals.
+    """Cut the supports of rho and lam to their admissible intervals.
 
-    None where nothing is bounded any more.
+    None where no bound is left.
 
     Raises
     ------
@@ -243,7 +243,7 @@ def sample_within(
 ) -> np.ndarray | None:
     """`size` draws from the part of a distribution that lies inside `within`.
 
-    None where that part is so small that there is nothing to show.
+    None where that part is too small to be sampled.
     """
     ends, key = interval(distribution, "a parameter"), jax.random.key(int(rng.integers(2**31)))
     if (ends[..., 0] >= within[0]).all() and (ends[..., 1] <= within[1]).all():
@@ -283,7 +283,7 @@ def cut_normal(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """centre + z / rate inside `ends`, where z is the standard normal v cut to fit.
 
-    Returns it, z, and the log probability that an uncut one lies inside.
+    Returns this value, z, and the log probability that an uncut value lies inside.
     """
     known = jnp.isfinite(ends)
     low, high = jnp.where(
@@ -298,7 +298,7 @@ def cut_coefficients(
 ) -> tuple[jax.Array, jax.Array]:
     """beta, (k,), each inside its row of the box, (k, 2), at normal coordinates v, (k,).
 
-    With it the sum of the log probabilities that the coefficients have of their rows.
+    Also returned is the sum of the log probabilities that the uncut coefficients lie in their rows.
 
     R (beta - b) = sigma z is solved from the last coefficient to the first, each z cut to what the
     coefficients after it leave.
@@ -322,12 +322,16 @@ def cut_coefficients(
 def cut_sigma_and_beta(
     likelihood: Likelihood, bounds: Supports, point: Point, fit: Regression, flat: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """sigma and beta inside their bounds, and what these add to the log Jacobian of both.
+    """sigma and beta inside their bounds, and what the bounds add to the log Jacobian of both.
 
     sigma and beta are those at the normal coordinates z, v of a flat vector, (k + 1,) or more. The
-    Jacobian gains the log probabilities that they have of their intervals and, for sigma, (u^2 -
-    v^2) / 2, where u is v cut to its interval. For beta such a term is in the density already,
-    whose quadratic form is that of z before the cut.
+    log Jacobian gains the log probabilities that the uncut values lie in their intervals. For sigma
+    it also gains
+
+        (u^2 - v^2) / 2
+
+    where u is v cut to its interval. For beta such a term is in the density already, whose
+    quadratic form is that of z before the cut.
     """
     k, root = fit.beta.shape[0], jnp.sqrt(2 * likelihood.nu)
     centre, ends = 0.5 * jnp.log(fit.ssr / likelihood.nu), _sigma_ends(likelihood, bounds, point)
@@ -344,7 +348,7 @@ def cut_sigma_and_beta(
 
 
 def _sigma_ends(likelihood: Likelihood, bounds: Supports, point: Point) -> jax.Array | None:
-    """The ends of sigma: its own, and at a given w also those of sigma_alpha, a multiple of it."""
+    """The ends of sigma: its own, and at a given w those implied by sigma_alpha, its multiple."""
     if bounds.level is None or point.weight is None:
         return bounds.sigma
     implied = bounds.level / sigma_alpha(jnp.ones(()), point.weight, likelihood.multiplicity)
@@ -352,7 +356,7 @@ def _sigma_ends(likelihood: Likelihood, bounds: Supports, point: Point) -> jax.A
 
 
 def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
-    """The ends of w, where bounds of both sigma and sigma_alpha leave only some ratios of them."""
+    """The ends of w, where bounds of both sigma and sigma_alpha allow only some of their ratios."""
     if bounds.sigma is None or bounds.level is None:
         return None
     ratios = jnp.stack([bounds.level[1] / bounds.sigma[0], bounds.level[0] / bounds.sigma[1]])
@@ -362,7 +366,7 @@ def weight_ends(likelihood: Likelihood, bounds: Supports) -> jax.Array | None:
 def _ends_of(
     likelihood: Likelihood, bounds: Supports
 ) -> list[tuple[jax.Array | None, jax.Array | np.ndarray]]:
-    """The ends and the whole interval of rho, lam and w, those that the model has.
+    """The ends and the whole interval of those of rho, lam and w that the model has.
 
     The ends are None where there are no hard bounds.
     """
@@ -380,7 +384,7 @@ def locate_point(
 ) -> tuple[Point, jax.Array]:
     """The point at logit variables s, (p,), each on what the supports leave of its interval.
 
-    With it the logit variables of this point on the whole intervals, (p,).
+    Also returned are the logit variables of this point on the whole intervals, (p,).
     """
     if bounds is None or not s.shape[0]:
         return point_at(likelihood, s), s
@@ -404,7 +408,7 @@ def widen_points(likelihood: Likelihood, bounds: Supports | None, points: np.nda
 
 
 def reach(likelihood: Likelihood, bounds: Supports | None) -> tuple[float, ...] | None:
-    """How far from 0 each of the logit variables may go; None where that is as usual."""
+    """How far from 0 each of the logit variables may go; None where no prior has hard bounds."""
     if bounds is None:
         return None
     return tuple(END if ends is None else NARROW for ends, _ in _ends_of(likelihood, bounds))
