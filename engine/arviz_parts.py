@@ -1,9 +1,9 @@
 """ArviZ, imported after JAX and NumPyro.
 
-ArviZ leaves modules that load on first use in place of JAX and NumPyro where it finds none. A later
-`import numpyro.distributions` then runs NumPyro's own import in the middle of itself, and leaves a
-second package without its parts. So ArviZ is imported here, after the two. Where a program imported
-ArviZ first, the two are loaded before anything of this package takes a part of them.
+Where JAX and NumPyro have not been imported yet, ArviZ puts modules in their place that load on
+first use. A later `import numpyro.distributions` would then start NumPyro's own import in the
+middle of itself, and leave a second, incomplete package. So ArviZ is imported here, after the two.
+Where a program imported ArviZ first, both are loaded before anything in this package uses them.
 """
 
 import sys
@@ -15,15 +15,13 @@ LATE = ("jax", "numpyro")
 
 
 def finish_loading() -> None:
-    """Load JAX and NumPyro where ArviZ left modules that wait for their first use; where nobody
-    imported them, do nothing.
-    """
+    """Load JAX and NumPyro where ArviZ left lazy modules in their place; else do nothing."""
     for name in LATE:
         getattr(sys.modules.get(name), "__version__", None)  # any attribute loads the module
 
 
 def load_arviz(part: Literal["base", "stats", "plots"]) -> ModuleType:
-    """The module arviz_base, arviz_stats or arviz_plots."""
+    """Import arviz_base, arviz_stats or arviz_plots."""
     for name in LATE:
         import_module(name)
     finish_loading()

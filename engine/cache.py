@@ -1,4 +1,6 @@
-"""What depends on W alone, kept by the content of W: in memory, and on disk once `keep` was called.
+"""A cache of what depends on W alone, keyed by the content of W.
+
+Records are kept in memory, and on disk too once `keep` has been called.
 
 >>> import spillover as so
 >>> so.cache.folder() is None  # nothing goes to disk unasked
@@ -25,9 +27,9 @@ from spillover.kernels.arguments import flag, front_door, path
 from spillover.kernels.errors import SpilloverWarning
 
 Arrays = Mapping[str, np.ndarray]
-DIGEST = "digest"  # of a record on disk: the SHA-256 of its key and contents
-LARGEST = 2**26  # bytes of a file of ours, and far more than one has
-UNREADABLE = (  # what NumPy raises for files that are torn, altered, or promise what they lack
+DIGEST = "digest"  # field of a record on disk: the SHA-256 of its key and contents
+LARGEST = 2**26  # bytes: no record comes near, so a larger file is not ours
+UNREADABLE = (  # raised by NumPy for files that are cut short, altered, or declare what they lack
     OSError,
     ValueError,
     EOFError,
@@ -45,7 +47,7 @@ KEPT = 10_000  # records in memory: some kilobytes each, and a sweep may have th
 
 
 class _Shelf:
-    """The records, the latest last, and the folder they also go to."""
+    """The records, the most recently used last, and the folder that also keeps them."""
 
     def __init__(self) -> None:
         self.records: OrderedDict[str, Arrays] = OrderedDict()
@@ -59,14 +61,14 @@ _shelf = _Shelf()
 def keep(folder: str | Path | None = None) -> Path:
     """Keep records on disk from now on, so that the next Python session finds them.
 
-    A record holds numbers only: some kilobytes, and some hundred for a W of more than a million
-    units.
+    A record holds numbers only. It takes a few kilobytes, or a few hundred for a W of more than a
+    million units.
 
     Parameters
     ----------
     folder : str or Path, optional
-        Where; it is made with mode 0700 if it is not there. By default $SPILLOVER_CACHE, else a
-        folder in the user's cache.
+        Where to keep them; created with mode 0700 if it does not exist. By default
+        $SPILLOVER_CACHE, else a folder in the user's cache.
 
     Returns
     -------
@@ -76,7 +78,7 @@ def keep(folder: str | Path | None = None) -> Path:
     Raises
     ------
     StorageError
-        For a folder that is another user's, that others may write to, or that cannot be used.
+        For a folder that belongs to another user, that others can write to, or that cannot be used.
 
     Examples
     --------
@@ -90,12 +92,12 @@ def keep(folder: str | Path | None = None) -> Path:
 
 @front_door
 def folder() -> Path | None:
-    """The folder that records go to.
+    """Return the folder that records are kept in.
 
     Returns
     -------
     Path or None
-        None where records stay in memory.
+        None while records are kept in memory only.
 
     Examples
     --------
@@ -112,7 +114,7 @@ def clear(*, disk: bool = False) -> None:
     Parameters
     ----------
     disk : bool
-        Whether those in the folder are deleted too; by default only those in memory.
+        Whether to delete the records on disk too. By default only memory is cleared.
 
     Examples
     --------
@@ -126,14 +128,14 @@ def clear(*, disk: bool = False) -> None:
 
 
 def recall(key: tuple[Any, ...], make: Callable[[], Arrays]) -> Arrays:
-    """The arrays for a key, made by `make` where they are not kept yet.
+    """Return the arrays kept for a key, made by `make` if there are none yet.
 
     Parameters
     ----------
     key : tuple
-        All that the arrays depend on, the digest of W first.
+        Everything that the arrays depend on, the digest of W first.
     make : callable
-        Makes the arrays: a dict of names and arrays.
+        Returns the arrays, as a dict from names to arrays.
 
     Returns
     -------
@@ -150,13 +152,13 @@ def recall(key: tuple[Any, ...], make: Callable[[], Arrays]) -> Arrays:
     if _shelf.folder is not None and (
         stored is None or not (_shelf.folder / f"{name}.npz").exists()
     ):
-        _keep(name, arrays)  # also a record made before `keep` was called, and over a torn file
+        _keep(name, arrays)  # also if it was made before `keep` was called, and over a damaged file
     return arrays
 
 
 def _keep(name: str, arrays: Arrays) -> None:
-    """Put a record on disk. Where the disk refuses, records stay in memory from now on, which a
-    warning says: no result depends on it.
+    """Write a record to disk. If that fails, warn and keep records in memory only from now on: no
+    result depends on the disk.
     """
     assert _shelf.folder is not None
     try:
@@ -171,7 +173,7 @@ def _keep(name: str, arrays: Arrays) -> None:
 
 
 def _write(path: Path, arrays: Arrays, name: str) -> None:
-    """Put a record on disk, whole or not at all, whoever else writes."""
+    """Write a record to disk, whole or not at all, even if other processes write it too."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         try:
             np.savez(file, allow_pickle=False, **arrays, **{DIGEST: _digest(name, arrays)})
@@ -183,7 +185,7 @@ def _write(path: Path, arrays: Arrays, name: str) -> None:
 
 
 def _digest(name: str, arrays: Arrays) -> np.ndarray:
-    """What tells a record from one that was altered, or that was made for another key."""
+    """The SHA-256 of a record and its key, which shows that it was altered or is another key's."""
     digest = hashlib.sha256(name.encode())
     for key in sorted(arrays):
         array = np.ascontiguousarray(arrays[key])
@@ -192,9 +194,7 @@ def _digest(name: str, arrays: Arrays) -> np.ndarray:
 
 
 def _read(name: str) -> Arrays | None:
-    """The arrays on disk, None where there are none that can be read, or not those that were
-    written.
-    """
+    """Read a record from disk; None if there is none, or it is unreadable or was altered."""
     path = None if _shelf.folder is None else _shelf.folder / f"{name}.npz"
     try:
         if path is None or not path.is_file() or path.stat().st_size > LARGEST:

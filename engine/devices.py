@@ -1,4 +1,4 @@
-"""What JAX runs on, and where it keeps what it compiled."""
+"""The devices that JAX runs on, and the folder for its compiled programs."""
 
 import os
 from pathlib import Path
@@ -12,13 +12,13 @@ from spillover.kernels.arguments import front_door, path
 
 @front_door
 def devices() -> pd.DataFrame:
-    """The devices that JAX sees, one row each.
+    """List the devices that JAX sees, one row each.
 
     Returns
     -------
     DataFrame
-        Columns: `platform`; `kind`; `memory_gib`, in GiB, None where JAX does not say; `precision`,
-        which spillover uses there.
+        Columns: `platform`; `kind`; `memory_gib`, the memory in GiB, missing where JAX does not
+        report it; `precision`, the one that spillover uses there.
 
     Examples
     --------
@@ -43,10 +43,10 @@ def devices() -> pd.DataFrame:
 
 
 def cache_folder() -> Path:
-    """Where the command line keeps compiled programs: $JAX_COMPILATION_CACHE_DIR, else a folder in
-    the user's cache.
+    """The folder in which the command line keeps compiled programs.
 
-    StorageError for a user without a home folder.
+    It is $JAX_COMPILATION_CACHE_DIR, or else a folder in the user's cache. StorageError if the user
+    has no home folder.
     """
     given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     return Path(given) if given else find_cache_home() / "spillover" / "compiled"
@@ -56,14 +56,14 @@ def cache_folder() -> Path:
 def keep_compiled(folder: str | Path | None = None) -> Path:
     """Keep compiled programs on disk from now on, so that the next Python session skips compiling.
 
-    It sets the configuration of JAX for the whole process, which is why nothing in the package
-    calls it but the command line.
+    This changes JAX's configuration for the whole process, so within the package only the command
+    line calls it.
 
     Parameters
     ----------
     folder : str or Path, optional
-        Where; it is made with mode 0700 if it is not there. By default $JAX_COMPILATION_CACHE_DIR,
-        else a folder in the user's cache.
+        Where to keep them; created with mode 0700 if it does not exist. By default
+        $JAX_COMPILATION_CACHE_DIR, else a folder in the user's cache.
 
     Returns
     -------
@@ -73,8 +73,8 @@ def keep_compiled(folder: str | Path | None = None) -> Path:
     Raises
     ------
     StorageError
-        For a folder that is another user's, that others may write to, or that cannot be used:
-        programs are run as they lie there. Nothing is kept then.
+        For a folder that belongs to another user, that others can write to, or that cannot be used.
+        Programs in the folder are run unchecked, so nothing is kept in such a folder.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def keep_compiled(folder: str | Path | None = None) -> Path:
     }
     for name, value in {**options, "jax_persistent_cache_min_entry_size_bytes": -1}.items():
         jax.config.update(name, value)  # type: ignore[no-untyped-call]
-    # JAX leaves the mode of its files to the process: those of an earlier one
+    # JAX writes files with the process's default mode: restrict those of earlier sessions
     restrict_to_user(where)
     return where
 

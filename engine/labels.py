@@ -27,13 +27,14 @@ def few(labels: Any, show: Callable[[Any], str] = spell) -> str:
 
 
 def link_name(ids: pd.Index, i: int, j: int) -> str:
-    """A link by its two labels, for an error message."""
+    """Name a link by its two labels, for an error message."""
     return f"{few(ids[[i]])} → {few(ids[[j]])}"
 
 
 def type_hint(ids: pd.Index, labels: pd.Index) -> str:
-    """A hint for labels of another type than the ids, like 1 and '1', or that read like them:
-    "01001" and 1001, "b " and "b".
+    """A hint for labels that miss the ids by type or spelling only, for an error message.
+
+    Examples are 1 and "1", "01001" and 1001, or "b " and "b". The hint is empty where none fits.
     """
     ours, theirs = ids.inferred_type, labels.inferred_type
     if not len(labels):
@@ -69,10 +70,10 @@ def type_hint(ids: pd.Index, labels: pd.Index) -> str:
 
 
 def as_numbers(values: Any, what: str) -> np.ndarray:
-    """What a user gave as a float64 array; missing and masked values are NaN, true is 1.
+    """Convert what a user gave to float64; missing and masked values become NaN, true becomes 1.
 
-    WeightsError for text, dates, categories and complex values, none of which is turned into
-    numbers, and for numbers so small that float64 holds them as 0.
+    WeightsError for text, dates, categories and complex values, which are never converted, and for
+    numbers so small that float64 holds them as 0.
     """
     if isinstance(values, pd.DataFrame) and all(
         isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in values.dtypes
@@ -93,7 +94,7 @@ def as_numbers(values: Any, what: str) -> np.ndarray:
         )
     try:
         array = values if isinstance(values, pd.Series | np.ma.MaskedArray) else np.asarray(values)
-    except (ValueError, TypeError) as failure:  # lists of several lengths, or what makes no array
+    except (ValueError, TypeError) as failure:  # ragged lists, or what makes no array
         raise WeightsError(
             f"{what} must be real numbers, an array or a table with rows of one length, not"
             f" {spell(values)}."
@@ -127,7 +128,7 @@ def _is_real(values: Any) -> bool:
 
 
 def _as_float(values: Any, what: str) -> np.ndarray:
-    """The real numbers as float64, (rows,) or of any shape."""
+    """Convert real numbers to float64, keeping their shape."""
     if isinstance(values, pd.Series):
         array = (
             values.to_numpy(dtype=object)
@@ -144,7 +145,7 @@ def _as_float(values: Any, what: str) -> np.ndarray:
     try:
         if array.dtype.kind == "O":
             array = np.where(pd.isna(array), np.nan, array)
-        # beyond the range: infinite, which callers refuse by name
+        # overflow gives infinity, which callers refuse with its label
         with np.errstate(over="ignore", under="ignore"):
             numbers: np.ndarray = array.astype(np.float64)
     except OverflowError:
@@ -156,7 +157,7 @@ def _as_float(values: Any, what: str) -> np.ndarray:
         TypeError,
         ArithmeticError,
     ):
-        # such as a signalling NaN of the module decimal
+        # such as a signalling NaN of the decimal module
         raise WeightsError(
             f"{what} must be numbers that float64 holds: {spell(values)} has one that is none."
         ) from None
@@ -173,12 +174,12 @@ def _as_float(values: Any, what: str) -> np.ndarray:
 
 
 def _bare(label: Any) -> Any:
-    """A text without its capitals and the number of its blanks."""
+    """A text in lower case with single blanks, to compare spellings."""
     return " ".join(label.split()).casefold() if isinstance(label, str) else label
 
 
 def as_labels(labels: Any) -> pd.Index:
-    """Labels as an index; tuples stay labels and make no levels.
+    """Convert labels to an index; tuples stay single labels, not levels.
 
     WeightsError for a set, which has no order.
     """
@@ -188,7 +189,7 @@ def as_labels(labels: Any) -> pd.Index:
 
 
 def is_hashable(label: Any) -> bool:
-    """Whether a table can look a label up."""
+    """Whether a label can be looked up in an index."""
     try:
         hash(label)
     except (TypeError, ArithmeticError):
@@ -197,7 +198,7 @@ def is_hashable(label: Any) -> bool:
 
 
 def check_hashable(labels: Any, what: str) -> None:
-    """WeightsError for labels that no table can look up, such as lists."""
+    """Refuse labels that no index can look up, such as lists."""
     wrong = (
         [label for label in labels if not is_hashable(label)] if labels.dtype.kind == "O" else []
     )
@@ -206,7 +207,7 @@ def check_hashable(labels: Any, what: str) -> None:
 
 
 def as_index(ids: Any, n: int | None = None) -> pd.Index:
-    """The labels as a flat, complete and unique index, of length n where n is given."""
+    """Convert labels to a flat, complete and unique index, of length n if n is given."""
     try:
         index = as_labels(ids).copy(deep=True)
         check_hashable(index, "ids")
@@ -237,8 +238,10 @@ def as_index(ids: Any, n: int | None = None) -> pd.Index:
 def check_told_apart(
     labels: pd.Index, what: str = "ids", error: type[Exception] = WeightsError
 ) -> None:
-    """Refuse labels that may be the same unit: they differ by their type alone, like 1 and "1", by
-    the blanks around them, or by digits that a float does not hold.
+    """Refuse labels that may mean the same unit.
+
+    They differ only by type, like 1 and "1", by the blanks around them, or by digits that a float
+    does not hold.
     """
     for culprits, why, way_out in (
         (
@@ -258,8 +261,9 @@ def check_told_apart(
 
 
 def check_periods(periods: pd.Index, name: Any) -> None:
-    """DataError for distinct labels of periods that do not sort, or sort otherwise than the numbers
-    they are, as "10" before "2".
+    """Refuse period labels that do not sort, or are numbers but sort as text: "10" before "2".
+
+    `periods` holds each label once.
     """
     check_told_apart(periods, f"periods in column {name!r}", DataError)
     try:
@@ -280,7 +284,7 @@ def check_periods(periods: pd.Index, name: Any) -> None:
 
 
 def align(ids: pd.Index, labels: Any) -> np.ndarray:
-    """The positions (N,) of `ids` in `labels`, so that labels[positions] = ids.
+    """Find the positions (N,) of `ids` in `labels`, so that labels[positions] = ids.
 
     WeightsError for labels that are repeated, or on one side only.
 
@@ -312,7 +316,7 @@ def align(ids: pd.Index, labels: Any) -> np.ndarray:
 
 
 def _hint_at_numbers(ids: pd.Index, given: pd.Index) -> str:
-    """The way out where one side has row numbers in place of labels, else nothing."""
+    """A hint where only one side has row numbers as its labels, else an empty text."""
     ours, theirs = (
         bool(pd.Index(labels).equals(pd.RangeIndex(len(labels)))) for labels in (ids, given)
     )

@@ -1,4 +1,4 @@
-"""The memory that work will take, held against what is free before it begins.
+"""Estimates of the memory that work will take, checked against what is free before it begins.
 
 The formulas are within a factor of two of measured peaks (`tests/engine/test_memory.py` measures
 them again).
@@ -21,11 +21,11 @@ from spillover.kernels.errors import SpecificationError, SpilloverError
 from spillover.kernels.host_memory import available_memory
 
 FLOAT = 8
-COPIES = 4  # of the draws, at the peak: noise, what the device holds, what comes back, the tree
-LINK = 50  # bytes a link takes while W is made and checked: 39 to 60 were measured
-UNIT_COPIES = 3  # of the impacts by unit: solves, sums, the Dataset
-BLOCK_COPIES = 3  # of a sweep's numbers: blocks, their joint array, the Datasets
-LARGEST = 1e18  # bytes; beyond it a better figure is of no use
+COPIES = 4  # copies of the draws at the peak: noise, on the device, on the host, in the tree
+LINK = 50  # bytes per link while W is made and checked: 39 to 60 were measured
+UNIT_COPIES = 3  # copies of the impacts by unit: solves, sums, the Dataset
+BLOCK_COPIES = 3  # copies of a sweep's numbers: blocks, their joint array, the Datasets
+LARGEST = 1e18  # bytes: the largest need that an error states
 
 
 def check(
@@ -35,12 +35,12 @@ def check(
     max_memory: Any = None,
     error: type[SpilloverError] = SpecificationError,
 ) -> None:
-    """Refuse work that takes more memory than there is.
+    """Refuse work that needs more memory than there is.
 
     Parameters
     ----------
     need : float
-        Bytes that the work takes.
+        Bytes that the work needs.
     what : str
         The work, as the error calls it.
     way_out : str
@@ -48,7 +48,7 @@ def check(
     max_memory : float or None
         Bytes that it may take; None for what is free.
     error : type of SpilloverError
-        What is raised.
+        The error to raise.
     """
     if max_memory is not None and (
         isinstance(max_memory, bool)
@@ -68,34 +68,35 @@ def check(
 
 
 def estimate_draws(draws: int, parameters: int) -> float:
-    """Bytes at the peak of `draws` of so many numbers each, by either sampler."""
+    """Estimate the peak bytes of `draws` draws of so many parameters, by either sampler."""
     return FLOAT * COPIES * float(draws) * (parameters + 2)
 
 
 def estimate_unit_impacts(draws: int, variables: int, units: int) -> float:
-    """Bytes of direct, received and sent impacts of every unit."""
+    """Estimate the bytes of the direct, received and sent impacts of every unit."""
     return 3.0 * FLOAT * UNIT_COPIES * draws * variables * units
 
 
 def estimate_order_impacts(draws: int, variables: int, orders: int) -> float:
-    """Bytes of direct, indirect and total impacts by order of neighbour."""
+    """Estimate the bytes of direct, indirect and total impacts by order of neighbour."""
     return 3.0 * FLOAT * UNIT_COPIES * draws * variables * (orders + 1)
 
 
 def estimate_sweep(members: int, columns: int, numbers: int, kept: int) -> float:
-    """Bytes of a sweep's results: so many `numbers` of each of the `columns` of a member, and
-    `kept` draws of each.
+    """Estimate the bytes of a sweep's results.
+
+    Each of the `members` has `columns` quantities, each with `numbers` summaries and `kept` draws.
     """
     return float(FLOAT * BLOCK_COPIES) * members * columns * (numbers + kept)
 
 
 def estimate_links(links: float) -> float:
-    """Bytes while a W of so many links is made."""
+    """Estimate the bytes that making a W of so many links takes."""
     return LINK * float(links)
 
 
 def format_count(number: float) -> str:
-    """A count for people, where it may be huge.
+    """Format a count for people, however large.
 
     >>> format_count(12000), format_count(1e12)
     ('12,000', '1e+12')

@@ -1,8 +1,8 @@
-"""Compiled programs are let go before there are too many, and none runs where it would hang.
+"""Two guards around JAX: against too many compiled programs, and against forked processes.
 
-Every program that JAX compiles takes some maps of the process's memory. Linux allows 65,530 of them
+Every program that JAX compiles takes some of the process's memory maps. Linux allows 65,530 of them
 unless set otherwise, and a process that needs more dies. A process forked from one in which JAX has
-run lacks its threads, and would wait for them without end.
+run lacks JAX's threads, and would wait for them for ever.
 """
 
 import gc
@@ -15,8 +15,8 @@ import jax
 
 from spillover.kernels.errors import SpecificationError
 
-SHARE = 0.4  # of the maps that a process may have; beyond it all compiled programs go
-USUAL = 65_530  # maps, where the system does not say
+SHARE = 0.4  # of the allowed maps; beyond it compiled programs are dropped
+USUAL = 65_530  # maps allowed where the system does not say
 MAPS, MOST = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
 FORKED = (
     "This process was forked from one in which JAX had run, and would hang: start workers by "
@@ -25,7 +25,7 @@ FORKED = (
 
 
 class _Process:
-    """What only the process knows: whether JAX has run in it, and whether it was forked since."""
+    """Whether JAX has run in this process, and whether the process was forked after that."""
 
     def __init__(self) -> None:
         self.used = False
@@ -41,20 +41,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def enter() -> None:
-    """Note that JAX is about to run; SpecificationError in a process forked from one in which it
-    has.
-    """
+    """Note that JAX is about to run; SpecificationError if the process was forked after JAX ran."""
     if _process.forked:
         raise SpecificationError(FORKED)
     _process.used = True
 
 
 def enter_and_clear() -> None:
-    """`enter`, and let go of compiled programs where there are too many; called before a fit.
+    """Call `enter`, and drop compiled programs if there are too many; called before a fit.
 
-    Those of spillover's own functions go first. If that is not enough, all go, the user's too. What
-    went is compiled again when it is next used; what runs in another thread is held by its caller
-    until it is done.
+    The programs of spillover's own functions are dropped first. If that is not enough, all are,
+    including the user's. A dropped program is compiled again when it is next used; one that is
+    running in another thread lives until it ends.
     """
     enter()
     if is_crowded():
@@ -67,12 +65,12 @@ def enter_and_clear() -> None:
 
 
 def is_crowded() -> bool:
-    """Whether this process has more than SHARE of the maps that it may have."""
+    """Whether this process uses more than SHARE of the maps that it may have."""
     return count_maps() > SHARE * count_allowed()
 
 
 def find_compiled() -> list[Any]:
-    """The compiled functions in the modules of spillover that are loaded."""
+    """The compiled functions in the loaded modules of spillover."""
     modules = [
         module
         for name, module in list(sys.modules.items())
@@ -89,7 +87,7 @@ def find_compiled() -> list[Any]:
 
 
 def count_maps() -> int:
-    """How many maps of memory this process has; 0 where the system does not say.
+    """How many memory maps this process has; 0 where the system does not say.
 
     >>> count_maps() >= 0
     True
@@ -101,7 +99,7 @@ def count_maps() -> int:
 
 
 def count_allowed() -> int:
-    """How many maps a process may have.
+    """How many memory maps a process may have.
 
     >>> count_allowed() > 0
     True

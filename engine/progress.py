@@ -1,4 +1,4 @@
-"""Progress of long work, by rich."""
+"""Progress bars for long work, drawn by rich."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from rich.progress import (
 
 
 def _bar(columns: Sequence[ProgressColumn], show: bool) -> Progress:
-    """A bar that vanishes when it ends; none in a file or a pipe, where it would leave an empty
+    """A bar that vanishes when it ends; disabled in a file or a pipe, where it would leave an empty
     line.
     """
     console = Console(stderr=True)
@@ -28,7 +28,7 @@ def _bar(columns: Sequence[ProgressColumn], show: bool) -> Progress:
 def show_count(label: str, total: int, done: int, *, show: bool) -> Iterator[Callable[[int], None]]:
     """Show how much is done, with its rate and the time left, on the standard error stream.
 
-    The block is given a function report(more), which moves the bar; it does nothing unless `show`.
+    Yields a function report(more), which advances the bar. It does nothing unless `show` is set.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -52,10 +52,10 @@ def show_count(label: str, total: int, done: int, *, show: bool) -> Iterator[Cal
 def show_sampling(
     label: str, chains: int, *, show: bool
 ) -> Iterator[Callable[[int, int, int], None]]:
-    """Show how far sampling is on the standard error stream.
+    """Show the progress of sampling on the standard error stream.
 
-    The block is given a function report(done, total, divergences), which moves the bar; it does
-    nothing unless `show`.
+    Yields a function report(done, total, divergences), which moves the bar. It does nothing unless
+    `show` is set.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -81,9 +81,10 @@ def show_sampling(
 
 @contextmanager
 def show_stages(names: Sequence[str], *, show: bool) -> Iterator[Callable[[str], None]]:
-    """Show which of the stages has begun on the standard error stream.
+    """Show on the standard error stream which of several stages is under way.
 
-    The block is given a function start(name); it does nothing unless `show`.
+    Yields a function start(name), to be called as a stage begins. It does nothing unless `show` is
+    set.
     """
     columns = (
         TextColumn("{task.description}"),

@@ -1,5 +1,6 @@
-"""What values and names look like, where a wrong guess would give wrong numbers: numbers stored as
-text, labels that are the same as text, latitudes and longitudes.
+"""Guesses at what values and names mean, where a wrong reading would give wrong numbers.
+
+They recognise numbers stored as text, labels that are the same as text, latitudes and longitudes.
 """
 
 import re
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-BLANKS = " \u00a0\u2009\u202f"  # blanks that part thousands
+BLANKS = " \u00a0\u2009\u202f"  # blanks that separate thousands
 DIGITS = rf"\d{{1,3}}([,.'’_{BLANKS}]\d{{3}})+([.,]\d+)?|\d+[.,]?\d*|[.,]\d+"
 NUMBER = re.compile(rf"[+\-\u2212]?\s*[$€£¥￥]?\s*({DIGITS})([eE][+-]?\d+)?\s*[%‰％€]?")
 MARKS = (
@@ -18,9 +19,10 @@ MARKS = (
     ("'’_" + BLANKS, "marks of thousands"),
     ("$€£¥￥", "signs of currency"),
 )
-MOSTLY = 0.5  # this share of the distinct texts being numbers, the column is one of numbers
-EXACT = 2.0**53  # whole numbers beyond it are not all floats
-# numbers, as pandas calls what a column of objects holds
+# a column holds numbers if at least this share of its distinct texts are numbers
+MOSTLY = 0.5
+EXACT = 2.0**53  # beyond it, floats skip some whole numbers
+# what infer_dtype of pandas calls numbers in a column of objects
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
 LATITUDE = frozenset(
     (
@@ -51,7 +53,7 @@ LONGITUDE = frozenset(
         "intptlong",
     )
 )
-# parts of a word, where words are not set apart
+# looked for anywhere in a name, as Chinese does not set words apart
 ELSEWHERE = {
     "纬度": "latitude",
     "緯度": "latitude",
@@ -61,7 +63,7 @@ ELSEWHERE = {
 
 
 def is_number(kind: Any) -> bool:
-    """Whether a dtype holds real numbers; truth values are none."""
+    """Whether a dtype holds real numbers; truth values do not count."""
     types = pd.api.types
     return types.is_numeric_dtype(kind) and not (
         types.is_bool_dtype(kind) or types.is_complex_dtype(kind)
@@ -69,8 +71,9 @@ def is_number(kind: Any) -> bool:
 
 
 def find_numbers(texts: Iterable[str]) -> tuple[list[str], list[str], list[str]] | None:
-    """The texts that are written as numbers, those that are not, and the marks that a conversion
-    stumbles over; None unless the numbers are at least half of the distinct texts.
+    """Find the texts that are numbers, the other texts, and the marks that hinder a conversion.
+
+    None if fewer than half of the distinct texts are numbers.
 
     >>> find_numbers(["1,234", "2,500", "n/a"])
     (['1,234', '2,500'], ['n/a'], ['commas'])
@@ -90,14 +93,14 @@ def find_numbers(texts: Iterable[str]) -> tuple[list[str], list[str], list[str]]
 
 
 def how_to_convert(name: Any, marks: list[str], others: list[str]) -> str:
-    """How a column of numbers stored as text is turned into numbers."""
+    """Say how to turn a column of numbers stored as text into numbers."""
     first = [f"take out its {' and '.join(marks)}"] if marks else []
     first += ["replace what is no number"] if others else []
     return f"{', '.join([*first, 'convert it'])} with pd.to_numeric(frame[{name!r}])"
 
 
 def find_same_text(labels: pd.Index) -> list[Any]:
-    """Labels of several types that read alike, such as 1 and "1".
+    """Find labels of different types that read alike, such as 1 and "1".
 
     >>> find_same_text(pd.Index([1, "1", 2, "x"], dtype=object))
     [1, '1']
@@ -110,7 +113,7 @@ def find_same_text(labels: pd.Index) -> list[Any]:
 
 
 def find_alike(labels: pd.Index) -> list[Any]:
-    """Texts that are the same but for blanks around them.
+    """Find texts that differ only by the blanks around them.
 
     >>> find_alike(pd.Index(["a", "b ", "b"]))
     ['b ', 'b']
@@ -126,7 +129,7 @@ def find_alike(labels: pd.Index) -> list[Any]:
 
 
 def find_inexact(labels: pd.Index) -> list[Any]:
-    """Labels stored as floats where floats no longer tell whole numbers apart.
+    """Find labels stored as floats so large that floats no longer tell whole numbers apart.
 
     >>> find_inexact(pd.Index([1.0, 2.0**53]))
     [9007199254740992.0]
@@ -139,7 +142,8 @@ def find_inexact(labels: pd.Index) -> list[Any]:
 
 
 def is_out_of_order(periods: pd.Index) -> bool:
-    """Whether texts that are numbers sort otherwise than these numbers, as "10" does before "2";
+    """Whether numbers stored as text sort in another order than as numbers: "10" before "2".
+
     TypeError for labels that do not sort.
 
     >>> is_out_of_order(pd.Index(["2", "10"])), is_out_of_order(pd.Index(["2001", "2010"]))
@@ -156,7 +160,7 @@ def is_out_of_order(periods: pd.Index) -> bool:
 
 
 def find_coordinate(name: Any) -> str | None:
-    """The coordinate that the name of a column says it holds, "latitude" or "longitude".
+    """Tell whether the name of a column says "latitude" or "longitude"; None if neither or both.
 
     >>> find_coordinate("capital_lat"), find_coordinate("城市纬度"), find_coordinate("east")
     ('latitude', 'latitude', None)
@@ -172,7 +176,7 @@ def find_coordinate(name: Any) -> str | None:
 
 
 def are_swapped(names: Iterable[Any]) -> bool:
-    """Whether two columns, wanted as longitude and latitude, are called the other way round.
+    """Whether two columns, wanted as longitude and latitude, are named the other way round.
 
     >>> are_swapped(["lat", "lon"]), are_swapped(["lon", "lat"]), are_swapped(["x", "y"])
     (True, False, False)
@@ -182,5 +186,5 @@ def are_swapped(names: Iterable[Any]) -> bool:
 
 
 def _plain(label: Any) -> str:
-    """A label as text, whole floats as whole numbers."""
+    """A label as text; a whole float without its decimal point."""
     return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)

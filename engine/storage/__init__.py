@@ -1,5 +1,5 @@
-"""Files read within bounds and written whole or not at all: seals, locks, layouts, folders of the
-user's own.
+"""Safe input and output: reads within bounds, and writes that are whole or not at all.
 
-It imports nothing of spillover but the kernels' errors and checks of arguments.
+Also seals, locks, file layouts and folders of the user's own. It imports nothing of spillover but
+the kernels' errors and their measure of free memory.
 """

@@ -1,4 +1,4 @@
-r"""Tables as CSV that a spreadsheet opens without running anything.
+r"""Tables as CSV that a spreadsheet opens without running anything in them.
 
 >>> csv_text(pd.DataFrame({"value": [-1.5]}, index=["=1+1"]))
 ",value\n'=1+1,-1.5\n"
@@ -9,22 +9,22 @@ from typing import Any
 
 import pandas as pd
 
-# where a spreadsheet takes a text for a formula
+# a spreadsheet takes a text that starts so for a formula
 STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def csv_text(frame: pd.DataFrame, *, index: bool = True) -> str:
-    """The table as CSV, with every digit.
+    """Convert a table to CSV, with every digit.
 
-    Text that a spreadsheet would run, in cells, headings and labels, gets a ' before it. Numbers
-    stay as they are, negative ones too.
+    Text in cells, headings and labels that a spreadsheet would run as a formula is given a leading
+    '. Numbers stay as they are, negative ones too.
 
     Parameters
     ----------
     frame : DataFrame
         Any table.
     index : bool
-        Whether its labels are written.
+        Whether to write the row labels.
 
     References
     ----------
@@ -35,7 +35,7 @@ def csv_text(frame: pd.DataFrame, *, index: bool = True) -> str:
     safe.columns = _disarm_labels(frame.columns)
     safe.index = _disarm_labels(frame.index)
     text: str = safe.to_csv(index=index, lineterminator="\n")
-    # which Python's writer before 3.13 leaves bare: readers would begin a row there
+    # before 3.13, Python's writer leaves \r unquoted: readers would begin a row there
     if "\r" in text:
         text = safe.to_csv(index=index, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     return text

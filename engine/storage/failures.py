@@ -1,4 +1,4 @@
-"""Failures told in one way: what the operating system refuses, and which file an error is of.
+"""Error messages that say what the operating system refused, and which file is at fault.
 
 >>> from pathlib import Path
 >>> with explain_failures(Path("/nowhere"), "cannot be read"):
@@ -20,19 +20,19 @@ from spillover.kernels.errors import StorageError
 def explain_failures(
     path: Path, complaint: str, way_out: str = "", *, bad_names: bool = False
 ) -> Iterator[None]:
-    """Raise what the operating system refuses in the block as a StorageError.
+    """Turn the operating system's errors in the block into StorageErrors.
 
     Parameters
     ----------
     path : Path
         What the block works on.
     complaint : str
-        What cannot be done with it, as "cannot be used as a folder".
+        What cannot be done with it, such as "cannot be used as a folder".
     way_out : str
-        What to do about it, as ": give another"; by default nothing.
+        What to do about it, such as ": give another"; by default nothing.
     bad_names : bool
-        Whether a ValueError is one of the name of the path too, such as a null character in it.
-        Not so by default: the block may do other things that raise one.
+        Whether a ValueError counts too, as for a null character in the path. By default it does
+        not, since other code in the block may raise one.
     """
     kinds = (OSError, ValueError) if bad_names else (OSError,)
     try:
@@ -43,7 +43,7 @@ def explain_failures(
 
 @contextmanager
 def prefix_errors(kind: type[Exception], prefix: object) -> Iterator[None]:
-    """Put the name of a file before what an error of this kind says in the block.
+    """Put a prefix, such as the name of a file, before the messages of errors of this kind.
 
     >>> with prefix_errors(KeyError, "panel.csv"):
     ...     raise KeyError("no such column")

@@ -1,7 +1,7 @@
-"""What an HDF5 file may hold to be read as a fit: groups of plain arrays, all inside the file.
+"""The check of an HDF5 file before it is read as a fit: groups of plain arrays, all in the file.
 
-HDF5 can do more than hold numbers. Links and arrays may lead into other files, to pipes without an
-end, or in a ring, and a small file may promise arrays larger than memory.
+HDF5 can do more than hold numbers. Links and arrays may lead into other files, to endless pipes, or
+round in a circle, and a small file may declare arrays larger than memory.
 """
 
 from pathlib import Path
@@ -11,12 +11,12 @@ import h5py
 from spillover.engine.storage.reading import check_memory
 from spillover.kernels.errors import StorageError
 
-TEXT = 64  # bytes of a label, about
-COPIES = 2  # of the arrays while they are read
+TEXT = 64  # bytes of a label, roughly
+COPIES = 2  # copies of the arrays while they are read
 
 
 def check_layout(path: Path) -> None:
-    """StorageError for anything that a saved fit does not hold, by name.
+    """Refuse a file that holds anything a saved fit does not, naming it.
 
     Where the bytes are not HDF5, the errors of h5py pass through.
     """
@@ -29,7 +29,7 @@ def check_layout(path: Path) -> None:
 
 
 def _bytes_of(group: h5py.Group, path: Path) -> int:
-    """The bytes of the arrays of a group."""
+    """Check what is in a group, and add up the bytes of its arrays."""
     total = 0
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):

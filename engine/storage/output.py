@@ -1,7 +1,7 @@
-"""Where commands write: inside the folder that was named, over nothing that is not theirs.
+"""Output folders of commands: written where the user said, without overwriting others' files.
 
-Every folder of ours holds a list of its files with their SHA-256, `MARKER`: what it lists,
-unchanged, may be replaced.
+Every output folder holds a file `MARKER`, which lists the files that spillover wrote and their
+SHA-256. A listed file may be replaced if it has not changed since.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as folder:
@@ -23,32 +23,32 @@ from spillover.engine.storage.whole import REPLACED, UNFINISHED, hash_file, whol
 from spillover.kernels.errors import StorageError
 
 MARKER = ".spillover.json"
-LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # which file managers leave wherever they look
-OURS = (UNFINISHED, REPLACED)  # what killed processes of ours leave
-LARGEST = 2**24  # bytes of a list of files
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # left behind by file managers
+OURS = (UNFINISHED, REPLACED)  # prefixes of what killed processes leave
+LARGEST = 2**24  # bytes of a list of files, at most
 
 
 def check_output(folder: Path, overwrite: bool = False) -> bool:
-    """Refuse a folder that cannot be written to or holds files of others, before any work is done.
+    """Refuse a folder that cannot be written or holds foreign files, before any work is done.
 
     Parameters
     ----------
     folder : Path
         Where a command is to write.
     overwrite : bool
-        Whether to write into the folder whatever it holds, over files of the same names.
+        Whether to write into the folder whatever it holds, replacing files of the same names.
 
     Returns
     -------
     bool
-        Whether there is something there already.
+        Whether the folder holds anything already.
 
     Raises
     ------
     StorageError
-        For a path that is a file, or in a file; for a folder that may not be written to; and unless
-        `overwrite` is set, for one with files that spillover did not write, or that were changed
-        since.
+        For a path that is a file or lies below one; for a folder that cannot be written to; and,
+        unless `overwrite` is set, for a folder with files that spillover did not write or that were
+        changed since.
     """
     try:
         there = next(path for path in (folder, *folder.absolute().parents) if _there(path))
@@ -78,7 +78,7 @@ def check_output(folder: Path, overwrite: bool = False) -> bool:
 
 
 def _there(path: Path) -> bool:
-    """Whether there is anything at a path, if only a link that leads nowhere."""
+    """Whether anything exists at a path, even a link that leads nowhere."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -87,8 +87,8 @@ def _there(path: Path) -> bool:
 
 
 def list_foreign(folder: Path) -> Iterator[str]:
-    """The files in a folder that spillover did not write, or that were changed since, each with
-    the reason.
+    """Yield the files in a folder that spillover did not write, or that were changed since, each
+    with the reason.
     """
     about = _read(folder)
     listed, apart = about["files"], about["apart"]
@@ -103,7 +103,7 @@ def list_foreign(folder: Path) -> Iterator[str]:
 
 
 def publish(folder: Path, write: Callable[[Path], list[Path]], *, whole: bool = True) -> list[Path]:
-    """Write files into a folder that `check_output` let pass, each whole or not at all.
+    """Write files into a folder that passed `check_output`, each whole or not at all.
 
     They are listed in the folder, so that they may be replaced later.
 
@@ -112,20 +112,21 @@ def publish(folder: Path, write: Callable[[Path], list[Path]], *, whole: bool = 
     folder : Path
         Where the files go.
     write : callable
-        Is given an empty folder, and returns the files that it wrote there.
+        Called with an empty folder; writes files there and returns their paths.
     whole : bool
-        Whether all that was written here before is replaced at once. If not, and where the folder
-        holds other things too, files are put in place one by one, and what else is there stays.
+        Whether the new files replace all that spillover wrote here before. The whole folder is then
+        exchanged at once, if nothing else is in it. Otherwise the files are moved into place one by
+        one, and what spillover did not write stays.
 
     Returns
     -------
     list of Path
-        The files in their places.
+        The paths of the files in `folder`.
 
     Raises
     ------
     StorageError
-        For what the disk refuses.
+        If the files cannot be written.
     """
     if whole and _replaceable(folder):
         with whole_folder(folder) as fresh:
@@ -151,9 +152,9 @@ def publish(folder: Path, write: Callable[[Path], list[Path]], *, whole: bool = 
 
 
 def begin(folder: Path, store: Path) -> None:
-    """Make the folder of a sweep, and list its store there if that lies in it.
+    """Create the folder of a sweep, and list the sweep's store in it if the store lies inside.
 
-    So a sweep that is stopped leaves nothing that later commands take for somebody else's.
+    So later commands do not take what a stopped sweep left for somebody else's files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     about = _read(folder)
@@ -166,9 +167,11 @@ def begin(folder: Path, store: Path) -> None:
 
 
 def _move_all(fresh: Path, folder: Path, *, stale: bool) -> None:
-    """Move every file to its place.
+    """Move every file to its place; if `stale`, delete the listed files that were not written
+    again.
 
-    The list names the files before they are there: what a killed process leaves is known as ours.
+    The files are listed before they are moved, so that what a killed process leaves is known as
+    ours.
     """
     about = _read(folder)
     names = [path.relative_to(fresh).as_posix() for path in _walk(fresh, fresh, ())]
@@ -198,9 +201,7 @@ def _move_all(fresh: Path, folder: Path, *, stale: bool) -> None:
 
 
 def _replaceable(folder: Path) -> bool:
-    """Whether a folder may be exchanged for another: all in it is ours, and no process works in
-    it.
-    """
+    """Whether a folder may be replaced as a whole: all in it is ours, and we do not run inside."""
     place, here = Path(os.path.realpath(folder)), Path(os.path.realpath(Path.cwd()))
     if not place.exists():
         return True
@@ -225,20 +226,22 @@ def _mark(folder: Path, files: dict[str, str | None], apart: tuple[str, ...]) ->
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """The list of the files in a folder that are ours; an empty one where none can be read."""
+    """Read the list of our files in a folder; an empty one if there is none or it is unreadable."""
     try:
         if (folder / MARKER).is_symlink() or not (folder / MARKER).is_file():
             return {"files": {}, "apart": ()}
         with (folder / MARKER).open("rb") as file:
             about = json.loads(file.read(LARGEST))
         return {"files": dict(about["files"]), "apart": tuple(map(str, about["apart"]))}
-    except (ValueError, TypeError, KeyError, RecursionError):  # torn, or somebody else's
+    except (ValueError, TypeError, KeyError, RecursionError):  # damaged, or not ours
         return {"files": {}, "apart": ()}
 
 
 def _walk(root: Path, folder: Path, apart: tuple[str, ...]) -> Iterator[Path]:
-    """The files below a folder, except lists, litter, folders apart and folders with a list of
-    their own. Links count as files.
+    """Yield the files below a folder; links count as files.
+
+    Left out are lists, litter, unfinished files, what `apart` names, and folders with a list of
+    their own.
     """
     for path in sorted(folder.iterdir()):
         if (
@@ -254,7 +257,7 @@ def _walk(root: Path, folder: Path, apart: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _inner(folder: Path, apart: tuple[str, ...]) -> Iterator[Path]:
-    """The folders right below with a list of their own."""
+    """Yield the folders directly below that have a list of their own."""
     for path in sorted(folder.iterdir()):
         if (
             path.name not in apart

@@ -14,15 +14,16 @@ from pathlib import Path
 from spillover.engine.storage.failures import explain_failures
 from spillover.kernels.errors import StorageError
 
-ROOT = 0  # the administrator, whom nobody keeps out
+ROOT = 0  # the administrator, who can write anywhere in any case
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_own_folder(path: str | Path) -> Path:
-    """A folder of the user's own, made with mode 0700 where it is not there.
+    """Return a folder of the user's own, created with mode 0700 if it does not exist.
 
-    `path` may be a link to it. StorageError where it is no folder, cannot be made or written to, is
-    another user's, or others may write to it: what they put there would be run, or believed.
+    `path` may be a link to it. StorageError if it is not a folder, cannot be created or written to,
+    belongs to another user, or can be written to by others: what they put there would be run or
+    trusted.
     """
     given = Path(path)
     if "://" in str(path):
@@ -41,7 +42,7 @@ def make_own_folder(path: str | Path) -> Path:
 
 
 def find_cache_home() -> Path:
-    """The user's folder for caches. StorageError for a user without a home folder."""
+    """The user's folder for caches. StorageError if the user has no home folder."""
     given = os.environ.get("XDG_CACHE_HOME")
     try:
         return Path(given) if given else Path.home() / ".cache"
@@ -52,9 +53,9 @@ def find_cache_home() -> Path:
 
 
 def restrict_to_user(folder: Path) -> None:
-    """Take from others the right to read or write the files of a folder.
+    """Take away other users' rights to read or write the files of a folder.
 
-    What cannot be changed stays as it is: the folder keeps others out.
+    Files whose mode cannot be changed stay as they are: the folder itself keeps others out.
     """
     with suppress(OSError):
         for path in folder.iterdir():
@@ -64,17 +65,17 @@ def restrict_to_user(folder: Path) -> None:
 
 
 def _make(place: Path) -> None:
-    """The folder and those above it, all for the user alone, as the rules for a user's cache want
-    them.
+    """Create the folder and its parents, all for the user alone, as the XDG Base Directory
+    Specification asks.
     """
     if not os.path.lexists(place):
         _make(place.parent)
-        with suppress(FileExistsError):  # made by another process meanwhile, and checked like any
+        with suppress(FileExistsError):  # made by another process, and checked all the same
             place.mkdir(mode=0o700)
 
 
 def _check(given: Path, place: Path) -> None:
-    # Windows: rights are kept otherwise, and a user's profile is the user's
+    # Windows handles rights in another way, and keeps a user's profile private
     if not hasattr(os, "geteuid"):
         return
     about = place.stat()

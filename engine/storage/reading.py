@@ -1,4 +1,4 @@
-"""Files read safely: only files, no more of them than memory holds, and text that is text.
+"""Safe reading: regular files only, no more than memory holds, and text only if it is UTF-8.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as folder:
@@ -18,8 +18,8 @@ from spillover.kernels.errors import DataError, SpilloverError
 from spillover.kernels.host_memory import available_memory
 
 LONG = 80  # characters of a value in a message, at most
-SAMPLE = 65_536  # bytes that tell an encoding
-SHARE = 0.8  # of the characters beyond ASCII are common Chinese ones in Chinese text
+SAMPLE = 65_536  # bytes from which an encoding is guessed
+SHARE = 0.8  # of the characters beyond ASCII that must be common Chinese ones in Chinese text
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -27,7 +27,7 @@ KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-BEGINNINGS = (  # of files that are often taken for text
+BEGINNINGS = (  # first bytes of files that are often taken for text
     (b"PK\x03\x04", "an Excel workbook or another zip archive"),
     (b"PAR1", "a Parquet file"),
     (b"\x89HDF", "a NetCDF or HDF5 file"),
@@ -39,7 +39,7 @@ BEGINNINGS = (  # of files that are often taken for text
     (b"%PDF", "a PDF"),
     (b"SQLite format 3", "an SQLite database"),
 )
-MARKS = (  # byte order marks of what is text, but not UTF-8
+MARKS = (  # byte order marks of text that is not UTF-8
     (b"\xff\xfe\x00\x00", "UTF-32"),
     (b"\x00\x00\xfe\xff", "UTF-32"),
     (b"\xff\xfe", "UTF-16"),
@@ -49,16 +49,14 @@ Failure = type[SpilloverError]
 
 
 def cite(path: Any) -> str:
-    """A path as errors show it: as it is, or quoted where it has characters that a terminal would
-    act on.
-    """
+    """Show a path in an error: as it is, or escaped if a terminal would act on its characters."""
     text = str(path)
     return text if text.isprintable() else repr(text)
 
 
 def spell(value: Any) -> str:
-    """A value as errors show it: on one line, cut where it is long, without characters that a
-    terminal would act on.
+    """Show a value in an error: on one line, cut if it is long, without characters that a terminal
+    would act on.
 
     >>> spell([1, 2]), spell("\\x1b[31m"), spell("x" * 100)[-5:]
     ('[1, 2]', "'\\\\x1b[31m'", 'xxx …')
@@ -81,7 +79,7 @@ def reason_of(failure: Exception) -> str:
 
 
 def as_path(path: Any, what: str, error: Failure = DataError) -> Path:
-    """The path that a user gave as text or as a path; `error` for anything else."""
+    """Convert a path given as text or as a path object; raise `error` for anything else."""
     if not isinstance(path, str | os.PathLike) or path == "":
         raise error(
             f"{spell(path)} is no path of {what}: give the name of a file, as text or a Path."
@@ -93,9 +91,9 @@ def as_path(path: Any, what: str, error: Failure = DataError) -> Path:
 
 
 def check_file(path: Path, what: str, error: Failure = DataError) -> int:
-    """The size in bytes of the file at `path`.
+    """Return the size in bytes of the file at `path`.
 
-    `error` where there is none, and for a folder, pipe, socket or device, by name.
+    Raises `error` if there is none, or if it is a folder, pipe, socket or device.
     """
     try:
         status = os.stat(path)
@@ -110,7 +108,7 @@ def check_file(path: Path, what: str, error: Failure = DataError) -> int:
 
 
 def open_file(path: Path, what: str, error: Failure = DataError, times: float = 1.0) -> BinaryIO:
-    """The file at `path` open for reading; never a pipe or a device, which may have no end.
+    """Open the file at `path` for reading; never a pipe or a device, which may have no end.
 
     Parameters
     ----------
@@ -119,12 +117,12 @@ def open_file(path: Path, what: str, error: Failure = DataError, times: float = 
     what : str
         What it should hold, as errors call it.
     error : type of SpilloverError
-        What is raised where it cannot be read, or is too large for the memory there is.
+        Raised if it cannot be read, or is too large for the memory.
     times : float
         Bytes of memory that reading takes for each byte of the file.
     """
     check_memory(path, times * check_file(path, what, error), what, error)
-    try:  # not to wait for ever where a pipe took the file's place since
+    try:  # without blocking, in case a pipe has taken the file's place since
         number = os.open(
             path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         )
@@ -137,10 +135,10 @@ def open_file(path: Path, what: str, error: Failure = DataError, times: float = 
 
 
 def read_bytes(path: Path, what: str, error: Failure = DataError, times: float = 2.0) -> bytes:
-    """All bytes of a file; as `open_file`."""
+    """Read all bytes of a file, as `open_file` opens it."""
     with open_file(path, what, error, times) as file:
         try:
-            # some files of the system say 0 and go on and on
+            # some system files give their size as 0 and never end
             limit = max(os.fstat(file.fileno()).st_size, SAMPLE)
             content = file.read(limit + 1)
         except OSError as failure:
@@ -151,16 +149,17 @@ def read_bytes(path: Path, what: str, error: Failure = DataError, times: float =
 
 
 def read_text(path: Path, what: str, error: Failure = DataError, times: float = 5.0) -> str:
-    """The text of a file in UTF-8, without its byte order mark; as `open_file`.
+    """Read a UTF-8 file as text, without its byte order mark; the parameters are those of
+    `open_file`.
 
-    `error` for a file that is empty or blank, and for one that is not text in UTF-8: it names the
-    first bad byte, its line, what the file seems to be, and the way out.
+    Raises `error` for a file that is empty or blank, and for one that is not UTF-8 text. The
+    message names the first bad byte, its line, what the file seems to be, and what to do.
     """
     return decode_text(read_bytes(path, what, error, times), path, what, error)
 
 
 def decode_text(content: bytes, path: Path, what: str, error: Failure = DataError) -> str:
-    """The text in the bytes of a file; as `read_text`."""
+    """Decode the bytes of a file, with the errors of `read_text`."""
     for beginning, kind in BEGINNINGS:
         if content.startswith(beginning):
             raise error(f"{cite(path)} is {kind}, and {what} is text: save it as text in UTF-8.")
@@ -187,7 +186,7 @@ def decode_text(content: bytes, path: Path, what: str, error: Failure = DataErro
 
 
 def check_memory(path: Path, needed: float, what: str, error: Failure = DataError) -> None:
-    """`error` where reading what is in a file takes more memory, in bytes, than there is."""
+    """Raise `error` if reading a file needs more memory than is free; `needed` is in bytes."""
     there = available_memory()
     if needed > there:
         takes = (
@@ -198,7 +197,7 @@ def check_memory(path: Path, needed: float, what: str, error: Failure = DataErro
 
 
 def size(number: float) -> str:
-    """Bytes for people.
+    """Format a number of bytes for people.
 
     >>> size(512), size(3.2e9), size(8e12)
     ('512 bytes', '3.2 GB', '8 TB')
@@ -210,9 +209,7 @@ def size(number: float) -> str:
 
 
 def _guess_encoding(content: bytes, at: int) -> str:
-    """What text that is not in UTF-8 seems to be in, by the characters around the first
-    bad byte.
-    """
+    """Guess the encoding of text that is not UTF-8 from the line of its first bad byte."""
     if b"\0" in content:
         return "a binary file"
     start = content.rfind(b"\n", 0, at) + 1

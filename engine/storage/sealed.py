@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 SEAL = "sha256"
-MOST = 1 << 28  # bytes that are read as JSON
+MOST = 1 << 28  # bytes that are read as JSON, at most
 
 
 class Broken(Exception):
@@ -22,7 +22,7 @@ class Broken(Exception):
 
 
 def read_content(path: Path) -> bytes:
-    """The bytes of a file of JSON. Broken where there is none, or one larger than any of ours."""
+    """Read a JSON file as bytes. Broken if there is none, or it is larger than any of ours."""
     if not path.is_file():
         raise Broken("not a file" if path.exists() else "missing")
     if path.stat().st_size > MOST:
@@ -31,15 +31,15 @@ def read_content(path: Path) -> bytes:
 
 
 def encode(document: Any) -> bytes:
-    """The bytes of a document, in the one way in which it is written."""
+    """Encode a document in the one way in which it is written."""
     return json.dumps(document, indent=1).encode() + b"\n"
 
 
 def parse(content: bytes) -> dict[str, Any]:
-    """A JSON object. Broken for any other bytes."""
+    """Parse a JSON object. Broken for any other bytes."""
     try:
         document = json.loads(content)
-    except (ValueError, RecursionError) as error:  # bytes that are no text among them
+    except (ValueError, RecursionError) as error:  # also for bytes that are not text
         raise Broken("no JSON") from error
     if not isinstance(document, dict):
         raise Broken("no JSON object")
@@ -47,12 +47,12 @@ def parse(content: bytes) -> dict[str, Any]:
 
 
 def add_seal(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with the SHA-256 of itself."""
+    """Add to a document its own SHA-256."""
     return {**document, SEAL: hashlib.sha256(encode(document)).hexdigest()}
 
 
 def remove_seal(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document that was given to `add_seal`. Broken where it was altered."""
+    """Return the document that was given to `add_seal`. Broken if it was altered."""
     rest = {name: value for name, value in document.items() if name != SEAL}
     if add_seal(rest) != document:
         raise Broken("not as it was written")
@@ -60,12 +60,12 @@ def remove_seal(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seal(document: Mapping[str, Any]) -> bytes:
-    """The bytes of a document with its SHA-256."""
+    """Encode a document with its SHA-256."""
     return encode(add_seal(document))
 
 
 def unseal(content: bytes) -> dict[str, Any]:
-    """The document whose bytes these are. Broken where a bit of them was altered."""
+    """Decode a sealed document. Broken if a single bit of it was altered."""
     document = parse(content)
     if encode(document) != content:
         raise Broken("not as it was written")

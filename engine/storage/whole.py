@@ -1,5 +1,4 @@
-"""Files and folders that are written whole or not at all, their SHA-256, and a lock with its
-owner's name.
+"""Files and folders written whole or not at all, hashes of files, and locks that name their owner.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as folder:
@@ -29,10 +28,10 @@ from spillover.engine.storage.failures import explain_failures
 from spillover.engine.storage.reading import cite
 from spillover.kernels.errors import StorageError
 
-UNFINISHED = ".writing-"  # begins the names of what is being written, or a killed process left
-REPLACED = ".replaced-"  # and of what is moved aside while its successor takes its place
-AT_ONCE = 16  # files under way to the disk
-# anchored at the start: the name of another folder may hold it
+UNFINISHED = ".writing-"  # prefix of what is being written, or was left by a killed process
+REPLACED = ".replaced-"  # prefix of what is moved aside while its successor takes its place
+AT_ONCE = 16  # files flushed to disk at the same time
+# anchored at the start, as the name of a folder may itself contain the prefix
 _ASIDE = re.compile(f"^{re.escape(REPLACED)}[0-9a-f]{{32}}-")
 
 
@@ -44,16 +43,16 @@ def hash_file(path: Path) -> str:
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A name beside `path` to write to; the file takes the place of `path` when the block ends.
+    """Yield a name beside `path` to write to; the file replaces `path` when the block ends.
 
-    Where the block fails, or the process dies in it, what was at `path` before is still there,
-    untouched. A file that is replaced hands on its mode: what only its owner could read stays so.
+    If the block fails, or the process dies in it, what was at `path` stays untouched. The new file
+    takes over the mode of the one it replaces, so that a private file stays private.
 
     Raises
     ------
     StorageError
-        For a folder that is not there or not writable, a full disk, and a `path` that is a folder,
-        a pipe, a device or a read-only file.
+        For a folder that is missing or read-only, a full disk, and a `path` that is a folder, a
+        pipe, a device or a read-only file.
     """
     given = Path(path)
     place = _place(given)
@@ -64,7 +63,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise StorageError(
             f"There is no folder {cite(given.parent)} to write {given.name} to: make it first."
         )
-    if there and not place.is_file():  # to replace /dev/null would be the end of it
+    if there and not place.is_file():  # replacing /dev/null would destroy it
         raise StorageError(
             f"{cite(given)} is no file, but a pipe or a device: give the name of a file."
         )
@@ -86,11 +85,11 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """A new folder beside `path` to write to; it replaces `path` and all in it when the block ends.
+    """Yield a new folder beside `path`; it replaces `path` and all in it when the block ends.
 
-    Where the block fails, or the process dies in it, the old folder is still there. A process
-    killed between the two renamings at the end leaves both beside `path`, which the next call puts
-    right. StorageError as for `whole_file`.
+    If the block fails, or the process dies in it, the old folder stays. A process killed between
+    the two renamings at the end leaves both folders beside `path`, which the next call puts right.
+    StorageError as for `whole_file`.
     """
     given = Path(path)
     place = _place(given)
@@ -112,8 +111,9 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 
 def restore(place: Path) -> None:
-    """Put back a folder that was moved aside by a process which was killed before the new one was
-    in place.
+    """Put back a folder that was moved aside by a process killed before the new one was in place.
+
+    Other folders that were moved aside are deleted.
     """
     asides = [
         path
@@ -128,7 +128,7 @@ def restore(place: Path) -> None:
 
 
 def _place(given: Path) -> Path:
-    """Where a path leads, links followed. StorageError for a name that no disk can have."""
+    """Resolve the links in a path. StorageError for a name that no file can have."""
     try:
         return Path(os.path.realpath(given))
     except ValueError as error:  # a null character, or half a surrogate pair
@@ -136,9 +136,7 @@ def _place(given: Path) -> Path:
 
 
 def _exists(place: Path) -> bool:
-    """Whether there is anything. StorageError for a name that is too long, and where one may not
-    look.
-    """
+    """Whether anything exists there. StorageError if the name is too long or access is denied."""
     try:
         place.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -149,7 +147,7 @@ def _exists(place: Path) -> bool:
 
 
 def _exchange(new: Path, place: Path) -> None:
-    """`new` takes the place of the folder at `place`, if there is one, which goes."""
+    """Move the folder `new` to `place`, and delete the folder that was there, if any."""
     if not place.exists():
         new.replace(place)
         return
@@ -165,10 +163,10 @@ def _exchange(new: Path, place: Path) -> None:
 
 @contextmanager
 def hold_lock(file: Path, what: str) -> Iterator[None]:
-    """Hold the lock `file` for the block; it ends with the process at the latest.
+    """Hold the lock `file` during the block; if the process dies, the lock is released too.
 
-    StorageError where another process or thread holds it, which says who, and since when. `what`
-    the lock guards, as errors call it.
+    StorageError if another process or thread holds it; the message says who, and since when. `what`
+    is what the lock guards, as errors call it.
     """
     owner = file.with_name(f"{file.name}.owner")
     with _explain_failures(file):
@@ -201,7 +199,7 @@ def _myself() -> str:
 def _owner(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except OSError:  # taken a moment ago, or on its way out
+    except OSError:  # the lock was taken, or is being released, at this moment
         return "another process"
 
 
@@ -211,7 +209,7 @@ def _to_disk(path: Path) -> None:
 
 
 def _all_to_disk(folder: Path) -> None:
-    """Put all below a folder on the disk, many files at once: one by one takes four times as
+    """Flush everything below a folder to disk, many files at once: one by one takes four times as
     long.
     """
     paths = [folder, *folder.rglob("*")]
@@ -221,7 +219,7 @@ def _all_to_disk(folder: Path) -> None:
 
 
 def _names_to_disk(folder: Path) -> None:
-    """Put the names in a folder on the disk: else a renaming is lost when the power fails.
+    """Flush the names in a folder to disk: else a power failure may undo a renaming.
 
     Systems other than POSIX do so by themselves.
     """
@@ -230,7 +228,10 @@ def _names_to_disk(folder: Path) -> None:
         try:
             os.fsync(handle)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network disks without it
+            if error.errno not in (
+                errno.EINVAL,
+                errno.ENOTSUP,
+            ):  # network disks that cannot
                 raise
         finally:
             os.close(handle)
