@@ -1,5 +1,6 @@
-"""Everything that depends on W alone: the record, its checks and makers, the log-determinant.
+"""Everything that depends on W alone: `Weights`, its checks and makers, and the log-determinant.
 
-It imports storage and the ground files of engine/, and the layers below. Makers (builders, tables,
-files, libpysal's objects) return a matrix and labels; only weights.py makes `Weights` of them.
+It imports storage, the ground files of engine/ and the layers below. The makers (builders, tables,
+files, libpysal_objects) return a matrix and labels; weights.py and reading.py make `Weights` of
+them.
 """

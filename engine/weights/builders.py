@@ -1,7 +1,7 @@
-"""Spatial weights made from polygons, places, and numbers of the units.
+"""Spatial weights made from polygons, coordinates, and numbers of the units.
 
-Each function serves a constructor of `Weights`, and returns the matrix (N, N) and the labels (N,)
-from which that makes the weights.
+The functions serve the constructors of `Weights`. Those that make links return the matrix (N, N)
+and the labels (N,) of its units.
 """
 
 import math
@@ -24,14 +24,14 @@ from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 WHOLE, REAL = (int, np.integer), (int, float, np.integer, np.floating)
 LARGEST = float(np.finfo(float).max)
-FEW = 1_000_000  # links that are made without asking whether there is room for them
-BLOCK = 4_000_000  # distances worked out at a time
+FEW = 1_000_000  # links that are made without checking the memory
+BLOCK = 4_000_000  # distances computed at a time
 FAR = 10  # a cutoff this many times the greatest distance is taken to be in another unit
 EQUAL = 1e-12  # distances this close, relative to themselves, are equal
 
 
 def link_contiguous(geodataframe: Any, rook: bool) -> Labelled:
-    """Links of 1 between polygons that share a vertex, or an edge: `Weights.contiguity`."""
+    """Link polygons that share a vertex, or an edge if `rook`, for `Weights.contiguity`."""
     try:
         import geopandas
         from libpysal.graph import Graph
@@ -69,7 +69,7 @@ def link_contiguous(geodataframe: Any, rook: bool) -> Labelled:
 def link_nearest(
     coordinates: Any, k: Any, ids: Any, metric: str, max_memory: float | None
 ) -> Labelled:
-    """Links of 1 to the k nearest units: `Weights.knn`."""
+    """Link every unit to its k nearest units, for `Weights.knn`."""
     places = as_places(coordinates, ids, metric)
     n = len(places.ids)
     if not isinstance(k, WHOLE) or isinstance(k, bool) or not 1 <= k < n:
@@ -98,9 +98,10 @@ def link_nearest(
 def _choose_nearest(
     places: Places, tree: cKDTree, rows: np.ndarray, k: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest others (m, k) of m units among the `width` nearest points, ties going to the
-    unit that comes first, and whether (m,) no unit tied for the last place can lie beyond those
-    points.
+    """Choose the k nearest others of m units among the `width` points nearest to each.
+
+    Ties go to the unit that comes first. Returns the choice (m, k), and (m,) whether it is final:
+    no unit that ties for the last place can lie beyond those points.
     """
     n = len(places.ids)
     distance, index = tree.query(places.points[rows], k=width)
@@ -116,7 +117,7 @@ def _choose_nearest(
 def link_within(
     coordinates: Any, threshold: Any, ids: Any, metric: str, max_memory: float | None
 ) -> Labelled:
-    """Links of 1 up to a distance: `Weights.distance_band`."""
+    """Link units up to a distance apart, for `Weights.distance_band`."""
     places = as_places(coordinates, ids, metric)
     rows, columns, distance = _find_pairs(
         places, _as_reach(threshold, "threshold", places), "threshold", max_memory
@@ -132,7 +133,7 @@ def weigh_by_distance(
     metric: str,
     max_memory: float | None,
 ) -> Labelled:
-    """1 / d^power, of all pairs or up to a cutoff: `Weights.inverse_distance`."""
+    """Weigh all pairs, or those up to a cutoff, by 1 / d^power, for `Weights.inverse_distance`."""
     places, power = as_places(coordinates, ids, metric), _as_positive(power, "power")
     _check_distinct(
         places,
@@ -154,7 +155,7 @@ def weigh_by_distance(
 
 
 def weigh_by_difference(values: Any, power: Any, max_memory: float | None) -> Labelled:
-    """1 / |x_i - x_j|^power of all pairs: `Weights.economic`."""
+    """Weigh all pairs by `1 / |x_i - x_j|^power`, for `Weights.economic`."""
     x, ids = _values_by_unit(values), as_index(values.index)
     places, power = Places(x[:, None], ids), _as_positive(power, "power")
     _check_distinct(
@@ -168,14 +169,14 @@ def weigh_by_difference(values: Any, power: Any, max_memory: float | None) -> La
 
 
 def scale_by_size(matrix: sparse.csr_array, ids: pd.Index, values: Any) -> sparse.csr_array:
-    """w_ij x_j / mean(x), for `Weights.economic_geography`.
+    """Scale the weights to w_ij x_j / mean(x), for `Weights.economic_geography`.
 
     Parameters
     ----------
     matrix : csr_array, shape (N, N)
         The weights w.
     ids : Index, shape (N,)
-        The labels of its units.
+        The labels of the units.
     values : Series, shape (N,)
         The size x > 0 of each unit, matched to `ids` by its index.
     """
@@ -195,9 +196,9 @@ def scale_by_size(matrix: sparse.csr_array, ids: pd.Index, values: Any) -> spars
 def _find_pairs(
     places: Places, limit: float, what: str, max_memory: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs i < j no farther apart than the limit, to rounding, and their distances."""
+    """Find the pairs i < j no farther apart than the limit, to rounding, and their distances."""
     straight = 2 * math.sin(min(limit / (2 * RADIUS), math.pi / 2)) if places.sphere else limit
-    # a little more than the limit: which pairs are within it, the distances decide
+    # a little more than the limit: the exact distances decide below
     reach = straight * (1 + 2 * EQUAL) + 2 * places.rounding
     tree, n = cKDTree(places.points), len(places.ids)
     if n * (n - 1) > FEW:
@@ -222,13 +223,13 @@ def _find_pairs(
 
 
 def _mirror(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, ids: pd.Index) -> Labelled:
-    """The symmetric matrix of values given for the pairs i < j."""
+    """Make the symmetric matrix of values given for the pairs i < j."""
     half = sparse.csr_array((values, (rows, columns)), shape=(len(ids), len(ids)))
     return (half + half.T).tocsr(), ids
 
 
 def _weigh_all_pairs(places: Places, power: float) -> Labelled:
-    """1 / d^power for all pairs, some rows at a time."""
+    """Compute 1 / d^power for all pairs, a block of rows at a time."""
     n, points = len(places.ids), places.points
     values, columns = np.empty(n * (n - 1)), np.empty(n * (n - 1), dtype=np.int32)
     step = max(1, BLOCK // n)
@@ -242,8 +243,9 @@ def _weigh_all_pairs(places: Places, power: float) -> Labelled:
 
 
 def _invert(distances: np.ndarray, power: float) -> np.ndarray:
-    """1 / d^power, refused where it is more or less than a float holds, which would make a link
-    infinite or drop it.
+    """Compute 1 / d^power, and refuse values beyond the range of floats.
+
+    They would make a link infinite or drop it.
     """
     with np.errstate(divide="ignore", over="ignore"):
         values = distances**-power
@@ -257,7 +259,7 @@ def _invert(distances: np.ndarray, power: float) -> np.ndarray:
 
 
 def _values_by_unit(values: Any) -> np.ndarray:
-    """The numbers (n,) of a Series with one finite value a unit."""
+    """Read the numbers (N,) of a Series with one finite value per unit."""
     if not isinstance(values, pd.Series):
         raise WeightsError(
             f"values are {kind_of(values)}: give a Series indexed by unit, e.g."
@@ -277,10 +279,10 @@ def _values_by_unit(values: Any) -> np.ndarray:
 
 
 def _check_distinct(places: Places, what: str, way_out: str) -> None:
-    """Refuse units whose distance is 0 but for rounding."""
+    """Refuse units that are in the same place, to rounding."""
     again = cKDTree(places.points).query(places.points, k=2)[0][:, 1] <= places.rounding
     if again.any():
-        order = np.lexsort(places.points[again].T)  # those that go together stand together
+        order = np.lexsort(places.points[again].T)  # units in the same place together
         raise WeightsError(f"units {what}: {few(places.ids[again][order])}. {way_out}")
 
 
@@ -297,7 +299,7 @@ def _check_size(links: int, what: str, way_out: str, max_memory: float | None) -
 
 
 def _as_reach(value: Any, name: str, places: Places) -> float:
-    """A distance up to which units are linked, on the globe no longer than half way round."""
+    """Check a distance up to which units are linked; on the globe, at most half way round."""
     # beyond 10 * FARTHEST every unit is within reach
     reach, half = min(_as_positive(value, name), 10 * FARTHEST), math.pi * RADIUS
     if places.sphere and reach > half * (1 + EQUAL):
@@ -316,7 +318,7 @@ def _as_positive(value: Any, name: str) -> float:
 
 
 def as_share(share: Any) -> float:
-    """The share of the first of two weights, from 0 to 1, for `Weights.nested`."""
+    """Check the share of the first of two weights, from 0 to 1, for `Weights.nested`."""
     if not isinstance(share, REAL) or isinstance(share, bool) or not 0 <= share <= 1:
         raise WeightsError(
             f"share={spell(share)}: give the share of the first weights, a number from 0 to 1."
@@ -325,7 +327,7 @@ def as_share(share: Any) -> float:
 
 
 def check_same_units(a: pd.Index, b: pd.Index) -> None:
-    """Refuse two weights that are not of the same units, naming those of one only."""
+    """Refuse two weights with different units, naming those that only one of them has."""
     ours, theirs = a.difference(b, sort=False), b.difference(a, sort=False)
     if len(ours) or len(theirs):
         sides = "; ".join(

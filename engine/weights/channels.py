@@ -1,4 +1,7 @@
-"""What depends on W alone and carries effects and impacts, made once for each content of W."""
+"""Functions of rho for effects and impacts that depend on W alone.
+
+They are computed once for each content of W.
+"""
 
 import jax
 import numpy as np
@@ -16,15 +19,15 @@ from spillover.models.impacts import Channels
 
 
 def build_row_multiplier(weights: Weights, logdet: LogDet) -> Multiplier | None:
-    """iota'(I - rho W)^-1 W iota / N as a function of rho, for mean total impacts.
+    """Build iota'(I - rho W)^-1 W iota / N as a function of rho, for mean total impacts.
 
-    None where every row of W sums to one: it is 1 / (1 - rho) then.
+    None where every row of W sums to one: the function is 1 / (1 - rho) then.
     """
     return None if weights.is_row_standardized else _mean_row_sum(weights, logdet)
 
 
 def _mean_row_sum(weights: Weights, logdet: LogDet) -> Multiplier:
-    """iota'(I - rho W)^-1 W iota / N, between the ends of the log-determinant."""
+    """Build iota'(I - rho W)^-1 W iota / N between the ends of the log-determinant."""
     low, high = (float(end) for end in np.asarray(logdet.record.ends))
     key = (weights.digest, weights.given_bounds, "mean row sum", low, high)
     with jax.enable_x64(True):
@@ -35,10 +38,15 @@ def _mean_row_sum(weights: Weights, logdet: LogDet) -> Multiplier:
 
 
 def restrict_to_contrasts(weights: Weights, logdet: LogDet) -> LogDetSeries:
-    """The log-determinant on contrasts between units, for period effects that are transformed away.
+    """Restrict the log-determinant to contrasts between units.
 
-    It is l(rho) - log(1 - c rho) where every row of W sums to c, else l(rho) - q(rho) with q(rho) =
-    iota' log(I - rho W) iota / N. WeightsError where q is not smooth.
+    It is needed where period effects are transformed away::
+
+        l(rho) - log(1 - c rho)   where every row of W sums to c
+        l(rho) - q(rho)           otherwise
+        q(rho) = iota' log(I - rho W) iota / N
+
+    WeightsError where q is not smooth.
     """
     if weights.row_sum is not None:
         return remove_root(logdet.record, weights.row_sum)
@@ -46,14 +54,14 @@ def restrict_to_contrasts(weights: Weights, logdet: LogDet) -> LogDetSeries:
 
 
 def build_channels(weights: Weights, rho: ArrayLike | None) -> Channels:
-    """What carries an impact through W, good at some values of rho.
+    """Build the functions that carry an impact through W, valid at the given values of rho.
 
     Parameters
     ----------
     weights : Weights
         The weights of the spatial lag.
     rho : array or None
-        Values of rho at which impacts are asked for; None for a model without rho.
+        Values of rho at which impacts are wanted; None for a model without rho.
     """
     mean_row_sum = weights.matrix.sum() / weights.n
     if rho is None:

@@ -1,4 +1,4 @@
-"""What a weights matrix must be, and what its eigenvalues leave to rho."""
+"""Checks of a weights matrix, and of the interval that its eigenvalues allow for rho."""
 
 import warnings
 from pathlib import Path
@@ -21,10 +21,10 @@ Labelled = tuple[sparse.csr_array, pd.Index]  # a matrix (N, N) and the labels (
 
 
 def as_csr(matrix: Any) -> sparse.csr_array:
-    """A float64 CSR copy with sorted indices and no explicit zeros.
+    """Copy a matrix to float64 CSR, with sorted indices and no explicit zeros.
 
     Entries that a sparse matrix stores more than once are summed, as SciPy does (true and true is
-    true); WeightsError where negative ones among them would cancel out.
+    true). WeightsError where negative ones among them could cancel out.
     """
     if not sparse.issparse(matrix):
         matrix = as_numbers(matrix, "the matrix")
@@ -35,7 +35,7 @@ def as_csr(matrix: Any) -> sparse.csr_array:
             f"the matrix has shape {matrix.shape}: weights are square and not empty, one row and"
             " one column a unit."
         )
-    if sparse.issparse(matrix):  # summed as floats: small integers would run over
+    if sparse.issparse(matrix):  # summed as floats: small integers would overflow
         matrix = (
             sparse.csr_array(matrix)
             if matrix.dtype.kind == "b"
@@ -50,7 +50,7 @@ def as_csr(matrix: Any) -> sparse.csr_array:
     csr = sparse.csr_array(matrix, dtype=np.float64, copy=True)
     csr.sum_duplicates()
     csr.eliminate_zeros()
-    # sparse factorisations want 32 bits
+    # sparse factorisations need 32-bit indices
     kind = np.int32 if max(csr.nnz, csr.shape[0]) <= np.iinfo(np.int32).max else np.int64
     return sparse.csr_array(
         (csr.data, csr.indices.astype(kind), csr.indptr.astype(kind)), shape=csr.shape
@@ -58,7 +58,7 @@ def as_csr(matrix: Any) -> sparse.csr_array:
 
 
 def _refuse_cancelling(entries: sparse.coo_array) -> None:
-    """Refuse negative entries that share their place with others, before the sum hides them."""
+    """Refuse negative entries in cells stored more than once, before the sum hides them."""
     place = entries.row.astype(np.int64) * entries.shape[1] + entries.col
     hidden = (entries.data < 0) & np.isin(place, place[pd.Index(place).duplicated()])
     if hidden.any():
@@ -70,7 +70,7 @@ def _refuse_cancelling(entries: sparse.coo_array) -> None:
 
 
 def how_to_make(value: Any) -> str:
-    """How a `Weights` is made of what was given in its place, for an error message.
+    """Say how to make a `Weights` from what was given in its place, for an error message.
 
     >>> how_to_make("queen.gal")
     "make it one with spillover.read_weights('queen.gal')"
@@ -94,7 +94,7 @@ def how_to_make(value: Any) -> str:
 
 
 def check_islands(islands: Any) -> None:
-    """Refuse another word than the two there are for units without neighbours."""
+    """Refuse any choice for units without neighbours but "error" and "allow"."""
     if not isinstance(islands, str) or islands not in ("error", "allow"):
         ways = '"error" (refuse units without neighbours) or "allow" (keep them as zero rows)'
         raise WeightsError(f"islands={spell(islands)}: say {ways}.")
@@ -145,7 +145,7 @@ def warn_of_short_floats(kind: Any, csr: sparse.csr_array) -> None:
 
 
 def as_interval(bounds: Any) -> Bounds:
-    """The bounds that a user gave as two numbers around 0."""
+    """Check the bounds that a user gave: two numbers around 0, or None."""
     if bounds is None:
         return None
     given = as_numbers(bounds, "bounds")
@@ -161,8 +161,8 @@ def check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> No
     """Refuse bounds of rho that reach a singular I - rho W.
 
     No eigenvalues are needed where a row or column sum bounds the spectral radius well enough.
-    Where the lowest real eigenvalue is not certain, the sign of the determinant decides later, when
-    the log-determinant is made.
+    Where the lowest real eigenvalue is uncertain, the sign of the determinant decides later, when
+    the log-determinant is computed.
     """
     reach = max(-given[0], given[1])
     if (
@@ -180,8 +180,9 @@ def check_admissible(matrix: sparse.csr_array, given: tuple[float, float]) -> No
 
 
 def spectral_radius(matrix: sparse.csr_array) -> float:
-    """max |omega| over the eigenvalues of a non-negative W, which is its largest real eigenvalue
-    (Perron-Frobenius).
+    """Compute `max |omega|` over the eigenvalues of a non-negative W.
+
+    It is the largest real eigenvalue (Perron-Frobenius).
     """
     sums = np.asarray(matrix.sum(axis=1))
     # the radius lies between the least and the greatest row sum
@@ -196,7 +197,7 @@ def spectral_radius(matrix: sparse.csr_array) -> float:
 
 
 def acyclic(matrix: sparse.csr_array) -> bool:
-    """Whether no unit is reached from itself along the links, so that every eigenvalue is 0."""
+    """Whether no unit can be reached from itself along the links, so that every eigenvalue is 0."""
     count: int = csgraph.connected_components(
         matrix, directed=True, connection="strong", return_labels=False
     )

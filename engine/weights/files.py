@@ -38,8 +38,10 @@ BARE: dict[str, Callable[[Path], sparse.coo_array]] = {
 
 
 def read_matrix(path: Path, ids: Any) -> tuple[sparse.sparray, Any]:
-    """The matrix (N, N) in a file of the format that its extension says, and the labels of its
-    units: None where neither the file nor `ids` has any.
+    """Read the matrix (N, N) in a file, in the format of its extension, and the labels of its
+    units.
+
+    The labels are None where neither the file nor `ids` has any.
     """
     kind = path.suffix.lower()
     if kind not in LABELLED | BARE:
@@ -53,7 +55,7 @@ def read_matrix(path: Path, ids: Any) -> tuple[sparse.sparray, Any]:
 
 
 def _assemble(file: Links, ids: Any) -> Labelled:
-    """The matrix of a file's links, under the file's own labels or those of the user."""
+    """Assemble the matrix of a file's links, under the file's own labels or those of the user."""
     if ids is None and file.unnamed:
         refuse(
             file.path,
@@ -88,7 +90,7 @@ def _assemble(file: Links, ids: Any) -> Labelled:
 
 
 def _arrange(file: Square, ids: Any) -> tuple[sparse.coo_array, Any]:
-    """A file's square matrix under its labels or those of the user, in their order."""
+    """Put a file's square matrix under its own labels or those of the user, in their order."""
     if file.units is None:
         return file.matrix, ids
     units, place = _match_units(file.path, file.units, ids)
@@ -98,9 +100,7 @@ def _arrange(file: Square, ids: Any) -> tuple[sparse.coo_array, Any]:
 
 
 def _match_units(path: Path, own: list[str], ids: Any) -> tuple[pd.Index, dict[str, int]]:
-    """The units of a file, or those of the user, and the position among them of each of the file's
-    labels.
-    """
+    """The units, the user's or else the file's, and each file label's position among them."""
     labels: list[Any] = [int(label) for label in own] if integers(own) else list(own)
     key = str if ids is None else _join_words
     with prefix_errors(WeightsError, cite(path)):
@@ -124,5 +124,5 @@ def _match_units(path: Path, own: list[str], ids: Any) -> tuple[pd.Index, dict[s
 
 
 def _join_words(label: Any) -> str:
-    """A label as a file of blank-separated words has it."""
+    """A label as it stands in a file of blank-separated words."""
     return "_".join(str(label).split())

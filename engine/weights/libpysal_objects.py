@@ -1,4 +1,4 @@
-"""Spatial weights from libpysal's objects, and back."""
+"""Spatial weights made from libpysal's objects, and turned back into them."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from spillover.kernels.errors import WeightsError
 
 
 def read_libpysal(w_or_graph: Any) -> Labelled:
-    """The matrix and labels of a libpysal W or Graph, for `Weights.from_libpysal`.
+    """Read the matrix and labels of a libpysal W or Graph, for `Weights.from_libpysal`.
 
-    The two are told apart by what they hold, so that libpysal need not be imported.
+    The two are told apart by their attributes, so that libpysal need not be imported.
     """
     if isinstance(getattr(w_or_graph, "adjacency", None), pd.Series):
         links, units = w_or_graph.adjacency, as_index(w_or_graph.unique_ids)
@@ -42,7 +42,7 @@ def read_libpysal(w_or_graph: Any) -> Labelled:
 
 
 def make_libpysal(matrix: sparse.csr_array, ids: pd.Index) -> Any:
-    """A `libpysal.weights.W` of the matrix (N, N) and the labels (N,) of its units, for
+    """Make a `libpysal.weights.W` of the matrix (N, N) and the labels (N,), for
     `Weights.to_libpysal`.
     """
     try:

@@ -1,4 +1,4 @@
-"""log|I - rho W| of any W: which method, how good, how long it took."""
+"""The log-determinant `log|I - rho W|` of any W: its method, its error and its time."""
 
 import time
 from dataclasses import dataclass, replace
@@ -32,10 +32,10 @@ from spillover.models.mode_search import Mass
 METHODS = ("auto", "eigenvalues", "sparse", "stochastic")
 LARGE = 1_000_000  # units beyond which exact nodes over the whole interval take minutes
 TARGET = 0.02  # standard deviations that a stochastic log-determinant may move a posterior by
-NARROWEST = 1e-6  # standard deviation of a posterior
-ROUNDING = 1e-6  # of the logit variable
-STORED = "logdet 3"  # what is kept on disk: another number for other arrays or other bounds
-OUTERMOST = 1e-6  # share of the interval left out where a posterior needs all of it
+NARROWEST = 1e-6  # standard deviation of a posterior, at least
+ROUNDING = 1e-6  # tolerance for the ends, in the logit variable
+STORED = "logdet 3"  # version of what is kept on disk: raise it when arrays or bounds change
+OUTERMOST = 1e-6  # share left out at each end where a posterior needs the whole interval
 Pair = tuple[float, float]
 
 
@@ -57,27 +57,27 @@ class LogDet:
         "stochastic" (random probes), or "local" (probes, refined by factorisations around a
         posterior).
     nodes : int
-        How many eigenvalues, factorisations or probes.
+        The number of eigenvalues, factorisations or probes.
     shift : float
         How far the error of l' can move the mode of a posterior, in its standard deviations; 0
         where l is exact.
     seconds : float
-        Processor time it took to make.
+        The processor time that it took.
     interval : (float, float)
         The values of rho for which `error` and `shift` hold.
     cautious : bool
         Whether the lower bound may lie above the lowest admissible rho.
     expansion : spillover.kernels.stochastic_logdet.Expansion or None
-        What the probes told, from which a "stochastic" one can be refined.
+        What the probes found, from which a "stochastic" log-determinant can be refined.
 
     Notes
     -----
     The bounds are (1/omega_min, 1/omega_max) for the extreme real eigenvalues of W. The upper one
-    is always good to 1e-6. The lower one comes from all eigenvalues, or from Lanczos iterations
-    where W is similar to a symmetric matrix, up to 0.1 % short; else from Arnoldi and inverse
-    iterations, which find the lowest real eigenvalue but prove nothing. Where they end without one
-    the lower bound is `cautious`. det(I - rho W) > 0 is certain from minus the upper bound on, and
-    was seen at every node.
+    is always good to 1e-6. The lower one comes from all eigenvalues; or, where W is similar to a
+    symmetric matrix, from Lanczos iterations, and may then be up to 0.1 % short; or else from
+    Arnoldi and inverse iterations, which find the lowest real eigenvalue but do not prove that it
+    is the lowest. Where they find none, the lower bound is `cautious`. det(I - rho W) > 0 is
+    certain for every rho above minus the upper bound, and was confirmed at every node.
 
     References
     ----------
@@ -111,20 +111,20 @@ class LogDet:
         interval: Pair | None = None,
         tol: float | None = None,
     ) -> "LogDet":
-        """The log-determinant of W, from the cache where it was made before.
+        """Compute the log-determinant of W, or take it from the cache.
 
         Parameters
         ----------
         W : Weights
             The weights of N units.
         method : {"auto", "eigenvalues", "sparse", "stochastic"}
-            "auto" (default) takes all eigenvalues up to 500 units and for dense W, sparse
-            factorisations up to 10^6 units as far as memory goes, and random probes beyond.
+            "auto" (default) uses all eigenvalues for up to 500 units and for dense W, sparse
+            factorisations for up to 10^6 units where memory allows, and random probes otherwise.
         interval : (float, float), optional
             The values of rho to cover to within `tol`; by default all but the outermost ends.
             "eigenvalues" always covers everything.
         tol : float, optional
-            The error of l allowed on the interval; for "stochastic" that of `shift`, by default
+            The error of l allowed on `interval`; for "stochastic" the largest `shift`, by default
             0.02.
 
         Returns
@@ -134,9 +134,9 @@ class LogDet:
         Raises
         ------
         WeightsError
-            For weights whose method or interval cannot be had.
+            For a method or an interval that the weights do not allow.
         SpecificationError
-            For an argument of another kind.
+            For an argument of the wrong type or out of its range.
 
         References
         ----------
@@ -162,7 +162,7 @@ class LogDet:
         return _from_arrays(cache.recall(key, lambda: _to_arrays(_build(W, method, interval, tol))))
 
     def __call__(self, rho: ArrayLike) -> Any:
-        """l(rho), for rho of any shape inside the bounds.
+        """Evaluate l(rho), for rho of any shape inside the bounds.
 
         Parameters
         ----------
@@ -178,7 +178,7 @@ class LogDet:
             return np.asarray(self.record(jnp.asarray(values)))[()]
 
     def derivative(self, rho: ArrayLike) -> Any:
-        """l'(rho) = -tr((I - rho W)^-1 W), for rho of any shape inside the bounds.
+        """Evaluate l'(rho) = -tr((I - rho W)^-1 W), for rho of any shape inside the bounds.
 
         Parameters
         ----------
@@ -218,10 +218,10 @@ class LogDet:
 
     @property
     def error(self) -> float:
-        """The error of l on `interval`, for "stochastic" and "local" its standard error.
+        """The error of l on `interval`; for "stochastic" and "local", its standard error.
 
-        It is measured at values of rho that were not used. Towards the bounds, l goes on as a
-        straight line in the logit of rho.
+        It is measured at values of rho that are not nodes. Beyond the interval, l is continued to
+        the bounds as a straight line in the logit of rho.
         """
         return float(self.record.error)
 
@@ -251,7 +251,7 @@ class LogDet:
 
 
 def _as_interval(given: Any) -> Pair:
-    """Two numbers in order; whether they are admissible, the kernels say."""
+    """Check that the interval is two numbers in order; the kernels check the admissible range."""
     pair = items("interval", given, example="(-0.5, 0.5)")
     low, high = (real("interval", end) for end in pair) if len(pair) == 2 else (0.0, 0.0)
     if not low < high:
@@ -263,15 +263,17 @@ def _as_interval(given: Any) -> Pair:
 
 
 def find_bounds(W: Weights) -> Pair:
-    """The admissible interval of rho that models of W use: that of its log-determinant, which is
-    made once for each content of W and looked up after that.
+    """Find the admissible interval of rho that models of W use.
+
+    It is that of its log-determinant, which is computed once for each content of W.
     """
     return LogDet.build(W).bounds
 
 
 def build_covering(W: Weights, low: float, high: float) -> LogDet:
-    """The log-determinant, good for logit variables of rho from `low` to `high`: the usual one
-    where that reaches so far, else one of all but OUTERMOST of the interval.
+    """Build the log-determinant, accurate for logit variables of rho from `low` to `high`.
+
+    It is the usual one if that reaches so far, else one of all but OUTERMOST of the interval.
     """
     usual = LogDet.build(W)
     if covers(usual.record, low, high):
@@ -281,7 +283,7 @@ def build_covering(W: Weights, low: float, high: float) -> LogDet:
 
 
 def improve(W: Weights, usual: LogDet, mass: Mass, dimension: int) -> LogDet:
-    """The log-determinant for a posterior that was located by the usual one.
+    """Improve the log-determinant for a posterior that was located by the usual one.
 
     Parameters
     ----------
@@ -292,7 +294,7 @@ def improve(W: Weights, usual: LogDet, mass: Mass, dimension: int) -> LogDet:
     mass : Mass
         Where the posterior of the dependence parameters lies.
     dimension : int
-        Which of the parameters belongs to W.
+        The position of W's parameter among them.
 
     Returns
     -------
@@ -311,13 +313,13 @@ def improve(W: Weights, usual: LogDet, mass: Mass, dimension: int) -> LogDet:
     key = (W.digest, W.given_bounds, STORED, "local", round(centre / sd), sd)
     try:
         return _from_arrays(cache.recall(key, lambda: _to_arrays(refine(W, usual, centre, sd))))
-    except FactorMemoryError:  # the probes' own `shift` tells how far off the posterior may be
+    except FactorMemoryError:  # `shift` still says how far off the posterior may be
         return usual
 
 
 def covers(record: LogDetSeries, low: float, high: float) -> bool:
-    """Whether logit variables from `low` to `high` lie on the series, or as far out as any series
-    goes.
+    """Whether a series reaches from `low` to `high` in the logit variable, or as far as any series
+    does.
     """
     ends = np.asarray(record.ends)
     return bool(max(low, -END) >= ends[0] - ROUNDING and min(high, END) <= ends[1] + ROUNDING)
@@ -406,11 +408,12 @@ _MAKERS = {
 
 
 def refine(W: Weights, usual: LogDet, centre: float, sd: float) -> LogDet:
-    """The log-determinant by probes, made exact around a posterior of this centre and standard
-    deviation by factorisations.
+    """Refine a log-determinant from probes by factorisations around a posterior.
+
+    `centre` and `sd` are the mean and the standard deviation of rho in the posterior.
     """
     start = time.process_time()
-    assert usual.expansion is not None  # every one by probes has it
+    assert usual.expansion is not None  # every log-determinant from probes has one
     ends = np.asarray(usual.record.ends)
     pilot = stochastic_logdet.StochasticResult(
         coef=np.asarray(usual.record.coef),
@@ -438,14 +441,14 @@ def refine(W: Weights, usual: LogDet, centre: float, sd: float) -> LogDet:
 
 
 def _covered(record: LogDetSeries) -> Pair:
-    """The rho between the ends of a series."""
+    """The interval of rho between the ends of a series."""
     with jax.enable_x64(True):
         low, high = np.asarray(to_rho(record.ends, record.bounds))
     return float(low), float(high)
 
 
 def _to_arrays(made: LogDet) -> dict[str, np.ndarray]:
-    """The log-determinant as the cache keeps it: arrays by the names of the fields."""
+    """Take the log-determinant apart for the cache: arrays by the names of the fields."""
     arrays = {name: np.asarray(value) for name, value in made.record._asdict().items()}
     for name in ("method", "nodes", "shift", "seconds", "interval", "cautious"):
         arrays[name] = np.asarray(getattr(made, name))
@@ -456,7 +459,7 @@ def _to_arrays(made: LogDet) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: cache.Arrays) -> LogDet:
-    """The log-determinant that `_to_arrays` took apart."""
+    """Rebuild the log-determinant that `_to_arrays` took apart."""
     low, high = arrays["interval"]
     return LogDet(
         LogDetSeries(*(leaf(arrays[name]) for name in LogDetSeries._fields)),

@@ -1,5 +1,4 @@
-"""Matrix Market files (.mtx), read without trust: sizes are checked against the file before
-anything is made of them.
+"""Matrix Market files (.mtx), read defensively: sizes are checked before any array is made.
 
 Source: Boisvert, Pozo & Remington (1996), The Matrix Market Exchange Formats: Initial Design,
 NISTIR 5935.
@@ -27,9 +26,7 @@ WHAT = "a Matrix Market file"
 
 
 class Head(NamedTuple):
-    """What a file says of itself: the sizes of its header, and where its entries start, a byte and
-    a line.
-    """
+    """The header of a file, and the byte and the line at which its entries start."""
 
     dense: bool
     field: str
@@ -40,11 +37,11 @@ class Head(NamedTuple):
 
 
 def read_matrix_market(path: Path) -> sparse.coo_array:
-    """The matrix in a file: coordinate or array; real, integer or pattern; general, symmetric or
-    skew-symmetric.
+    """Read the matrix in a file.
 
-    WeightsError, with the line, for anything that the format does not allow, complex and hermitian
-    matrices, and a cell given twice.
+    It may be coordinate or array; real, integer or pattern; general, symmetric or skew-symmetric.
+    WeightsError, with the line, for anything that the format does not allow, for complex and
+    Hermitian matrices, and for a cell given twice.
     """
     content = read_bytes(path, WHAT, WeightsError, TIMES)
     head = _head(content, path)
@@ -68,7 +65,7 @@ def read_matrix_market(path: Path) -> sparse.coo_array:
 
 
 def _head(content: bytes, path: Path) -> Head:
-    """The first line, the comments and blank lines after it, and the line of sizes."""
+    """Read the first line, skip comments and blank lines, and read the line of sizes."""
     stream, number = io.BytesIO(content), 1
     words = _line(stream).lower().split()
     if len(words) != 5 or words[:2] != ["%%matrixmarket", "matrix"]:
@@ -112,7 +109,10 @@ def _line(stream: io.BytesIO) -> str:
 
 
 def _sparse(content: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rows, columns and values of a coordinate file; each cell once, inside the matrix."""
+    """Read the rows, columns and values of a coordinate file.
+
+    Every cell must be inside the matrix, and occur once.
+    """
     rows, columns, count = head.sizes
     names = ["row", "column"] if head.field == "pattern" else ["row", "column", "value"]
     _check_room(content, head, count, 2 * len(names), path)
@@ -157,12 +157,13 @@ def _sparse(content: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndar
 
 
 def _dense(content: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same of an array file, a value a line, column by column; without its zeros. Symmetric
-    ones have the lower triangle only.
+    """Read the rows, columns and values of an array file, without its zeros.
+
+    It has one value per line, column by column; a symmetric matrix has its lower triangle only.
     """
     rows, columns = head.sizes
     skew = head.symmetry == "skew-symmetric"
-    # Python's integers do not run over
+    # Python's integers do not overflow
     lower = np.arange(columns, dtype=object) if head.symmetry != "general" else 0
     count = (
         rows * columns
@@ -184,8 +185,9 @@ def _dense(content: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarr
 
 
 def _check_room(content: bytes, head: Head, count: int, least: int, path: Path) -> None:
-    """Refuse more entries than there is room for, at so many bytes each at least, the last perhaps
-    without its end of line.
+    """Refuse a header that promises more entries than the file has room for.
+
+    An entry takes at least `least` bytes; the last may lack its end of line.
     """
     most = (len(content) - head.start + 1) // least
     if count > most:
@@ -198,8 +200,9 @@ def _check_room(content: bytes, head: Head, count: int, least: int, path: Path) 
 
 
 def _table(content: bytes, head: Head, names: list[str], path: Path) -> np.ndarray:
-    """The entries, read in C; of characters that numbers have, so that nothing else can pass for
-    one.
+    """Read the entries by NumPy's fast reader.
+
+    Characters that no number has are refused first, as the reader accepts more than numbers.
     """
     body, allowed = content[head.start :], WHOLE if head.field in WHOLE_FIELDS else REAL
     kind = np.dtype([(name, np.float64 if name == "value" else np.int64) for name in names])
@@ -215,7 +218,7 @@ def _table(content: bytes, head: Head, names: list[str], path: Path) -> np.ndarr
 
 
 def _refuse_first(body: bytes, head: Head, names: list[str], path: Path) -> None:
-    """Refuse the first line that is no entry."""
+    """Refuse the first line that is not an entry."""
     for number, line in enumerate(body.splitlines(), head.line):
         words = line.decode("latin-1").split()
         if words and not (
@@ -240,7 +243,7 @@ def _is_number(name: str, word: str, head: Head) -> bool:
 
 
 def _at(path: Path, content: bytes, head: Head, which: int, what: str) -> NoReturn:
-    """Refuse the entry number `which` by its line."""
+    """Refuse the entry number `which`, naming its line."""
     lines = enumerate(content[head.start :].splitlines(), head.line)
     entries = (number for number, line in lines if line.strip())
     _refuse(path, next(number for place, number in enumerate(entries) if place == which), what)

@@ -1,5 +1,7 @@
-"""Matrices as `scipy.sparse.save_npz` writes them, read without trust: no pickles, sizes before
-contents, indices before SciPy.
+"""Matrices written by `scipy.sparse.save_npz`, read defensively.
+
+Nothing is unpickled, sizes are checked before contents are read, and indices before SciPy sees
+them.
 """
 
 import ast
@@ -20,12 +22,12 @@ from spillover.engine.storage.reading import check_memory, cite, open_file
 from spillover.engine.weights.matrix_market import ROW
 from spillover.kernels.errors import WeightsError
 
-TIMES = 12  # bytes of memory for each byte of a zip's directory, at most the whole file
-COPIES = 8  # of the arrays, in memory at once
-HEADER = 10_000  # bytes of the header of an array, at most, as NumPy has it
-PLAIN = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")  # types without objects and fields
+TIMES = 12  # bytes of memory for each byte of the zip's directory, which may be the whole file
+COPIES = 8  # copies of the arrays in memory at once
+HEADER = 10_000  # bytes of the header of an array, at most, as in NumPy
+PLAIN = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")  # types without objects or fields
 WHAT = "a matrix saved by scipy.sparse.save_npz"
-FAILURES = (  # what zipfile and zlib raise for broken archives
+FAILURES = (  # raised by zipfile and zlib for broken archives
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -35,7 +37,7 @@ FAILURES = (  # what zipfile and zlib raise for broken archives
     KeyError,
     IndexError,
     OverflowError,
-    RuntimeError,  # encrypted; NotImplementedError: compressed in another way
+    RuntimeError,  # encrypted; its NotImplementedError: an unknown compression
 )
 PARTS = {
     "csr": ("data", "indices", "indptr"),
@@ -48,8 +50,9 @@ Entries = tuple[np.ndarray, np.ndarray, np.ndarray]  # values, rows, columns
 
 
 class Header(NamedTuple):
-    """Of an array in the file: what its elements are, its shape and order, and how many bytes stand
-    before it.
+    """The header of an array in the file, which says how to read it.
+
+    `fortran`: whether its elements are stored by columns; `before`: how many bytes precede them.
     """
 
     dtype: np.dtype
@@ -59,12 +62,13 @@ class Header(NamedTuple):
 
 
 class BrokenArchive(Exception):
-    """What is wrong with a file, for the one message that names it."""
+    """What is wrong with an archive; `read_npz` adds the name of the file."""
 
 
 def read_npz(path: Path) -> sparse.coo_array:
-    """The matrix in a file of the formats csr, csc, bsr, coo and dia; repeated entries stay.
-    WeightsError for all else.
+    """Read a matrix in the format csr, csc, bsr, coo or dia; repeated entries are kept.
+
+    WeightsError for anything else.
     """
     with open_file(path, WHAT, WeightsError, TIMES) as file:
         try:
@@ -120,7 +124,7 @@ def _member(members: dict[str, zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
 
 
 def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
-    """The header of an array, whose promise must be what the archive says is there."""
+    """Read the header of an array, whose size must be the one that the archive states."""
     with archive.open(member) as file:
         start = _read(file, 8)
         if start[:6] != b"\x93NUMPY" or start[6] not in (1, 2, 3):
@@ -198,7 +202,7 @@ def _numbers(values: np.ndarray) -> np.ndarray:
 
 
 def _places(values: np.ndarray, count: int, below: int, name: str) -> np.ndarray:
-    """One axis of positions, as many as there are values, each inside the matrix."""
+    """Check the positions along one axis: one for each value, each inside the matrix."""
     positions = _integers(values, name)
     if positions.shape != (count,):
         raise BrokenArchive(f"{name} has the shape {positions.shape}, and there are {count} values")
@@ -213,8 +217,9 @@ def _places(values: np.ndarray, count: int, below: int, name: str) -> np.ndarray
 def _by_pointer(
     parts: dict[str, np.ndarray], major: int, minor: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """The positions of the stored values (or blocks) along both axes of a compressed format, and
-    how many are in use.
+    """Find the positions of the stored values (or blocks) of a compressed format.
+
+    Returns their positions along both axes, and how many values are in use.
     """
     pointer = _integers(parts["indptr"], "indptr")
     stored = len(parts["data"]) if parts["data"].ndim else -1
@@ -283,7 +288,9 @@ def _from_list(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries
 
 
 def _from_diagonals(parts: dict[str, np.ndarray], rows: int, columns: int) -> Entries:
-    """data[k, j] is in column j, offsets[k] columns right of the diagonal; what falls outside the
+    """Read the entries of a dia matrix.
+
+    data[k, j] is in column j, offsets[k] columns right of the diagonal; what falls outside the
     matrix is padding.
     """
     data, offsets = _numbers(parts["data"]), _integers(parts["offsets"], "offsets")

@@ -14,11 +14,11 @@ from spillover.engine.storage.reading import spell
 from spillover.kernels.errors import SpilloverWarning, WeightsError
 
 METRICS = ("euclidean", "haversine")
-DEGREES = ((-180, 360), (-90, 90))  # of longitude and latitude
+DEGREES = ((-180, 360), (-90, 90))  # ranges of longitude and latitude
 # km: (2a + b) / 3 of the ellipsoid GRS80, adopted by the IUGG; Moritz (2000), J. Geodesy 74,
 # 128-133
 RADIUS = 6371.0088
-FARTHEST = 1e150  # of coordinates: the squares of their distances are floats
+FARTHEST = 1e150  # largest coordinate: squared distances stay within the range of floats
 EPS = 8 * np.finfo(float).eps  # relative rounding of a distance computed from coordinates
 
 
@@ -30,7 +30,7 @@ class Places:
     ----------
     points : array, shape (N, d)
         x and y in the plane (d = 2), or points on the unit sphere (d = 3). Straight lines between
-        them order the pairs as the distances do.
+        the points order the pairs as the distances do.
     ids : pandas.Index, shape (N,)
         The labels of the units.
     sphere : bool
@@ -49,8 +49,8 @@ class Places:
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The distances between the points a and b (…, d): straight, or in km along the sphere.
 
-        A chord of the unit sphere spans the angle 2 atan(|a - b| / |a + b|), which is exact for
-        near points and for antipodes alike.
+        A chord of the unit sphere spans the angle `2 atan(|a - b| / |a + b|)`, which is accurate
+        for near points and for antipodes alike.
         """
         straight: np.ndarray = np.linalg.norm(a - b, axis=-1)
         if not self.sphere:
@@ -60,14 +60,14 @@ class Places:
 
 
 def as_places(coordinates: Any, ids: Any, metric: Any) -> Places:
-    """The units at some coordinates, as points.
+    """Convert the coordinates of units to points.
 
     Parameters
     ----------
     coordinates : array, shape (N, 2), DataFrame of two columns, or points of GeoPandas
         x and y, or for the metric "haversine" longitude and latitude in degrees.
     ids : N labels, or None
-        Of the rows of an array (default 0 … N - 1); a table brings its index.
+        The labels of an array's rows (default 0 … N - 1); a table has its index.
     metric : "euclidean" or "haversine"
 
     Raises
@@ -110,7 +110,7 @@ def as_places(coordinates: Any, ids: Any, metric: Any) -> Places:
 
 
 def _check_range(given: np.ndarray, labels: pd.Index) -> None:
-    """Refuse coordinates that are no numbers, or too large for their distances to be."""
+    """Refuse coordinates that are not finite, or too large for their distances to be floats."""
     bad = ~np.isfinite(given).all(axis=1)
     if bad.any():
         raise WeightsError(
@@ -126,7 +126,7 @@ def _check_range(given: np.ndarray, labels: pd.Index) -> None:
 
 
 def _put_on_sphere(degrees: np.ndarray) -> np.ndarray:
-    """Longitude and latitude (N, 2) as points (N, 3) of the unit sphere."""
+    """Convert longitude and latitude (N, 2) to points (N, 3) of the unit sphere."""
     longitude, latitude = np.deg2rad(degrees).T
     return np.column_stack(
         (
@@ -138,8 +138,9 @@ def _put_on_sphere(degrees: np.ndarray) -> np.ndarray:
 
 
 def _take_points(coordinates: Any, metric: str) -> Any:
-    """The x and y of GeoPandas points, whose coordinate reference system must suit the metric;
-    other coordinates as they are.
+    """Take x and y of GeoPandas points, whose coordinate reference system must suit the metric.
+
+    Other coordinates are returned as they are.
     """
     points: Any = getattr(coordinates, "geometry", None)
     if not isinstance(coordinates, pd.DataFrame | pd.Series) or not hasattr(points, "crs"):
@@ -165,7 +166,7 @@ def _take_points(coordinates: Any, metric: str) -> Any:
 
 
 def _check_globe(given: np.ndarray, labels: pd.Index) -> None:
-    """Refuse what is no longitude and latitude in degrees, and say what it looks like."""
+    """Refuse what is not longitude and latitude in degrees, and say what it looks like."""
     for values, what, (low, high) in zip(given.T, ("longitude", "latitude"), DEGREES, strict=True):
         outside = np.flatnonzero((values < low) | (values > high)).tolist()
         if outside:
@@ -190,8 +191,9 @@ def _likely_mistake(given: np.ndarray) -> str:
 
 
 def _warn_of_degrees(given: np.ndarray, names: list[Any]) -> None:
-    """Warn of columns called latitude or longitude whose numbers are degrees: a degree of longitude
-    is shorter than one of latitude.
+    """Warn of straight distances between degrees, in columns called latitude or longitude.
+
+    A degree of longitude is shorter than one of latitude.
     """
     kinds = [find_coordinate(name) for name in names]
     order = [1, 0] if kinds[0] == "latitude" or kinds[1] == "longitude" else [0, 1]

@@ -16,18 +16,18 @@ from spillover.kernels.errors import WeightsError
 def read_weights(
     path: str | Path, *, ids: Any = None, islands: str = "error", bounds: Bounds = None
 ) -> Weights:
-    """The weights in a file, of the format that its extension says.
+    """Read weights from a file, in the format of its extension.
 
     Nothing in a file is run or unpickled.
 
     Parameters
     ----------
     path : str or Path
-        A .gal, .gwt, .csv, .mtx or .npz file; see the notes.
+        A .gal, .gwt, .csv, .mtx or .npz file; see Notes.
     ids : sequence of labels, optional
-        For a matrix without labels, those of its rows. For the other files, the units in the order
-        wanted, matched to the labels of the file as text (1 to "1", "New York" to "New_York"): all
-        labels of the file must be among them, and units that the file lacks are islands.
+        For a file without labels, the labels of the rows. For the other files, the units in the
+        order wanted. They are matched to the labels of the file as text (1 to "1", "New York" to
+        "New_York") and must include all of these; units that the file lacks are islands.
     islands : {"error", "allow"}
         Whether units without neighbours are refused (default) or kept as zero rows.
     bounds : (float, float), optional
@@ -40,35 +40,35 @@ def read_weights(
     Raises
     ------
     WeightsError
-        For what is not weights, naming the file and, where it can, the line; for folders, pipes and
-        devices; and for files, or matrices that they promise, larger than memory holds. A link
-        given twice is refused, but entries that a .npz stores more than once are summed, as
-        `Weights` does.
+        For a file that does not hold weights, naming it and, where possible, the line; for folders,
+        pipes and devices; and for files or matrices larger than memory. A link given twice is
+        refused, but entries that a .npz stores more than once are summed, as in `Weights`.
 
     Notes
     -----
     .gal
         Binary contiguity; units in the order of the file.
     .gwt
-        Lines "origin destination weight"; units in the order in which they first stand as an
+        Lines "origin destination weight"; units in the order in which they first appear as an
         origin, then the rest.
     .csv, links
-        One link a line under a header, with commas, semicolons or tabs: the columns origin,
-        destination, weight, or focal, neighbor, weight, or i, j, w by name, beside any others; else
-        the two or three columns that there are, in that order. Without a weight column every weight
-        is 1. Units are sorted.
+        One link per line under a header, separated by commas, semicolons or tabs. The columns are
+        found by name, whatever others there are: origin, destination, weight; focal, neighbor,
+        weight; or i, j, w. Without these names the file has two or three columns, in that order.
+        Without a weight column every weight is 1. Units are sorted.
     .csv, a square matrix
-        Under other columns: with the units in its first line and first column, in any order, units
-        in the order of the lines; or four and more lines of numbers alone, units 0 … N - 1.
+        With other names in the header. Either the units label the first line and the first column,
+        in any order, and W has them in the order of the lines; or the file has four or more lines
+        of numbers only, with units 0 … N - 1.
     .mtx
         Matrix Market, coordinate or array; real, integer or pattern; general, symmetric or
         skew-symmetric. Units 0 … N - 1.
     .npz
         As `scipy.sparse.save_npz` writes it. Units 0 … N - 1.
 
-    In lists of links, row i of W holds the links with origin i, and a link of a unit to itself with
-    weight 0 declares the unit. Labels are integers if all of them look like integers without
-    leading zeros, else text.
+    In lists of links, row i of W holds the links with origin i, and a link from a unit to itself
+    with weight 0 only declares the unit. Labels are integers if all of them look like integers
+    without leading zeros, else text.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Spatial weights from tables: a square frame, or a frame with one link a row."""
+"""Spatial weights from tables: a square frame, or a frame with one link per row."""
 
 from typing import Any
 
@@ -22,8 +22,9 @@ from spillover.kernels.errors import WeightsError
 
 
 def read_square(frame: pd.DataFrame, ids: Any) -> tuple[np.ndarray, pd.Index]:
-    """The values (N, N) of a frame with the same labels on both sides, its columns in the order of
-    its index, and the labels (N,).
+    """Read a frame with the same labels on both sides: its values (N, N) and the labels (N,).
+
+    The columns are put in the order of the index.
     """
     if ids is not None:
         raise WeightsError(
@@ -44,7 +45,7 @@ def read_square(frame: pd.DataFrame, ids: Any) -> tuple[np.ndarray, pd.Index]:
 def read_edges(
     frame: pd.DataFrame, origin: str, destination: str, weight: str | None, ids: Any
 ) -> Labelled:
-    """The matrix and labels of a table with one link in each row, for `Weights.from_edges`."""
+    """Read the matrix and labels of a table with one link per row, for `Weights.from_edges`."""
     if not isinstance(frame, pd.DataFrame):
         raise WeightsError(
             f"the edges are a {type(frame).__name__}: give a pandas DataFrame, one link a row."
@@ -85,9 +86,9 @@ def read_edges(
 def assemble_links(
     origin: Any, destination: Any, values: np.ndarray, ids: pd.Index
 ) -> sparse.csr_array:
-    """The matrix (N, N) of some links between the units `ids`.
+    """Assemble the matrix (N, N) of links between the units `ids`.
 
-    Link e has its weight values[e] in the row of origin[e] and the column of destination[e].
+    Link e has the weight values[e], in the row of origin[e] and the column of destination[e].
     WeightsError for ends that are not among the ids, and for links given twice.
     """
     sources, targets = as_labels(origin), as_labels(destination)

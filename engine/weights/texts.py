@@ -1,6 +1,6 @@
 """Weights written as text: .gal, .gwt, and .csv with an edge list or a square matrix.
 
-Every fault is named with its line.
+Every error names the line.
 """
 
 import csv
@@ -21,7 +21,7 @@ from spillover.kernels.errors import WeightsError
 
 INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")  # no leading zeros: "01001" is a code, not a number
 HEADERS = (("origin", "destination", "weight"), ("focal", "neighbor", "weight"), ("i", "j", "w"))
-DIGITS = 18  # of a count, at most
+DIGITS = 18  # digits of a count, at most
 TIMES = 60  # bytes of memory for each byte of a list of links
 EDGES = "a header that names origin, destination and weight makes it an edge list"
 MATRIX = (
@@ -31,18 +31,16 @@ MATRIX = (
 
 
 class Links(NamedTuple):
-    """The units that a file names, in its order, and its links with their lines, as text."""
+    """The units of a file, in its order, and its links with their lines; labels are text."""
 
     path: Path
     units: list[str]
     links: list[tuple[str, str, float, int]]  # origin, destination, weight, line
-    unnamed: int = 0  # units the header counts and no line names
+    unnamed: int = 0  # units that the header counts but no line names
 
 
 class Square(NamedTuple):
-    """A square matrix as a file has it, rows and columns in one order; `units` is None where it
-    has no labels.
-    """
+    """A square matrix in a file, rows and columns in one order; `units` is None without labels."""
 
     path: Path
     units: list[str] | None
@@ -50,8 +48,10 @@ class Square(NamedTuple):
 
 
 def read_gal(path: Path) -> Links:
-    """The links of a .gal file: a header "n" or "0 n file key", then for each unit "id k" and its k
-    neighbours on one line or more.
+    """Read the links of a .gal file.
+
+    Its header is "n" or "0 n file key"; then each unit has a line "id k", and its k neighbours on
+    one line or more.
     """
     lines = _lines(path)
     n = _count(path, *lines[0])
@@ -87,8 +87,9 @@ def read_gal(path: Path) -> Links:
 
 
 def read_gwt(path: Path) -> Links:
-    """The links of a .gwt file: a header "n" or "0 n file key", then lines "origin destination
-    weight".
+    """Read the links of a .gwt file.
+
+    Its header is "n" or "0 n file key"; then come lines "origin destination weight".
     """
     lines = _lines(path)
     n = _count(path, *lines[0])
@@ -104,12 +105,12 @@ def read_gwt(path: Path) -> Links:
 
 
 def read_csv(path: Path) -> Links | Square:
-    """The links or the square matrix of a .csv file.
+    """Read the links or the square matrix of a .csv file.
 
-    An edge list has a header and a link on each line. A matrix has labels in its first line and
-    first column, or none at all. A header with the names of links makes an edge list. Else four and
-    more columns are a matrix, and two or three are an edge list, unless the labels of two units are
-    the same on both sides.
+    An edge list has a header and one link per line. A matrix has labels in its first line and first
+    column, or none at all. A header with the column names of an edge list makes it one. Otherwise
+    four or more columns are a matrix, and two or three are an edge list, unless three have the same
+    two labels in the first line and the first column.
     """
     text = read_text(path, "an edge list or a square matrix", WeightsError)
     names = next(_fields(path, text))[1]
@@ -124,9 +125,9 @@ def read_csv(path: Path) -> Links | Square:
 
 
 def _fields(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the number of its last line.
+    """Yield the rows that are not blank, each with the number of its last line.
 
-    Fields are separated by whichever of comma, semicolon and tab the first line has most of.
+    The separator is the comma, semicolon or tab, whichever the first line has most of.
     """
     head = text.lstrip().partition("\n")[0]
     mark = max(",;\t", key=head.count)
@@ -161,7 +162,7 @@ def _edges(path: Path, text: str, width: int, columns: list[int]) -> Links:
 
 
 def _columns_by_name(names: list[str]) -> list[int] | None:
-    """The places of origin, destination and any weight in a header that names them, else None."""
+    """Find origin, destination and any weight in a header that names them; None if none does."""
     for trio in HEADERS:
         ends = [names.index(name) for name in trio[:2] if name in names]
         if len(ends) == 2:
@@ -177,7 +178,7 @@ def _columns_by_name(names: list[str]) -> list[int] | None:
 
 
 def _columns_by_order(path: Path, names: list[str]) -> list[int]:
-    """The places of origin, destination and any weight by their order."""
+    """Take origin, destination and any weight by their order."""
     if any(_is_number(name) for name in names):
         refuse(
             path,
@@ -192,8 +193,9 @@ def _columns_by_order(path: Path, names: list[str]) -> list[int]:
 
 
 def _matrix(path: Path, text: str, names: list[str]) -> Square | None:
-    """The square matrix in a CSV file, None where it holds none; WeightsError where it may be a
-    matrix or something else.
+    """Read the square matrix in a CSV file; None if it holds none.
+
+    WeightsError where it could be a matrix or something else.
     """
     width, bare = len(names), all(_is_number(name) for name in names)
     firsts = [row[0] for _, row in _fields(path, text)]
@@ -237,7 +239,7 @@ def _ambiguous(path: Path, width: int) -> NoReturn:
 
 
 def _values(path: Path, text: str, names: list[str] | None, width: int = 0) -> Square:
-    """The matrix below and beside its labels, or bare, its columns in the order of the rows."""
+    """Read a matrix with labels or without, its columns put in the order of its rows."""
     labels, columns, values, counts = [], [], [], []
     rows = _fields(path, text)
     if names is not None:
@@ -280,7 +282,7 @@ def _values(path: Path, text: str, names: list[str] | None, width: int = 0) -> S
 
 
 def _weights(path: Path, line: int, cells: list[str]) -> np.ndarray:
-    """The weights of one row of a matrix."""
+    """Read the weights in one row of a matrix."""
     try:
         weights = np.array([float(cell) for cell in cells])
     except ValueError:
@@ -291,7 +293,7 @@ def _weights(path: Path, line: int, cells: list[str]) -> np.ndarray:
 
 
 def integers(labels: Collection[str]) -> bool:
-    """Whether all labels look like integers, and none like a code."""
+    """Whether all labels look like integers, and none like a code with leading zeros."""
     return all(INTEGER.fullmatch(label) for label in labels)
 
 
@@ -300,7 +302,7 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return "_" not in text  # which Python reads as a mark of thousands
+    return "_" not in text  # Python reads 1_000 as 1000
 
 
 def _weight(path: Path, line: int, text: str) -> float:
@@ -310,7 +312,7 @@ def _weight(path: Path, line: int, text: str) -> float:
 
 
 def _count(path: Path, line: int, words: list[str]) -> int:
-    """The number of units in a header "n" or "0 n file key"."""
+    """Read the number of units in a header "n" or "0 n file key"."""
     count = words[min(1, len(words) - 1)]
     if not count.isdecimal() or len(count) > DIGITS:
         refuse(path, line, f"expected a header with the number of units, found {few(words)}")
@@ -318,7 +320,7 @@ def _count(path: Path, line: int, words: list[str]) -> int:
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """The lines that are not blank, with their numbers, as words."""
+    """Split a file into the lines that are not blank: their numbers and words."""
     text = read_text(path, "weights", WeightsError, TIMES)
     return [
         (number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()
@@ -326,5 +328,5 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def refuse(path: Path, line: int, what: str) -> NoReturn:
-    """WeightsError for a line of a file."""
+    """Raise WeightsError for a line of a file."""
     raise WeightsError(f"{cite(path)}, line {line}: {what}.")

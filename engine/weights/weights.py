@@ -1,6 +1,6 @@
-"""Spatial weights: one frozen record of a checked matrix and the labels of its units.
+"""Spatial weights: an immutable, checked matrix and the labels of its units.
 
-It knows the makers of matrices (builders, tables, libpysal's objects), which know nothing of it.
+This module imports the makers of matrices (builders, tables, libpysal_objects), never the reverse.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class Weights:
     islands : {"error", "allow"}
         Whether units without neighbours are refused (default) or kept as zero rows.
     bounds : (float, float), optional
-        An interval of rho around 0, to use in place of the one worked out from the eigenvalues. A W
+        An interval of rho around 0, used in place of the one computed from the eigenvalues. A W
         without cycles of links needs it.
 
     Raises
@@ -86,9 +86,9 @@ class Weights:
     transform : {"raw", "row", "spectral"}
         How W was standardised.
     islands_allowed : bool
-        Whether zero rows may arise, in parts of W too.
+        Whether zero rows are allowed, in W and in parts of it.
     given_bounds : (float, float) or None
-        The interval of rho that was given.
+        The interval of rho that the user gave.
 
     References
     ----------
@@ -150,7 +150,7 @@ class Weights:
         islands: str = "error",
         bounds: Bounds = None,
     ) -> "Weights":
-        """Weights from a table with one link in each row.
+        """Make weights from a table with one link per row.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class Weights:
         Raises
         ------
         WeightsError
-            For columns that are not there, labels that are missing, empty or the same but for their
+            For columns that do not exist, labels that are missing, empty or the same but for their
             type or blanks, labels not in `ids`, and links given twice.
 
         Examples
@@ -195,12 +195,12 @@ class Weights:
     def from_libpysal(
         cls, w_or_graph: Any, *, islands: str = "error", bounds: Bounds = None
     ) -> "Weights":
-        """Weights from an object of libpysal.
+        """Make weights from a libpysal object.
 
         Parameters
         ----------
         w_or_graph : libpysal.weights.W or libpysal.graph.Graph
-            Its values are taken under its present transform, its units in its order.
+            The object; its values are taken under its present transform, its units in its order.
         islands : {"error", "allow"}
             Whether units without neighbours are refused (default) or kept as zero rows.
         bounds : (float, float), optional
@@ -228,9 +228,9 @@ class Weights:
     def contiguity(
         cls, geodataframe: Any, *, rook: bool = False, islands: str = "error"
     ) -> "Weights":
-        """Weights of 1 between polygons that share a border.
+        """Link polygons that share a border, with weight 1.
 
-        It needs the `geo` extra. A border counts where both polygons have its vertices.
+        This needs the `geo` extra. A border is found only where both polygons have its vertices.
 
         Parameters
         ----------
@@ -276,9 +276,9 @@ class Weights:
         metric: str = "euclidean",
         max_memory: float | None = None,
     ) -> "Weights":
-        """Weights of 1 to the k nearest units, in general asymmetric.
+        """Link every unit to its k nearest units, with weight 1; in general asymmetric.
 
-        Of units equally far, to rounding, the first in the order of ids is taken.
+        Among units equally far away, to rounding, those first in the order of ids are taken.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class Weights:
             Straight distances (default), or distances in km on a sphere with the earth's mean
             radius, 6371.0088 km.
         max_memory : float, optional
-            Bytes that making W may take, some 50 for each link; by default what is free.
+            Bytes of memory for making W, some 50 for each link; by default what is free.
 
         Returns
         -------
@@ -338,7 +338,7 @@ class Weights:
         islands: str = "error",
         max_memory: float | None = None,
     ) -> "Weights":
-        """Weights of 1 between units no farther apart than a threshold.
+        """Link units no farther apart than a threshold, with weight 1.
 
         To rounding::
 
@@ -358,7 +358,7 @@ class Weights:
         islands : {"error", "allow"}
             Whether units without neighbours are refused (default) or kept as zero rows.
         max_memory : float, optional
-            Bytes that making W may take; by default what is free.
+            Bytes of memory for making W; by default what is free.
 
         Returns
         -------
@@ -367,12 +367,12 @@ class Weights:
         Raises
         ------
         WeightsError
-            As `knn`, for islands, and for a threshold beyond half way round the earth.
+            As for `knn`; also for islands, and for a threshold beyond half way round the earth.
 
         Warns
         -----
         SpilloverWarning
-            As `knn`, and for a threshold that links every unit to every other.
+            As for `knn`; also for a threshold that links every unit to every other.
 
         References
         ----------
@@ -399,7 +399,7 @@ class Weights:
         islands: str = "error",
         max_memory: float | None = None,
     ) -> "Weights":
-        """Weights that fall with a power of the distance.
+        """Make weights that fall with a power of the distance.
 
         For all pairs, or those within a cutoff::
 
@@ -421,7 +421,7 @@ class Weights:
         islands : {"error", "allow"}
             Whether units without neighbours are refused (default) or kept as zero rows.
         max_memory : float, optional
-            Bytes that making W may take; by default what is free.
+            Bytes of memory for making W; by default what is free.
 
         Returns
         -------
@@ -430,13 +430,13 @@ class Weights:
         Raises
         ------
         WeightsError
-            As `knn`, for islands, for units in the same place, and for a cutoff beyond half way
-            round the earth.
+            As for `knn`; also for islands, for units in the same place, and for a cutoff beyond
+            half way round the earth.
 
         Warns
         -----
         SpilloverWarning
-            As `knn`, and for a cutoff above ten times the greatest distance.
+            As for `knn`; also for a cutoff above ten times the greatest distance.
 
         References
         ----------
@@ -459,7 +459,7 @@ class Weights:
     def economic(
         cls, values: pd.Series, *, power: float = 1, max_memory: float | None = None
     ) -> "Weights":
-        """Weights that fall with the difference between units in a variable x.
+        """Make weights that fall with the difference between units in a variable x.
 
         For all pairs::
 
@@ -468,11 +468,11 @@ class Weights:
         Parameters
         ----------
         values : Series, shape (N,)
-            x, indexed by unit, such as a mean over periods; no two values are equal.
+            x, indexed by unit, such as a mean over periods; no two values may be equal.
         power : float
             The exponent, positive; by default 1.
         max_memory : float, optional
-            Bytes that making W may take; by default what is free.
+            Bytes of memory for making W; by default what is free.
 
         Returns
         -------
@@ -498,7 +498,7 @@ class Weights:
 
     @classmethod
     def economic_geography(cls, geography: "Weights", values: pd.Series) -> "Weights":
-        """Weights scaled by the size x of the neighbour.
+        """Scale weights by the size x of the neighbour.
 
         For every link::
 
@@ -507,7 +507,7 @@ class Weights:
         Parameters
         ----------
         geography : Weights
-            The weights w, as they stand.
+            The weights w, used as they are.
         values : Series, shape (N,)
             The size x > 0 of each unit, matched to the ids of `geography` by its index.
 
@@ -519,7 +519,7 @@ class Weights:
         Raises
         ------
         WeightsError
-            For values that are missing or not positive, and for other units.
+            For values that are missing or not positive, and for units that do not match.
 
         Examples
         --------
@@ -535,11 +535,11 @@ class Weights:
 
     @classmethod
     def nested(cls, a: "Weights", b: "Weights", share: float = 0.5) -> "Weights":
-        """The mean of two weights A and B of the same units, all row-standardised::
+        """Average two row-standardised weights A and B, and row-standardise the result::
 
             share A + (1 - share) B
 
-        A unit that is an island of one has its row in the other.
+        A unit that is an island in one of them takes its row from the other.
 
         Parameters
         ----------
@@ -556,7 +556,7 @@ class Weights:
         Raises
         ------
         WeightsError
-            For other units in `a` than in `b`, and for a share outside [0, 1].
+            For units that only one of the two has, and for a share outside [0, 1].
 
         References
         ----------
@@ -599,14 +599,14 @@ class Weights:
 
     @cached_property
     def is_row_standardized(self) -> bool:
-        """Whether every row sums to 1 within 1e-10, by whatever way; False with islands."""
+        """Whether every row sums to 1 within 1e-10, however it came about; False with islands."""
         return bool((np.abs(self.matrix.sum(axis=1) - 1) <= STANDARD).all())
 
     @cached_property
     def row_sum(self) -> float | None:
-        """The sum that all rows have, within 1e-10 of it; None where they differ.
+        """The sum that all rows have, to 1e-10 of its size; None where they differ.
 
-        Where rows have one sum, W x is the same for all units if x is.
+        With equal row sums, W x is the same for all units wherever x is.
 
         Examples
         --------
@@ -621,10 +621,10 @@ class Weights:
     def bounds(self) -> tuple[float, float]:
         """The admissible interval of rho: (1/omega_min, 1/omega_max), or the one given.
 
-        omega_min and omega_max are the extreme real eigenvalues; where W has none of a sign, -1 or
-        +1 over the spectral radius stands in. For a sparse W of more than 500 units the lower end
-        may be up to 0.1 % short, and more where the eigenvalue furthest left is complex and no real
-        one was found, which `LogDet.build(W).cautious` tells.
+        omega_min and omega_max are the extreme real eigenvalues; where W has none of one sign, -1
+        or +1 over the spectral radius takes its place. For a sparse W of more than 500 units the
+        lower end may be up to 0.1 % short. It may be shorter still where the leftmost eigenvalue is
+        complex and no real one was found; `LogDet.build(W).cautious` is then True.
 
         Raises
         ------
@@ -644,7 +644,7 @@ class Weights:
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the matrix in hexadecimal; the labels play no part."""
+        """The SHA-256 of the matrix in hexadecimal, without the labels."""
         parts = (np.array(self.matrix.shape), self.matrix.indptr, self.matrix.indices)
         content = (
             b"".join(part.astype("<i8").tobytes() for part in parts)
@@ -653,11 +653,12 @@ class Weights:
         return hashlib.sha256(content).hexdigest()
 
     def row_standardize(self) -> "Weights":
-        """The weights with rows that sum to 1; islands stay zero rows::
+        """Scale the rows so that each sums to 1; islands stay zero rows::
 
             w_ij / sum_j w_ij
 
-        Bounds given for W do not carry over, as they were for other values, unless W has no cycles.
+        Bounds given for W do not carry over, since they were for other values, unless W has no
+        cycles.
 
         Returns
         -------
@@ -678,11 +679,11 @@ class Weights:
         )
 
     def spectral_standardize(self) -> "Weights":
-        """The weights over their spectral radius, which is then 1::
+        """Divide the weights by their spectral radius, so that it becomes 1::
 
             W / max |omega|
 
-        The ratios of all weights stay as they are; given bounds are scaled along.
+        The ratios between weights do not change. Given bounds are scaled along.
 
         Returns
         -------
@@ -720,23 +721,23 @@ class Weights:
         return self._derived(self.matrix / radius, self.ids, "spectral", bounds)
 
     def lag(self, x: Any) -> Any:
-        """The spatial lag W x, the weighted sum over each unit's neighbours; also W @ x.
+        """Compute the spatial lag W x, the weighted sum over each unit's neighbours; also W @ x.
 
         Parameters
         ----------
         x : array, shape (N,) or (N, k), Series or DataFrame
             An array is in the order of `ids`. A Series or DataFrame is matched to `ids` by its
-            index, in any order. A NaN spreads to the units that it is a neighbour of.
+            index, in any order. A NaN makes the lag NaN for all units that it is a neighbour of.
 
         Returns
         -------
         array, Series or DataFrame
-            As `x`, with the index of `x` in its order.
+            Of the type of `x`, with the index of `x` in its order.
 
         Raises
         ------
         WeightsError
-            For another shape, for values that are not numbers and for labels that do not match.
+            For the wrong shape, for values that are not numbers, and for labels that do not match.
 
         Examples
         --------
@@ -764,7 +765,7 @@ class Weights:
     __array_ufunc__ = None  # array @ W is an error, not an attempt to broadcast
 
     def __getitem__(self, labels: Any) -> "Weights":
-        """The weights among some of the units, in the order named: W[["b", "a"]].
+        """Take the weights among some of the units, in the order given: W[["b", "a"]].
 
         Leaving units out undoes a standardisation: `transform` is then "raw" again.
 
@@ -780,8 +781,8 @@ class Weights:
         Raises
         ------
         WeightsError
-            For unknown and for repeated labels, and for islands that arise unless islands="allow"
-            was set.
+            For unknown and repeated labels, and for islands that arise unless islands="allow" was
+            set.
 
         Examples
         --------
@@ -820,7 +821,7 @@ class Weights:
         return self._derived(part, self.ids[where], self.transform if whole else "raw", bounds)
 
     def to_scipy(self) -> sparse.csr_array:
-        """A copy of the matrix, free to change.
+        """Return a copy of the matrix, free to be changed.
 
         Returns
         -------
@@ -829,7 +830,7 @@ class Weights:
         return self.matrix.copy()
 
     def to_libpysal(self) -> Any:
-        """The same weights as an object of libpysal; needs the `geo` extra.
+        """Convert the weights to a libpysal object; needs the `geo` extra.
 
         `libpysal.graph.Graph.from_W` makes a graph of it.
 
@@ -872,7 +873,7 @@ class Weights:
 def as_weights(
     name: str, value: Any, *, error: type[SpilloverError] = SpecificationError
 ) -> Weights:
-    """The argument `name` as weights; `error` says of anything else how to make weights of it.
+    """Check that the argument `name` is a `Weights`; `error` says how to make one of anything else.
 
     >>> as_weights("W", [[0, 1], [1, 0]])
     Traceback (most recent call last):
