@@ -1,5 +1,4 @@
-"""A table becomes arrays: formulas, panels, sources of rows, gaps filled, composite indices,
-packaged data.
+"""From tables to arrays: formulas, panels, sources, gaps, composite indices, packaged data.
 
-It imports weights and what is above it in this order: storage, ground files, weights.
+It imports storage, the ground files of engine/, weights and the layers below.
 """

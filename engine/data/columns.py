@@ -1,4 +1,4 @@
-"""Columns that a user names: whether the table has them, and what they hold as numbers."""
+"""Columns named by the user: checked against the table, and read as numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,9 +13,9 @@ from spillover.kernels.errors import DataError
 
 
 def list_names(names: Any, what: str) -> list[Any]:
-    """The names of columns as a list; DataError for a bare text and for a name that comes twice.
+    """List the names of columns; DataError for a bare text and for a name given twice.
 
-    `what`: the argument, as errors call it.
+    `what` is the argument, as errors call it.
 
     >>> list_names(("x1", "x2"), "columns")
     ['x1', 'x2']
@@ -34,7 +34,7 @@ def list_names(names: Any, what: str) -> list[Any]:
 
 
 def check_columns(frame: pd.DataFrame, names: Sequence[Any]) -> None:
-    """DataError for what is no table, and for columns that it lacks or has more than once."""
+    """Refuse what is not a table, and columns that it lacks or has more than once."""
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"The data are {kind_of(frame)}: give a pandas DataFrame.")
     absent = [name for name in names if name not in frame.columns]
@@ -50,9 +50,9 @@ def check_columns(frame: pd.DataFrame, names: Sequence[Any]) -> None:
 
 
 def read_numbers(frame: pd.DataFrame, names: Sequence[Any]) -> np.ndarray:
-    """The columns as float64, (rows, columns), missing values as NaN.
+    """Read columns as float64, (rows, columns), with missing values as NaN.
 
-    DataError for columns that are not there, share a name, or do not hold real numbers.
+    DataError for columns that do not exist, share a name, or do not hold real numbers.
     """
     check_columns(frame, names)
     other = [name for name in names if not is_number(frame[name].dtype)]

@@ -14,8 +14,8 @@ from spillover.models.prosperity import CONTROLS, Prosperity, simulate_gdp, simu
 
 YEARS = range(2014, 2024)
 CENTRES = ["Beijing", "Shanghai", "Guangdong"]  # the simulated economy thins out away from them
-GAPS = 10  # missing cells of `provinces`,
-AT_THE_ENDS = 3  # of which so many are in its first or last year
+GAPS = 10  # missing cells of `provinces`
+AT_THE_ENDS = 3  # of these gaps, how many are in the first or last year
 
 
 @front_door
@@ -56,16 +56,16 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
 
     y is the entropy index of the ten indicators of prosperity; x is the entropy index of the five
     indicators of integration, and the five controls. The coefficients are in
-    `spillover.models.prosperity.TRUTH`. W is the row-standardised economic-geography weights
-    w_ij = g_j / d_ij^2, with d_ij the great-circle distance between the capitals and g_j the mean
-    of gdp_per_capita over the years.
+    `spillover.models.prosperity.TRUTH`. In this equation, W is the row-standardised
+    economic-geography weights w_ij = g_j / d_ij^2, with d_ij the great-circle distance between the
+    capitals and g_j the mean of gdp_per_capita over the years.
 
     Parameters
     ----------
     seed : int, default 0
-        Seed of the simulation: another one gives other data from the same truth.
+        Seed of the simulation; another seed gives other data from the same coefficients.
     complete : bool, default False
-        Whether to leave out the gaps. Without gaps the equation holds exactly.
+        Whether to return the data without gaps, for which the equation holds exactly.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
     Raises
     ------
     SpecificationError
-        For a seed that is no whole number from 0 on, or a `complete` that is not true or false.
+        For a `seed` that is not a whole number of at least 0, or a `complete` that is not a bool.
 
     Examples
     --------
@@ -102,12 +102,12 @@ def provinces(seed: int = 0, *, complete: bool = False) -> tuple[pd.DataFrame, W
 
 @front_door
 def province_coordinates() -> pd.DataFrame:
-    """Load the longitudes and latitudes of the capitals of the provinces of `provinces`.
+    """Load the longitude and latitude of each capital of the provinces of `provinces`.
 
     Returns
     -------
     DataFrame
-        Columns longitude and latitude, in degrees, approximate; indexed by province.
+        Columns longitude and latitude, approximate, in degrees; indexed by province.
 
     Examples
     --------
@@ -124,8 +124,8 @@ def province_indicators() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row an indicator, indexed by its name: the composite that it belongs to, its dimension,
-        its direction, the ends of its scale, worst and best, and its meaning.
+        One row per indicator, indexed by its name: the composite index that it belongs to, its
+        dimension, its direction, the worst and best ends of its scale, and its meaning.
 
     Examples
     --------
@@ -138,22 +138,22 @@ def province_indicators() -> pd.DataFrame:
 
 
 def _read(name: str) -> pd.DataFrame:
-    """A table of the package."""
+    """Read a table of the package."""
     with (files("spillover") / "data" / f"{name}.csv").open(encoding="utf-8") as rows:
         return pd.read_csv(rows)
 
 
 def _read_contiguity(table: str, unit: str) -> Weights:
-    """Binary weights from a table of units with the list of their neighbours."""
+    """Make binary weights from a table of units with lists of their neighbours."""
     places = _read(table)
     edges = places.assign(neighbour=places["neighbours"].str.split(";")).explode("neighbour")
     return Weights.from_edges(edges, unit, "neighbour", ids=places[unit])
 
 
 def _measure_remoteness(places: pd.DataFrame) -> np.ndarray:
-    """The square root of the distance from each capital to the nearest of the centres, (n,).
+    """Take the square root of the distance from each capital to the nearest of the centres, (N,).
 
-    The distance is the straight one, in radii of the earth.
+    Distances are straight lines, in radii of the earth.
     """
     points = as_places(places, None, "haversine").points
     centres = points[places.index.get_indexer(CENTRES)]
@@ -161,7 +161,7 @@ def _measure_remoteness(places: pd.DataFrame) -> np.ndarray:
 
 
 def _tabulate(study: Prosperity, gdp: np.ndarray, ids: pd.Index) -> pd.DataFrame:
-    """The simulated arrays (T, N, any) as a table, its indicators on their own scales."""
+    """Lay out the simulated arrays (T, N, …) as a table, with indicators on their own scales."""
     table = province_indicators()
     worst, best = table["worst"].to_numpy(), table["best"].to_numpy()
     indicators = worst + (best - worst) * np.concatenate([study.indicators, study.parts], axis=-1)
@@ -173,9 +173,9 @@ def _tabulate(study: Prosperity, gdp: np.ndarray, ids: pd.Index) -> pd.DataFrame
 
 
 def _cut_gaps(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """A copy with GAPS indicators missing, each in another province.
+    """Return a copy in which GAPS cells of the indicators are missing, each in another province.
 
-    None of them is the smallest or largest of its column, which set the scale of the index.
+    The smallest and largest values of a column, which set the scale of the index, are kept.
     """
     out, years, columns = frame.copy(), len(YEARS), province_indicators().index
     units = rng.permutation(frame["province"].nunique()).tolist()

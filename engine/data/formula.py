@@ -1,4 +1,4 @@
-"""The plan of a formula: what it needs of a table, worked out before any row is read."""
+"""The plan of a formula: what it needs from a table, worked out before any row is read."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ WAY_OUT = "work it out as a column beforehand, or give a pandas DataFrame."
 
 @dataclass(frozen=True)
 class FormulaPlan:
-    """A formula that a table can answer, and what becomes of each column that it uses.
+    """A formula that fits a table, with what is done to each column that it uses.
 
     Attributes
     ----------
@@ -38,23 +38,23 @@ class FormulaPlan:
     functions : mapping of str to callable
         The user's own functions in it.
     variables : tuple of str
-        The columns that it needs, sorted.
+        The columns that the formula needs, sorted.
     response : str or None
         The column that is the response as it stands; None where the response is an expression.
     whole : bool
-        Whether the table comes in one piece, and not in chunks.
+        Whether the table comes in one piece rather than in chunks.
     levels : tuple of str
         For a table in chunks: the columns whose levels have to be known before the first chunk.
     implicit : tuple of str
         Columns of text, objects or categories that become categories without a C(...).
     floats : tuple of str
-        Columns of numbers and truth values that become float64 before anything is worked out, so
-        that squares of whole numbers do not overflow and true + true is 2. Not those in C(...),
-        which name levels, or in ~, & and |.
+        Columns of numbers and truth values that become float64 before anything is computed, so that
+        squares of whole numbers do not overflow and true + true is 2. Columns in C(...), which name
+        levels, and in ~, &, | and ^ stay as they are.
     misused : tuple of str
         Columns of text or categories in arithmetic, which would repeat or join the text.
     before : int
-        How many periods before its own a row reads, by lag and diff.
+        How many earlier periods a row needs, through lag and diff.
     """
 
     parsed: ParsedFormula
@@ -72,7 +72,7 @@ class FormulaPlan:
 def plan_formula(
     formula: str, source: Source, functions: Mapping[str, Callable[..., Any]] | None = None
 ) -> FormulaPlan:
-    """Work out what a formula needs of a table. Nothing of it is evaluated.
+    """Work out what a formula needs from a table, without evaluating any of it.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def plan_formula(
     source : Source
         The table.
     functions : mapping of str to callable, optional
-        The user's own functions, by the names that the formula calls them.
+        The user's own functions, by the names under which the formula calls them.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def _is_numeric(dtype: Any) -> bool:
 
 
 def _check_columns(variables: tuple[str, ...], source: Source) -> None:
-    """DataError for names of more than one column, and for dates, durations and complex numbers."""
+    """Refuse names of more than one column, and dates, durations and complex numbers."""
     again = [name for name in variables if (source.columns == name).sum() > 1]
     if again:
         raise DataError(f"More than one column is called {few(again)}: rename or drop the copies.")
@@ -132,7 +132,7 @@ def _check_columns(variables: tuple[str, ...], source: Source) -> None:
 
 
 def _find_response(parsed: ParsedFormula, variables: tuple[str, ...], source: Source) -> str | None:
-    """The column that is the response as it stands. DataError for truth values."""
+    """Find the column that is the response as it stands. DataError for truth values."""
     alone = list_columns(parsed.sides.lhs, parsed.checked)
     response = next((name for name in alone if name in variables), None)
     if response is not None and pd.api.types.is_bool_dtype(source.dtypes[response]):
@@ -147,8 +147,9 @@ def _find_response(parsed: ParsedFormula, variables: tuple[str, ...], source: So
 def _find_levels(
     parsed: ParsedFormula, variables: tuple[str, ...], source: Source
 ) -> tuple[str, ...]:
-    """The columns of a table in chunks whose levels have to be known first. SpecificationError for
-    an expression that may need all rows at once.
+    """Find the columns of a table in chunks whose levels have to be known first.
+
+    SpecificationError for an expression that may need all rows at once.
     """
     categories = {name for name in variables if source.dtypes[name].kind not in "biuf"}
     for tree in parsed.trees:

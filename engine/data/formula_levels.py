@@ -1,7 +1,7 @@
 """The categories of a formula: what must not become one by mistake, and how many levels fit.
 
-A column that is no number stands for its levels, one indicator each. Numbers stored as text would
-pass as categories without a word, so they are refused here unless the formula says C(...).
+A column that is not numeric stands for its levels, with one indicator for each. Numbers stored as
+text would silently pass as categories, so they are refused here unless the formula says C(...).
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ from spillover.engine.labels import few
 from spillover.engine.recognition import NUMBERS, find_numbers, how_to_convert
 from spillover.kernels.errors import DataError
 
-# columns of one term beyond the number of rows: the check of the design names what is collinear
-# there; far more would only fill the memory
+# columns that a term may have beyond the number of rows: the check of the design names what is
+# collinear there, and more columns would only fill the memory
 ROOM = 1000
 
 
 def check_categories(plan: FormulaPlan, frame: pd.DataFrame) -> None:
-    """Check the columns of a whole table that are categories, or become some.
+    """Check the columns of a whole table that are categories or become so.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def check_levels(plan: FormulaPlan, name: str, levels: pd.Index) -> None:
 
 
 def _refuse_unused(name: str, column: pd.Series) -> None:
-    """DataError for declared categories that no row has: their indicators would be zero."""
+    """Refuse declared categories that no row has: their indicators would be zero."""
     categories = column.cat.categories
     rows = np.bincount(column.cat.codes[column.notna()], minlength=len(categories))
     unused = categories[rows == 0]
@@ -93,8 +93,9 @@ def _refuse_unused(name: str, column: pd.Series) -> None:
 
 
 def _check_size(plan: FormulaPlan, frame: pd.DataFrame) -> None:
-    """DataError for a term of categories, or of a product of them, with far more columns than the
-    table has rows. The columns are counted, not made.
+    """Refuse a term of categories, or a product of them, with far more columns than rows.
+
+    The columns are counted, not made.
     """
     checked = plan.parsed.checked
     for term in plan.parsed.terms:

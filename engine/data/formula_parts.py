@@ -16,7 +16,7 @@ from spillover.engine.data import grammar
 from spillover.engine.data.formula_text import Checked, quote_text, strip_message
 from spillover.kernels.errors import DataError
 
-KEEPS_TEXT = ("C", "I", "np.where")  # functions that text may go into, where it stays text
+KEEPS_TEXT = ("C", "I", "np.where")  # functions that take text and leave it text
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ParsedFormula:
     text : str
         The formula as the user wrote it.
     checked : Checked
-        The same with stand-ins for names in backticks; this is what formulaic reads.
+        The same with stand-ins for names in backticks, as formulaic reads it.
     sides : formulaic.Formula
         The terms of the response, `lhs`, and of the regressors, `rhs`.
     trees : tuple of ast.expr
@@ -49,14 +49,14 @@ class ParsedFormula:
 def parse_formula(
     formula: str, checked: Checked, functions: Iterable[str], columns: pd.Index
 ) -> ParsedFormula:
-    """Parse a formula, after the grammar has let every call in it pass.
+    """Parse a formula, once the grammar has accepted every call in it.
 
     Parameters
     ----------
     formula : str
         The formula.
     checked : Checked
-        What `grammar.check_formula` made of it.
+        The formula as `grammar.check_formula` returns it.
     functions : iterable of str
         Names of the user's own functions.
     columns : Index
@@ -91,7 +91,7 @@ def parse_formula(
 
 
 def _parse_sides(formula: str, checked: Checked) -> formulaic.Formula:
-    """The two sides of the formula, one part each."""
+    """Split the formula into its two sides, of one part each."""
     try:
         sides = formulaic.Formula(checked.text)
     except (
@@ -114,12 +114,12 @@ def _parse_sides(formula: str, checked: Checked) -> formulaic.Formula:
 
 
 def is_expression(factor: Any) -> bool:
-    """Whether a factor of formulaic's is an expression, and not a column or a number."""
+    """Whether a formulaic factor is an expression, rather than a column or a number."""
     return bool(factor.eval_method.value == "python")
 
 
 def list_columns(side: formulaic.SimpleFormula, checked: Checked) -> list[str]:
-    """The columns that stand alone on one side of a formula."""
+    """List the columns that stand alone on one side of a formula."""
     return [
         checked.column(factor.expr)
         for term in side
@@ -129,7 +129,7 @@ def list_columns(side: formulaic.SimpleFormula, checked: Checked) -> list[str]:
 
 
 def find_variables(parsed: ParsedFormula, columns: pd.Index) -> tuple[str, ...]:
-    """The columns that a formula needs, sorted. DataError for one that the table lacks."""
+    """Find the columns that a formula needs, sorted. DataError for one that the table lacks."""
     checked, sides = parsed.checked, parsed.sides
     names = [*list_columns(sides.lhs, checked), *list_columns(sides.rhs, checked)]
     for tree in parsed.trees:
@@ -158,7 +158,7 @@ def find_variables(parsed: ParsedFormula, columns: pd.Index) -> tuple[str, ...]:
 
 
 def find_levels_and_logic(parsed: ParsedFormula) -> set[str]:
-    """The names in C(...), where they name levels, and in ~, &, | and ^."""
+    """Find the columns in C(...), where they name levels, and in ~, &, | and ^."""
     return {
         parsed.checked.column(name)
         for tree in parsed.trees
@@ -169,21 +169,21 @@ def find_levels_and_logic(parsed: ParsedFormula) -> set[str]:
 
 
 def find_used_as_they_are(parsed: ParsedFormula) -> set[str]:
-    """The names that stand somewhere outside of C(...) and of comparisons."""
+    """Find the columns that are used somewhere outside C(...) and comparisons."""
     checked, sides = parsed.checked, parsed.sides
     alone = {*list_columns(sides.lhs, checked), *list_columns(sides.rhs, checked)}
     return alone | {checked.column(name) for tree in parsed.trees for name in _names_outside(tree)}
 
 
 def find_used_as_numbers(parsed: ParsedFormula) -> set[str]:
-    """The names that arithmetic or a function of numbers takes."""
+    """Find the columns that arithmetic or a numeric function uses."""
     return {
         parsed.checked.column(name) for tree in parsed.trees for name in _names_as_numbers(tree)
     }
 
 
 def find_coded(tree: ast.expr, checked: Checked) -> set[str]:
-    """The columns that stand alone in a C(...) of an expression."""
+    """Find the columns that stand alone in a C(...) of an expression."""
     return {
         checked.column(node.args[0].id)
         for node in ast.walk(tree)
@@ -193,7 +193,7 @@ def find_coded(tree: ast.expr, checked: Checked) -> set[str]:
 
 
 def find_not_by_row(node: ast.expr) -> ast.expr | None:
-    """The first part of an expression that may need more than one row at once, if there is one."""
+    """Find the first part of an expression that may need several rows at once, if any."""
     match node:
         case ast.Name() | ast.Constant():
             return None
@@ -241,7 +241,7 @@ def _names_in(node: ast.AST) -> set[str]:
 
 
 def _names_outside(node: ast.AST) -> Iterator[str]:
-    """The names in an expression but for those in C(...) and in comparisons."""
+    """Yield the names in an expression, except those in C(...) and in comparisons."""
     if isinstance(node, ast.Name):
         yield node.id
     elif not (_is_coding(node) or isinstance(node, ast.Compare)):
@@ -250,10 +250,10 @@ def _names_outside(node: ast.AST) -> Iterator[str]:
 
 
 def _names_as_numbers(node: ast.AST, inside: bool = False) -> Iterator[str]:
-    """The names that arithmetic or a function of numbers takes.
+    """Yield the names that arithmetic or a numeric function uses.
 
-    Left out are those in C(...) and in comparisons, and those that + alone joins: a sum of two
-    texts is a text. `inside`: the node lies within arithmetic or within such a function.
+    Names in C(...) and in comparisons are left out, and so are those that only + joins: the sum of
+    two texts is a text. `inside`: whether the node lies within arithmetic or such a function.
     """
     match node:
         case ast.Name(id=name):

@@ -1,7 +1,7 @@
 """The text of a formula, before anything else reads it: its pieces, its names and its size.
 
-A name in backticks is replaced by a plain identifier, a stand-in, at once. One column has one
-stand-in, so what is checked, expanded and evaluated later holds identifiers alone.
+A name in backticks is replaced at once by a plain identifier, its stand-in, so that what is
+checked, expanded and evaluated later holds identifiers only.
 """
 
 import keyword
@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, NoReturn
 
 from spillover.kernels.errors import DataError
 
-LONGEST = 20_000  # characters
-DEEPEST = 40  # brackets within brackets
-TERMS = 5_000  # that the operators of a formula expand to; a term counts each time it comes up
-SPANS = 20_000  # sets of factors that the coding of categories goes through: 2^k for k factors
+LONGEST = 20_000  # characters of a formula, at most
+DEEPEST = 40  # levels of nested brackets, at most
+TERMS = 5_000  # that the operators of a formula may expand to, repeats counted
+SPANS = 20_000  # sets of factors, 2^k for each term of k, that coding the categories may go through
 FINEST = 50  # largest power of terms, degree of a polynomial, and number of columns of a spline
 
 _TOKEN = re.compile(
@@ -24,7 +24,7 @@ _TOKEN = re.compile(
     r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w))"
     r"|(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<sign>\*\*|[<>=!]=|//|[-+*/:^~|&()<>=%,{}\[\]])"
 )
-WORDS = ("quoted", "name", "number", "text")  # kinds of which no two stand side by side
+WORDS = ("quoted", "name", "number", "text")  # kinds that never stand side by side
 
 
 class Token(NamedTuple):
@@ -36,10 +36,10 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class Checked:
-    """A formula with stand-ins for the names that are no plain identifiers.
+    """A formula with stand-ins for the names that are not plain identifiers.
 
-    `text`: the formula so; `names`: the column that each stand-in stands for; `calls`: its calls
-    and what stands in braces, which is all of it that is ever evaluated.
+    `text`: the formula with its stand-ins; `names`: the column that each stand-in stands for;
+    `calls`: its calls and what stands in braces, the only parts that are ever evaluated.
     """
 
     text: str
@@ -51,18 +51,18 @@ class Checked:
         return self.names.get(name, name)
 
     def label(self, text: str) -> str:
-        """A piece of the checked text as the user wrote it; backticks stay inside of calls only."""
-        # the longest first: one stand-in may begin as another does
+        """Turn checked text back into what the user wrote; names keep backticks only in calls."""
+        # the longest first: one stand-in may be the beginning of another
         for stand_in, name in sorted(self.names.items(), key=lambda pair: -len(pair[0])):
             text = text.replace(stand_in, f"`{name}`" if stand_in.endswith("inside_") else name)
         return text
 
 
 def read_text(formula: Any, offer: str) -> Checked:
-    """Read a formula, replace the names in it by stand-ins, and bound its size.
+    """Read a formula, replace names in it by stand-ins, and check its size.
 
-    `offer`: what a formula may hold, for errors. DataError for what is no text, for an unknown
-    character, for brackets that do not close or lie too deep, and for too many terms.
+    `offer`: what a formula may hold, for errors. DataError for what is not text, for an unknown
+    character, for brackets that do not close or are nested too deep, and for too many terms.
 
     >>> read_text("y ~ x + log(`a b`)", "").text
     'y ~ x + log(column0_inside_)'
@@ -97,16 +97,15 @@ def is_plain(name: str) -> bool:
 
 
 def _replace_names(tokens: list[Token], formula: str) -> tuple[list[Token], dict[str, str]]:
-    """The pieces with stand-ins for the names of columns that are no plain identifiers, and the
-    column of each stand-in.
+    """Replace the names of columns that are not plain identifiers by stand-ins.
 
-    A column has one stand-in inside of calls and another outside, since labels keep the backticks
-    inside only.
+    Returns the pieces, and the column of each stand-in. A column has one stand-in inside calls and
+    another outside, since labels keep the backticks inside only.
     """
     stem = _choose_stem(formula)
-    numbers: dict[str, int] = {}  # of the columns, in the order in which they come
+    numbers: dict[str, int] = {}  # of the columns, in order of appearance
     names: dict[str, str] = {}
-    brackets: list[bool] = []  # for each open bracket, whether it is within a call
+    brackets: list[bool] = []  # for each open bracket, whether it is in a call
     pieces, before = [], Token("", "")
     for token, after in zip(tokens, [*tokens, Token("", "")][1:], strict=True):
         if token.kind == "sign" and token.text in "([{":
@@ -136,14 +135,14 @@ def _replace_names(tokens: list[Token], formula: str) -> tuple[list[Token], dict
 
 
 def _choose_stem(formula: str) -> str:
-    """The beginning of every stand-in: one that the formula does not hold."""
+    """Choose how all stand-ins begin: with a text that the formula does not hold."""
     if "column" not in formula:
         return "column"
     return "column" + "_" * (max(map(len, re.findall("_+", formula)), default=0) + 1)
 
 
 def _check_quoted(name: str, before: Token, after: Token, formula: str) -> None:
-    """DataError for a name in backticks that stands between the wrong pieces."""
+    """Refuse a name in backticks that stands between the wrong pieces."""
     _refuse(not name, formula, "a name in backticks is empty")
     _refuse(after.text == "(", formula, f"`{name}` is a column, and no function")
     missing = before.kind in WORDS or after.kind in WORDS
@@ -151,19 +150,19 @@ def _check_quoted(name: str, before: Token, after: Token, formula: str) -> None:
 
 
 def _is_word(token: Token) -> bool:
-    """Whether a name is a keyword or a dunder of Python, which is left as it is, to be refused."""
+    """Whether a name is a Python keyword or dunder, which is left as it is, to be refused later."""
     plain = unicodedata.normalize("NFKC", token.text)
     return keyword.iskeyword(plain) or plain.startswith("__")
 
 
 def _refuse(wrong: bool, formula: str, what: str) -> None:
-    """DataError that says `what` is wrong with the formula, where it is `wrong`."""
+    """Raise DataError that says `what` is wrong with the formula, if it is `wrong`."""
     if wrong:
         raise DataError(f"The formula {quote_text(formula)} cannot be read: {what}.")
 
 
 def _tokenize(formula: str, offer: str) -> Iterator[Token]:
-    """The pieces of a formula from left to right; DataError at the first unknown character."""
+    """Yield the pieces of a formula from left to right; DataError at an unknown character."""
     at = 0
     while at < len(formula):
         match = _TOKEN.match(formula, at)
@@ -178,7 +177,7 @@ def _tokenize(formula: str, offer: str) -> Iterator[Token]:
 
 
 def _split_sides(pieces: list[Token]) -> list[list[Token]]:
-    """The pieces on each side of the sign ~, which says "not" within brackets and divides none."""
+    """Split the pieces at the sign ~, except within brackets, where it says "not"."""
     sides: list[list[Token]] = [[]]
     depth = 0
     for piece in pieces:
@@ -193,8 +192,8 @@ def _split_sides(pieces: list[Token]) -> list[list[Token]]:
 class _Size(NamedTuple):
     """The size of a part of a formula.
 
-    `terms`: how many it expands to; `spans`: the sum of 2^k over them, for k factors each; `width`:
-    the sum of the k.
+    `terms`: how many terms it expands to; `spans`: the sum of 2^k over terms of k factors; `width`:
+    the sum of these k.
     """
 
     terms: int
@@ -214,7 +213,7 @@ def _add(a: _Size, b: _Size) -> _Size:
 
 
 def _nest(a: _Size, b: _Size) -> _Size:
-    """a / b: the terms of a, and each of b with all the factors of a."""
+    """a / b: the terms of a, and each term of b with all the factors of a."""
     return _Size(
         a.terms + b.terms,
         a.spans + 2 ** min(a.width, 64) * b.spans,
@@ -223,7 +222,7 @@ def _nest(a: _Size, b: _Size) -> _Size:
 
 
 def _raise_to(a: _Size, n: int) -> _Size:
-    """a ** n: products of up to n of the terms of a, of which no more than 2^terms differ."""
+    """a ** n: products of up to n terms of a, no more than 2^terms of which differ."""
     most = 3 ** min(a.width, 64)
     return _Size(a.terms**n, min(a.spans**n, most), n * a.terms ** (n - 1) * a.width)
 
@@ -231,7 +230,7 @@ def _raise_to(a: _Size, n: int) -> _Size:
 class _Counter:
     """Counts the terms of one side of a formula, without expanding it.
 
-    It goes through the pieces once, operator by operator, in the order in which these bind.
+    It goes through the pieces once, by the precedence of the operators.
     """
 
     BINDING: Mapping[str, int] = {"|": 1, "+": 2, "-": 2, "*": 3, "/": 3, ":": 4, "**": 5, "^": 5}
@@ -253,7 +252,7 @@ class _Counter:
             self.refuse(f"at {self.pieces[self.at].text!r}")
 
     def count_terms(self, binding: int) -> _Size:
-        """The terms of what comes next, up to an operator that binds no closer than `binding`."""
+        """Count what comes next, up to an operator that binds no closer than `binding`."""
         count = self.count_operand()
         while self.at < len(self.pieces) and self.BINDING.get(self.next_sign(), 0) > binding:
             sign = self.next_sign()
@@ -270,7 +269,7 @@ class _Counter:
         return count
 
     def count_operand(self) -> _Size:
-        """A group in brackets, or one column, number or call."""
+        """Count a group in brackets, or one column, number or call."""
         while self.next_sign() in ("+", "-"):
             self.at += 1
         if self.at == len(self.pieces):
@@ -296,7 +295,7 @@ class _Counter:
         return count
 
     def read_power(self) -> int:
-        """The whole number after ** or ^, which no other power follows."""
+        """Read the whole number after ** or ^, which no other power may follow."""
         piece = self.pieces[self.at] if self.at < len(self.pieces) else Token("sign", "its end")
         if (
             piece.kind != "number"
@@ -313,12 +312,12 @@ class _Counter:
         return int(piece.text)
 
     def keep_call(self, start: int) -> None:
-        """Go past the bracket that comes next, and keep what stands from `start` to its end."""
+        """Skip the next bracket, and keep the text from the piece `start` to its end."""
         self.skip_bracket()
         self.calls.append(" ".join(piece.text for piece in self.pieces[start : self.at]))
 
     def skip_bracket(self) -> None:
-        """Go past a bracket and what it holds."""
+        """Skip a bracket and what it holds."""
         depth = 0
         while self.at < len(self.pieces):
             piece = self.pieces[self.at]
@@ -329,20 +328,20 @@ class _Counter:
         self.refuse("a bracket does not close")
 
     def next_sign(self) -> str:
-        """The sign that comes next, "" where none does."""
+        """The next piece if it is a sign, else an empty text."""
         piece = self.pieces[self.at] if self.at < len(self.pieces) else Token("", "")
         return piece.text if piece.kind == "sign" else ""
 
     def refuse(self, what: str) -> NoReturn:
-        """DataError for the formula."""
+        """Raise DataError for the formula."""
         raise DataError(f"The formula {quote_text(self.formula)} cannot be read: {what}.")
 
 
 def strip_message(error: Exception) -> str:
-    """The message of another library's error on one line, without codes for colours."""
+    """Put another library's error message on one line, without codes for colours."""
     return " ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split())
 
 
 def quote_text(text: str) -> str:
-    """A text for an error message, in quotes, its end cut off where it is long."""
+    """Quote a text for an error message, cut off where it is long."""
     return repr(text if len(text) <= 80 else f"{text[:77]}...")

@@ -1,4 +1,4 @@
-"""The values of a formula: its response and regressors, worked out chunk by chunk and checked."""
+"""The values of a formula: its response and regressors, computed chunk by chunk and checked."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from spillover.engine.labels import few
 from spillover.kernels.errors import DataError, SpecificationError, SpilloverError
 
 SHOWN = 3  # rows that an error message names before it counts the rest
-# what a formula reaches under the name np
+# what the name np stands for in a formula
 NAMESPACE = SimpleNamespace(
     **{name: getattr(np, name) for name in (*grammar.NUMPY, *grammar.CONSTANTS)}
 )
@@ -28,7 +28,7 @@ CATEGORICAL = formulaic.parser.types.Factor.Kind.CATEGORICAL
 
 
 class Columns(NamedTuple):
-    """`y`: (rows,); `x`: (rows, k); their names, in the order of the formula."""
+    """The response `y` (rows,), the regressors `x` (rows, k), and their names in formula order."""
 
     y: np.ndarray
     x: np.ndarray
@@ -37,7 +37,7 @@ class Columns(NamedTuple):
 
 
 class _Flaw(NamedTuple):
-    """`total` rows with a fault, the first of them, and the way out."""
+    """How many rows have a fault, the first of them, and what to do about it."""
 
     total: int
     rows: list[int]
@@ -46,12 +46,12 @@ class _Flaw(NamedTuple):
 
 @dataclass
 class Flaws:
-    """The rows that cannot be used, collected over all chunks by what is wrong with them."""
+    """The rows that cannot be used, collected over all chunks by their fault."""
 
     by_fault: dict[str, _Flaw] = field(default_factory=dict)
 
     def note(self, bad: np.ndarray, *, start: int, fault: str, way_out: str) -> None:
-        """Add the rows of a chunk that are `bad`; the chunk begins at row `start` of the table."""
+        """Note the rows of a chunk that are `bad`; the chunk begins at row `start` of the table."""
         if bad.any():
             total, rows, _ = self.by_fault.get(fault, _Flaw(0, [], ""))
             new = np.flatnonzero(bad)
@@ -59,11 +59,11 @@ class Flaws:
             self.by_fault[fault] = _Flaw(total + len(new), first, way_out)
 
     def include(self, faults: list[str]) -> bool:
-        """Whether any of these faults came up."""
+        """Whether any of these faults occurred."""
         return not self.by_fault.keys().isdisjoint(faults)
 
     def refuse(self, label: Callable[[int], str], order: list[str]) -> None:
-        """DataError for the first fault in `order` that came up, its rows named by `label`."""
+        """Raise DataError for the first fault in `order` that occurred; `label` names its rows."""
         for fault in filter(self.by_fault.__contains__, order):
             total, rows, way_out = self.by_fault[fault]
             named = ", ".join(map(label, rows)) + (", ..." if total > SHOWN else "")
@@ -78,7 +78,7 @@ def read_columns(
     label: Callable[[int], str],
     look_back: LookBack,
 ) -> Iterator[Columns]:
-    """Work out the response and the regressors, chunk by chunk.
+    """Compute the response and the regressors, chunk by chunk.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def read_columns(
     label : callable
         Names a row by its number, for error messages.
     look_back : callable
-        Gives each row the value of its unit some periods before.
+        Gives each row the value of its unit some periods earlier.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def read_columns(
 
 
 def _check_types(plan: FormulaPlan, frame: pd.DataFrame) -> None:
-    """DataError for categories that are none, and for text in arithmetic."""
+    """Refuse values that cannot be categories, and text in arithmetic."""
     if plan.whole:
         check_categories(plan, frame)
     for name in plan.misused:
@@ -148,8 +148,9 @@ def _describe_infinite(name: str) -> str:
 
 
 def _has_past(plan: FormulaPlan, frame: pd.DataFrame, look_back: LookBack) -> np.ndarray:
-    """Whether a row has all the earlier periods that the formula reads. The panel begins after
-    those that have not.
+    """Whether each row has all the earlier periods that the formula reads.
+
+    Rows that do not come before the first period of the panel.
     """
     if not plan.before:
         return np.ones(len(frame), bool)
@@ -158,7 +159,7 @@ def _has_past(plan: FormulaPlan, frame: pd.DataFrame, look_back: LookBack) -> np
 
 
 def _note_infinite(flaws: Flaws, columns: Columns, start: int, has_past: np.ndarray) -> None:
-    """Add the rows where a column of the formula is not finite."""
+    """Note the rows where a column of the formula is not finite."""
     if np.isfinite(columns.y[has_past]).all() and np.isfinite(columns.x[has_past]).all():
         return
     named = [(columns.response, columns.y), *zip(columns.names, columns.x.T, strict=True)]
@@ -172,9 +173,9 @@ def _note_infinite(flaws: Flaws, columns: Columns, start: int, has_past: np.ndar
 
 
 def _fix_levels(plan: FormulaPlan, frame: pd.DataFrame, levels: dict[str, pd.Index]) -> Any:
-    """The formula with the levels of every category fixed, so that each chunk has the same columns.
+    """Fix the levels of every category in the formula, so that each chunk has the same columns.
 
-    formulaic learns the levels from rows that are made up to have them all.
+    formulaic learns the levels from rows that are made up to contain them all.
     """
     size = max([1, *map(len, levels.values())])
     rows = frame.iloc[np.arange(size) % len(frame)].reset_index(drop=True)
@@ -198,15 +199,15 @@ def _fix_levels(plan: FormulaPlan, frame: pd.DataFrame, levels: dict[str, pd.Ind
 
 
 def _refuse_lag(column: pd.Series, k: int) -> pd.Series:
-    """Refuse lags where a table is read in chunks, which do not hold the periods before."""
+    """Refuse lags in a table that is read in chunks, which lack the earlier periods."""
     raise SpecificationError("lag and diff need all rows at once: give a pandas DataFrame.")
 
 
 def _evaluate(plan: FormulaPlan, spec: Any, frame: pd.DataFrame, look_back: LookBack) -> Any:
-    """Both sides of the formula as formulaic works them out. DataError where it cannot."""
+    """Evaluate both sides of the formula with formulaic. DataError where it fails."""
     checked, text = plan.parsed.checked, quote_text(plan.parsed.text)
     context = _bind_names(plan, frame, look_back)
-    stand_ins = {  # for the columns that the chunk has: terms taken out need none
+    stand_ins = {  # only for columns that the chunk has: a removed term needs none
         stand_in: frame[name] for stand_in, name in checked.names.items() if name in frame
     }
     try:
@@ -230,7 +231,7 @@ def _evaluate(plan: FormulaPlan, spec: Any, frame: pd.DataFrame, look_back: Look
         TypeError,
         ValueError,
     ) as error:
-        # formulaic wraps what a function raises: an error of ours is told as it is
+        # formulaic wraps what a function raises: our own errors are raised as they are
         if isinstance(error.__cause__, SpilloverError):
             raise error.__cause__ from None
         reason = checked.label(strip_message(error))
@@ -238,7 +239,7 @@ def _evaluate(plan: FormulaPlan, spec: Any, frame: pd.DataFrame, look_back: Look
 
 
 def _bind_names(plan: FormulaPlan, frame: pd.DataFrame, look_back: LookBack) -> dict[str, Any]:
-    """What the names of functions in a formula stand for."""
+    """The functions that the names in a formula stand for."""
 
     def lag(x: Any, k: int = 1) -> pd.Series:
         return look_back(pd.Series(x, frame.index, dtype=float), k)
@@ -251,8 +252,9 @@ def _bind_names(plan: FormulaPlan, frame: pd.DataFrame, look_back: LookBack) -> 
 
 
 def _wrap(name: str, function: Callable[..., Any], rows: pd.Index) -> Callable[..., pd.Series]:
-    """The user's own function, given copies of columns. DataError unless it returns one number for
-    each row.
+    """Wrap a function of the user's, which is given copies of columns.
+
+    DataError unless it returns one number for each row.
     """
 
     def call(*args: Any, **kwargs: Any) -> pd.Series:
@@ -270,7 +272,7 @@ def _wrap(name: str, function: Callable[..., Any], rows: pd.Index) -> Callable[.
 
 
 def _split(plan: FormulaPlan, matrices: Any) -> Columns:
-    """The response and the regressors as arrays, under the names that the user knows."""
+    """Turn the response and the regressors into arrays, under the names that the user knows."""
     y, x = (
         pd.DataFrame(side).rename(columns=lambda name: plan.parsed.checked.label(str(name)))
         for side in (matrices.lhs, matrices.rhs)
@@ -282,8 +284,10 @@ def _split(plan: FormulaPlan, matrices: Any) -> Columns:
 
 
 def _check_sides(formula: str, y: pd.DataFrame, x: pd.DataFrame, response: Any) -> None:
-    """DataError unless there is one real response, which is no category and no regressor, and at
-    least one regressor. `response`: how formulaic encoded the left side.
+    """Refuse a formula without one real response and at least one regressor.
+
+    The response may not be a category or a regressor. `response`: how formulaic encoded the left
+    side.
     """
     if y.shape[1] != 1:
         raise DataError(

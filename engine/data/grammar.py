@@ -1,11 +1,12 @@
-"""What a formula may say, checked before anything of it is expanded or evaluated.
+"""The grammar of formulas, checked before any part of a formula is expanded or evaluated.
 
-A formula is never code. It holds columns, numbers, the operators of formulas, contrasts, and calls
-of the functions listed here: no attribute but `np.<listed>` and `contr.<listed>`, no subscript, no
-other name. Its size is bounded too: its length, its brackets, its powers and its number of terms.
+A formula is never run as code. It holds columns, numbers, the operators of formulas, contrasts, and
+calls of the functions listed here: no attribute but `np.<listed>` and `contr.<listed>`, no
+subscript, no other name. Its size is bounded too: its length, its brackets, its powers and its
+number of terms.
 
 Names in backticks are replaced by stand-ins first (`spillover.engine.data.formula_text`), so what
-is checked here holds identifiers alone. Text literals hold no quote, backtick or backslash.
+is checked here holds identifiers only. Text literals hold no quote, backtick or backslash.
 """
 
 import ast
@@ -20,8 +21,8 @@ import numpy as np
 from spillover.engine.data.formula_text import FINEST, LONGEST, Checked, quote_text, read_text
 from spillover.kernels.errors import DataError, SpecificationError
 
-LEVELS = 200  # operators within one another in a call, at most
-POWER = 64.0  # largest exponent that is a number
+LEVELS = 200  # levels of nested operators in a call, at most
+POWER = 64.0  # largest numeric exponent
 
 BY_ROW = {  # functions that work on every row by itself
     "abs": np.abs,
@@ -35,7 +36,7 @@ BY_ROW = {  # functions that work on every row by itself
     "log10": np.log10,
     "sqrt": np.sqrt,
 }
-OPTIONS = {  # the other functions, and the names of what they take beside columns
+OPTIONS = {  # the other functions, and the settings that they take besides columns
     "I": (),
     "C": ("contr", "levels"),
     "bs": ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound"),
@@ -66,8 +67,8 @@ NUMPY = (  # functions of NumPy that a formula may call; each works row by row
 # fmt: on
 CONSTANTS = ("pi", "e")
 SPLINES = ("bs", "cc", "cr", "cs", "poly")
-WITH_SETTINGS = ("clip", "round", "around")  # of NUMPY: take other things than columns as well
-ARGUMENTS = {  # how many a function takes at most, where it is more than one
+WITH_SETTINGS = ("clip", "round", "around")  # functions in NUMPY that take settings too
+ARGUMENTS = {  # the most that a function takes, where it is more than one
     "np.where": 3,
     "np.clip": 3,
     "np.round": 2,
@@ -85,17 +86,17 @@ OFFER = (
 
 
 def check_formula(formula: Any) -> Checked:
-    """Check the pieces of a formula and bound its size.
+    """Check the pieces of a formula and its size.
 
-    What its calls hold is checked one by one, by `check_factor`.
+    What its calls hold is checked call by call, by `check_factor`.
     """
     return read_text(formula, OFFER)
 
 
 def parse_factor(text: str) -> ast.expr:
-    """The syntax tree of a call, or of what stands in braces.
+    """Parse a call, or what stands in braces, into a syntax tree.
 
-    DataError for what has none, and for operators too many levels deep.
+    DataError where that fails, and for operators nested too deep.
     """
     try:
         tree = ast.parse(text.strip().removeprefix("{").removesuffix("}").strip(), mode="eval").body
@@ -117,23 +118,24 @@ def parse_factor(text: str) -> ast.expr:
 def check_factor(
     tree: ast.expr, checked: Checked, functions: Iterable[str], columns: Iterable[Any]
 ) -> None:
-    """SpecificationError for whatever an expression holds that is not listed here.
+    """Refuse whatever an expression holds that is not listed here, by SpecificationError.
 
-    `functions`: names of the user's own; `columns`: of the table, for hints.
+    `functions`: names of the user's own functions; `columns`: names of the table's columns, for
+    hints.
     """
     _Checker(checked, frozenset(functions), frozenset(map(str, columns))).check_value(tree)
 
 
 @dataclass(frozen=True)
 class _Checker:
-    """Goes down a syntax tree and lets pass what is listed; everything else is refused."""
+    """Walks a syntax tree and accepts what is listed; everything else is refused."""
 
     checked: Checked
     functions: frozenset[str]
     columns: frozenset[str]
 
     def check_value(self, node: ast.AST) -> None:
-        """Something worked out from columns and numbers."""
+        """Check something computed from columns and numbers."""
         match node:
             case ast.Name(id=name) if not name.startswith("__"):
                 return
@@ -161,18 +163,20 @@ class _Checker:
                 self.refuse(node)
 
     def check_value_or_text(self, node: ast.AST) -> None:
-        """A value, or a text to compare with or to choose."""
+        """Check a value, or a text to compare with or to choose."""
         if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
             self.check_value(node)
 
     def check_number(self, value: Any) -> None:
-        """A number, no whole one beyond those that float64 holds exactly."""
+        """Refuse whole numbers beyond those that float64 holds exactly."""
         if isinstance(value, int) and abs(value) > 2**53:
             raise SpecificationError(f"{str(value)[:20]}... in the formula is too large a number.")
 
     def check_power(self, node: ast.AST, left: ast.AST, right: ast.AST) -> None:
-        """A power of a column. Its exponent is a small number, or is worked out from columns too;
-        a power of numbers alone could be too large to work out.
+        """Check a power of a column.
+
+        Its exponent is a small number, or is computed from columns too. A power of numbers alone is
+        refused, as it could be too large to compute.
         """
         self.check_value(left)
         if not _has_column(left):
@@ -189,7 +193,7 @@ class _Checker:
         self.check_value(right)
 
     def check_call(self, node: ast.Call) -> None:
-        """A call of a listed function, or of one of the user's own."""
+        """Check a call of a listed function, or of one of the user's own."""
         options: tuple[str, ...]
         match node.func:
             case ast.Name(id=name) if name in OPTIONS or name in BY_ROW or name in self.functions:
@@ -217,8 +221,10 @@ class _Checker:
             self.check_setting(part, name)
 
     def check_arguments(self, node: ast.Call, name: str) -> None:
-        """As many arguments as the function takes. With one more a function of NumPy would write
-        its result there: over a column of the data.
+        """Check the number of arguments.
+
+        With one too many, a function of NumPy would write its result there: over a column of the
+        data.
         """
         called = ast.unparse(node.func)
         least, most = 1, ARGUMENTS.get(called, 1)
@@ -245,8 +251,9 @@ class _Checker:
             )
 
     def check_setting(self, node: ast.AST, name: str) -> None:
-        """What the function `name` takes beside columns: a number, a truth value, a text, a list of
-        them, or a contrast.
+        """Check what the function `name` takes besides columns.
+
+        This is a number, a truth value, a text, a list of them, or a contrast.
         """
         match node:
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float()) as inner):
@@ -283,11 +290,11 @@ class _Checker:
                 self.refuse(node)
 
     def quote(self, node: ast.AST) -> str:
-        """A part of the formula as the user wrote it."""
+        """Quote a part of the formula as the user wrote it."""
         return quote_text(self.checked.label(ast.unparse(node)))
 
     def refuse(self, node: ast.AST) -> NoReturn:
-        """SpecificationError for a part of the formula, with what it may have been meant to be."""
+        """Raise SpecificationError for a part of the formula, guessing what was meant."""
         quoted, hint = self.quote(node), ""
         if ast.unparse(node) in self.columns:
             raise SpecificationError(
@@ -308,9 +315,10 @@ def _has_column(tree: ast.AST) -> bool:
 def check_functions(
     functions: Mapping[str, Callable[..., Any]] | None, columns: Iterable[Any]
 ) -> dict[str, Callable[..., Any]]:
-    """The user's own functions by name.
+    """Check the user's own functions, by name.
 
-    SpecificationError for a name that is taken or is no identifier, and for what is no function.
+    SpecificationError for a name that is taken or not an identifier, and for what is not a
+    function.
     """
     if functions is None:
         return {}
@@ -341,7 +349,7 @@ def check_functions(
 
 
 def check_clashes(tree: ast.expr, columns: Iterable[Any], formula: str) -> None:
-    """DataError for a call of a function that has the name of a column: either could be meant."""
+    """Refuse a call of a function that has the name of a column: either could be meant."""
     called = {
         part.func.id
         for part in ast.walk(tree)
@@ -362,7 +370,7 @@ def check_clashes(tree: ast.expr, columns: Iterable[Any], formula: str) -> None:
 
 
 def count_periods_before(tree: ast.AST) -> int:
-    """How many periods before its own a factor reads, by lag and diff.
+    """Count the earlier periods that a factor needs, through lag and diff.
 
     >>> count_periods_before(parse_factor("lag(diff(x), 2)"))
     3

@@ -26,13 +26,14 @@ class Index:
     index : Series
         The index in [0, 1], aligned with the frame; its name is "index".
     table : DataFrame
-        A row an indicator: direction, dimension (where dimensions were given), minimum, maximum,
+        One row per indicator: direction, dimension (where dimensions were given), minimum, maximum,
         entropy, divergence (1 - entropy) and weight.
     dimensions : DataFrame
-        A row a dimension: weight, the sum of the weights of its indicators.
+        One row per dimension: weight, the sum of the weights of its indicators.
     scores : DataFrame
-        A column a dimension: the weighted means of its rescaled indicators, so that
-        index = sum_d weight_d score_d.
+        One column per dimension: the weighted means of its rescaled indicators, so that::
+
+            index = sum_d weight_d score_d
 
     See Also
     --------
@@ -66,19 +67,19 @@ def entropy_index(
         index_i = sum_j w_j z_ij,   w_j = (1 - e_j) / sum_j (1 - e_j)
         e_j = -sum_i p_ij ln p_ij / ln n,   p_ij = z_ij / sum_i z_ij
 
-    z is the indicators rescaled to [0, 1], 1 being best, over all n rows of the frame: units and
-    periods are pooled.
+    z are the indicators, rescaled to [0, 1] with 1 the best, over all n rows of the frame: units
+    and periods are pooled.
 
     Parameters
     ----------
     frame : DataFrame
-        A row an observation.
+        One row per observation.
     positive : sequence of str
-        The columns of which more is better, in any units.
+        The columns where more is better, in any units.
     negative : sequence of str
-        The columns of which more is worse.
+        The columns where more is worse.
     dimensions : dict of str to list of str, optional
-        The indicators of each dimension, by its name; every indicator is in exactly one.
+        The indicators of each dimension, by its name; every indicator must be in exactly one.
 
     Returns
     -------
@@ -95,8 +96,8 @@ def entropy_index(
     Warns
     -----
     SpilloverWarning
-        For a constant indicator, which has entropy 1 and weight 0. A dimension of such indicators
-        alone has weight 0 and scores 0.
+        For a constant indicator, which has entropy 1 and weight 0. A dimension with no other
+        indicators has weight 0 and scores of 0.
 
     Examples
     --------
@@ -138,7 +139,7 @@ def entropy_index(
 
 
 def _check_names(good: list[Any], bad: list[Any]) -> None:
-    """DataError for no indicator at all, and for one that is both positive and negative."""
+    """Refuse an empty choice, and an indicator that is both positive and negative."""
     if not good + bad:
         raise DataError("There is no indicator: name columns in positive= or negative=.")
     both = [name for name in good if name in bad]
@@ -150,8 +151,9 @@ def _check_names(good: list[Any], bad: list[Any]) -> None:
 
 
 def _assign_dimensions(dimensions: Dimensions, names: list[Any]) -> list[Any] | None:
-    """The dimension of each indicator. DataError unless every indicator is in exactly one, and
-    nothing else is in any.
+    """Find the dimension of each indicator.
+
+    DataError unless every indicator is in exactly one dimension, and nothing else is in any.
     """
     if dimensions is None:
         return None
@@ -187,8 +189,9 @@ def _assign_dimensions(dimensions: Dimensions, names: list[Any]) -> list[Any] | 
 
 
 def _read_indicators(frame: pd.DataFrame, names: list[Any]) -> np.ndarray:
-    """The indicators, (rows, indicators), complete and finite. A warning for those that are
-    constant, DataError where all are.
+    """Read the indicators, (rows, indicators), complete and finite.
+
+    Warns of constant ones; DataError if all are constant.
     """
     x = read_numbers(frame, names)
     if len(x) < 2:
@@ -227,8 +230,9 @@ def _read_indicators(frame: pd.DataFrame, names: list[Any]) -> np.ndarray:
 def _score_dimensions(
     dimensions: Dimensions, names: list[Any], z: np.ndarray, w: np.ndarray, rows: pd.Index
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The weights and the scores of the dimensions, from the rescaled indicators z and their
-    weights w.
+    """Compute the weights and scores of the dimensions.
+
+    z are the rescaled indicators, and w their weights.
     """
     totals, scores = {}, {}
     for dimension, members in (dimensions or {}).items():

@@ -1,4 +1,4 @@
-"""Gaps in panels, filled within each unit on straight lines, every filled cell on record."""
+"""Linear interpolation of gaps in panels, within each unit, with a record of every filled cell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Filled:
     Attributes
     ----------
     frame : DataFrame
-        The panel, its rows, their order, the index and the columns as given.
+        The panel, with rows, index and columns as given, in their order.
     cells : DataFrame
-        A row for each filled cell: unit, period, column, value, and how: "interpolated",
+        One row per filled cell: unit, period, column, value, and how: "interpolated",
         "extrapolated" or "carried".
 
     See Also
@@ -49,23 +49,23 @@ class Filled:
 def interpolate_panel(
     frame: pd.DataFrame, *, unit: str, period: str, columns: Sequence[str] | None = None
 ) -> Filled:
-    """Fill the gaps of each unit on straight lines between its observed periods.
+    """Fill the gaps of each unit by linear interpolation between its observed periods.
 
     Between the observed periods a and b of the unit that enclose t, the value is::
 
         x(t) = x(a) + (t - a) (x(b) - x(a)) / (b - a)
 
     Before the first and after the last observed period, a and b are the two nearest ones. A unit
-    with one value keeps it in all of its periods.
+    with a single value keeps it in all of its periods.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a (unit, period), in any order.
+        One row per (unit, period), in any order.
     unit : str
         The column that names the unit of a row.
     period : str
-        The column that names its period: numbers or dates, whose distances count.
+        The column that names its period, by numbers or dates. The distances between them are used.
     columns : sequence of str, optional
         The numeric columns to fill; all but `unit` and `period` unless given.
 
@@ -80,8 +80,8 @@ def interpolate_panel(
     DataError
         For a unit without any value in a column, repeated rows, missing labels, labels that are the
         same but for their type or blanks, periods that are neither numbers nor dates, infinite
-        values, columns that are not there or not numbers and, unless `columns` says which to fill,
-        numbers with gaps that are stored as text.
+        values, columns that do not exist or are not numeric and, unless `columns` says which to
+        fill, numbers with gaps that are stored as text.
 
     Notes
     -----
@@ -128,7 +128,7 @@ def interpolate_panel(
 
 
 def _read_axes(frame: pd.DataFrame, unit: str, period: str) -> tuple[np.ndarray, np.ndarray]:
-    """The position of each row's unit among the sorted ones, and its time as a float: (rows,)."""
+    """Find each row's unit, as a position among the sorted ones, and its time, (rows,) each."""
     label("unit", unit)
     label("period", period)
     if unit == period:
@@ -153,15 +153,15 @@ def _read_axes(frame: pd.DataFrame, unit: str, period: str) -> tuple[np.ndarray,
     check_told_apart(units, f"labels in column {unit!r}", DataError)
     try:
         order = np.asarray(units.argsort())
-    except TypeError:  # labels of several types have no order: as they come
+    except TypeError:  # labels of several types have no order: left as they come
         order = np.arange(len(units))
     return np.argsort(order)[codes], _measure_times(frame[period])
 
 
 def _measure_times(periods: pd.Series) -> np.ndarray:
-    """The periods as floats that keep their distances.
+    """Convert the periods to floats that keep their distances.
 
-    They count from the first one, so that no distance is lost to rounding.
+    They count from the first period, so that no distance is lost to rounding.
     """
     if pd.api.types.is_datetime64_any_dtype(periods.dtype):
         return np.asarray(((periods - periods.min()) / pd.Timedelta(days=1)).to_numpy(float))
@@ -198,8 +198,9 @@ def _refuse_infinite(
 
 
 def _refuse_text_with_gaps(frame: pd.DataFrame, unit: str, period: str) -> None:
-    """DataError for a column that has gaps and holds numbers stored as text or objects, which would
-    be passed over as words.
+    """Refuse a column that has gaps and holds numbers stored as text or objects.
+
+    Its gaps would silently stay unfilled.
     """
     for j, (name, kind) in enumerate(frame.dtypes.items()):
         values = frame.iloc[:, j].dropna()
@@ -219,7 +220,7 @@ def _refuse_text_with_gaps(frame: pd.DataFrame, unit: str, period: str) -> None:
 def _refuse_empty(
     units: pd.Series, values: np.ndarray, names: list[Any], codes: np.ndarray
 ) -> None:
-    """DataError for a column in which a unit has no value at all."""
+    """Refuse a column in which a unit has no value at all."""
     observed = pd.DataFrame(~np.isnan(values)).groupby(codes).any().to_numpy(bool)
     lost, columns = np.nonzero(~observed)
     if len(lost):
@@ -233,8 +234,10 @@ def _refuse_empty(
 def _fill_gaps(
     values: np.ndarray, codes: np.ndarray, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The rows that are filled, by unit and period, the whole column (rows,), and how each was
-    filled.
+    """Fill the gaps of one column.
+
+    Returns the rows that were filled, by unit and period, the whole column (rows,), and how each
+    gap was filled.
     """
     whole, gaps, how = values.copy(), [], []
     by_unit = np.lexsort((times, codes))
@@ -252,12 +255,13 @@ def _fill_gaps(
 def _interpolate(
     at: np.ndarray, times: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """The values at the times `at` on the lines through the points (times, values), which are
-    sorted by time, and how each was filled.
+    """Interpolate at the times `at` between the points (times, values), which are sorted by time.
+
+    Returns the values, and how each was found.
     """
     if len(times) == 1:
         return np.full(len(at), values[0]), ["carried"] * len(at)
-    # the first or last two points serve beyond the ends
+    # beyond the ends, the first or last two points are used
     left = np.clip(np.searchsorted(times, at) - 1, 0, len(times) - 2)
     share = (at - times[left]) / (times[left + 1] - times[left])
     inside = (times[0] < at) & (at < times[-1])
@@ -266,13 +270,13 @@ def _interpolate(
 
 
 def _store_as(column: pd.Series, whole: np.ndarray) -> Any:
-    """The values in the column's own type, or as floats where that type is of integers."""
+    """Convert the values to the column's own type, or to floats if it holds integers."""
     kind = "Float64" if pd.api.types.is_integer_dtype(column.dtype) else column.dtype
     return pd.array(whole, dtype=kind)
 
 
 def _record(labels: pd.DataFrame, column: Any, values: np.ndarray, how: list[str]) -> pd.DataFrame:
-    """The rows of `Filled.cells` for one column."""
+    """Make the rows of `Filled.cells` for one column."""
     named = labels.set_axis(["unit", "period"], axis=1).reset_index(drop=True)
     return named.assign(column=column, value=values, how=pd.Series(how, dtype=str))
 

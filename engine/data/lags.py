@@ -7,14 +7,14 @@ import pandas as pd
 
 from spillover.kernels.errors import DataError, SpecificationError
 
-LookBack = Callable[[pd.Series, int], pd.Series]  # a column, k: the column k periods before
+LookBack = Callable[[pd.Series, int], pd.Series]  # (column, k) to the column k periods earlier
 NO_PERIODS = "lag and diff are of a panel: say which columns are unit= and period=."
 
 
 def make_look_back(
     place: np.ndarray, periods: pd.Index, units: int, period: str | None
 ) -> LookBack:
-    """The function that gives each row the value of its unit `k` periods before, or NaN.
+    """Make the function that gives each row the value of its unit `k` periods earlier, or NaN.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def make_look_back(
     units : int
         N.
     period : str or None
-        Name of the column of periods; None for a cross-section, which has no period before.
+        Name of the column of periods; None for a cross-section, which has no earlier period.
 
     Examples
     --------
@@ -53,14 +53,14 @@ def make_look_back(
 
 
 def _check_even(periods: pd.Index, period: str) -> None:
-    """DataError for periods at uneven distances, where the row before is not the period before.
+    """Refuse unevenly spaced periods, where the row before is not the period before.
 
-    Numbers, also those stored as text, and dates have distances; other labels have none.
+    Dates and numbers, also those stored as text, have distances; other labels have none.
     """
     if pd.api.types.is_numeric_dtype(periods.dtype):
         clocks = [periods.to_numpy(float)]
     elif isinstance(periods, pd.DatetimeIndex):
-        # months and years differ in days: even distances in one of these units will do
+        # months and years vary in days: even spacing in any one of these units will do
         clocks = [
             periods.asi8,
             *(periods.tz_localize(None).to_period(unit).asi8 for unit in ("D", "M", "Y")),
@@ -82,6 +82,6 @@ def _check_even(periods: pd.Index, period: str) -> None:
 
 
 def _find_longer(steps: np.ndarray) -> np.ndarray:
-    """Which steps are longer than the shortest one; all, where the shortest is zero."""
+    """Find the steps that are longer than the shortest one; all, where the shortest is zero."""
     shortest = min(steps, default=np.inf)
     return steps > shortest * (1 + 1e-9) if shortest > 0 else np.ones(len(steps), bool)

@@ -1,4 +1,4 @@
-"""The validation border: a table and weights become sorted, aligned, checked arrays."""
+"""Where data are validated: a table and weights become sorted, aligned and checked arrays."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ CONSTANT = ("unit", "period", "twoway")  # effects that contain the intercept
 
 @dataclass(frozen=True)
 class Panel:
-    """A balanced panel, period by period, its units in the order of the weights.
+    """A balanced panel, period by period, with its units in the order of the weights.
 
     A cross-section is a panel of one period.
 
@@ -41,7 +41,7 @@ class Panel:
     periods : Index (T,)
         Labels of the periods, sorted.
     period_name : str
-        What a period is called, such as "year".
+        The name of the periods, such as "year".
     before : Index
         The first periods of the data, which lags and differences in the formula use up.
     """
@@ -60,8 +60,8 @@ class Panel:
 class Labels:
     """The labels of one axis of a table, collected chunk by chunk.
 
-    `distinct`: each label once, in the order in which they come; `chunks`: for every row the
-    position of its label among these; `missing`: how many rows have none.
+    `distinct`: each label once, in order of appearance; `chunks`: for the rows of each chunk, the
+    positions of their labels in `distinct`; `missing`: how many rows have no label.
     """
 
     distinct: pd.Index = field(default_factory=lambda: pd.Index([]))
@@ -69,7 +69,7 @@ class Labels:
     missing: int = 0
 
     def extend(self, labels: pd.Series) -> "Labels":
-        """These labels and those of one more chunk."""
+        """Add the labels of one more chunk."""
         codes, new = pd.factorize(labels, use_na_sentinel=False)
         distinct, at = append_labels(self.distinct if self.chunks else None, pd.Index(new))
         return Labels(
@@ -86,10 +86,10 @@ class Labels:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the rows of a table go.
+    """Where the rows of a table go in an array (T, N).
 
-    `place`: (rows,), the position of each row in an array (T, N); `units`, `periods`: the labels of
-    both axes; `period`: the name of the column of periods, None for a cross-section.
+    `place`: (rows,), the position of each row in that array; `units`, `periods`: the labels of both
+    axes; `period`: the name of the column of periods, None for a cross-section.
     """
 
     place: np.ndarray
@@ -98,13 +98,13 @@ class Layout:
     period: str | None
 
     def label(self, row: int) -> str:
-        """The row by its labels, for errors."""
+        """Name a row by its labels, for errors."""
         t, unit = divmod(int(self.place[row]), len(self.units))
         return _name_pair(self.units[unit], self.periods[t], self.period)
 
 
 class _Arrays(NamedTuple):
-    """`y`: (T, N); `x`: (T, N, k); their names."""
+    """The response `y` (T, N), the regressors `x` (T, N, k), and their names."""
 
     y: np.ndarray
     x: np.ndarray
@@ -122,11 +122,11 @@ def read_panel(
     effects: str,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Panel:
-    """The panel that a formula takes from a table.
+    """Read from a table the panel that a formula describes.
 
     Units are matched to the weights by label, whatever the order of the rows. Numbers and truth
-    values become float64, truth values 1 and 0, before anything is worked out; whole numbers
-    beyond 2^53 are rounded there, to 1e-16 of their size.
+    values become float64, true 1 and false 0, before anything is computed. Whole numbers beyond
+    2^53 are rounded in this, to 1e-16 of their size.
 
     Parameters
     ----------
@@ -138,20 +138,20 @@ def read_panel(
     weights : Weights
         The weights (N, N), whose ids label the units.
     unit : str or None
-        Column that names the unit of a row; None: the index does.
+        Column that names the unit of a row; None if the index does.
     period : str or None
-        Column that names the period of a row; None: a cross-section.
+        Column that names the period of a row; None for a cross-section.
     effects : str
-        The effects of the model: those that contain the intercept take it out of `x`.
+        The effects of the model; those that contain the intercept remove it from `x`.
     functions : mapping of str to callable, optional
-        The user's own functions, by the names that the formula calls them.
+        The user's own functions, by the names under which the formula calls them.
 
     Raises
     ------
     DataError
-        Names duplicated or missing (unit, period) pairs, missing values, units that only the table
-        or only the weights have, numbers stored as text, and whatever else would be converted
-        without a word.
+        For duplicated or missing (unit, period) pairs, missing values, units that only the table or
+        only the weights have, numbers stored as text, and whatever else would be converted
+        silently; the message names them.
     SpecificationError
         For `unit`, `period` and `effects` that do not fit each other or the data.
     """
@@ -191,7 +191,7 @@ def read_panel(
 
 
 def _check_axes(source: Source, unit: str | None, period: str | None, effects: str) -> None:
-    """Refuse columns of units and periods that are not there, or that the effects lack."""
+    """Refuse unit and period columns that do not exist, or are missing for the effects."""
     if period is not None and unit is None:
         raise SpecificationError(
             f"period={period!r} needs unit= as well: the column that names the units."
@@ -215,7 +215,7 @@ def _check_axes(source: Source, unit: str | None, period: str | None, effects: s
 
 
 def _check_periods_left(plan: FormulaPlan, layout: Layout, effects: str) -> None:
-    """SpecificationError where lags leave no period, or the effects too few."""
+    """Refuse lags that leave no period, and effects that need more than are left."""
     left = layout.periods[plan.before :]
     if plan.before and not len(left):
         raise SpecificationError(
@@ -232,9 +232,10 @@ def _check_periods_left(plan: FormulaPlan, layout: Layout, effects: str) -> None
 def _read_labels(
     source: Source, plan: FormulaPlan, unit: str | None, period: str | None
 ) -> tuple[Labels, Labels, dict[str, pd.Index]]:
-    """The first pass over the table: the unit and the period of every row, and the levels of the
-    plan's categories. Without a column of units the index names them; without one of periods all
-    rows are of one period, 0.
+    """Read the unit and period of every row, and the levels of the plan's categories.
+
+    This is the first pass over the table. Without a column of units the index names them; without
+    one of periods all rows are in one period, 0.
     """
     units, times = Labels(), Labels()
     levels: dict[str, pd.Index] = {}
@@ -264,7 +265,7 @@ def _read_labels(
 def _read_rows(
     source: Source, plan: FormulaPlan, axes: list[tuple[str | None, Labels]]
 ) -> Iterator[pd.DataFrame]:
-    """The second pass over the table: the variables of the formula.
+    """Read the variables of the formula, in the second pass over the table.
 
     Where rows may come in another order than in the first pass, the labels of the `axes`, each a
     column or None for the index, are read once more and compared.
@@ -287,13 +288,13 @@ def _read_rows(
 
 
 def _lay_out(units: Labels, times: Labels, weights: Weights, period: str | None) -> Layout:
-    """The place of every row, by the order of the weights and the sorted periods.
+    """Find the place of every row, by the order of the weights and the sorted periods.
 
     DataError for duplicated rows, an unbalanced panel, and units other than those of the weights.
     """
     total, count = len(times.distinct), len(units.distinct)
     key = times.codes.astype(np.int64) * count + units.codes
-    # a table of other size is refused in any case: spare the memory for one of all pairs
+    # a table of another size is refused anyway: no memory is spent on all its pairs
     seen = np.zeros(total * count if len(key) == total * count else 0, bool)
     if len(key) == len(seen):
         seen[key] = True
@@ -310,7 +311,7 @@ def _lay_out(units: Labels, times: Labels, weights: Weights, period: str | None)
 def _refuse_unbalanced(
     key: np.ndarray, units: pd.Index, times: pd.Index, period: str | None
 ) -> NoReturn:
-    """DataError that names duplicated rows, or else the (unit, period) pairs without a row.
+    """Raise DataError that names duplicated rows, or else the (unit, period) pairs without a row.
 
     `key`: (rows,), position of the period times N, plus position of the unit.
     """
@@ -345,7 +346,7 @@ def _refuse_unbalanced(
 
 
 def _fill_arrays(chunks: Iterator[Columns], layout: Layout, without: str | None) -> _Arrays:
-    """The arrays of a panel, filled chunk by chunk; `without`: a column to leave out of x."""
+    """Fill the arrays of a panel chunk by chunk; `without`: a column to leave out of x."""
     shape = len(layout.periods), len(layout.units)
     names: tuple[str, ...] = ()
     y, x, response, start = np.empty(0), np.empty((0, 0)), "", 0

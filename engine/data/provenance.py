@@ -19,16 +19,15 @@ PACKAGES = ("jax", "numpyro")
 
 
 def versions() -> dict[str, str]:
-    """The versions that results depend on, by name of the program."""
+    """Return the versions of the programs that results depend on, by name."""
     packages = {name: version(name) for name in PACKAGES}
     return {"spillover": spillover.__version__, **packages, "python": platform.python_version()}
 
 
 def hash_panel(panel: Panel) -> str:
-    """The SHA-256 of the arrays and labels of a panel.
+    """Compute the SHA-256 of the arrays and labels of a panel.
 
-    It is the same for the same data in whatever order the rows of the table come, because a
-    `Panel` is sorted.
+    It does not depend on the order of the table's rows, because a `Panel` is sorted.
     """
     digest = hashlib.sha256()
     for values in (panel.y, panel.x):
@@ -40,7 +39,7 @@ def hash_panel(panel: Panel) -> str:
 
 
 def hash_weights(weights: Weights) -> str:
-    """The SHA-256 of a weight matrix and the labels of its rows."""
+    """Compute the SHA-256 of a weight matrix and the labels of its rows."""
     return hashlib.sha256(weights.digest.encode() + _encode_labels(weights.ids)).hexdigest()
 
 

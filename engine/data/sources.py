@@ -1,4 +1,4 @@
-"""Sources of tables: a frame or a .csv file at once, Parquet and Dask a few rows at a time."""
+"""Sources of tables: a frame or a .csv file at once, Parquet and Dask in chunks of rows."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,13 +22,13 @@ from spillover.engine.storage.reading import check_memory, cite, open_file
 from spillover.kernels.errors import DataError
 
 CHUNK = 131_072  # rows of a Parquet file that are in memory at a time
-LEVELS = 1000  # most categories of a column where the table comes in chunks
+LEVELS = 1000  # most levels of a column in a table that comes in chunks
 WANTED = (
     "a pandas DataFrame, a Dask DataFrame or the path of a .csv file or a Parquet file or folder is"
     " wanted"
 )
 ROW = 16  # bytes of memory for the labels of each row of a Parquet file
-PARQUET = b"PAR1"  # how such a file begins
+PARQUET = b"PAR1"  # first bytes of a Parquet file
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Source:
     dtypes : Series
         The type of each column.
     chunks : callable
-        `chunks(columns, index)` reads the table: frames with at least these columns, and with the
-        table's index where `index` is true.
+        `chunks(columns, index)` yields the rows in frames with at least these columns, and with the
+        table's index if `index` is true.
     whole : bool
-        Whether one chunk has all rows.
+        Whether a single chunk holds all rows.
     what : str
         What the table is, for errors.
     fixed : bool
@@ -65,8 +65,8 @@ class Source:
 def open_source(data: Any) -> Source:
     """Open a pandas DataFrame, a Dask DataFrame, or the path of a .csv file or of Parquet.
 
-    DataError for anything else, for a path where there is no such file, and for Parquet where
-    pyarrow (extra `parquet`) is not installed.
+    DataError for anything else, for a path without a file, and for Parquet where pyarrow (extra
+    `parquet`) is not installed.
     """
     if isinstance(data, pd.DataFrame):
         if isinstance(data.columns, pd.MultiIndex):
@@ -85,7 +85,7 @@ def open_source(data: Any) -> Source:
 
 
 def _open_parquet(path: str) -> Source:
-    """The source behind a Parquet file or a folder of them."""
+    """Open a Parquet file or a folder of them."""
     arrow = load_pyarrow(path)
     if "://" not in path:
         _check_place(Path(path))
@@ -116,7 +116,7 @@ def _open_parquet(path: str) -> Source:
 
 
 def _read_batches(table: Any, columns: list[str], arrow: Any) -> Iterator[pd.DataFrame]:
-    """The columns of a Parquet data set, a batch of rows in memory at a time."""
+    """Read columns of a Parquet data set, with one batch of rows in memory at a time."""
     scanner = table.scanner(
         columns=columns,
         batch_size=CHUNK,
@@ -131,9 +131,7 @@ def _read_batches(table: Any, columns: list[str], arrow: Any) -> Iterator[pd.Dat
 
 
 def _check_place(path: Path) -> None:
-    """DataError for what is neither a Parquet file nor a folder, and for a folder with pipes or
-    devices in it.
-    """
+    """Refuse what is neither a Parquet file nor a folder, and a folder with pipes or devices."""
     if not os.path.exists(path):
         raise DataError(f"There is no file or folder {cite(path)}.")
     if path.is_dir():
@@ -145,14 +143,14 @@ def _check_place(path: Path) -> None:
 
 
 def _find_index(table: Any, path: str) -> tuple[str | None, int, int]:
-    """The index that pandas stored: its column, or else where it starts and its step.
+    """Find the index that pandas stored: its column, or else where it starts and its step.
 
-    The rows of one file without a stored index count from 0.
+    The rows of a single file without a stored index count from 0.
     """
     stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
     if len(stored) == 1 and isinstance(stored[0], str) and stored[0] in table.schema.names:
         return stored[0], 0, 1
-    # a range starts anew in every file, and without an index rows follow the names of the files
+    # a range restarts in every file, and without an index the names of the files order the rows
     if len(stored) > 1 or len(table.files) > 1:
         raise DataError(
             f"{path} has no single column of labels as its index: say which column is unit=."
@@ -165,7 +163,7 @@ def _find_index(table: Any, path: str) -> tuple[str | None, int, int]:
 
 
 def _open_dask(data: Any) -> Source:
-    """The source behind a Dask DataFrame."""
+    """Open a Dask DataFrame."""
     import dask.dataframe
 
     if not isinstance(data, dask.dataframe.DataFrame):
@@ -180,7 +178,7 @@ def _open_dask(data: Any) -> Source:
 
 
 def use_default_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Turn text and categories of Dask and Arrow into pandas' own types, which formulas know."""
+    """Convert text and categories of Dask and Arrow to pandas' own types, which formulas know."""
     types = ((name, dtype, _choose_type(dtype)) for name, dtype in frame.dtypes.items())
     frame = frame.astype({name: kind for name, dtype, kind in types if kind != dtype})
     kind = _choose_type(frame.index.dtype)
@@ -188,7 +186,7 @@ def use_default_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _choose_type(dtype: Any) -> Any:
-    """The type in pandas for a column or an index of this type."""
+    """Choose the type in pandas for a column or an index of this type."""
     arrow = str(dtype.pyarrow_dtype) if isinstance(dtype, pd.ArrowDtype) else ""
     if arrow.startswith("dictionary"):
         return "category"
@@ -198,8 +196,9 @@ def _choose_type(dtype: Any) -> Any:
 
 
 def append_labels(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, np.ndarray]:
-    """The labels of `known` with the new ones of `labels` at their end, and the position of each of
-    `labels` among them. Neither has repeats.
+    """Append to `known` those of `labels` that it lacks, and find the position of each of `labels`.
+
+    Neither may have repeats.
 
     >>> append_labels(pd.Index(["a", "b"]), pd.Index(["c", "a"]))[1]
     array([2, 0])
@@ -225,9 +224,9 @@ def append_labels(known: pd.Index | None, labels: pd.Index) -> tuple[pd.Index, n
 
 
 def collect_levels(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
-    """The levels of a column after those already known; DataError for too many.
+    """Add the levels of a column to those already known; DataError for too many.
 
-    They are the categories that it declares, or else the values that it has.
+    Levels are the categories that the column declares, or else the values that it has.
     """
     every = collect_values(column, known)
     if len(every) > LEVELS and not isinstance(column.dtype, pd.CategoricalDtype):
@@ -238,7 +237,7 @@ def collect_levels(column: pd.Series, known: pd.Index | None = None) -> pd.Index
 
 
 def collect_values(column: pd.Series, known: pd.Index | None = None) -> pd.Index:
-    """The categories that a column declares, or else its values, after those already known."""
+    """Add the categories that a column declares, or else its values, to those already known."""
     if not isinstance(column.dtype, pd.CategoricalDtype):
         return append_labels(known, pd.Index(column.dropna().unique()))[0]
     declared = pd.CategoricalIndex(column.cat.categories, dtype=column.dtype)

@@ -1,7 +1,7 @@
 """Tables in .csv and .parquet files, read whole.
 
-What a table would lose or gain on the way without a word is refused: rows cut short, names twice,
-codes that lose their zeros.
+Nothing changes silently on the way: short rows and repeated names are refused, and codes keep their
+leading zeros.
 """
 
 import csv
@@ -38,8 +38,8 @@ OTHERS = {
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a table from a .csv or .parquet file.
 
-    A column of whole numbers in a .csv of which some have leading zeros, such as 01001, holds codes
-    and is read as text.
+    A .csv column of whole numbers, some with leading zeros such as 01001, holds codes and is read
+    as text.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        Names the file, and where it can the line: for what is no file, no text in UTF-8 or no
-        Parquet; for a .csv without rows, with rows shorter or longer than its header, with a name
-        that comes twice, or with a quotation mark that does not end; and for a table larger than
-        the memory.
+        For a file that does not exist, or is neither UTF-8 text nor Parquet; for a .csv without
+        rows, with rows shorter or longer than its header, with a repeated column name, or with an
+        unclosed quotation mark; and for a table larger than the memory. The message names the file
+        and, where possible, the line.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def refuse_kind(path: Path) -> NoReturn:
-    """DataError for a file that is neither .csv nor .parquet, by its name."""
+    """Raise DataError for a file that, by its name, is neither .csv nor .parquet."""
     way_out = OTHERS.get(path.suffix.lower())
     hint = (
         f"read it with {way_out}, and give the frame"
@@ -93,7 +93,7 @@ def _csv(path: Path) -> pd.DataFrame:
     with _failures(
         path, "CSV", (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError)
     ):
-        # low_memory=False: pandas would guess the type of a column part by part
+        # low_memory=False: otherwise pandas guesses the type of a column part by part
         frame = pd.read_csv(io.StringIO(text), low_memory=False, index_col=False)
         whole = [j for j, kind in enumerate(frame.dtypes) if pd.api.types.is_integer_dtype(kind)]
         texts = pd.read_csv(io.StringIO(text), usecols=whole, dtype=str) if whole else frame[[]]
@@ -109,8 +109,9 @@ def _csv(path: Path) -> pd.DataFrame:
 
 
 def _check_rows(path: Path, text: str) -> list[str]:
-    """The names of the columns, blank ones as pandas calls them. DataError unless every row has as
-    many fields.
+    """Return the names of the columns, blank ones as pandas calls them.
+
+    DataError unless every row has as many fields.
     """
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -134,7 +135,7 @@ def _check_rows(path: Path, text: str) -> list[str]:
 
 
 def _check_names(path: Path, line: int, names: list[str]) -> None:
-    """DataError for a name that comes twice, and for fields that are not parted by commas."""
+    """Refuse a name given twice, and fields that are not separated by commas."""
     again = (
         sorted({name for name in names if name and names.count(name) > 1})
         if len(set(names)) < len(names)
@@ -165,13 +166,13 @@ def _parquet(path: Path) -> pd.DataFrame:
         check_memory(path, CELL * table.count_rows() * len(table.schema.names), "a table")
         frame = pd.read_parquet(path, engine="pyarrow")
         for name in frame.select_dtypes("string"):
-            # bytes that are no UTF-8 would fail later, far from here
+            # bytes that are not UTF-8 would fail later, far from here
             arrow.array(frame[name].array, arrow.large_string()).validate(full=True)
         return frame
 
 
 def load_pyarrow(path: Any) -> Any:
-    """pyarrow with its datasets; DataError where it is not installed."""
+    """Import pyarrow with its datasets; DataError where it is not installed."""
     try:
         import pyarrow
         import pyarrow.dataset
@@ -183,7 +184,7 @@ def load_pyarrow(path: Any) -> Any:
 
 
 def check_folder(path: Path) -> None:
-    """DataError for a folder with pipes or devices in it, which may have no end."""
+    """Refuse a folder with pipes or devices in it, which may have no end."""
     for part in sorted(path.rglob("*")):
         if not part.is_dir() and not part.name.startswith((".", "_")):
             check_file(part, "a table")
@@ -191,7 +192,7 @@ def check_folder(path: Path) -> None:
 
 @contextmanager
 def parquet_failures(path: Any, arrow: Any) -> Iterator[None]:
-    """Raise what pyarrow makes of broken files as DataError."""
+    """Turn the errors of pyarrow for broken files into DataErrors."""
     with _failures(
         path,
         "Parquet",

@@ -1,4 +1,4 @@
-"""Spatial autocorrelation before any model: Moran's I, global and local, and its pictures.
+"""Spatial autocorrelation before any model: Moran's I, global and local, and its plots.
 
-It imports data, weights, storage and the ground files.
+It imports data, weights, storage and the ground files of engine/.
 """

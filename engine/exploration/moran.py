@@ -21,7 +21,7 @@ from spillover.models import moran as moran_formulas
 ASSUMPTIONS = ("randomisation", "normality")
 ISLANDS = ("adjust", "count")
 MOST_PERMUTATIONS = 10_000_000
-FEWEST = 4  # units: the variance under randomisation divides by n - 3
+FEWEST = 4  # units, at least: the variance under randomisation divides by n - 3
 UNCLEAR, NOWHERE = "not significant", "no neighbours"
 
 
@@ -46,7 +46,7 @@ class Moran:
     permutations : int
         Number of random arrangements.
     n : int
-        Number of units in the formulas; units without neighbours may be left out.
+        Number of units in the formulas, which may leave out units without neighbours.
     alternative : str
         "greater", "less" or "two-sided".
     assumption : str
@@ -76,7 +76,7 @@ class Moran:
 
     @property
     def row(self) -> dict[str, float]:
-        """I, expected, sd, z, p and p_permutation, by these names."""
+        """I, expected, sd, z, p and p_permutation, under these names."""
         values = (self.statistic, self.expected, self.sd, self.z, self.p_value, self.p_permutation)
         return dict(zip(("I", "expected", "sd", "z", "p", "p_permutation"), values, strict=True))
 
@@ -105,7 +105,7 @@ class MoranPanel:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """I, expected, sd, z, p and p_permutation, a row a period."""
+        """I, expected, sd, z, p and p_permutation, one row per period."""
         return pd.DataFrame([test.row for test in self.tests], index=self.periods)
 
     def __repr__(self) -> str:
@@ -121,13 +121,13 @@ class MoranLocal:
     name : str
         Name of the variable.
     table : DataFrame
-        A row a unit; `moran_local` describes the columns.
+        One row per unit; `moran_local` describes the columns.
     permutations : int
         Number of random arrangements.
     alternative : str
         "greater", "less" or "two-sided".
     conditional : bool
-        Whether the moments are given the unit's own value.
+        Whether the moments are conditional on the unit's own value.
     fdr : float
         The false-discovery rate of the clusters.
 
@@ -173,26 +173,26 @@ def moran(
 
     Parameters
     ----------
-    x : array (n,), Series or DataFrame
+    x : array (N,), Series or DataFrame
         The variable. An array is in the order of `W.ids`; a Series is matched to them by its index.
-        A DataFrame has units down and periods across, and each column is tested.
+        A DataFrame has one row per unit and one column per period, and each column is tested.
     W : Weights
-        The spatial weights (n, n).
+        The spatial weights (N, N).
     permutations : int, default 999
         Number of random arrangements of the values over the units. The p-value from them is
-        (count + 1) / (permutations + 1). 0: none, `p_permutation` is NaN.
+        (count + 1) / (permutations + 1). With 0, `p_permutation` is NaN.
     seed : int, default 0
-        Seed of the arrangements; each column of a DataFrame meets the same ones.
+        Seed of the arrangements; each column of a DataFrame gets the same ones.
     alternative : {"greater", "less", "two-sided"}, default "greater"
-        What the test is against: neighbours are alike, unlike, or either, for which the p-value is
-        twice the smaller tail.
+        The alternative hypothesis: neighbours are alike, unlike, or either. The two-sided p-value
+        is twice the smaller tail.
     assumption : {"randomisation", "normality"}, default "randomisation"
         What the analytic p-value rests on: every arrangement of the values over the units is
         equally likely, or the values are independent and normal.
     islands : {"adjust", "count"}, default "adjust"
-        Whether units without neighbours count in n. "adjust" leaves them out, as R's spdep does;
-        "count" counts them, for which the moments are exact, as Python's esda does. They belong to
-        x and to z'z in any case.
+        Whether units without neighbours count in n. "adjust" leaves them out, as R's spdep does.
+        "count" includes them, as Python's esda does, with exact moments. In either case they are
+        part of x and of z'z.
 
     Returns
     -------
@@ -205,9 +205,9 @@ def moran(
         For missing values, an array of another length, a constant x, fewer than 4 units with
         neighbours, and a variance of I that is not positive.
     WeightsError
-        For other labels than those of the weights, and for W that is no `Weights`.
+        For labels other than those of the weights, and for values that are not numbers.
     SpecificationError
-        For options that do not exist.
+        For a W that is not a `Weights`, and for options that do not exist.
 
     See Also
     --------
@@ -248,14 +248,14 @@ def moran_by_period(
 ) -> MoranPanel:
     """Test a column of a long table for spatial autocorrelation, period by period.
 
-    It is `moran` of the column laid out as units by periods.
+    This is `moran` of the column, laid out as units by periods.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a (unit, period), in any order.
+        One row per (unit, period), in any order.
     column : str
-        The column to be tested.
+        The column to test.
     W : Weights
         The spatial weights of the units.
     unit, period : str
@@ -271,10 +271,10 @@ def moran_by_period(
     Raises
     ------
     DataError
-        For columns that are not there, missing labels, periods that are numbers stored as text out
-        of their order, and (unit, period) pairs that are repeated or have no value.
+        For columns that do not exist, missing labels, periods that are numbers stored as text and
+        sort in the wrong order, and (unit, period) pairs that are repeated or have no value.
     WeightsError, SpecificationError
-        As `moran`.
+        As for `moran`.
 
     Examples
     --------
@@ -329,42 +329,45 @@ def moran_local(
 
     Parameters
     ----------
-    x : array (n,) or Series
+    x : array (N,) or Series
         The variable. An array is in the order of `W.ids`; a Series is matched to them by its index.
     W : Weights
-        The spatial weights (n, n).
+        The spatial weights (N, N).
     permutations : int, default 999
-        Number of random arrangements: the value of the unit stays, and those of its neighbours are
-        drawn from the others. No two-sided p-value is below 2 / (permutations + 1), so take more
-        where few units of many could form a cluster. 0: none, the normal p-values decide.
+        Number of random arrangements, in which the unit keeps its value and its neighbours' values
+        are drawn from the other units. No two-sided p-value is below 2 / (permutations + 1), so
+        take more where a few units among many could form a cluster. With 0, the normal p-values
+        decide.
     seed : int, default 0
         Seed of the arrangements.
     alternative : {"two-sided", "greater", "less"}, default "two-sided"
-        What each test is against: the unit is like or unlike its neighbours, like them, or unlike
-        them.
+        The alternative hypothesis of each test: the unit is like or unlike its neighbours, like
+        them, or unlike them.
     conditional : bool, default True
-        Whether the moments of I_i are given z_i, or over all arrangements of the values.
+        Whether the moments of I_i are conditional on z_i, rather than over all arrangements of the
+        values.
     fdr : float in (0, 1), default 0.05
         The false-discovery rate over the units, by Benjamini and Hochberg.
 
     Returns
     -------
     MoranLocal
-        Its table has a row a unit:
+        Its table has one row per unit:
 
-        - `I`; `expected` and `sd`, its moments; `z` = (I - expected) / sd; `p`, the normal tail.
+        - `I`; its moments `expected` and `sd`; `z` = (I - expected) / sd; `p`, the normal tail.
         - `p_permutation`: the p-value from the arrangements, NaN without any.
         - `p_adjusted`: `p_permutation`, or else `p`, adjusted for the false-discovery rate.
-        - `quadrant`: the unit, then its neighbours: HH, LH, LL or HL. High means above 0, in z and
-          in Wz.
+        - `quadrant`: HH, LH, LL or HL, the unit first, then its neighbours. High means above 0, in
+          z and in Wz.
         - `cluster`: the quadrant where p_adjusted <= fdr, "not significant" elsewhere.
 
-        A unit without neighbours has I = 0, NaN in z and every p, and "no neighbours".
+        A unit without neighbours has I = 0, NaN in z and every p, and "no neighbours" as its
+        quadrant and cluster.
 
     Raises
     ------
     DataError, WeightsError, SpecificationError
-        As `moran`; DataError also for a DataFrame.
+        As for `moran`; DataError also for a DataFrame.
 
     Examples
     --------
@@ -424,7 +427,7 @@ class _Options:
 def _test(
     z: np.ndarray, W: Weights, about: moran_formulas.Sums, name: str, options: _Options
 ) -> Moran:
-    """The test of one column of deviations."""
+    """Test one column of deviations."""
     moments = (
         moran_formulas.normality(about)
         if options.assumption == "normality"
@@ -444,7 +447,7 @@ def _test(
         drawn = moran_formulas.permute(
             z, W.matrix, about, options.permutations, np.random.default_rng(options.seed)
         )
-        # the size of the terms that I adds up, to which ties are told
+        # ties are judged relative to the size of the terms that I sums
         size = float(moran_formulas.statistic(np.abs(z), W.matrix, about))
         by_chance = float(
             moran_formulas.p_permutation(
@@ -474,14 +477,15 @@ def _test(
 def _test_units(
     z: np.ndarray, W: sparse.csr_array, alternative: str, conditional: bool
 ) -> pd.DataFrame:
-    """I, expected, sd, z and p of every unit; z and p are NaN where every arrangement gives the
-    same I_i.
+    """Compute I, expected, sd, z and p of every unit.
+
+    z and p are NaN where every arrangement gives the same I_i.
     """
     observed = moran_formulas.local(z, W)
     mean, variance = (
         moran_formulas.local_conditional if conditional else moran_formulas.local_unconditional
     )(z, W)
-    # the size of the terms that the variance adds up: what is tiny beside it is rounding
+    # the size of the terms that the variance sums: what is tiny beside it is rounding
     size = np.asarray((W * W).sum(axis=1)) * (z * z / (z * z).mean() if conditional else 1.0)
     random = variance > SAME * size
     sd = np.sqrt(np.where(random, variance, 0.0))
@@ -502,7 +506,7 @@ def _name_quadrants(z: np.ndarray, lag: np.ndarray) -> np.ndarray:
 
 
 def _adjust(p: np.ndarray) -> np.ndarray:
-    """The p-values adjusted for the false-discovery rate; NaN stays out of it."""
+    """Adjust the p-values for the false-discovery rate; NaN is left out and stays NaN."""
     out, there = np.full(len(p), np.nan), ~np.isnan(p)
     if there.any():
         out[there] = scipy.stats.false_discovery_control(p[there], method="bh")
@@ -510,8 +514,9 @@ def _adjust(p: np.ndarray) -> np.ndarray:
 
 
 def _center(x: Any, W: Weights) -> tuple[np.ndarray, pd.Index]:
-    """Deviations from the mean, (columns, n), units in the order of W.ids, and the names of the
-    columns.
+    """Compute deviations from the mean, (columns, N), with units in the order of W.ids.
+
+    Returns also the names of the columns.
     """
     values = as_numbers(x, "x")
     if isinstance(x, pd.Series | pd.DataFrame):
@@ -532,7 +537,7 @@ def _center(x: Any, W: Weights) -> tuple[np.ndarray, pd.Index]:
     if not values.shape[1]:
         raise DataError("x has no columns: give one for each period.")
     _check_values(values, W.ids, names, several=isinstance(x, pd.DataFrame))
-    # a column is summed in the same order alone and among others
+    # contiguous: a column is summed in the same order alone and among others
     columns = np.ascontiguousarray(values.T)
     return columns - columns.mean(axis=1, keepdims=True), names
 

@@ -1,4 +1,4 @@
-"""Pictures of spatial autocorrelation: Moran scatter plots, Moran's I over time, maps."""
+"""Plots of spatial autocorrelation: Moran scatter plots, Moran's I over time, maps."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ MEANING = {
 CORNERS = {"HH": (0.98, 0.98), "HL": (0.98, 0.02), "LH": (0.02, 0.98), "LL": (0.02, 0.02)}
 MISSING = "0.85"
 ACROSS = 5  # panels side by side
-MOST_NAMED = 40  # units of a map
+MOST_NAMED = 40  # units of a map, at most
 SIZE = 6.0  # inches of the longer side of a map
 # where a label may stand beside its point, in steps to the right and up
 AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
@@ -44,18 +44,18 @@ Limits = tuple[tuple[float, float], tuple[float, float]]  # of the axes x and y
 
 @front_door
 def moran(result: Moran | MoranPanel, *, labels: int = 40) -> "Figure":
-    """Draw the Moran scatter plot: the spatial lag of x over x, with the line whose slope is I.
+    """Draw the Moran scatter plot: the spatial lag of x against x, with the line whose slope is I.
 
-    Both are standardised. The quadrants are HH (high among high), LH, LL and HL.
+    x is standardised first. The quadrants are HH (high among high), LH, LL and HL.
 
     Parameters
     ----------
     result : Moran or MoranPanel
-        What `spillover.moran` returns. A `MoranPanel` has a panel for each period, and names no
-        unit.
+        What `spillover.moran` returns. A `MoranPanel` is drawn with one panel per period, without
+        names of units.
     labels : int, default 40
-        How many units are named, those farthest from the origin first. A unit whose label would
-        hide a point or another label stays without.
+        How many units are named, those farthest from the origin first. A unit is not named if its
+        label would hide a point or another label.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def moran(result: Moran | MoranPanel, *, labels: int = 40) -> "Figure":
     Raises
     ------
     SpecificationError
-        For anything but such a result.
+        For a `result` of another type.
 
     Examples
     --------
@@ -97,10 +97,10 @@ def moran(result: Moran | MoranPanel, *, labels: int = 40) -> "Figure":
 
 @front_door
 def moran_over_time(panel: MoranPanel, *, prob: float = 0.95) -> "Figure":
-    """Draw Moran's I of every period, over the interval that it has without autocorrelation.
+    """Draw Moran's I of every period, and the interval for I without spatial autocorrelation.
 
-    The interval is E[I] ± quantile · sd, under the assumption of the tests. I outside of it is a
-    filled point.
+    The interval is E[I] ± quantile · sd, under the assumption of the tests. Filled points mark I
+    outside it.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def moran_over_time(panel: MoranPanel, *, prob: float = 0.95) -> "Figure":
     Raises
     ------
     SpecificationError
-        For anything but such a result, and for a probability out of its range.
+        For a `panel` of another type, and for a `prob` outside (0, 1).
 
     Examples
     --------
@@ -151,7 +151,7 @@ def moran_over_time(panel: MoranPanel, *, prob: float = 0.95) -> "Figure":
 
 
 def _draw_over_time(axis: "Axes", place: np.ndarray, panel: MoranPanel, prob: float) -> None:
-    """The interval, its middle, and I of every period at its place on the axis."""
+    """Draw the interval, its middle, and I of every period at its place on the axis."""
     table, assumption = panel.table, panel.tests[0].assumption
     reach = scipy.stats.norm.ppf(0.5 + prob / 2) * table["sd"].to_numpy()
     mean, values = table["expected"].to_numpy(), table["I"].to_numpy()
@@ -187,8 +187,8 @@ def moran_local(result: MoranLocal, places: Any) -> "Figure":
     result : MoranLocal
         What `spillover.moran_local` returns.
     places : GeoDataFrame, GeoSeries or DataFrame
-        The areas of the units, which are filled, or a table of two columns, x and y, drawn as
-        points; with the units as the index. x is the longitude, y the latitude.
+        The areas of the units, which are filled, or a table of two columns, x (longitude) and y
+        (latitude), which are drawn as points. The units are its index.
 
     Returns
     -------
@@ -198,9 +198,9 @@ def moran_local(result: MoranLocal, places: Any) -> "Figure":
     Raises
     ------
     DataError
-        Names the units without a place and the places without a unit.
+        For units without a place and places without a unit, which it names.
     SpecificationError
-        For anything but such a result.
+        For a `result` of another type.
 
     Examples
     --------
@@ -234,7 +234,7 @@ def moran_local(result: MoranLocal, places: Any) -> "Figure":
 
 
 def _draw_points(axis: "Axes", cluster: pd.Series, points: np.ndarray) -> None:
-    """The units as points, those in a cluster larger, on top and by name."""
+    """Draw the units as points, with those in a cluster larger, on top and named."""
     colours = cluster.map(COLOURS).to_list()
     faint = (cluster == UNCLEAR).to_numpy()
     for chosen, size in ((faint, 26), (~faint, 44)):
@@ -263,18 +263,18 @@ def choropleth(
     cmap: str | None = None,
     centre: float | None = None,
 ) -> "Figure":
-    """Draw a map of values, each area filled by the colour of its value.
+    """Draw a map with each area coloured by its value.
 
     Parameters
     ----------
     values : Series
-        A value for each area, by its label; NaN leaves the area grey.
+        One value per area, by its label; NaN leaves the area grey.
     geometry : GeoDataFrame or GeoSeries
         The areas, with the same labels as its index.
     label : str, optional
-        Label of the colour bar; the name of the Series unless given.
+        Label of the colour bar; by default the name of the Series.
     cmap : str, optional
-        Name of a Matplotlib colour map; "viridis" unless given, with `centre` "RdBu_r".
+        Name of a Matplotlib colour map; by default "viridis", or "RdBu_r" with a `centre`.
     centre : float, optional
         The value in the middle of diverging colours, such as 0 for effects.
 
@@ -286,8 +286,8 @@ def choropleth(
     Raises
     ------
     DataError
-        For labels that only one of the two has, by name, for infinite values, and where every value
-        is missing.
+        For labels that only one of the two has, for infinite values, and where every value is
+        missing.
     SpecificationError
         For a colour map that does not exist.
 
@@ -317,7 +317,7 @@ def choropleth(
 
 
 def _check_map(values: Any, geometry: Any) -> Any:
-    """The areas in the order of the values. DataError where the two do not fit."""
+    """Return the areas in the order of the values. DataError where the two do not fit."""
     if not isinstance(values, pd.Series):
         raise DataError(
             f"values is {kind_of(values)}: give a Series with the labels of the areas as its index."
@@ -329,7 +329,7 @@ def _check_map(values: Any, geometry: Any) -> Any:
 
 
 def _check_numbers(values: pd.Series) -> np.ndarray:
-    """The values as floats, of which some may be NaN, but not all."""
+    """Convert the values to floats; some may be NaN, but not all."""
     numbers = as_numbers(values, "values")
     infinite = np.isinf(numbers)
     if np.isnan(numbers).all():
@@ -374,7 +374,7 @@ def _draw_choropleth(
 
 
 def _check_colours(cmap: Any) -> None:
-    """Refuse what is no colour map of Matplotlib's by name."""
+    """Refuse what is not the name of a Matplotlib colour map."""
     from matplotlib import colormaps
 
     if cmap is not None and (not isinstance(cmap, str) or cmap not in colormaps):
@@ -389,7 +389,7 @@ def _expect(result: Any, kinds: tuple[type, ...], source: str) -> None:
 
 
 def _describe(test: Moran) -> str:
-    """I and its p-values in words."""
+    """Say I and its p-values in words."""
     drawn = (
         f", p = {test.p_permutation:.3g} by {test.permutations} permutations"
         if test.permutations
@@ -399,7 +399,7 @@ def _describe(test: Moran) -> str:
 
 
 def _draw_grid(panel: MoranPanel) -> "Figure":
-    """A small scatter plot for each period, all on the same scales."""
+    """Draw a small scatter plot for each period, all on the same scales."""
     import matplotlib.pyplot as plt
 
     across = min(len(panel.tests), ACROSS)
@@ -415,14 +415,14 @@ def _draw_grid(panel: MoranPanel) -> "Figure":
         axis.set_title(f"{test.name}: I = {test.statistic:.2f}", fontsize="medium")
     empty = down * across - len(panel.tests)
     for axis in axes[-2, across - empty :] if empty else ():
-        axis.tick_params(labelbottom=True)  # nothing stands below these
+        axis.tick_params(labelbottom=True)  # these have no panel below them
     figure.supxlabel("standardised value", fontsize="medium")
     figure.supylabel("spatial lag", fontsize="medium")
     return figure
 
 
 def _find_limits(tests: tuple[Moran, ...]) -> Limits:
-    """Limits of the axes that hold every point and the origin, with a margin."""
+    """Find limits of the axes that hold every point and the origin, with a margin."""
     spans = []
     for column in ("value", "lag"):
         every = np.concatenate([[0.0], *(test.scatter[column].to_numpy() for test in tests)])
@@ -432,7 +432,7 @@ def _find_limits(tests: tuple[Moran, ...]) -> Limits:
 
 
 def _draw_scatter(axis: "Axes", test: Moran, limits: Limits, *, size: float) -> None:
-    """Points over shaded quadrants, and the line of slope I."""
+    """Draw points over shaded quadrants, and the line of slope I."""
     across, up = limits
     for name, (right, top) in CORNERS.items():
         x, y = across[int(right > 0.5)], up[int(top > 0.5)]
@@ -464,10 +464,11 @@ def _draw_scatter(axis: "Axes", test: Moran, limits: Limits, *, size: float) -> 
 
 
 def _name_points(figure: "Figure", axis: "Axes", scatter: pd.DataFrame, count: int) -> None:
-    """Name the points farthest from the origin, each where its label hides neither a point nor
-    another label, or not at all.
+    """Name the points farthest from the origin, where the label hides no point or other label.
+
+    A point without such a place stays unnamed.
     """
-    figure.draw_without_rendering()  # settles the layout, after which places in pixels are final
+    figure.draw_without_rendering()  # settles the layout, and with it all places in pixels
     points, gap = axis.transData.transform(scatter.to_numpy()), 0.04 * figure.dpi
     frame = np.asarray(axis.bbox.extents)
     taken = [np.asarray(text.get_window_extent().extents) for text in axis.texts]
@@ -508,7 +509,7 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _match_places(labels: pd.Index, places: Any) -> tuple[Any, Any]:
-    """The areas, or else the coordinates (n, 2), in the order of the labels."""
+    """Find the areas, or else the coordinates (N, 2), in the order of the labels."""
     areas = getattr(places, "geometry", None)
     has_areas = hasattr(areas, "total_bounds")
     if not isinstance(places, pd.DataFrame | pd.Series) or (
@@ -535,8 +536,9 @@ def _match_places(labels: pd.Index, places: Any) -> tuple[Any, Any]:
 
 
 def _match_labels(labels: pd.Index, places: pd.Index) -> np.ndarray:
-    """The positions of the labels among those of the places; DataError unless both have the same
-    ones, each once.
+    """Find the positions of the labels among those of the places.
+
+    DataError unless both have the same labels, each once.
     """
     for index, what in ((labels, "values"), (places, "places")):
         if index.has_duplicates:
@@ -556,8 +558,9 @@ def _match_labels(labels: pd.Index, places: pd.Index) -> np.ndarray:
 
 
 def _make_keys(cluster: pd.Series, marker: str) -> "list[Line2D]":
-    """The legend of a map of clusters: the four kinds, and what else there is, each with its number
-    of units.
+    """Make the legend of a map of clusters, with the number of units of each kind.
+
+    The four quadrants are always in it, the other kinds where they occur.
     """
     from matplotlib.lines import Line2D
 
@@ -576,8 +579,9 @@ def _make_keys(cluster: pd.Series, marker: str) -> "list[Line2D]":
 
 
 def _size_map(corners: np.ndarray) -> tuple[float, float]:
-    """Inches of a figure for a map, with room for its title and legend, from points or corners
-    (any, 2).
+    """Choose the size in inches of a map's figure, with room for its title and legend.
+
+    `corners`: the points or corners (…, 2) of the map.
     """
     wide, high = np.maximum(np.ptp(corners, axis=0), 1e-12)
     scale = SIZE / max(wide, high)

@@ -77,7 +77,7 @@ class LogDet:
     symmetric matrix, from Lanczos iterations, and may then be up to 0.1 % short; or else from
     Arnoldi and inverse iterations, which find the lowest real eigenvalue but do not prove that it
     is the lowest. Where they find none, the lower bound is `cautious`. det(I - rho W) > 0 is
-    certain for every rho above minus the upper bound, and was confirmed at every node.
+    certain from minus the upper bound to the upper bound, and was confirmed at every node.
 
     References
     ----------

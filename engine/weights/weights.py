@@ -535,11 +535,12 @@ class Weights:
 
     @classmethod
     def nested(cls, a: "Weights", b: "Weights", share: float = 0.5) -> "Weights":
-        """Average two row-standardised weights A and B, and row-standardise the result::
+        """Row-standardise two weights A and B of the same units, and average them::
 
             share A + (1 - share) B
 
-        A unit that is an island in one of them takes its row from the other.
+        The result is row-standardised again: an island in one of the two takes its row from the
+        other.
 
         Parameters
         ----------
