@@ -209,7 +209,7 @@ def size(number: float) -> str:
 
 
 def _guess_encoding(content: bytes, at: int) -> str:
-    """Guess the encoding of text that is not UTF-8 from the line of its first bad byte."""
+    """Guess the encoding of text that is not UTF-8 from what surrounds its first bad byte."""
     if b"\0" in content:
         return "a binary file"
     start = content.rfind(b"\n", 0, at) + 1

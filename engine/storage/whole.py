@@ -228,10 +228,7 @@ def _names_to_disk(folder: Path) -> None:
         try:
             os.fsync(handle)
         except OSError as error:
-            if error.errno not in (
-                errno.EINVAL,
-                errno.ENOTSUP,
-            ):  # network disks that cannot
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network disks that cannot
                 raise
         finally:
             os.close(handle)

@@ -37,7 +37,7 @@ FAILURES = (  # raised by zipfile and zlib for broken archives
     KeyError,
     IndexError,
     OverflowError,
-    RuntimeError,  # encrypted; its NotImplementedError: an unknown compression
+    RuntimeError,  # encrypted, or of an unknown compression (NotImplementedError)
 )
 PARTS = {
     "csr": ("data", "indices", "indptr"),
