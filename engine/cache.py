@@ -157,8 +157,9 @@ def recall(key: tuple[Any, ...], make: Callable[[], Arrays]) -> Arrays:
 
 
 def _keep(name: str, arrays: Arrays) -> None:
-    """Write a record to disk. If that fails, warn and keep records in memory only from now on: no
-    result depends on the disk.
+    """Write a record to disk; if that fails, warn and keep records in memory only from now on.
+
+    No result depends on the disk.
     """
     assert _shelf.folder is not None
     try:

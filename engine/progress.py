@@ -16,8 +16,9 @@ from rich.progress import (
 
 
 def _bar(columns: Sequence[ProgressColumn], show: bool) -> Progress:
-    """A bar that vanishes when it ends; disabled in a file or a pipe, where it would leave an empty
-    line.
+    """A bar that vanishes when it ends.
+
+    It is disabled in a file or a pipe, where it would leave an empty line.
     """
     console = Console(stderr=True)
     seen = console.is_terminal or console.is_jupyter

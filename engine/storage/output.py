@@ -87,9 +87,7 @@ def _there(path: Path) -> bool:
 
 
 def list_foreign(folder: Path) -> Iterator[str]:
-    """Yield the files in a folder that spillover did not write, or that were changed since, each
-    with the reason.
-    """
+    """Yield what spillover did not write in a folder, or was changed since, each with the reason."""
     about = _read(folder)
     listed, apart = about["files"], about["apart"]
     for path in _walk(folder, folder, apart):
@@ -167,8 +165,7 @@ def begin(folder: Path, store: Path) -> None:
 
 
 def _move_all(fresh: Path, folder: Path, *, stale: bool) -> None:
-    """Move every file to its place; if `stale`, delete the listed files that were not written
-    again.
+    """Move every file to its place; if `stale`, delete listed files that were not written again.
 
     The files are listed before they are moved, so that what a killed process leaves is known as
     ours.

@@ -65,8 +65,9 @@ def restrict_to_user(folder: Path) -> None:
 
 
 def _make(place: Path) -> None:
-    """Create the folder and its parents, all for the user alone, as the XDG Base Directory
-    Specification asks.
+    """Create the folder and its parents, all for the user alone.
+
+    The XDG Base Directory Specification asks for this.
     """
     if not os.path.lexists(place):
         _make(place.parent)

@@ -55,8 +55,9 @@ def cite(path: Any) -> str:
 
 
 def spell(value: Any) -> str:
-    """Show a value in an error: on one line, cut if it is long, without characters that a terminal
-    would act on.
+    """Show a value in an error, on one line and cut if it is long.
+
+    Characters that a terminal would act on are escaped.
 
     >>> spell([1, 2]), spell("\\x1b[31m"), spell("x" * 100)[-5:]
     ('[1, 2]', "'\\\\x1b[31m'", 'xxx …')
@@ -149,8 +150,7 @@ def read_bytes(path: Path, what: str, error: Failure = DataError, times: float =
 
 
 def read_text(path: Path, what: str, error: Failure = DataError, times: float = 5.0) -> str:
-    """Read a UTF-8 file as text, without its byte order mark; the parameters are those of
-    `open_file`.
+    """Read a UTF-8 file as text, without its byte order mark; parameters as for `open_file`.
 
     Raises `error` for a file that is empty or blank, and for one that is not UTF-8 text. The
     message names the first bad byte, its line, what the file seems to be, and what to do.

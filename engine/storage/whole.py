@@ -209,8 +209,9 @@ def _to_disk(path: Path) -> None:
 
 
 def _all_to_disk(folder: Path) -> None:
-    """Flush everything below a folder to disk, many files at once: one by one takes four times as
-    long.
+    """Flush everything below a folder to disk, many files at once.
+
+    One by one takes four times as long.
     """
     paths = [folder, *folder.rglob("*")]
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -38,8 +38,7 @@ BARE: dict[str, Callable[[Path], sparse.coo_array]] = {
 
 
 def read_matrix(path: Path, ids: Any) -> tuple[sparse.sparray, Any]:
-    """Read the matrix (N, N) in a file, in the format of its extension, and the labels of its
-    units.
+    """Read the matrix (N, N) and the labels of its units from a file, in its extension's format.
 
     The labels are None where neither the file nor `ids` has any.
     """

@@ -42,8 +42,9 @@ def read_libpysal(w_or_graph: Any) -> Labelled:
 
 
 def make_libpysal(matrix: sparse.csr_array, ids: pd.Index) -> Any:
-    """Make a `libpysal.weights.W` of the matrix (N, N) and the labels (N,), for
-    `Weights.to_libpysal`.
+    """Make a `libpysal.weights.W` of the matrix (N, N) and the labels (N,) of its units.
+
+    It serves `Weights.to_libpysal`.
     """
     try:
         from libpysal.weights import W

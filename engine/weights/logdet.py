@@ -318,8 +318,9 @@ def improve(W: Weights, usual: LogDet, mass: Mass, dimension: int) -> LogDet:
 
 
 def covers(record: LogDetSeries, low: float, high: float) -> bool:
-    """Whether a series reaches from `low` to `high` in the logit variable, or as far as any series
-    does.
+    """Whether a series reaches from `low` to `high` in the logit variable.
+
+    A series that reaches as far as any can counts too.
     """
     ends = np.asarray(record.ends)
     return bool(max(low, -END) >= ends[0] - ROUNDING and min(high, END) <= ends[1] + ROUNDING)
