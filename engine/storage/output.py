@@ -87,7 +87,7 @@ def _there(path: Path) -> bool:
 
 
 def list_foreign(folder: Path) -> Iterator[str]:
-    """Yield what spillover did not write in a folder, or was changed since, each with the reason."""
+    """Yield the files that spillover did not write, or that were changed since, with the reason."""
     about = _read(folder)
     listed, apart = about["files"], about["apart"]
     for path in _walk(folder, folder, apart):
