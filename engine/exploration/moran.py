@@ -530,8 +530,8 @@ def _center(x: Any, W: Weights) -> tuple[np.ndarray, pd.Index]:
         names = pd.Index(["x"])
         if values.shape != (W.n,):
             raise DataError(
-                f"x has shape {values.shape}: give ({W.n},), a value a unit in the order of W.ids;"
-                " for several periods a DataFrame."
+                f"x has shape {values.shape}: give ({W.n},), one value per unit in the order of"
+                " W.ids; for several periods a DataFrame."
             )
     values = values.reshape(W.n, -1)
     if not values.shape[1]:
