@@ -195,7 +195,7 @@ def show(value: Any) -> str:
     Examples
     --------
     >>> show([1, 2]), show(np.zeros(3)), show(list(range(100)))
-    ('[1, 2]', 'a ndarray', 'a list of 100')
+    ('[1, 2]', 'an ndarray', 'a list of 100')
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -221,7 +221,8 @@ def kind_of(value: Any) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}"
     name = type(value).__name__
-    return "None" if value is None else f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
+    spelt = (name[:2].isupper() and name[0] in "FHLMNRSX") or name == "ndarray"  # an em, an en
+    return "None" if value is None else f"{'an' if name[0] in 'aeioAEIO' or spelt else 'a'} {name}"
 
 
 def _short(value: Any) -> str:

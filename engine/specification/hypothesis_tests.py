@@ -204,8 +204,8 @@ def lm_tests(model: Model, *, kind: str = "transformed") -> LMTests:
         )
     if model.spec.lag or model.spec.error:
         raise SpecificationError(
-            f"These are tests of least-squares residuals, which a {model.spec.name} has none of:"
-            " give an OLS or an SLX."
+            "These are tests of least-squares residuals, which"
+            f" {model.spec.name} models have none of: give an OLS or an SLX."
         )
     if model.spec.random:
         raise SpecificationError(

@@ -202,7 +202,7 @@ REFUSALS = [
         "simulate x",
         lambda g: g.simulate(x=np.zeros((2, N))),
         DataError,
-        r"x is a ndarray of shape \(2, 7\): give an array of numbers",
+        r"x is an ndarray of shape \(2, 7\): give an array of numbers",
     ),
     (
         "simulate W",
@@ -214,7 +214,7 @@ REFUSALS = [
         "simulate beta",
         lambda g: g.simulate(beta=np.ones(2)),
         DataError,
-        r"beta is a ndarray of shape \(2,\): give an array of 1 numbers",
+        r"beta is an ndarray of shape \(2,\): give an array of 1 numbers",
     ),
     (
         "simulate rho",
@@ -233,7 +233,7 @@ REFUSALS = [
         "simulate effects",
         lambda g: g.simulate(effects=np.ones(5)),
         DataError,
-        r"effects is a ndarray of shape \(5,\)",
+        r"effects is an ndarray of shape \(5,\)",
     ),
     (
         "simulate rng",

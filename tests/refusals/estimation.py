@@ -74,7 +74,7 @@ REFUSALS = [
         "weights",
         lambda g: g.model(W=ring()),
         SpecificationError,
-        "^weights is a ndarray: make it one with spillover.Weights",
+        "^weights is an ndarray: make it one with spillover.Weights",
     ),
     (
         "error_weights",

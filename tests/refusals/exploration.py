@@ -12,7 +12,7 @@ REFUSALS = [
         "moran W",
         lambda g: so.moran(g.cross["y"], ring()),
         SpecificationError,
-        "^W is a ndarray: make it",
+        "^W is an ndarray: make it",
     ),
     (
         "moran text",

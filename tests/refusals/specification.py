@@ -33,7 +33,7 @@ REFUSALS = [
         "lm of a SAR",
         lambda g: so.lm_tests(g.model("SAR")),
         SpecificationError,
-        "which a SAR has none of",
+        "which SAR models have none of",
     ),
     (
         "lm random",

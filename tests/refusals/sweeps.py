@@ -42,7 +42,7 @@ REFUSALS = [
         "sweep one weights",
         lambda g: g.sweep(weights={"ring": ring()}),
         SpecificationError,
-        r"^weights\['ring'\] is a ndarray: make it",
+        r"^weights\['ring'\] is an ndarray: make it",
     ),
     (
         "sweep name",

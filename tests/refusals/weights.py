@@ -222,7 +222,7 @@ REFUSALS = [
         "geography",
         lambda g: so.Weights.economic_geography(ring(), VALUES),
         WeightsError,
-        "geography is a ndarray: make it one with",
+        "geography is an ndarray: make it one with",
     ),
     (
         "share",
@@ -262,7 +262,7 @@ REFUSALS = [
         "negative weights at places .* stored more than once",
     ),
     # log-determinants
-    ("ld W", lambda g: so.LogDet.build(ring()), SpecificationError, "^W is a ndarray: make it"),
+    ("ld W", lambda g: so.LogDet.build(ring()), SpecificationError, "^W is an ndarray: make it"),
     (
         "ld method",
         lambda g: so.LogDet.build(g.W, method="exact"),

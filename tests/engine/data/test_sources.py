@@ -324,7 +324,7 @@ def test_what_is_not_a_table_is_refused(frame, stored, tmp_path):
             stored(frame, "dask")["y"],
             "a Dask Series; a pandas DataFrame, a Dask DataFrame or the path",
         ),
-        (frame.to_numpy(), "a ndarray; a pandas DataFrame, a Dask DataFrame or the path"),
+        (frame.to_numpy(), "an ndarray; a pandas DataFrame, a Dask DataFrame or the path"),
     ]:
         with pytest.raises(so.DataError, match=words):
             so.SAR("y ~ x", data, W, **PANEL)

@@ -274,7 +274,7 @@ def test_places_that_do_not_match_are_named(case, crime, squares, clusters):
 def test_what_cannot_be_drawn_is_refused(crime, squares, clusters, panel):
     x, _, coordinates = crime
     for values, places, message in (
-        (x.to_numpy(), squares, "values is a ndarray"),
+        (x.to_numpy(), squares, "values is an ndarray"),
         (x, coordinates, "geometry is a DataFrame"),
         (x * np.nan, squares, "Every value is missing"),
         (x.replace(x.iloc[3], np.inf), squares, "1 values are infinite: 'n03'"),

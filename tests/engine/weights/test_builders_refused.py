@@ -200,7 +200,7 @@ REFUSED = {
         {},
         ["in the data but not in W: 'z'", "in W but not in the data: 'a'"],
     ),
-    "no geography": (Weights.economic_geography, (ONE, X), {}, ["geography is a ndarray"]),
+    "no geography": (Weights.economic_geography, (ONE, X), {}, ["geography is an ndarray"]),
     "nested of other units": (
         Weights.nested,
         (Weights(ONE, FOUR), Weights(TWO, list("abxy"))),
@@ -221,7 +221,7 @@ REFUSED = {
     ),
     "a share above 1": (Weights.nested, (Weights(ONE), Weights(TWO), 1.5), {}, ["share=1.5"]),
     "a share of NaN": (Weights.nested, (Weights(ONE), Weights(TWO), np.nan), {}, ["share=nan"]),
-    "nested of a matrix": (Weights.nested, (Weights(ONE), TWO), {}, ["b is a ndarray"]),
+    "nested of a matrix": (Weights.nested, (Weights(ONE), TWO), {}, ["b is an ndarray"]),
 }
 
 
