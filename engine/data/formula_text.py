@@ -15,7 +15,7 @@ from spillover.kernels.errors import DataError
 
 LONGEST = 20_000  # characters of a formula, at most
 DEEPEST = 40  # levels of nested brackets, at most
-TERMS = 5_000  # that the operators of a formula may expand to, repeats counted
+TERMS = 5_000  # terms to which the operators of a formula may expand, repeats counted
 SPANS = 20_000  # sets of factors, 2^k for each term of k, that coding the categories may go through
 FINEST = 50  # largest power of terms, degree of a polynomial, and number of columns of a spline
 

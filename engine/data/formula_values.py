@@ -150,7 +150,7 @@ def _describe_infinite(name: str) -> str:
 def _has_past(plan: FormulaPlan, frame: pd.DataFrame, look_back: LookBack) -> np.ndarray:
     """Whether each row has all the earlier periods that the formula reads.
 
-    Rows that do not come before the first period of the panel.
+    Rows without them come before the first period of the panel.
     """
     if not plan.before:
         return np.ones(len(frame), bool)
