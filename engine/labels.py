@@ -213,10 +213,10 @@ def as_index(ids: Any, n: int | None = None) -> pd.Index:
         check_hashable(index, "ids")
     except (TypeError, ValueError, ArithmeticError, NotImplementedError) as error:
         raise WeightsError(
-            f"ids must be a list of labels, texts or numbers, one a unit, not {spell(ids)}."
+            f"ids must be a list of labels, texts or numbers, one per unit, not {spell(ids)}."
         ) from error
     if isinstance(index, pd.MultiIndex):
-        raise WeightsError(f"ids have the levels {few(index.names)}: give one label a unit.")
+        raise WeightsError(f"ids have the levels {few(index.names)}: give one label per unit.")
     if n is not None and len(index) != n:
         raise WeightsError(
             f"{len(index)} ids for {n} units: give one id for each row of the matrix."
@@ -294,7 +294,7 @@ def align(ids: pd.Index, labels: Any) -> np.ndarray:
     given = as_labels(labels)
     if isinstance(given, pd.MultiIndex):
         raise WeightsError(
-            f"the data have an index of the levels {few(given.names)}: give one row a unit, indexed"
+            f"the data have an index of the levels {few(given.names)}: give one row per unit, indexed"
             " by the unit."
         )
     if given.has_duplicates:

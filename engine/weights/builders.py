@@ -267,7 +267,7 @@ def _values_by_unit(values: Any) -> np.ndarray:
         )
     if not len(values):
         raise WeightsError(
-            "values are empty: give one a unit, e.g. frame.groupby(unit)[column].mean()."
+            "values are empty: give one per unit, e.g. frame.groupby(unit)[column].mean()."
         )
     x = as_numbers(values, "values")
     if not np.isfinite(x).all():

@@ -173,7 +173,7 @@ def _dense(content: bytes, head: Head, path: Path) -> tuple[np.ndarray, np.ndarr
     _check_room(content, head, count, 2, path)
     value = _table(content, head, ["value"], path)["value"]
     if len(value) != count:
-        _refuse(path, head.line - 1, f"{count} values are to come, the file has {len(value)}")
+        _refuse(path, head.line - 1, f"expected {count} values, the file has {len(value)}")
     if head.symmetry == "general":
         column, row = np.divmod(np.arange(count), max(rows, 1))
     else:

@@ -82,7 +82,7 @@ def as_places(coordinates: Any, ids: Any, metric: Any) -> Places:
     given = as_numbers(coordinates, "coordinates")
     if given.ndim != 2 or given.shape[1] != 2 or not len(given):
         raise WeightsError(
-            f"the coordinates have shape {given.shape}: give (n, 2), one row a unit, x and y or"
+            f"the coordinates have shape {given.shape}: give (n, 2), one row per unit, x and y or"
             " longitude and latitude."
         )
     names = list(coordinates.columns) if isinstance(coordinates, pd.DataFrame) else None

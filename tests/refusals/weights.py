@@ -84,7 +84,7 @@ REFUSALS = [
         "ids",
         lambda g: so.Weights(ring(), ids=3),
         WeightsError,
-        "ids must be a list of labels, texts or numbers, one a unit, not 3",
+        "ids must be a list of labels, texts or numbers, one per unit, not 3",
     ),
     ("ids set", lambda g: so.Weights(ring(), ids=set(IDS)), WeightsError, "the labels are a set"),
     ("ids few", lambda g: so.Weights(ring(), ids=IDS[:3]), WeightsError, "3 ids for 7 units"),
