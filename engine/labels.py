@@ -294,8 +294,8 @@ def align(ids: pd.Index, labels: Any) -> np.ndarray:
     given = as_labels(labels)
     if isinstance(given, pd.MultiIndex):
         raise WeightsError(
-            f"the data have an index of the levels {few(given.names)}: give one row per unit, indexed"
-            " by the unit."
+            f"the data have an index of the levels {few(given.names)}: give one row per unit,"
+            " indexed by the unit."
         )
     if given.has_duplicates:
         raise WeightsError(

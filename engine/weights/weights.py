@@ -749,8 +749,8 @@ class Weights:
         if not isinstance(x, pd.Series | pd.DataFrame):
             if values.ndim not in (1, 2) or len(values) != self.n:
                 raise WeightsError(
-                    f"x has shape {values.shape}: give ({self.n},) or ({self.n}, k), one row per unit"
-                    " in the order of W.ids."
+                    f"x has shape {values.shape}: give ({self.n},) or ({self.n}, k), one row per"
+                    " unit in the order of W.ids."
                 )
             return self.matrix @ values
         order = align(self.ids, x.index)
