@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
+from spillover.kernels.arguments import kind_of
 from spillover.kernels.errors import DataError
 
 LONGEST = 20_000  # characters of a formula, at most
@@ -69,7 +70,7 @@ def read_text(formula: Any, offer: str) -> Checked:
     """
     if not isinstance(formula, str):
         raise DataError(
-            f"The formula is a {type(formula).__name__}: write it as text, such as 'y ~ x1 + x2'."
+            f"The formula is {kind_of(formula)}: write it as text, such as 'y ~ x1 + x2'."
         )
     if len(formula) > LONGEST:
         raise DataError(f"The formula has {len(formula)} characters, and {LONGEST} are allowed.")

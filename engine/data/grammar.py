@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from spillover.engine.data.formula_text import FINEST, LONGEST, Checked, quote_text, read_text
+from spillover.kernels.arguments import kind_of
 from spillover.kernels.errors import DataError, SpecificationError
 
 LEVELS = 200  # levels of nested operators in a call, at most
@@ -324,7 +325,7 @@ def check_functions(
         return {}
     if not isinstance(functions, Mapping):
         raise SpecificationError(
-            f"formula_functions is a {type(functions).__name__}: give a dict, such as {{'half':"
+            f"formula_functions is {kind_of(functions)}: give a dict, such as {{'half':"
             " lambda x: x / 2}."
         )
     taken = {*FUNCTIONS, "np", "contr", *map(str, columns)}
@@ -343,7 +344,7 @@ def check_functions(
             )
         if not callable(function):
             raise SpecificationError(
-                f"formula_functions[{name!r}] is a {type(function).__name__}: give a function."
+                f"formula_functions[{name!r}] is {kind_of(function)}: give a function."
             )
     return dict(functions)
 

@@ -19,6 +19,7 @@ from spillover.engine.data.tables import (
 )
 from spillover.engine.labels import few
 from spillover.engine.storage.reading import check_memory, cite, open_file
+from spillover.kernels.arguments import kind_of
 from spillover.kernels.errors import DataError
 
 CHUNK = 131_072  # rows of a Parquet file that are in memory at a time
@@ -81,7 +82,7 @@ def open_source(data: Any) -> Source:
         return _open_parquet(str(data))
     if type(data).__module__.partition(".")[0] in ("dask", "dask_expr"):
         return _open_dask(data)
-    raise DataError(f"The data are a {type(data).__name__}; {WANTED}.")
+    raise DataError(f"The data are {kind_of(data)}; {WANTED}.")
 
 
 def _open_parquet(path: str) -> Source:

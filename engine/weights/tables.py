@@ -17,7 +17,7 @@ from spillover.engine.labels import (
     type_hint,
 )
 from spillover.engine.weights.checks import Labelled
-from spillover.kernels.arguments import label
+from spillover.kernels.arguments import kind_of, label
 from spillover.kernels.errors import WeightsError
 
 
@@ -48,7 +48,7 @@ def read_edges(
     """Read the matrix and labels of a table with one link per row, for `Weights.from_edges`."""
     if not isinstance(frame, pd.DataFrame):
         raise WeightsError(
-            f"the edges are a {type(frame).__name__}: give a pandas DataFrame, one link per row."
+            f"the edges are {kind_of(frame)}: give a pandas DataFrame, one link per row."
         )
     given = {"origin": origin, "destination": destination} | (
         {} if weight is None else {"weight": weight}

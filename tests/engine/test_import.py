@@ -52,6 +52,7 @@ def test_importing_loads_nothing_heavy():
     assert run.stdout.split() == []
 
 
+@pytest.mark.verify  # make test imports every module so, tests/kernels/test_layers.py
 def test_importing_leaves_the_configuration_of_jax_alone():
     code = (
         "import jax; before = dict(jax.config.values); import spillover as so\nfor name in"
@@ -86,6 +87,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.cover(order=["ours first"])
 @pytest.mark.parametrize("order", ORDERS)
 def test_numpyro_is_whole_whoever_imports_arviz_first(order):
     code = (

@@ -67,6 +67,7 @@ def fitted(name, frame, effects, information="observed"):
     return model.fit_ml(information=information)
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("hardened", [far, twins])
 @pytest.mark.parametrize(("name", "effects"), CASES)
 def test_standard_errors_of_hard_columns_are_those_of_easy_ones(name, effects, hardened):

@@ -97,6 +97,7 @@ def assert_exact(model: so.Model, method: str, entry: dict, named) -> None:
         assert_impacts(ml, entry, entry[f"impacts_se_{information}"], named, rtol=1e-8)
 
 
+@pytest.mark.cover(name=["SAR", "SEM", "SDM", "GNS"])
 @pytest.mark.parametrize("name", MODELS)
 def test_columbus_is_the_exact_optimum(name, city, reference, named):
     assert_exact(city(name), "transformed", reference("columbus_exact")["ml"][name], named)

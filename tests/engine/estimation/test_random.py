@@ -74,7 +74,7 @@ def exact(y, X, w, params, T=T):
     )
 
 
-@pytest.mark.cover
+@pytest.mark.cover(name=["SAR", "SEM", "GNS"])
 @pytest.mark.parametrize(("effects", "w"), [("random", "raw"), ("correlated_random", "standard")])
 @pytest.mark.parametrize("name", MODELS)
 def test_estimates_maximise_the_density_of_the_data(name, effects, w):

@@ -72,6 +72,7 @@ def test_the_tree_has_the_groups_dims_and_coords_of_the_contract(panel_fit, smal
     }.items() <= tree.attrs.items()
 
 
+@pytest.mark.cover(name=["GNS", "OLS"])
 @pytest.mark.parametrize("name", dense.MODELS)
 def test_a_posterior_has_only_the_parameters_of_its_model(name, small):
     has_rho, durbin, has_lambda = dense.MODELS[name]

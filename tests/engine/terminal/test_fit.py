@@ -73,6 +73,7 @@ def test_fit_writes_what_python_gives(folder):
     assert "wrote" in result.output
 
 
+@pytest.mark.verify
 def test_fit_by_exact_draws(folder):
     """The same files, and the evidence of the same fit in Python."""
     (folder / "config.toml").write_text(CONFIG.replace("[sampler]", '[sampler]\nsampler = "exact"'))
