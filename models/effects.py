@@ -27,8 +27,8 @@ for any effects and any distribution of the errors. Replacing l by L = tr(Q log 
 q = log(1 - c rho), there are contrasts of y that are free of the effects, and L is their
 log-determinant. Elsewhere L makes a quasi-likelihood: its maximum and its posterior are centred on
 the truth, but it is not a density of any data, so that there is no marginal likelihood, likelihood
-ratio or information criterion. The standard deviation that its curvature gives was 1.01 times the
-true one in simulations of 25 units x 10 periods. lam has the same function of M where M = W or
+ratio or information criterion. Its 95 % posterior intervals of SAR held the
+truth 94 to 96 % of the time (bench/coverage.py). lam has the same function of M where M = W or
 where the rows of both have equal sums; otherwise the corrected score is not a gradient.
 
 **Random effects** of the units are part of the error, u_t = lam M u_t + alpha + e_t (Kapoor,

@@ -239,9 +239,9 @@ class Model:
         """Fit by maximum likelihood.
 
         With period effects and a W whose row sums differ, "transformed" is a quasi-likelihood:
-        estimates and intervals are right (in simulations the standard error from its curvature was
-        1.01 times the true one), log-likelihoods cannot be compared, and the information is the
-        observed one.
+        estimates are centred on the truth, log-likelihoods cannot be compared, and the information
+        is the observed one. Under it, 95 % posterior intervals of SAR held the truth 94 to 96 % of
+        the time (bench/coverage.py).
 
         Parameters
         ----------

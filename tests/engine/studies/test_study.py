@@ -12,6 +12,7 @@ import numpy as np
 import page_tables
 import pandas as pd
 import pytest
+from changed_demo import demo
 from typer.testing import CliRunner
 
 import spillover as so
@@ -20,7 +21,6 @@ from spillover.engine.reporting.page import Report, Section, Table
 from spillover.engine.studies import study as studies
 from spillover.engine.studies.findings import Findings
 from spillover.engine.terminal.cli import app
-from spillover.engine.terminal.demo import write_demo
 from spillover.models.prosperity import TRUTH
 
 REGRESSORS = ["integration", "government", "openness", "human_capital", "industry", "technology"]
@@ -33,17 +33,6 @@ FASTER = (  # fewer draws than the demo's
     ),
 )
 pytestmark = pytest.mark.usefixtures("no_cache")
-
-
-def demo(folder, *changes):
-    """The packaged study with a few changes to its text."""
-    path = write_demo(folder, 0)
-    text = path.read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -1,25 +1,14 @@
 """A study from its TOML file: what does not fit is refused by name before anything is fitted."""
 
 import pytest
+from changed_demo import demo
 
 import spillover as so
 from spillover.engine.data.datasets import province_coordinates
-from spillover.engine.terminal.demo import write_demo
 
 REGRESSORS = ["integration", "government", "openness", "human_capital", "industry", "technology"]
 FORMULA = f"prosperity ~ {' + '.join(REGRESSORS)}"
 pytestmark = pytest.mark.usefixtures("no_cache")
-
-
-def demo(folder, *changes):
-    """The packaged study with a few changes to its text."""
-    path = write_demo(folder, 0)
-    text = path.read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text)
-    return path
 
 
 WRONG = {
